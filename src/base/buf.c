@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Size classes are powers of two from 4 KiB to 2 MiB. Each thread keeps a few
+ * free buffers of each class (at most CACHE_BYTES a class); a buffer freed on
+ * another thread joins that thread's cache, which is where it will be needed
+ * again when a connection moves bytes between loop and flusher. */
+#include "base/buf.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+
+enum { CLASS_MIN_SHIFT = 12, CLASS_COUNT = 10, CACHE_BYTES = 4 * 1024 * 1024, CACHE_MAX = 32 };
+
+struct class_cache {
+    struct buf *free[CACHE_MAX];
+    uint32_t count;
+};
+
+static _Thread_local struct class_cache cache[CLASS_COUNT];
+static _Thread_local int cache_registered;
+static pthread_key_t cache_key;
+static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
+
+static void
+free_buf(struct buf *buf)
+{
+    ox_free(buf->ptr);
+    ox_free(buf);
+}
+
+static void
+drain_cache(void *arg)
+{
+    (void)arg;
+    for (int class = 0; class < CLASS_COUNT; class++)
+        while (cache[class].count > 0)
+            free_buf(cache[class].free[--cache[class].count]);
+    cache_registered = 2; /* later puts on this thread free at once */
+}
+
+static void
+make_key(void)
+{
+    pthread_key_create(&cache_key, drain_cache);
+}
+
+/* The cache empties itself when its thread ends. */
+static void
+register_cache(void)
+{
+    pthread_once(&cache_once, make_key);
+    pthread_setspecific(cache_key, cache);
+    cache_registered = 1;
+}
+
+static uint32_t
+class_of(size_t cap)
+{
+    size_t size = (size_t)1 << CLASS_MIN_SHIFT;
+    for (uint32_t class = 0; class < CLASS_COUNT; class++, size <<= 1)
+        if (cap <= size)
+            return class;
+    return UINT32_MAX;
+}
+
+struct buf *
+ox_buf_new(size_t cap)
+{
+    uint32_t class = cap < 2048 ? UINT32_MAX : class_of(cap);
+    if (class != UINT32_MAX && cache[class].count > 0) {
+        struct buf *buf = cache[class].free[--cache[class].count];
+        atomic_store_explicit(&buf->refs, 1, memory_order_relaxed);
+        return buf;
+    }
+    struct buf *buf = ox_malloc(sizeof(*buf));
+    atomic_init(&buf->refs, 1);
+    buf->size_class = class;
+    buf->cap = class == UINT32_MAX ? cap : (size_t)1 << (CLASS_MIN_SHIFT + class);
+    buf->ptr = ox_malloc(buf->cap);
+    return buf;
+}
+
+struct buf *
+ox_buf_get(struct buf *buf)
+{
+    uint32_t before = atomic_fetch_add_explicit(&buf->refs, 1, memory_order_relaxed);
+    ox_assert(before > 0);
+    return buf;
+}
+
+void
+ox_buf_put(struct buf *buf)
+{
+    if (buf == NULL)
+        return;
+    uint32_t before = atomic_fetch_sub_explicit(&buf->refs, 1, memory_order_acq_rel);
+    ox_assert(before > 0);
+    if (before > 1)
+        return;
+    uint32_t class = buf->size_class;
+    if (class != UINT32_MAX && cache_registered != 2 && cache[class].count < CACHE_MAX &&
+        (cache[class].count + 1) * buf->cap <= CACHE_BYTES) {
+        if (!cache_registered)
+            register_cache();
+        cache[class].free[cache[class].count++] = buf;
+        return;
+    }
+    free_buf(buf);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Record bytes: counted buffers. The bytes of a buf are written by whoever
+ * made it and are immutable once shared. get and put may be called on any
+ * thread. Large buffers come from a cache so that a hot path does not fault in
+ * fresh pages for each request. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    _Atomic uint32_t refs;
+    uint32_t size_class; /* of the cache; UINT32_MAX: plain malloc */
+    size_t cap;          /* bytes at ptr */
+    uint8_t *ptr;
+};
+
+/* A buffer of at least cap bytes with one reference. */
+struct buf *ox_buf_new(size_t cap);
+struct buf *ox_buf_get(struct buf *buf);
+void ox_buf_put(struct buf *buf); /* NULL is allowed */
+
+/* A run of bytes inside a buf. Borrows or owns a reference, as each use says. */
+struct slice {
+    struct buf *buf;
+    size_t pos, len;
+};
+
+static inline uint8_t *
+ox_slice_ptr(const struct slice *slice)
+{
+    return slice->buf->ptr + slice->pos;
+}
+
+#endif

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+BUILT_SOURCES += src/base/errors.gen.h src/base/errors.gen.c src/base/locks.gen.h
+nodist_liboxbow_a_SOURCES += src/base/errors.gen.c
+liboxbow_a_SOURCES += src/base/arena.c src/base/buf.c src/base/check.c src/base/codec.c \
+    src/base/crc32c.c src/base/diag.c src/base/env.c src/base/err.c src/base/fault.c \
+    src/base/file.c src/base/file_sim.c src/base/lock.c src/base/map.c src/base/str.c \
+    src/base/wire.c
+
+src/base/errors.gen.h: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_errors.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) errors $(srcdir)/catalog/errors.tbl $@
+src/base/errors.gen.c: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_errors.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) errors $(srcdir)/catalog/errors.tbl $@
+src/base/locks.gen.h: $(srcdir)/catalog/locks.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_locks.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) locks $(srcdir)/catalog/locks.tbl $@
+
+check_PROGRAMS += regress/unit/base_str
