@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The cluster's truth: which topics, partitions, settings and brokers exist.
+ *
+ * It is a state machine on a replicated log. Somebody proposes a command
+ * (meta_propose, any thread); the meta thread appends it to the raft log,
+ * flushes it, applies it to the SQLite catalog in the transaction that carries
+ * its raft index, publishes a new immutable view and then calls done. One node
+ * is a quorum of one: the path is the same.
+ *
+ * Reading goes two ways. Code reads the view: parsed, complete, in memory, no
+ * lock held. SQL reads the catalog through src/meta/catalog.h.
+ *
+ * The directory: meta.properties (Kafka's format: who this directory is),
+ * raft.db (log, term, vote, snapshot; flushed before anything is promised),
+ * catalog.db (what the log says, as tables; rebuilt from raft.db when lost). */
+#ifndef META_META_H
+#define META_META_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/param.h"
+#include "base/str.h"
+
+struct meta;
+struct meta_view;
+
+/* ---- Who a directory is ------------------------------------------------- */
+
+enum { META_CLUSTER_ID_MAX = 63 };
+
+struct meta_identity {
+    char cluster_id[META_CLUSTER_ID_MAX + 1]; /* a base64 uuid, as Kafka's */
+    int32_t node_id;
+    struct uuid directory_id;
+};
+
+/* Read DIR/meta.properties.
+ * Fails:  OX_FILE_NOT_FOUND when there is none, OX_DATA_CORRUPTED */
+ox_code meta_identity_read(struct file_system *fs, const char *dir, struct meta_identity *out,
+    struct ox_err *err);
+
+/* Replace DIR/meta.properties, durably. */
+ox_code meta_identity_write(struct file_system *fs, const char *dir,
+    const struct meta_identity *identity, struct ox_err *err);
+
+/* ---- Start and stop ----------------------------------------------------- */
+
+/* A setting as the configuration file or command line gave it. */
+struct meta_setting {
+    const struct param *param; /* of scope PARAM_SCOPE_SERVER */
+    const char *value;         /* canonical */
+};
+
+struct meta_config {
+    const char *dir;        /* must exist; the caller holds its lock */
+    int32_t node_id;        /* -1: the directory's, or 1 in a new one */
+    const char *cluster_id; /* of a new directory; NULL makes one. Else must match */
+    bool format;            /* a directory without data may be initialised */
+    bool manual;            /* no thread: the caller calls meta_turn() (tests, simulator) */
+    const struct meta_setting *settings; /* this node's static ones; copied */
+    size_t setting_count;
+    uint32_t snapshot_threshold; /* raft entries between snapshots; 0: 8192 */
+    uint32_t snapshot_trailing;  /* entries kept behind one; 0: 16384 */
+    uint32_t election_timeout_ms; /* 0: 500 */
+};
+
+/* Open DIR, initialising it if it is new and format is set. On return the view
+ * is published and, for a quorum of one, commands are accepted.
+ * Fails:  OX_IDENTITY_MISMATCH (other node or cluster, or an older copy of the
+ *         raft log), OX_DATA_CORRUPTED (raft.db damaged or gone while data
+ *         exists; nothing was changed), OX_FILE_NOT_FOUND (new, but not format),
+ *         I/O failures */
+ox_code meta_open(const struct meta_config *config, const struct env *env, struct meta **out,
+    struct ox_err *err);
+
+/* Answers what was proposed, checkpoints, stops the thread. Views that are
+ * still held stay valid until put. NULL is allowed. */
+void meta_close(struct meta *meta);
+
+const struct meta_identity *meta_identity(const struct meta *meta);
+
+/* Manual mode: do what is pending; returns whether there was anything. */
+bool meta_turn(struct meta *meta);
+
+/* Non-OK once the meta thread had to stop (its disk failed): nothing can be
+ * changed any more, the node should stop. Any thread. */
+ox_code meta_health(const struct meta *meta, struct ox_err *err);
+
+/* ---- Commands ----------------------------------------------------------- */
+
+enum meta_command_kind {
+    META_TOPIC_CREATE = 1,
+    META_TOPIC_DELETE,
+    META_PARTITIONS_CREATE,
+    META_CONFIG_ALTER,
+    META_COMMENT,
+    META_BROKER_REGISTER,
+    META_BROKER_CHANGE,
+    META_PARTITION_CHANGE,
+    META_PRODUCER_IDS,
+    META_CLUSTER_INIT, /* the first entry of every log; written at format time */
+};
+
+/* Number of each resource type on Kafka's wire. */
+enum meta_resource {
+    META_RESOURCE_TOPIC = 2,
+    META_RESOURCE_BROKER = 4, /* name: node id in decimal, "" for the cluster's default */
+    META_RESOURCE_CLIENT_METRICS = 16,
+    META_RESOURCE_GROUP = 32,
+};
+
+/* As on Kafka's wire. */
+enum meta_config_op { META_CONFIG_SET, META_CONFIG_DELETE, META_CONFIG_APPEND, META_CONFIG_SUBTRACT };
+
+struct meta_config_change {
+    struct str name; /* either name of the setting */
+    struct str value; /* canonical or plain Kafka spelling; null for DELETE */
+    int8_t op; /* enum meta_config_op */
+};
+
+/* Replicas of one partition; the first is preferred and leads. */
+struct meta_assignment {
+    const int32_t *replicas;
+    uint32_t replica_count;
+};
+
+struct meta_listener {
+    struct str name;     /* PLAINTEXT, SASL_SSL, ...; the listener's name */
+    struct str host;     /* advertised */
+    uint16_t port;
+    int16_t protocol;    /* Kafka: 0 PLAINTEXT 1 SSL 2 SASL_PLAINTEXT 3 SASL_SSL */
+};
+
+/* What happens to a partition; a field with its "keep" value stays. */
+struct meta_partition_change {
+    int32_t index;
+    int32_t expect_partition_epoch; /* refused when it is not the current one; -1: any */
+    int32_t leader;                 /* -2: keep; -1: none. A change raises leader_epoch */
+    const int32_t *isr;             /* NULL: keep */
+    uint32_t isr_count;
+    const int32_t *replicas; /* NULL: keep */
+    uint32_t replica_count;
+    int8_t recovery; /* -1: keep; 0 recovered, 1 recovering */
+};
+
+/* A command is borrowed until meta_propose returns. Ids and times are the
+ * proposer's: applying has neither clock nor randomness. */
+struct meta_command {
+    enum meta_command_kind kind;
+    int64_t time_ms; /* 0: meta_propose stamps it */
+    union {
+        struct {
+            struct str name;
+            struct uuid id; /* zero: meta_propose makes one */
+            struct str owner; /* principal, or null */
+            struct str comment; /* or null */
+            const struct meta_assignment *assignments; /* one a partition */
+            uint32_t partition_count;
+            const struct meta_config_change *configs; /* op SET */
+            uint32_t config_count;
+        } topic_create;
+        struct {
+            struct str name; /* null: by id */
+            struct uuid id;  /* zero: by name. Both: both must agree */
+        } topic_delete;
+        struct {
+            struct str name;
+            uint32_t count; /* the new total */
+            const struct meta_assignment *assignments; /* of the added ones */
+            uint32_t assignment_count; /* = count - the present number */
+        } partitions_create;
+        struct {
+            int8_t resource; /* enum meta_resource */
+            struct str name;
+            bool replace; /* AlterConfigs: what is not named is deleted */
+            const struct meta_config_change *changes;
+            uint32_t change_count;
+        } config_alter;
+        struct {
+            struct str topic;
+            struct str text; /* null removes it */
+        } comment;
+        struct {
+            int32_t node_id;
+            struct uuid incarnation;
+            struct uuid directory_id;
+            struct str rack; /* or null */
+            const struct meta_listener *listeners;
+            uint32_t listener_count;
+            bool fenced;
+        } broker_register; /* also an update: listeners known after binding */
+        struct {
+            int32_t node_id;
+            int64_t epoch;    /* the broker's; refused when stale. -1: any */
+            int8_t fenced;    /* -1: keep */
+            int8_t in_shutdown; /* -1: keep */
+        } broker_change;
+        struct {
+            struct uuid topic_id;
+            const struct meta_partition_change *changes;
+            uint32_t change_count;
+        } partition_change;
+        struct {
+            int32_t node_id;
+            int32_t count; /* ids wanted, 1..100000 */
+        } producer_ids;
+        struct {
+            struct str cluster_id;
+            struct uuid incarnation;
+        } cluster_init;
+    };
+};
+
+struct meta_result {
+    uint64_t index; /* raft index of the entry; views with index >= it show it */
+    union {
+        struct uuid topic_id;      /* TOPIC_CREATE, TOPIC_DELETE */
+        int64_t broker_epoch;      /* BROKER_REGISTER */
+        int64_t producer_id_first; /* PRODUCER_IDS */
+    };
+};
+
+/* One proposal, embedded by the caller, untouched by it until done. */
+struct meta_call {
+    void (*done)(struct meta_call *call); /* set by the caller */
+    /* Valid in and after done: */
+    ox_code code;
+    struct ox_err err;
+    struct meta_result result;
+    /* Private: */
+    struct list link;
+    struct meta *meta;
+    void *request;
+};
+
+/* Propose a command. Any thread.
+ * Takes:  call, until done. Borrows cmd until return.
+ * Fails:  OX_SHUTTING_DOWN, OX_LIMIT_EXCEEDED, OX_INVALID_REQUEST; done is not
+ *         called then
+ * Done:   on the meta thread, exactly once, never before this returns, after
+ *         commit, apply and publication of the view. code is
+ *         OX_OK; the command's own refusal (OX_TOPIC_EXISTS ...); OX_NOT_CONTROLLER;
+ *         OX_REQUEST_TIMED_OUT: outcome unknown, leadership was lost on the way.
+ *         done must not block */
+ox_code meta_propose(struct meta *meta, struct meta_call *call, const struct meta_command *cmd,
+    struct ox_err *err);
+
+/* Propose and wait. Not on the meta thread, not on a loop: boot, tools, tests. */
+ox_code meta_propose_wait(struct meta *meta, const struct meta_command *cmd,
+    struct meta_result *result, struct ox_err *err);
+
+/* Would the command be accepted, as far as this view tells? For validate_only. */
+ox_code meta_check(const struct meta_view *view, const struct meta_command *cmd,
+    struct ox_err *err);
+
+/* 1-249 of [A-Za-z0-9._-], not "." or "..". Fails: OX_INVALID_TOPIC */
+ox_code meta_topic_name_check(struct str name, struct ox_err *err);
+
+/* __consumer_offsets, __transaction_state, __share_group_state. */
+bool meta_topic_is_internal(struct str name);
+
+/* ---- Placement (place.c) ------------------------------------------------ */
+
+/* Choose replicas for partitions first..first+count-1 over the view's unfenced
+ * brokers, racks in turn, starting at a place that seed picks. The assignments
+ * are made in the arena.
+ * Fails:  OX_INVALID_REPLICATION_FACTOR, OX_INVALID_PARTITIONS */
+ox_code meta_place(const struct meta_view *view, uint32_t first, uint32_t count,
+    int16_t replication_factor, uint64_t seed, struct arena *arena,
+    struct meta_assignment **out, struct ox_err *err);
+
+/* ---- The view ----------------------------------------------------------- */
+
+struct meta_partition {
+    int32_t index;
+    int32_t leader; /* -1: none */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    int8_t recovery; /* 0 recovered, 1 recovering from an unclean election */
+    uint32_t replica_count, isr_count;
+    const int32_t *replicas; /* the first is preferred */
+    const int32_t *isr;
+    const struct uuid *directories; /* one a replica; zero: not assigned */
+};
+
+/* Own (dynamic) settings of one resource, sorted by name. */
+struct meta_config_item {
+    const struct param *param; /* NULL for free names of client metrics */
+    struct str name;           /* stored name, Kafka's spelling */
+    struct str value;          /* canonical */
+};
+
+struct meta_config_set {
+    int8_t resource;
+    struct str name;
+    uint32_t count;
+    const struct meta_config_item *items;
+};
+
+struct meta_topic {
+    struct str name; /* NUL-terminated, as every str of the view */
+    struct uuid id;
+    uint32_t oid;    /* for pg_catalog: stable, never reused */
+    bool internal;
+    int64_t created_ms;
+    struct str owner;   /* or null */
+    struct str comment; /* or null */
+    uint64_t created_index, changed_index; /* raft indices */
+    uint32_t partition_count;
+    const struct meta_partition *const *partitions; /* by index */
+    const struct meta_config_set *own;     /* what was set for this topic */
+    const struct topic_config *config;     /* effective: own, server's, default */
+};
+
+struct meta_broker {
+    int32_t node_id;
+    int64_t epoch; /* raft index of its registration */
+    struct uuid incarnation, directory_id;
+    struct str rack; /* or null */
+    bool fenced, in_shutdown;
+    int64_t registered_ms;
+    uint32_t listener_count;
+    const struct meta_listener *listeners;
+};
+
+/* An immutable picture of the cluster at one raft index. Everything reached
+ * from it lives as long as the view is held. Hold it for a tick or a statement:
+ * a view held for long keeps what was replaced since in memory. */
+struct meta_view {
+    uint64_t index;      /* last raft index applied */
+    uint64_t generation; /* +1 for each publication of this process */
+    struct str cluster_id;
+    int32_t node_id;       /* of this node */
+    int32_t controller_id; /* who leads the metadata quorum; -1 unknown */
+    bool ready;            /* this node leads and accepts commands */
+    const struct server_config *settings; /* this node's effective ones */
+    const struct topic_config *topic_default; /* of a topic without own settings */
+    uint32_t topic_count;     /* of meta_view_topic_at */
+    uint32_t partition_count; /* of all topics */
+    uint32_t broker_count;
+    const struct meta_broker *const *brokers; /* by rising node id */
+    uint32_t config_count;
+    const struct meta_config_set *const *configs; /* brokers, groups, client
+                                                     metrics; by resource, name */
+    int64_t producer_id_next;
+};
+
+/* The current view, held. Any thread. */
+const struct meta_view *meta_view_get(struct meta *meta);
+const struct meta_view *meta_view_hold(const struct meta_view *view); /* once more */
+void meta_view_put(const struct meta_view *view); /* NULL is allowed */
+
+/* NULL if there is none. */
+const struct meta_topic *meta_view_topic(const struct meta_view *view, struct str name);
+const struct meta_topic *meta_view_topic_by_id(const struct meta_view *view,
+    const struct uuid *id);
+const struct meta_broker *meta_view_broker(const struct meta_view *view, int32_t node_id);
+const struct meta_config_set *meta_view_config(const struct meta_view *view, int resource,
+    struct str name);
+
+/* Topics by rising name: 0 .. topic_count-1. */
+const struct meta_topic *meta_view_topic_at(const struct meta_view *view, uint32_t rank);
+/* Rank of the first topic whose name is >= name. */
+uint32_t meta_view_topic_rank(const struct meta_view *view, struct str name);
+
+/* NULL if out of range. */
+static inline const struct meta_partition *
+meta_topic_partition(const struct meta_topic *topic, int32_t index)
+{
+    return index >= 0 && (uint32_t)index < topic->partition_count ? topic->partitions[index] : NULL;
+}
+
+/* Broker's listener of that name, or NULL. */
+const struct meta_listener *meta_broker_listener(const struct meta_broker *broker,
+    struct str name);
+
+/* Call fn(view, arg) on the meta thread after each publication, and once from
+ * here with the current view. The view is borrowed; hold it to keep it. */
+typedef void (*meta_view_fn)(const struct meta_view *view, void *arg);
+void meta_on_view(struct meta *meta, meta_view_fn fn, void *arg);
+/* After return fn is not called again. Not from inside fn. */
+void meta_off_view(struct meta *meta, meta_view_fn fn, void *arg);
+
+/* ---- Settings as rows: DescribeConfigs, SHOW, oxbow.configs -------------- */
+
+/* Numbers of Kafka's ConfigSource. */
+enum meta_source {
+    META_SOURCE_TOPIC = 1,
+    META_SOURCE_BROKER = 2,         /* set at run time for one broker */
+    META_SOURCE_BROKER_DEFAULT = 3, /* set at run time for all: ALTER SYSTEM */
+    META_SOURCE_STATIC = 4,         /* configuration file, command line */
+    META_SOURCE_DEFAULT = 5,
+    META_SOURCE_CLIENT_METRICS = 7,
+    META_SOURCE_GROUP = 8,
+};
+
+struct meta_config_synonym {
+    const char *name; /* the name under which the value was found */
+    struct str value;
+    int8_t source;
+};
+
+struct meta_config_fact {
+    const struct param *param; /* NULL for client metrics */
+    const char *name; /* Kafka's name, or Oxbow's where it has none */
+    struct str value; /* effective, canonical; null if unset or sensitive */
+    int8_t source;    /* enum meta_source */
+    bool read_only;   /* cannot be changed while running */
+    bool sensitive;
+    uint32_t synonym_count; /* the chain, effective one first */
+    const struct meta_config_synonym *synonyms;
+};
+
+/* All settings of a resource in table order, in the arena. A broker by its own
+ * id gives everything; "" gives only what ALTER SYSTEM set.
+ * Fails:  OX_UNKNOWN_TOPIC_OR_PARTITION, OX_INVALID_REQUEST (other broker,
+ *         resource type that has none) */
+ox_code meta_config_describe(const struct meta_view *view, int resource, struct str name,
+    struct arena *arena, struct meta_config_fact **out, size_t *count, struct ox_err *err);
+
+/* ---- What the meta thread does (metrics, oxbow.* views) ------------------ */
+
+struct meta_stats {
+    uint64_t proposals, refused, commits, snapshots, publications;
+    uint64_t log_first, log_last, applied, snapshot_index;
+    uint64_t commit_ns_sum, publish_ns_sum; /* divide by commits, publications */
+    uint64_t term;
+    bool leader;
+};
+void meta_stats(struct meta *meta, struct meta_stats *out);
+
+#endif
