@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+liboxbow_a_SOURCES += src/loop/loop.c src/loop/pool.c

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One loop is one thread and one uv_loop_t. A turn is: sockets that are ready,
+ * messages, timers due, then the end-of-turn hooks. The mailbox is a stack that
+ * any thread pushes to without a lock; the loop takes it whole and reverses it,
+ * which restores each sender's order.
+ *
+ *   post --push--> inbox --take all, reverse--> run        wake: one uv_async
+ *
+ * Waking a sleeping thread costs far more than a turn, so after a turn that did
+ * work the loop looks for more without sleeping for poll_ns. An idle loop sleeps
+ * in epoll with no timeout but its next timer's.
+ *
+ * Invariants
+ *  1. A message is in at most one inbox; fn may free or repost it.
+ *  2. heap[i]->slot == i + 1 for every running timer, none otherwise.
+ *  3. Only the loop's own thread touches uv, heap and ticks. */
+#include "loop/loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "loop/loop_int.h"
+
+enum { LOAD_WINDOW_NS = 20 * 1000 * 1000 };
+
+struct loop {
+    struct loop_group *group;
+    const struct env *env;
+    int index;
+    pthread_t thread;
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t alarm;
+    _Atomic(struct loop_msg *) inbox;
+    _Atomic bool stopping;
+    struct loop_timer **heap;
+    uint32_t heap_count, heap_cap;
+    struct loop_tick *ticks, **ticks_end;
+    uint64_t now_ns, poll_until_ns;
+    int64_t wall_ms;
+    bool worked;
+    uint64_t window_start_ns, window_busy_ns;
+    _Atomic int load;
+};
+
+struct loop_group {
+    struct loop_config config;
+    struct pool *pool;
+    struct loop *loops;
+};
+
+static _Thread_local struct loop *self;
+
+/* ---- timers: a binary heap by due time ---- */
+
+static void
+heap_set(struct loop *loop, uint32_t at, struct loop_timer *timer)
+{
+    loop->heap[at] = timer;
+    timer->slot = at + 1;
+}
+
+static void
+heap_up(struct loop *loop, uint32_t at)
+{
+    struct loop_timer *timer = loop->heap[at];
+    for (; at > 0; at = (at - 1) / 2) {
+        struct loop_timer *parent = loop->heap[(at - 1) / 2];
+        if (parent->due_ns <= timer->due_ns)
+            break;
+        heap_set(loop, at, parent);
+    }
+    heap_set(loop, at, timer);
+}
+
+static void
+heap_down(struct loop *loop, uint32_t at)
+{
+    struct loop_timer *timer = loop->heap[at];
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= loop->heap_count)
+            break;
+        if (child + 1 < loop->heap_count &&
+            loop->heap[child + 1]->due_ns < loop->heap[child]->due_ns)
+            child++;
+        if (loop->heap[child]->due_ns >= timer->due_ns)
+            break;
+        heap_set(loop, at, loop->heap[child]);
+        at = child;
+    }
+    heap_set(loop, at, timer);
+}
+
+static void
+heap_remove(struct loop *loop, struct loop_timer *timer)
+{
+    uint32_t at = timer->slot - 1;
+    ox_assert(at < loop->heap_count && loop->heap[at] == timer);
+    struct loop_timer *last = loop->heap[--loop->heap_count];
+    timer->slot = 0;
+    if (last == timer)
+        return;
+    heap_set(loop, at, last);
+    heap_up(loop, at);
+    heap_down(loop, last->slot - 1);
+}
+
+void
+loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns,
+    void (*fn)(struct loop_timer *timer))
+{
+    ox_assert(loop_is(loop));
+    loop_timer_stop(timer);
+    timer->fn = fn;
+    timer->loop = loop;
+    timer->due_ns = loop->now_ns + delay_ns;
+    if (loop->heap_count == loop->heap_cap) {
+        loop->heap_cap = OX_MAX(loop->heap_cap * 2, 16u);
+        loop->heap = ox_realloc(loop->heap, loop->heap_cap * sizeof(*loop->heap));
+    }
+    heap_set(loop, loop->heap_count++, timer);
+    heap_up(loop, timer->slot - 1);
+}
+
+void
+loop_timer_stop(struct loop_timer *timer)
+{
+    if (timer->slot != 0)
+        heap_remove(timer->loop, timer);
+}
+
+static void
+run_timers(struct loop *loop)
+{
+    while (loop->heap_count > 0 && loop->heap[0]->due_ns <= loop->now_ns) {
+        struct loop_timer *timer = loop->heap[0];
+        heap_remove(loop, timer);
+        loop->worked = true;
+        timer->fn(timer);
+    }
+}
+
+static void
+on_alarm(uv_timer_t *alarm)
+{
+    (void)alarm; /* the turn that follows runs the timers */
+}
+
+static void
+set_alarm(struct loop *loop)
+{
+    if (loop->heap_count == 0) {
+        uv_timer_stop(&loop->alarm);
+        return;
+    }
+    uint64_t due = loop->heap[0]->due_ns;
+    uint64_t delay_ns = due > loop->now_ns ? due - loop->now_ns : 0;
+    uv_update_time(&loop->uv);
+    uv_timer_start(&loop->alarm, on_alarm, (delay_ns + 999999) / 1000000, 0);
+}
+
+/* ---- messages ---- */
+
+void
+loop_post(struct loop *loop, struct loop_msg *msg)
+{
+    struct loop_msg *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+    do
+        msg->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, msg, memory_order_release,
+        memory_order_relaxed));
+    if (head == NULL && self != loop)
+        uv_async_send(&loop->wake);
+}
+
+static void
+run_messages(struct loop *loop)
+{
+    struct loop_msg *taken = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
+    struct loop_msg *list = NULL;
+    while (taken != NULL) {
+        struct loop_msg *next = taken->next;
+        taken->next = list;
+        list = taken;
+        taken = next;
+    }
+    while (list != NULL) {
+        struct loop_msg *msg = list;
+        list = msg->next;
+        loop->worked = true;
+        msg->fn(msg);
+    }
+}
+
+static void
+on_wake(uv_async_t *wake)
+{
+    (void)wake; /* the turn that follows runs the messages */
+}
+
+/* ---- turns ---- */
+
+void
+loop_at_tick_end(struct loop *loop, struct loop_tick *tick)
+{
+    ox_assert(loop_is(loop));
+    if (tick->waiting)
+        return;
+    tick->waiting = true;
+    tick->next = NULL;
+    *loop->ticks_end = tick;
+    loop->ticks_end = &tick->next;
+}
+
+static void
+run_ticks(struct loop *loop)
+{
+    while (loop->ticks != NULL) {
+        struct loop_tick *tick = loop->ticks;
+        loop->ticks = tick->next;
+        if (loop->ticks == NULL)
+            loop->ticks_end = &loop->ticks;
+        tick->waiting = false;
+        tick->fn(tick);
+    }
+}
+
+static void
+read_clocks(struct loop *loop)
+{
+    loop->now_ns = env_mono_ns(loop->env);
+    loop->wall_ms = env_wall_ms(loop->env);
+}
+
+static void
+note_load(struct loop *loop, uint64_t turn_start_ns)
+{
+    uint64_t now = env_mono_ns(loop->env);
+    if (loop->worked)
+        loop->window_busy_ns += now - turn_start_ns;
+    uint64_t window = now - loop->window_start_ns;
+    if (window >= LOAD_WINDOW_NS) {
+        atomic_store_explicit(&loop->load, (int)(loop->window_busy_ns * 1000 / window),
+            memory_order_relaxed);
+        loop->window_start_ns = now;
+        loop->window_busy_ns = 0;
+    }
+    if (loop->worked)
+        loop->poll_until_ns = now + loop->group->config.poll_ns;
+    loop->now_ns = now;
+}
+
+static bool
+must_not_sleep(const struct loop *loop)
+{
+    return loop->now_ns < loop->poll_until_ns ||
+           atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL;
+}
+
+/* uv calls this between waiting for sockets and serving them. */
+static void
+run_turn(struct loop *loop)
+{
+    set_alarm(loop);
+    loop->worked = false;
+    uv_run_mode mode = must_not_sleep(loop) ? UV_RUN_NOWAIT : UV_RUN_ONCE;
+    if (mode == UV_RUN_ONCE)
+        atomic_store_explicit(&loop->load, (int)(loop->window_busy_ns * 1000 / LOAD_WINDOW_NS),
+            memory_order_relaxed);
+    uv_run(&loop->uv, mode);
+    uint64_t start_ns = loop->worked ? loop->now_ns : env_mono_ns(loop->env);
+    read_clocks(loop);
+    run_messages(loop);
+    run_timers(loop);
+    run_ticks(loop);
+    note_load(loop, start_ns);
+}
+
+static void *
+loop_main(void *arg)
+{
+    struct loop *loop = arg;
+    self = loop;
+    char name[16];
+    snprintf(name, sizeof(name), "oxbow-loop%d", loop->index);
+    pthread_setname_np(pthread_self(), name);
+    read_clocks(loop);
+    while (!atomic_load_explicit(&loop->stopping, memory_order_acquire))
+        run_turn(loop);
+    run_messages(loop);
+    run_ticks(loop);
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->alarm, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&loop->uv);
+    return NULL;
+}
+
+void
+loop_mark_work(struct loop *loop)
+{
+    if (!loop->worked)
+        read_clocks(loop);
+    loop->worked = true;
+}
+
+/* ---- the group ---- */
+
+static void
+loop_init(struct loop *loop, struct loop_group *group, int index, const struct env *env)
+{
+    loop->group = group;
+    loop->env = env;
+    loop->index = index;
+    loop->ticks_end = &loop->ticks;
+    int failed = uv_loop_init(&loop->uv);
+    ox_assert(failed == 0);
+    failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    ox_assert(failed == 0);
+    uv_timer_init(&loop->uv, &loop->alarm);
+    loop->uv.data = loop;
+}
+
+ox_code
+loop_group_start(const struct loop_config *config, const struct env *env, struct loop_group **out,
+    struct ox_err *err)
+{
+    if (config->count < 1 || config->count > 64)
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "number of loops %d is not in 1..64",
+            config->count);
+    struct loop_group *group = ox_calloc(1, sizeof(*group));
+    group->config = *config;
+    group->pool = pool_start(config->pool_threads);
+    group->loops = ox_calloc((size_t)config->count, sizeof(*group->loops));
+    for (int i = 0; i < config->count; i++)
+        loop_init(&group->loops[i], group, i, env);
+    for (int i = 0; i < config->count; i++) {
+        int failed = pthread_create(&group->loops[i].thread, NULL, loop_main, &group->loops[i]);
+        ox_assert(failed == 0);
+    }
+    *out = group;
+    return OX_OK;
+}
+
+void
+loop_group_stop(struct loop_group *group)
+{
+    pool_stop(group->pool);
+    for (int i = 0; i < group->config.count; i++) {
+        struct loop *loop = &group->loops[i];
+        atomic_store_explicit(&loop->stopping, true, memory_order_release);
+        uv_async_send(&loop->wake);
+        pthread_join(loop->thread, NULL);
+        ox_free(loop->heap);
+    }
+    ox_free(group->loops);
+    ox_free(group);
+}
+
+int
+loop_count(const struct loop_group *group)
+{
+    return group->config.count;
+}
+
+struct loop *
+loop_at(struct loop_group *group, int index)
+{
+    ox_assert(index >= 0 && index < group->config.count);
+    return &group->loops[index];
+}
+
+struct loop_group *
+loop_group_of(struct loop *loop)
+{
+    return loop->group;
+}
+
+int
+loop_index(const struct loop *loop)
+{
+    return loop->index;
+}
+
+const struct env *
+loop_env(const struct loop *loop)
+{
+    return loop->env;
+}
+
+struct loop *
+loop_self(void)
+{
+    return self;
+}
+
+uint64_t
+loop_now_ns(const struct loop *loop)
+{
+    return loop->now_ns;
+}
+
+int64_t
+loop_wall_ms(const struct loop *loop)
+{
+    return loop->wall_ms;
+}
+
+int
+loop_load(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->load, memory_order_relaxed);
+}
+
+void *
+loop_uv(struct loop *loop)
+{
+    return &loop->uv;
+}
+
+void
+loop_pool_submit(struct loop *loop, struct pool_job *job)
+{
+    job->loop = loop;
+    pool_push(loop->group->pool, job);
+}
+
+struct each_call {
+    struct loop_msg msg;
+    void (*fn)(struct loop *loop, void *arg);
+    void *arg;
+    uv_sem_t *done;
+};
+
+static void
+run_each(struct loop_msg *msg)
+{
+    struct each_call *call = ox_container_of(msg, struct each_call, msg);
+    call->fn(self, call->arg);
+    uv_sem_post(call->done);
+}
+
+void
+loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg), void *arg)
+{
+    ox_assert(self == NULL);
+    uv_sem_t done;
+    uv_sem_init(&done, 0);
+    for (int i = 0; i < group->config.count; i++) {
+        struct each_call call = {{.fn = run_each}, fn, arg, &done};
+        loop_post(&group->loops[i], &call.msg);
+        uv_sem_wait(&done);
+    }
+    uv_sem_destroy(&done);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside loop/: the pool as loop.c sees it. */
+#ifndef LOOP_LOOP_INT_H
+#define LOOP_LOOP_INT_H
+
+#include "loop/loop.h"
+
+struct pool;
+
+struct pool *pool_start(int threads);
+void pool_push(struct pool *pool, struct pool_job *job);
+/* Finish the jobs already taken and queued, join the workers, free. */
+void pool_stop(struct pool *pool);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Workers for blocking calls. A job runs on any worker, its completion is a
+ * message to the loop that submitted it. Threads start with the first job, so
+ * that an idle server pays for none. */
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/lock.h"
+#include "loop/loop_int.h"
+
+struct pool {
+    struct lock lock;
+    pthread_cond_t more;
+    struct pool_job *first, **end;
+    pthread_t *threads;
+    int thread_max, thread_count, idle;
+    bool stopping;
+};
+
+static void
+finish(struct loop_msg *msg)
+{
+    struct pool_job *job = ox_container_of(msg, struct pool_job, msg);
+    job->done(job);
+}
+
+static struct pool_job *
+take_job(struct pool *pool)
+{
+    ox_lock(&pool->lock);
+    pool->idle++;
+    while (pool->first == NULL && !pool->stopping)
+        pthread_cond_wait(&pool->more, &pool->lock.mutex);
+    pool->idle--;
+    struct pool_job *job = pool->first;
+    if (job != NULL) {
+        pool->first = job->next;
+        if (pool->first == NULL)
+            pool->end = &pool->first;
+    }
+    ox_unlock(&pool->lock);
+    return job;
+}
+
+static void *
+worker_main(void *arg)
+{
+    struct pool *pool = arg;
+    struct pool_job *job;
+    pthread_setname_np(pthread_self(), "oxbow-pool");
+    while ((job = take_job(pool)) != NULL) {
+        job->work(job);
+        job->msg.fn = finish;
+        loop_post(job->loop, &job->msg);
+    }
+    return NULL;
+}
+
+struct pool *
+pool_start(int threads)
+{
+    struct pool *pool = ox_calloc(1, sizeof(*pool));
+    ox_lock_init(&pool->lock, LOCK_POOL);
+    pthread_cond_init(&pool->more, NULL);
+    pool->end = &pool->first;
+    pool->thread_max = threads;
+    pool->threads = ox_calloc((size_t)threads, sizeof(*pool->threads));
+    return pool;
+}
+
+void
+pool_push(struct pool *pool, struct pool_job *job)
+{
+    job->next = NULL;
+    ox_lock(&pool->lock);
+    ox_assert(!pool->stopping);
+    *pool->end = job;
+    pool->end = &job->next;
+    if (pool->idle == 0 && pool->thread_count < pool->thread_max) {
+        int failed = pthread_create(&pool->threads[pool->thread_count], NULL, worker_main, pool);
+        ox_assert(failed == 0 || pool->thread_count > 0);
+        pool->thread_count += failed == 0;
+    }
+    pthread_cond_signal(&pool->more);
+    ox_unlock(&pool->lock);
+}
+
+void
+pool_stop(struct pool *pool)
+{
+    ox_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->more);
+    ox_unlock(&pool->lock);
+    for (int i = 0; i < pool->thread_count; i++)
+        pthread_join(pool->threads[i], NULL);
+    ox_lock_fini(&pool->lock);
+    pthread_cond_destroy(&pool->more);
+    ox_free(pool->threads);
+    ox_free(pool);
+}

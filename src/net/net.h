@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bytes between clients and front ends: listeners, connections, framing, write
+ * queues, back-pressure. A front end gives a handler that says how long a
+ * message is and takes whole messages; it answers by adding pieces to the
+ * connection's output, which leaves in order at the end of the turn.
+ *
+ * A connection belongs to one loop; every call here is made on that loop. */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "loop/loop.h"
+
+struct conn;
+struct listener;
+struct net;
+
+/* What a front end does with a connection. All on the connection's loop. */
+struct conn_handler {
+    const char *protocol; /* "kafka", "sql": for diagnostics and views */
+    /* A new connection: set its user pointer (conn_set_user). */
+    void (*opened)(struct conn *conn, void *listener_arg);
+    /* Length in bytes of the message that starts at bytes, of which have are
+     * known: > 0 the whole message; 0 not yet known, needs more than `have`;
+     * < 0 refused, the connection is closed (write the reason first). */
+    ptrdiff_t (*frame_len)(struct conn *conn, const uint8_t *bytes, size_t have);
+    /* One whole message. The slice is borrowed; to keep it past the call, take
+     * a reference (ox_buf_get). Its bytes may be modified in place. May pause or
+     * close the connection: no further message is delivered then. */
+    void (*frame)(struct conn *conn, const struct slice *message);
+    /* Output fell below the low mark after conn_full() was seen true; or NULL. */
+    void (*drained)(struct conn *conn);
+    /* Peer closed, error, timeout or conn_close(): the last call for this conn,
+     * which is freed when it returns. Answers still parked are dropped. */
+    void (*closed)(struct conn *conn);
+};
+
+struct net_limits {
+    uint32_t conns_max;       /* of the node */
+    uint32_t conns_per_ip_max;
+    uint64_t idle_ns;         /* close after no message for this long; 0 never */
+    uint64_t frame_ns;        /* a started message must be whole by then */
+    uint64_t write_stall_ns;  /* pending output must move within this time */
+    size_t out_max;           /* conn_full() above this many pending bytes */
+};
+
+/* ---- listening ---- */
+
+struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
+/* Closes all connections (handlers get closed()) and frees. On: no loop. */
+void net_free(struct net *net);
+
+/* Bind and listen; port 0 takes a free one. Connections come to the first loop
+ * that is not busy. Fails: OX_ADDRESS_IN_USE, OX_INVALID_PARAMETER_VALUE.
+ * On: no loop, before or after loops run. */
+ox_code net_listen(struct net *net, const char *address, int port,
+    const struct conn_handler *handler, void *listener_arg, struct listener **out,
+    struct ox_err *err);
+int net_listener_port(const struct listener *listener);
+/* Stop accepting on all listeners (controlled shutdown). On: no loop. */
+void net_stop_accepting(struct net *net);
+/* Close every connection of that handler or all (NULL). On: no loop. */
+void net_close_all(struct net *net);
+
+/* ---- a connection ---- */
+
+void conn_set_user(struct conn *conn, void *user);
+void *conn_user(const struct conn *conn);
+struct loop *conn_loop(const struct conn *conn);
+uint64_t conn_id(const struct conn *conn); /* unique in this process */
+/* "127.0.0.1" and port of the peer; of our own end. Live as long as conn. */
+const char *conn_peer_host(const struct conn *conn);
+int conn_peer_port(const struct conn *conn);
+
+/* Stop and go on delivering messages; bytes are not read while paused, so the
+ * peer feels it. A close by the peer is noticed all the same. Pausing nests. */
+void conn_pause(struct conn *conn);
+void conn_resume(struct conn *conn);
+/* Login done: from here the idle limit counts instead of the login limit. */
+void conn_set_idle_limit(struct conn *conn, uint64_t idle_ns);
+
+/* Output, in the order of calls. Nothing blocks or fails: trouble shows as
+ * closed(). */
+void conn_write(struct conn *conn, const void *ptr, size_t len); /* copies */
+/* Room for at least len bytes, to be filled and then committed. Front ends that
+ * produce rows write straight into it. No other output call in between. */
+uint8_t *conn_reserve(struct conn *conn, size_t len);
+void conn_commit(struct conn *conn, size_t len);
+/* Takes a reference to the buffer; the bytes must not change any more. */
+void conn_write_slice(struct conn *conn, const struct slice *slice);
+/* len bytes of an open descriptor, sent with sendfile; release(arg) once sent
+ * or dropped. */
+void conn_write_file(struct conn *conn, int fd, uint64_t pos, size_t len,
+    void (*release)(void *arg), void *arg);
+/* Send what can be sent now instead of at the end of the turn. */
+void conn_flush(struct conn *conn);
+
+size_t conn_out_len(const struct conn *conn); /* pending bytes */
+/* More than limits.out_max is pending: stop producing until drained(). */
+bool conn_full(struct conn *conn);
+
+/* Close after the pending output was sent (at most write_stall_ns). */
+void conn_close_after_write(struct conn *conn);
+/* Close at once; closed() runs at the end of this turn. */
+void conn_close(struct conn *conn);
+bool conn_closing(const struct conn *conn);
+
+/* ---- what views and metrics show ---- */
+
+struct conn_facts {
+    uint64_t id;
+    const char *protocol, *peer_host;
+    int peer_port, loop_index;
+    int64_t opened_ms;
+    uint64_t bytes_in, bytes_out, messages;
+    void *user;
+};
+/* Calls fn for each connection of this loop. On: that loop. */
+void net_each_conn(struct net *net, struct loop *loop,
+    void (*fn)(struct conn *conn, const struct conn_facts *facts, void *arg), void *arg);
+
+struct net_stats {
+    uint64_t accepted, refused, open, bytes_in, bytes_out;
+};
+void net_stats(struct net *net, struct net_stats *out); /* any thread */
+
+#endif
