@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * THE interface of both front ends. Kafka and PostgreSQL wire code only
+ * translate; the engine authorises, finds the leader, applies limits, appends,
+ * reads, administers. Nothing can be had through one door that the other would
+ * refuse, and a feature is built once.
+ *
+ * Calls are made on a loop. A call that may have to wait is a struct embedded
+ * by the caller; its start returns true when the outcome is already in the
+ * struct and false when done() follows, exactly once, on the loop it was started
+ * on. Strings given to a call are borrowed until it is done unless said
+ * otherwise. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/param.h"
+#include "loop/loop.h"
+#include "meta/meta.h"
+#include "replica/replica.h"
+
+struct engine;
+struct coord;
+
+/* ---- who ---- */
+
+/* A principal behind a connection. Embedded by the front end. */
+struct engine_session {
+    struct engine *engine;
+    struct loop *loop;
+    const char *door;      /* "kafka" or "sql" */
+    const char *listener;  /* name of the listener it came through */
+    char principal[256];   /* "User:alice"; "User:ANONYMOUS" */
+    char client_id[256];   /* Kafka's client.id or application_name, cut */
+    char host[64];         /* of the client, "127.0.0.1" */
+    char software[128];    /* client software name and version, or "" */
+    int64_t started_ms;
+    uint64_t conn_id;
+    _Atomic uint64_t requests;
+};
+
+void engine_session_init(struct engine_session *sess, struct engine *engine, struct loop *loop,
+    const char *door, const char *listener, const char *host, uint64_t conn_id);
+
+/* ---- life; server/boot.c ---- */
+
+struct engine_config {
+    int32_t node_id;
+    const char *data_dir;
+    struct loop_group *loops;
+    struct net *net;
+    struct meta *meta;
+    struct replica *replica;
+};
+ox_code engine_start(const struct engine_config *config, const struct env *env,
+    struct engine **out, struct ox_err *err);
+/* Refuse new work, answer what waits; then free. On: no loop. */
+void engine_quiesce(struct engine *engine);
+void engine_stop(struct engine *engine);
+
+/* ---- metadata. Borrowed to the end of the tick ---- */
+const struct meta_view *engine_view(struct engine *engine);
+/* This view's settings, e.g. engine_settings(e)->auto_create_topics_enable. */
+const struct server_config *engine_settings(struct engine *engine);
+struct meta *engine_meta(struct engine *engine);
+struct replica *engine_replica(struct engine *engine);
+struct coord *engine_coord(struct engine *engine);
+struct net *engine_net(struct engine *engine);
+const struct env *engine_env(const struct engine *engine);
+struct loop_group *engine_loops(struct engine *engine);
+int32_t engine_node_id(const struct engine *engine);
+
+/* ---- append: one partition of a Produce, an INSERT, a COPY ---- */
+
+struct engine_append {
+    /* in */
+    struct engine_session *sess;
+    struct str topic;            /* name, or null with topic_id */
+    struct uuid topic_id;        /* zero: by name */
+    int32_t partition;
+    struct slice records;        /* one batch, alone in these bytes; may be modified
+                                    in place. The engine takes its own reference */
+    int16_t acks;
+    int32_t timeout_ms;
+    int16_t produce_version;     /* of the Kafka request; INT16_MAX from SQL */
+    struct str transactional_id; /* or null */
+    void (*done)(struct engine_append *call);
+    /* out */
+    ox_code code;
+    struct ox_err err;
+    int64_t base_offset;         /* -1 on failure */
+    int64_t last_offset;
+    int64_t append_time_ms;      /* LogAppendTime topics, else -1 */
+    int64_t log_start;           /* -1 when not known */
+    const struct log_record_error *record_errors; /* in call->append; until freed */
+    uint32_t record_error_count;
+    int32_t leader_id, leader_epoch; /* hint with OX_NOT_LEADER, else -1 */
+    /* private */
+    struct partition_append append;
+};
+/* True: finished. False: done() follows. */
+bool engine_append(struct engine_append *call);
+/* Release what the outcome holds. Call once for each started append, after it
+ * is finished. */
+void engine_append_fini(struct engine_append *call);
+/* The caller goes away while the append waits: done() will not run; the struct
+ * may be freed after this returns. */
+void engine_append_forget(struct engine_append *call);
+
+/* ---- read: one partition of a Fetch, a scan ---- */
+
+struct engine_read {
+    /* in */
+    struct str topic;
+    struct uuid topic_id;
+    int32_t partition;
+    int32_t current_leader_epoch; /* -1: any */
+    int64_t offset;
+    size_t max_bytes;
+    bool min_one; /* a first batch larger than max_bytes is given whole */
+    enum partition_isolation isolation;
+    /* out */
+    ox_code code;
+    struct ox_err err;
+    struct log_range range;       /* put with log_range_put() when code is OX_OK */
+    struct partition_state state; /* valid when code is OX_OK */
+    struct partition *part;       /* borrowed to the end of the tick, or NULL */
+    int32_t leader_id, leader_epoch;
+};
+/* Never waits; to wait for more, partition_wait(read->part, ...). */
+void engine_read(struct engine_session *sess, struct engine_read *read);
+
+/* Finds a partition and checks that the session may do `op` on its topic.
+ * Kafka's order: authorise, then existence. topic wins when not null. */
+enum engine_op {
+    ENGINE_READ = 3,
+    ENGINE_WRITE = 4,
+    ENGINE_CREATE = 5,
+    ENGINE_DELETE = 6,
+    ENGINE_ALTER = 7,
+    ENGINE_DESCRIBE = 8,
+    ENGINE_CLUSTER_ACTION = 9,
+    ENGINE_DESCRIBE_CONFIGS = 10,
+    ENGINE_ALTER_CONFIGS = 11,
+    ENGINE_IDEMPOTENT_WRITE = 12,
+};
+enum engine_resource {
+    ENGINE_TOPIC = 2,
+    ENGINE_GROUP = 3,
+    ENGINE_CLUSTER = 4,
+    ENGINE_TRANSACTIONAL_ID = 5,
+};
+ox_code engine_partition(struct engine_session *sess, struct str topic,
+    const struct uuid *topic_id, int32_t index, enum engine_op op, struct partition **out,
+    struct ox_err *err);
+/* May the session do op on the resource? One place for ACLs; today every
+ * principal of a loopback listener may do everything. */
+bool engine_allowed(struct engine_session *sess, enum engine_resource type, struct str name,
+    enum engine_op op);
+/* Bit mask of allowed operations, as in Kafka's authorized_operations. */
+int32_t engine_allowed_mask(struct engine_session *sess, enum engine_resource type,
+    struct str name);
+
+/* ---- topics and configs: one asynchronous administrative call ---- */
+
+struct engine_config_kv {
+    struct str name, value; /* value null: delete / refuse, as the call says */
+    int8_t op;              /* enum meta_config_op */
+};
+
+struct engine_admin; /* a call in progress */
+typedef void (*engine_admin_fn)(struct engine_admin *call);
+
+/* Shared head of all administrative calls: embed first. */
+struct engine_admin {
+    struct engine_session *sess;
+    engine_admin_fn done;
+    ox_code code;
+    struct ox_err err;
+    /* private */
+    struct meta_call meta;
+    struct loop_msg msg;
+    struct loop *loop;
+    struct arena arena;
+};
+/* Frees what the call holds, after it is finished. */
+void engine_admin_fini(struct engine_admin *call);
+
+struct engine_topic_create {
+    struct engine_admin admin;
+    struct str name;
+    int32_t partitions;          /* -1: num.partitions */
+    int16_t replication_factor;  /* -1: default.replication.factor */
+    const struct meta_assignment *assignments; /* or NULL; then partitions = -1 */
+    uint32_t assignment_count;
+    const struct engine_config_kv *configs;
+    uint32_t config_count;
+    bool validate_only;
+    /* out */
+    struct uuid topic_id;
+    int32_t partition_count;
+    int16_t replicas;
+};
+bool engine_topic_create(struct engine_topic_create *call);
+
+struct engine_topic_delete {
+    struct engine_admin admin;
+    struct str name; /* or null with topic_id */
+    struct uuid topic_id;
+};
+bool engine_topic_delete(struct engine_topic_delete *call);
+
+struct engine_partitions_create {
+    struct engine_admin admin;
+    struct str name;
+    int32_t count; /* the new total */
+    const struct meta_assignment *assignments;
+    uint32_t assignment_count;
+    bool validate_only;
+};
+bool engine_partitions_create(struct engine_partitions_create *call);
+
+struct engine_config_alter {
+    struct engine_admin admin;
+    int8_t resource; /* enum meta_resource */
+    struct str name;
+    bool replace; /* AlterConfigs */
+    const struct engine_config_kv *changes;
+    uint32_t change_count;
+    bool validate_only;
+};
+bool engine_config_alter(struct engine_config_alter *call);
+
+struct engine_topic_comment {
+    struct engine_admin admin;
+    struct str name, text; /* text null removes it */
+};
+bool engine_topic_comment(struct engine_topic_comment *call);
+
+struct engine_delete_records {
+    struct engine_admin admin;
+    struct str topic;
+    int32_t partition;
+    int64_t offset; /* -1: the high watermark */
+    /* out */
+    int64_t low_watermark;
+    /* private */
+    struct pool_job job;
+    struct partition *part;
+};
+bool engine_delete_records(struct engine_delete_records *call);
+
+/* A fresh producer id, epoch 0 (non-transactional InitProducerId). */
+struct engine_producer_id {
+    struct engine_admin admin;
+    int64_t producer_id; /* out */
+};
+bool engine_producer_id(struct engine_producer_id *call);
+
+/* Ensure an internal topic (__consumer_offsets) exists with its own settings. */
+bool engine_internal_topic(struct engine_topic_create *call, struct str name);
+
+/* ---- the connections of both doors, for oxbow.connections ---- */
+struct engine_conn_fact {
+    uint64_t id;
+    const char *door, *principal, *client_id, *host, *software, *state;
+    int64_t started_ms;
+    uint64_t requests, bytes_in, bytes_out;
+};
+
+/* ---- metrics ---- */
+struct engine_stats {
+    _Atomic uint64_t appends, append_bytes, append_errors, reads, read_bytes;
+};
+struct engine_stats *engine_stats(struct engine *engine);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Partitions that this node holds: their log, who leads them, how far they are
+ * visible, and who waits for that to move. A partition is opened and closed as
+ * the metadata view says. Produce and Fetch enter it from any loop under its
+ * lock, for as long as it takes to stamp and write a batch or to find and pin a
+ * range; waiters are answered on their own loop by mailbox.
+ *
+ *   log start <= last stable <= high watermark <= log end
+ *
+ * The high watermark is the end of what every in-sync replica has flushed (for
+ * topics with flush=lazy: has written). Readers see nothing above it. */
+#ifndef REPLICA_REPLICA_H
+#define REPLICA_REPLICA_H
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "log/log.h"
+#include "loop/loop.h"
+#include "meta/meta.h"
+
+struct replica; /* all partitions of this node */
+struct partition;
+
+struct replica_config {
+    int32_t node_id;
+    struct log_dir *dir;
+    struct loop_group *loops;
+    int64_t housekeeping_ms; /* between rounds of retention */
+};
+
+/* Opens the partitions of meta's current view and follows its changes from
+ * then on. A topic's partitions are open before the done() of the command that
+ * made it runs. On: no loop, no meta thread. */
+ox_code replica_start(const struct replica_config *config, const struct env *env,
+    struct meta *meta, struct replica **out, struct ox_err *err);
+/* Answers all waiters with OX_SHUTTING_DOWN; partitions stay readable. */
+void replica_quiesce(struct replica *replica);
+/* Closes all partitions (clean). The loops have stopped or hold nothing. */
+void replica_stop(struct replica *replica);
+
+/* ---- looking up. On: a loop ---- */
+
+/* The metadata view of this tick: borrowed, valid to the end of the tick. A
+ * command whose done() has been seen is in it. */
+const struct meta_view *replica_view(struct replica *replica);
+/* The partition, borrowed to the end of the tick; NULL if this node has none.
+ * partition_hold to keep it longer. */
+struct partition *replica_partition(struct replica *replica, const struct uuid *topic_id,
+    int32_t index);
+struct partition *partition_hold(struct partition *part);
+void partition_put(struct partition *part); /* any thread, NULL allowed */
+
+/* ---- facts; immutable ones need no lock ---- */
+const char *partition_topic(const struct partition *part);
+const struct uuid *partition_topic_id(const struct partition *part);
+int32_t partition_index(const struct partition *part);
+struct plog *partition_log(struct partition *part);
+
+struct partition_state {
+    int64_t log_start, last_stable, high_watermark, log_end;
+    int32_t leader_epoch;
+    ox_code fault; /* OX_OK, or why the partition cannot be used */
+};
+/* Any thread. */
+void partition_state(struct partition *part, struct partition_state *out);
+
+/* ---- append ---- */
+
+struct partition_append {
+    /* in; append.records etc. as log/log.h says */
+    struct log_append append;
+    int16_t acks;           /* 0, 1, -1 */
+    int32_t current_leader_epoch; /* of the caller; -1: any */
+    uint64_t timeout_ns;    /* acks=-1: give up waiting after this; 0: never */
+    /* Called on `loop` exactly once when partition_append() returned false. */
+    void (*done)(struct partition_append *call);
+    struct loop *loop;
+    /* out */
+    ox_code code;
+    struct ox_err err;
+    /* private */
+    struct loop_msg msg;
+    struct list link;
+    struct loop_timer timer;
+    struct partition *part;
+    bool linked;
+};
+
+/* Append one batch. Returns true when the outcome is known (code, append's out
+ * fields); false when acks=-1 waits for the flush and done() follows.
+ * On: call->loop (the current one). */
+bool partition_append(struct partition *part, struct partition_append *call);
+/* Forget a waiting append whose caller goes away; done() is not called after.
+ * On: call->loop. The record stays. */
+void partition_append_forget(struct partition_append *call);
+
+/* ---- read ---- */
+
+/* Who asks decides how far they see. */
+enum partition_isolation {
+    READ_UNCOMMITTED, /* to the high watermark */
+    READ_COMMITTED,   /* to the last stable offset */
+    READ_REPLICA,     /* to the log end */
+};
+
+/* Find whole batches from offset on. out->range is empty when there is nothing
+ * to see yet. state is filled in either case, except on failure.
+ * Fails: OX_OFFSET_OUT_OF_RANGE, OX_STORAGE_ERROR, OX_CORRUPT_MESSAGE,
+ *        OX_FENCED_LEADER_EPOCH, OX_UNKNOWN_LEADER_EPOCH
+ * Any thread. The range is put with log_range_put(). */
+ox_code partition_read(struct partition *part, int64_t offset, size_t max_bytes, bool min_one,
+    enum partition_isolation isolation, int32_t current_leader_epoch, struct log_range *range,
+    struct partition_state *state, struct ox_err *err);
+
+/* The bound of an isolation in a state. */
+int64_t partition_visible_end(const struct partition_state *state,
+    enum partition_isolation isolation);
+
+/* ---- waiting for data ---- */
+
+/* One waiter on one partition: fn runs on `loop` once, when the visible end (of
+ * its isolation) passes `offset`, the log start moves past it, or the partition
+ * closes or changes leader. */
+struct partition_waiter {
+    void (*fn)(struct partition_waiter *waiter);
+    struct loop *loop;
+    int64_t offset;
+    enum partition_isolation isolation;
+    /* private */
+    struct loop_msg msg;
+    struct list link;
+    struct partition *part; /* held while waiting */
+    int state;
+};
+/* Returns false, and does not wait, if the condition holds already.
+ * On: waiter->loop. */
+bool partition_wait(struct partition *part, struct partition_waiter *waiter);
+/* Stop waiting; fn will not run after. On: waiter->loop. If the message is on
+ * its way, waiter must stay in place until partition_waiter_idle() is true;
+ * `gone` (may be NULL) runs then. */
+void partition_unwait(struct partition_waiter *waiter,
+    void (*gone)(struct partition_waiter *waiter));
+bool partition_waiter_idle(const struct partition_waiter *waiter);
+
+/* ---- administration; any thread, may block on disk: use the pool ---- */
+ox_code partition_delete_records(struct partition *part, int64_t offset, int64_t *low_watermark,
+    struct ox_err *err);
+/* Every open partition; for views and housekeeping. Holds nothing after. */
+void replica_each(struct replica *replica, void (*fn)(struct partition *part, void *arg),
+    void *arg);
+struct log_dir *replica_log_dir(struct replica *replica);
+
+#endif
