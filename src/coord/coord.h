@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Group coordinators: who is in a consumer group, who reads what, and how far
+ * each group has read. One shard per partition of __consumer_offsets; a shard
+ * is a state machine that replays its partition when this node comes to lead
+ * it, and appends a record for whatever must survive.
+ *
+ * Every call is a struct that the caller embeds: fill the inputs, start it with
+ * its function, read the answer in done. Common to all calls:
+ *
+ * On:    any loop. The work happens on the home loop of the group's shard.
+ * Takes: nothing. Inputs (and whatever their strs point to) and call.arena are
+ *        lent until done; answers are built in the arena.
+ * Done:  on the loop that started the call, exactly once, never before the
+ *        start returns, with call.code. What had to be logged is then
+ *        committed. Joins and syncs may be parked for the rebalance timeout.
+ * Codes: Kafka's, by ox_code_kafka(call.code). Of every call:
+ *        OX_COORDINATOR_NOT_AVAILABLE  no __consumer_offsets yet, shutting down
+ *        OX_NOT_COORDINATOR            another node leads the shard
+ *        OX_COORDINATOR_LOAD_IN_PROGRESS  (a heartbeat answers OX_OK instead)
+ *
+ * Who may do what is the engine's to check, before. Calls over topics skip
+ * every partition whose code the caller has set to a failure (not authorised,
+ * no such topic) and leave that code alone. */
+#ifndef COORD_COORD_H
+#define COORD_COORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/str.h"
+
+struct coord;
+struct coord_host; /* coord/coord_host.h: what the coordinators need from outside */
+
+/* Bounds and periods; the names of the settings are Kafka's. */
+struct coord_config {
+    int32_t session_timeout_ms_min;     /* group.min.session.timeout.ms */
+    int32_t session_timeout_ms_max;     /* group.max.session.timeout.ms */
+    int32_t initial_rebalance_delay_ms; /* group.initial.rebalance.delay.ms */
+    int32_t new_member_join_ms_max;     /* a first join may be parked so long */
+    int32_t group_size_max;             /* group.max.size */
+    int32_t group_count_max;            /* groups of one shard */
+    int32_t offset_metadata_max;        /* offset.metadata.max.bytes, UTF-16 units */
+    int64_t offsets_retention_ms;       /* offsets.retention.minutes */
+    int64_t offsets_check_ms;           /* offsets.retention.check.interval.ms */
+    int32_t offset_commit_timeout_ms;   /* offsets.commit.timeout.ms */
+    int32_t batch_bytes_max;            /* of one batch of records appended */
+};
+
+/* Kafka's defaults. */
+void coord_config_init(struct coord_config *config);
+
+/* ---- life ---- */
+
+/* The host and what it points to outlive the coordinators. */
+struct coord *coord_new(const struct coord_config *config, const struct coord_host *host);
+/* After coord_stop() was done. NULL is allowed. */
+void coord_free(struct coord *coord);
+
+/* __consumer_offsets has this many partitions. Once; later calls must agree. Any thread. */
+void coord_set_partitions(struct coord *coord, int32_t count);
+int32_t coord_partition_count(const struct coord *coord); /* 0: not known yet */
+
+/* The partition whose leader coordinates the group; -1 while the topic is not
+ * known (create it and answer COORDINATOR_NOT_AVAILABLE). Any thread. */
+int32_t coord_find(const struct coord *coord, struct str group_id);
+/* abs(java String.hashCode) mod count, over UTF-16 units: transactional ids too. */
+int32_t coord_partition_of(struct str key, int32_t count);
+
+/* This node came to lead the partition in this leader epoch (load and serve),
+ * or does no longer (answer what is parked, forget). Any thread; asynchronous. */
+void coord_elected(struct coord *coord, int32_t partition, int32_t leader_epoch);
+void coord_resigned(struct coord *coord, int32_t partition, int32_t leader_epoch);
+
+/* Forget the offsets that groups committed for a deleted topic. Any loop. */
+void coord_topic_deleted(struct coord *coord, struct str topic);
+
+/* ---- calls ---- */
+
+/* Embedded first in every call below. */
+struct coord_call {
+    struct arena *arena;                   /* in: for the answer */
+    void (*done)(struct coord_call *call); /* in */
+    ox_code code;                          /* out */
+
+    /* inside */
+    struct coord *coord;
+    void (*run)(struct coord_call *call);
+    void *origin;            /* of the host: where to answer */
+    struct list link;        /* of the host while it hops */
+    int32_t partition;
+    bool parked, answered;
+};
+
+/* JoinGroup. Parked until the group has a new generation. */
+struct coord_join_protocol {
+    struct str name, metadata;
+};
+struct coord_join_member {
+    struct str member_id, instance_id, metadata;
+};
+struct coord_join_call {
+    struct coord_call call;
+    int16_t version; /* of JoinGroup: decides its quirks (4: two steps, 9: skip_assignment) */
+    struct str group_id, member_id, instance_id; /* instance_id: null if none */
+    struct str client_id, client_host;           /* host as "/10.0.0.1" */
+    struct str protocol_type;
+    const struct coord_join_protocol *protocols;
+    size_t protocol_count;
+    int32_t session_timeout_ms, rebalance_timeout_ms; /* the latter < 0: as the former */
+    /* out */
+    int32_t generation;                       /* -1 on failure */
+    struct str out_protocol_type, out_protocol; /* null on failure */
+    struct str leader, out_member_id;         /* "" if none */
+    bool skip_assignment;
+    struct coord_join_member *members; /* all of them for the leader, else none */
+    size_t member_count;
+};
+void coord_join(struct coord *coord, struct coord_join_call *call);
+
+/* SyncGroup. Parked until the leader's assignment is committed. */
+struct coord_sync_assignment {
+    struct str member_id, assignment;
+};
+struct coord_sync_call {
+    struct coord_call call;
+    struct str group_id, member_id, instance_id;
+    struct str protocol_type, protocol; /* null: not given */
+    int32_t generation;
+    const struct coord_sync_assignment *assignments;
+    size_t assignment_count;
+    /* out */
+    struct str out_protocol_type, out_protocol; /* null on failure */
+    struct str assignment;                      /* "" on failure */
+};
+void coord_sync(struct coord *coord, struct coord_sync_call *call);
+
+/* Heartbeat. */
+struct coord_heartbeat_call {
+    struct coord_call call;
+    struct str group_id, member_id, instance_id;
+    int32_t generation;
+};
+void coord_heartbeat(struct coord *coord, struct coord_heartbeat_call *call);
+
+/* LeaveGroup; one member below version 3, whose code is then the answer's. */
+struct coord_leave_member {
+    struct str member_id, instance_id; /* member_id "" and an instance_id: by instance */
+    ox_code code;                      /* out */
+};
+struct coord_leave_call {
+    struct coord_call call;
+    struct str group_id;
+    struct coord_leave_member *members;
+    size_t member_count;
+};
+void coord_leave(struct coord *coord, struct coord_leave_call *call);
+
+/* A partition's committed offset, in commit, fetch and delete. */
+struct coord_offset {
+    int32_t partition;
+    int32_t leader_epoch; /* -1: not known */
+    int64_t offset;       /* -1: none */
+    struct str metadata;
+    int64_t commit_ms; /* out, fetch: when it was committed, -1: none */
+    ox_code code;      /* in: skip if a failure; out */
+};
+struct coord_offset_topic {
+    struct str name;
+    struct coord_offset *partitions;
+    size_t partition_count;
+};
+
+/* OffsetCommit. A failure of the call as a whole is also set on each partition
+ * that had none. Generation -1 and no member: an administrator or a consumer
+ * without a group; accepted while the group has no members. */
+struct coord_offset_commit_call {
+    struct coord_call call;
+    int16_t version; /* of OffsetCommit; INT16_MAX from elsewhere */
+    struct str group_id, member_id, instance_id;
+    int32_t generation; /* or member epoch; -1: none */
+    int64_t retention_ms; /* -1: the default */
+    struct coord_offset_topic *topics;
+    size_t topic_count;
+};
+void coord_offset_commit(struct coord *coord, struct coord_offset_commit_call *call);
+
+/* OffsetFetch of one group. topics NULL: all; they are then built in the arena,
+ * topics in order of first commit, partitions ascending. What has no offset
+ * answers offset -1, metadata "", OX_OK. */
+struct coord_offset_fetch_call {
+    struct coord_call call;
+    struct str group_id, member_id; /* member_id null: none given */
+    int32_t member_epoch;           /* -1: none given */
+    bool require_stable;
+    struct coord_offset_topic *topics; /* in and out */
+    size_t topic_count;
+};
+void coord_offset_fetch(struct coord *coord, struct coord_offset_fetch_call *call);
+
+/* OffsetDelete. */
+struct coord_offset_delete_call {
+    struct coord_call call;
+    struct str group_id;
+    struct coord_offset_topic *topics; /* codes are the answer */
+    size_t topic_count;
+};
+void coord_offset_delete(struct coord *coord, struct coord_offset_delete_call *call);
+
+/* DescribeGroups, one group. Unknown: state "Dead" and OX_GROUP_ID_NOT_FOUND
+ * (which Kafka shows from version 6 on). */
+struct coord_described_member {
+    struct str member_id, instance_id, client_id, client_host, metadata, assignment;
+};
+struct coord_describe_call {
+    struct coord_call call;
+    struct str group_id;
+    /* out */
+    const char *state; /* "Stable", ...: as on Kafka's wire */
+    struct str protocol_type, protocol;
+    struct coord_described_member *members;
+    size_t member_count;
+};
+void coord_describe(struct coord *coord, struct coord_describe_call *call);
+
+/* ListGroups of this node. Filters are matched without case; none means all. */
+struct coord_listed_group {
+    struct str group_id, protocol_type;
+    const char *state, *type; /* "classic" */
+};
+struct coord_list_call {
+    struct coord_call call;
+    const struct str *states, *types;
+    size_t state_count, type_count;
+    /* out */
+    struct coord_listed_group *groups;
+    size_t group_count, group_cap;
+};
+void coord_list(struct coord *coord, struct coord_list_call *call);
+
+/* DeleteGroups, one group: OX_GROUP_ID_NOT_FOUND, OX_NON_EMPTY_GROUP. */
+struct coord_delete_call {
+    struct coord_call call;
+    struct str group_id;
+};
+void coord_delete(struct coord *coord, struct coord_delete_call *call);
+
+/* Everything this node coordinates, for SQL: oxbow.groups, group_members,
+ * group_offsets. A consistent picture of each group, not across groups. Shards
+ * that are loading are left out (and then code says so, rows are kept). */
+struct coord_snapshot_member {
+    struct str member_id, instance_id, client_id, client_host;
+    int32_t session_timeout_ms, rebalance_timeout_ms;
+    struct coord_offset_topic *assigned; /* only names and partition numbers */
+    size_t assigned_count;
+    bool leader;
+};
+struct coord_snapshot_group {
+    struct str group_id, protocol_type, protocol; /* protocol "" if none */
+    const char *state, *type;
+    int32_t generation, partition; /* partition: of __consumer_offsets */
+    int64_t state_since_ms;        /* -1: not known */
+    struct coord_snapshot_member *members;
+    size_t member_count;
+    struct coord_offset_topic *topics; /* committed offsets */
+    size_t topic_count;
+};
+struct coord_snapshot_call {
+    struct coord_call call;
+    struct str group_id; /* null: all groups */
+    bool with_members, with_offsets;
+    /* out */
+    struct coord_snapshot_group *groups;
+    size_t group_count, group_cap;
+};
+void coord_snapshot(struct coord *coord, struct coord_snapshot_call *call);
+
+/* Answer everything parked with OX_COORDINATOR_NOT_AVAILABLE, refuse new calls. */
+struct coord_stop_call {
+    struct coord_call call;
+};
+void coord_stop(struct coord *coord, struct coord_stop_call *call);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the coordinators need from outside, as a table of functions: coord/host.c
+ * fills it over loop/ and replica/, unit tests with virtual time and a log in
+ * memory. Functions run on the home loop of the partition they name unless said
+ * otherwise. */
+#ifndef COORD_COORD_HOST_H
+#define COORD_COORD_HOST_H
+
+#include "coord/coord.h"
+
+struct coord_record {
+    struct str key, value; /* value null: tombstone */
+};
+
+/* Records to append as one batch, acks=all. Embedded by the runtime. */
+struct coord_append {
+    int32_t partition, leader_epoch;
+    const struct coord_record *records; /* borrowed until done */
+    size_t record_count;
+    int64_t timestamp_ms;
+    /* On the home loop, exactly once, never before append returns. end_offset is
+     * the offset after the batch. Codes as replica's: OX_NOT_LEADER, ... */
+    void (*done)(struct coord_append *append, ox_code code, int64_t end_offset);
+    void *inside; /* of the host while the append is out */
+};
+
+struct coord_host {
+    void *self;
+    uint64_t (*mono_ms)(void *self); /* any thread */
+    int64_t (*wall_ms)(void *self);  /* any thread */
+    void (*random)(void *self, void *to, size_t len);
+
+    /* From any loop: remember the loop in call->origin and have
+     * coord_call_enter(call) run on the partition's home loop, later. Calls of
+     * one loop to one partition keep their order. */
+    void (*enter)(void *self, int32_t partition, struct coord_call *call);
+    /* Move on to another partition: as enter, but origin stays. */
+    void (*move)(void *self, int32_t partition, struct coord_call *call);
+    bool (*is_home)(void *self, int32_t partition);
+    /* Have coord_call_answer(call) run on the loop that entered, later. */
+    void (*leave)(void *self, struct coord_call *call);
+
+    /* Run coord_alarm(coord, partition) once mono_ms reaches at_ms; replaces the
+     * alarm before. UINT64_MAX: none. */
+    void (*alarm)(void *self, int32_t partition, uint64_t at_ms);
+
+    void (*append)(void *self, struct coord_append *append);
+
+    /* Read the partition from its start to the end it has now: coord_replay()
+     * for each record, coord_replay_marker() for each transaction marker, then
+     * coord_loaded(). Stops when one of them answers false. */
+    void (*load)(void *self, int32_t partition, int32_t leader_epoch);
+};
+
+/* ---- called by the host, on the partition's home loop ---- */
+
+void coord_call_enter(struct coord_call *call);
+void coord_call_answer(struct coord_call *call); /* on the loop that entered */
+void coord_alarm(struct coord *coord, int32_t partition);
+
+struct coord_replayed {
+    int64_t offset;
+    struct str key, value;
+    bool transactional;
+    int64_t producer_id;
+    int16_t producer_epoch;
+};
+/* False: the shard is no longer loading in this epoch, stop. */
+bool coord_replay(struct coord *coord, int32_t partition, int32_t leader_epoch,
+    const struct coord_replayed *record);
+bool coord_replay_marker(struct coord *coord, int32_t partition, int32_t leader_epoch,
+    int64_t producer_id, int16_t producer_epoch, bool committed);
+void coord_loaded(struct coord *coord, int32_t partition, int32_t leader_epoch, ox_code code);
+
+#endif
