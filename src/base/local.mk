@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-BUILT_SOURCES += src/base/errors.gen.h src/base/errors.gen.c src/base/locks.gen.h
-nodist_liboxbow_a_SOURCES += src/base/errors.gen.c
+BUILT_SOURCES += src/base/errors.gen.h src/base/errors.gen.c src/base/locks.gen.h \
+    src/base/params.gen.h src/base/params.gen.c
+nodist_liboxbow_a_SOURCES += src/base/errors.gen.c src/base/params.gen.c
 liboxbow_a_SOURCES += src/base/arena.c src/base/buf.c src/base/check.c src/base/codec.c \
     src/base/crc32c.c src/base/diag.c src/base/env.c src/base/err.c src/base/fault.c \
-    src/base/file.c src/base/file_sim.c src/base/lock.c src/base/map.c src/base/str.c \
+    src/base/file.c src/base/file_sim.c src/base/lock.c src/base/map.c src/base/param.c src/base/str.c \
     src/base/wire.c
 
 src/base/errors.gen.h: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_errors.pm
@@ -12,5 +13,9 @@ src/base/errors.gen.c: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/ge
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) errors $(srcdir)/catalog/errors.tbl $@
 src/base/locks.gen.h: $(srcdir)/catalog/locks.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_locks.pm
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) locks $(srcdir)/catalog/locks.tbl $@
+src/base/params.gen.h: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_params.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) params $(srcdir)/catalog/params.tbl $@
+src/base/params.gen.c: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_params.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) params $(srcdir)/catalog/params.tbl $@
 
-check_PROGRAMS += regress/unit/base_str
+check_PROGRAMS += regress/unit/base_str regress/unit/base_param

@@ -15,6 +15,8 @@
 #ifndef BASE_PARAM_H
 #define BASE_PARAM_H
 
+#include <stddef.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/params.gen.h"
@@ -53,14 +55,26 @@ struct param {
     enum param_unit unit;
     enum param_change change;
     const char *fallback; /* the default in canonical form; NULL: unset */
-    bool has_range;
+    bool has_min, has_max, has_also;
     double min, max; /* numbers; inclusive */
+    double also;     /* a number outside min..max that is allowed, too */
+    const char *range; /* as the table has it, for messages and pg_settings */
+    const char *const *aliases; /* other names of Kafka's; NULL-terminated, or NULL */
     const char *const *choices; /* ENUM and SET; NULL-terminated */
     const struct param_synonym *synonyms;
     int synonym_count;
     size_t field; /* offset in the scope's struct */
     const char *doc;
 };
+
+/* All rows of a scope. */
+struct param_table {
+    const struct param *rows;
+    int count;
+    size_t config_len; /* of the scope's struct */
+};
+
+extern const struct param_table param_tables[PARAM_SCOPE_COUNT];
 
 /* The row, or NULL. name is compared without case, '.', '-' and '_' alike;
  * Kafka's alternative names of the same setting (broker.id) are found too. */
@@ -103,7 +117,7 @@ void param_defaults(enum param_scope scope, void *config);
 /* For SHOW: with a unit that people read ("7d", "1GB"), PostgreSQL style. */
 struct str param_show(const struct param *param, struct str value, struct arena *arena);
 
-/* Items of a list value: calls fn for each, without surrounding blanks. */
+/* Items of a list value, without surrounding blanks. An empty value has none. */
 size_t param_list_items(struct str value, struct arena *arena, struct str **out);
 
 #endif
