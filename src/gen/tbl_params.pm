@@ -25,7 +25,7 @@ sub parse_kafka {
     my ($own, @aliases) = split /=/, $names;
     my @chain;
     for my $link (split /,/, $chain // '') {
-        $link =~ /^([a-z.]+)(?:\*(\d+))?$/ or die "$where: \"$link\" is not a server setting\n";
+        $link =~ /^([a-z0-9._]+)(?:\*(\d+))?$/ or die "$where: \"$link\" is not a server setting\n";
         push @chain, [$1, $2 // 1];
     }
     return ($own eq '-' ? undef : $own, \@aliases, \@chain);
