@@ -65,6 +65,9 @@ ox_code net_listen(struct net *net, const char *address, int port,
     const struct conn_handler *handler, void *listener_arg, struct listener **out,
     struct ox_err *err);
 int net_listener_port(const struct listener *listener);
+/* Serve the sockets that listen. Until then peers wait in the backlog. On: no
+ * loop. */
+void net_start_accepting(struct net *net);
 /* Stop accepting on all listeners (controlled shutdown). On: no loop. */
 void net_stop_accepting(struct net *net);
 /* Close every connection of that handler or all (NULL). On: no loop. */

@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A connection: bytes in, cut into messages; pieces out, in order.
+ *
+ * In. All idle connections of a loop read into one shared buffer, so that they
+ * own none. What is left of a message that is not whole moves to a buffer of
+ * the connection's own, sized for the message, and the rest is read straight
+ * into that:
+ *
+ *   recv -> shared buffer -> whole messages -> handler (slices of the buffer)
+ *                         -> the start of one -> own buffer <- recv, exactly the rest
+ *
+ * Out. A queue of pieces (buffer slices, file ranges), sent at the end of the
+ * turn with one gathered write per run of slices and sendfile for ranges. What
+ * does not fit waits for the socket to be writable.
+ *
+ *   OPEN --close_after_write--> DRAINING --all sent--> LINGER --eof, 1 s--> CLOSED
+ *     \------ close, eof, error, limit ----------------------------------/
+ *
+ * LINGER exists because closing a socket with unread input resets it, and the
+ * peer would lose the answer that says why.
+ *
+ * Invariants
+ *  1. own is NULL or holds [own_pos, own_end), the unread start of the stream.
+ *  2. out_len is the sum of the queued pieces; the socket is polled for writing
+ *     iff a send came back short.
+ *  3. closed() is called once, in a turn's end, and nothing of the handler's
+ *     after it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "net/net_int.h"
+
+enum {
+    SHARED_LEN = 256 * 1024,
+    READ_LEN = 64 * 1024, /* of one recv into the shared buffer */
+    READS_PER_TURN = 16,
+    TAIL_FIRST = 4096,
+    TAIL_LEN = 64 * 1024,
+    IOV_MAX_USED = 64,
+    SENDFILE_MAX = 4 * 1024 * 1024,
+};
+#define SECOND_NS UINT64_C(1000000000)
+
+enum conn_state { CONN_OPEN, CONN_DRAINING, CONN_LINGER, CONN_CLOSED };
+
+struct piece {
+    struct buf *buf; /* NULL: a file range */
+    uint64_t pos;
+    size_t len;
+    int fd;
+    void (*release)(void *arg);
+    void *arg;
+};
+
+struct conn {
+    struct net_loop *home;
+    const struct conn_handler *handler;
+    void *user;
+    struct list link;
+    uv_poll_t poll;
+    int fd, events;
+    enum conn_state state;
+    int paused;
+    bool full_seen, in_input;
+    uint64_t id;
+    char peer_host[48];
+    int peer_port;
+    int64_t opened_ms;
+    /* in */
+    struct buf *own;
+    size_t own_pos, own_end, own_want;
+    uint64_t last_message_ns, frame_start_ns, idle_ns;
+    /* out */
+    struct piece *queue;
+    uint32_t head, count, cap;
+    size_t out_len;
+    struct buf *tail; /* the last piece's buffer while it can grow */
+    size_t tail_used;
+    uint64_t write_progress_ns;
+    uint64_t bytes_in, bytes_out, messages;
+    struct loop_tick flush_tick, close_tick, input_tick;
+};
+
+static void update_poll(struct conn *conn);
+static void on_flush_tick(struct loop_tick *tick);
+static void read_input(struct conn *conn);
+
+/* ---- output ---- */
+
+static struct piece *
+piece_at(struct conn *conn, uint32_t index)
+{
+    return &conn->queue[(conn->head + index) & (conn->cap - 1)];
+}
+
+static struct piece *
+add_piece(struct conn *conn)
+{
+    if (conn->count == conn->cap) {
+        uint32_t cap = conn->cap ? conn->cap * 2 : 4;
+        struct piece *bigger = ox_malloc(cap * sizeof(*bigger));
+        for (uint32_t i = 0; i < conn->count; i++)
+            bigger[i] = *piece_at(conn, i);
+        ox_free(conn->queue);
+        conn->queue = bigger;
+        conn->cap = cap;
+        conn->head = 0;
+    }
+    struct piece *piece = piece_at(conn, conn->count++);
+    memset(piece, 0, sizeof(*piece));
+    return piece;
+}
+
+static void
+output_grew(struct conn *conn, size_t len)
+{
+    if (conn->out_len == 0)
+        conn->write_progress_ns = loop_now_ns(conn->home->loop);
+    conn->out_len += len;
+    loop_at_tick_end(conn->home->loop, &conn->flush_tick);
+}
+
+uint8_t *
+conn_reserve(struct conn *conn, size_t len)
+{
+    if (conn->tail != NULL && conn->tail->cap - conn->tail_used >= len)
+        return conn->tail->ptr + conn->tail_used;
+    size_t cap = conn->tail == NULL && conn->out_len == 0 ? TAIL_FIRST : TAIL_LEN;
+    conn->tail = ox_buf_new(OX_MAX(cap, len));
+    conn->tail_used = 0;
+    struct piece *piece = add_piece(conn);
+    piece->buf = conn->tail;
+    return conn->tail->ptr;
+}
+
+void
+conn_commit(struct conn *conn, size_t len)
+{
+    ox_assert(conn->tail != NULL && conn->tail->cap - conn->tail_used >= len);
+    conn->tail_used += len;
+    piece_at(conn, conn->count - 1)->len += len;
+    output_grew(conn, len);
+}
+
+void
+conn_write(struct conn *conn, const void *ptr, size_t len)
+{
+    const uint8_t *from = ptr;
+    if (conn->tail != NULL && conn->tail->cap > conn->tail_used) {
+        size_t part = OX_MIN(len, conn->tail->cap - conn->tail_used);
+        memcpy(conn->tail->ptr + conn->tail_used, from, part);
+        conn_commit(conn, part);
+        from += part;
+        len -= part;
+    }
+    if (len > 0) {
+        memcpy(conn_reserve(conn, len), from, len);
+        conn_commit(conn, len);
+    }
+}
+
+void
+conn_write_slice(struct conn *conn, const struct slice *slice)
+{
+    if (slice->len == 0)
+        return;
+    conn->tail = NULL;
+    struct piece *piece = add_piece(conn);
+    piece->buf = ox_buf_get(slice->buf);
+    piece->pos = slice->pos;
+    piece->len = slice->len;
+    output_grew(conn, slice->len);
+}
+
+void
+conn_write_file(struct conn *conn, int fd, uint64_t pos, size_t len, void (*release)(void *arg),
+    void *arg)
+{
+    ox_assert(fd >= 0);
+    conn->tail = NULL;
+    struct piece *piece = add_piece(conn);
+    *piece = (struct piece){NULL, pos, len, fd, release, arg};
+    output_grew(conn, len);
+}
+
+static void
+drop_piece(struct conn *conn)
+{
+    struct piece *piece = piece_at(conn, 0);
+    if (piece->buf != NULL) {
+        if (piece->buf == conn->tail)
+            conn->tail = NULL;
+        ox_buf_put(piece->buf);
+    } else if (piece->release != NULL) {
+        piece->release(piece->arg);
+    }
+    conn->head = (conn->head + 1) & (conn->cap - 1);
+    conn->count--;
+}
+
+static void
+drop_output(struct conn *conn)
+{
+    while (conn->count > 0)
+        drop_piece(conn);
+    conn->out_len = 0;
+    ox_free(conn->queue);
+    conn->queue = NULL;
+    conn->cap = conn->head = 0;
+}
+
+static void
+sent(struct conn *conn, size_t len)
+{
+    conn->out_len -= len;
+    conn->bytes_out += len;
+    conn->write_progress_ns = loop_now_ns(conn->home->loop);
+    atomic_fetch_add_explicit(&conn->home->net->bytes_out, len, memory_order_relaxed);
+    while (conn->count > 0) {
+        struct piece *piece = piece_at(conn, 0);
+        size_t part = OX_MIN(len, piece->len);
+        piece->pos += part;
+        piece->len -= part;
+        len -= part;
+        if (piece->len > 0)
+            break;
+        drop_piece(conn);
+    }
+    ox_assert(len == 0);
+}
+
+/* Send the run of buffer slices at the head of the queue. */
+static ssize_t
+send_slices(struct conn *conn)
+{
+    struct iovec iov[IOV_MAX_USED];
+    int iov_count = 0;
+    bool more = false;
+    for (uint32_t i = 0; i < conn->count; i++) {
+        struct piece *piece = piece_at(conn, i);
+        if (piece->buf == NULL || iov_count == IOV_MAX_USED) {
+            more = true;
+            break;
+        }
+        iov[iov_count++] = (struct iovec){piece->buf->ptr + piece->pos, piece->len};
+    }
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)iov_count};
+    return sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+}
+
+static ssize_t
+send_head(struct conn *conn)
+{
+    struct piece *piece = piece_at(conn, 0);
+    if (piece->buf != NULL)
+        return send_slices(conn);
+    off_t pos = (off_t)piece->pos;
+    ssize_t got = sendfile(conn->fd, piece->fd, &pos, OX_MIN(piece->len, (size_t)SENDFILE_MAX));
+    if (got == 0 && piece->len > 0) { /* the file is shorter than promised */
+        errno = EIO;
+        return -1;
+    }
+    return got;
+}
+
+static void
+output_empty(struct conn *conn)
+{
+    if (conn->state == CONN_DRAINING) {
+        shutdown(conn->fd, SHUT_WR);
+        conn->state = CONN_LINGER;
+        conn->write_progress_ns = loop_now_ns(conn->home->loop);
+        update_poll(conn);
+    }
+}
+
+void
+conn_flush(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED || conn->state == CONN_LINGER)
+        return;
+    while (conn->out_len > 0) {
+        ssize_t got = send_head(conn);
+        if (got >= 0) {
+            sent(conn, (size_t)got);
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            update_poll(conn);
+            return;
+        }
+        conn_close(conn);
+        return;
+    }
+    while (conn->count > 0) /* reserved, nothing committed */
+        drop_piece(conn);
+    update_poll(conn);
+    output_empty(conn);
+}
+
+static void
+tell_drained(struct conn *conn)
+{
+    if (conn->full_seen && conn->state == CONN_OPEN &&
+        conn->out_len <= conn->home->net->limits.out_max / 2) {
+        conn->full_seen = false;
+        if (conn->handler->drained != NULL)
+            conn->handler->drained(conn);
+    }
+}
+
+static void
+on_flush_tick(struct loop_tick *tick)
+{
+    struct conn *conn = ox_container_of(tick, struct conn, flush_tick);
+    conn_flush(conn);
+    tell_drained(conn);
+}
+
+size_t
+conn_out_len(const struct conn *conn)
+{
+    return conn->out_len;
+}
+
+bool
+conn_full(struct conn *conn)
+{
+    bool full = conn->out_len > conn->home->net->limits.out_max;
+    conn->full_seen |= full;
+    return full;
+}
+
+/* ---- input ---- */
+
+static bool
+may_deliver(const struct conn *conn)
+{
+    return conn->paused == 0 && conn->state == CONN_OPEN;
+}
+
+/* Hand over the whole messages in [pos, end) of buf; returns the new pos. Sets
+ * own_want to the length of the first message that is not whole, 0 if unknown. */
+static size_t
+deliver(struct conn *conn, struct buf *buf, size_t pos, size_t end)
+{
+    conn->own_want = 0;
+    while (pos < end && may_deliver(conn)) {
+        ptrdiff_t len = conn->handler->frame_len(conn, buf->ptr + pos, end - pos);
+        if (len < 0) {
+            if (conn->state == CONN_OPEN)
+                conn_close_after_write(conn);
+            return end;
+        }
+        if (len == 0 || (size_t)len > end - pos) {
+            conn->own_want = (size_t)len;
+            break;
+        }
+        conn->messages++;
+        conn->last_message_ns = loop_now_ns(conn->home->loop);
+        conn->frame_start_ns = 0;
+        struct slice message = {buf, pos, (size_t)len};
+        pos += (size_t)len;
+        conn->handler->frame(conn, &message);
+    }
+    if (conn->state != CONN_OPEN)
+        return end;
+    if (pos < end && conn->frame_start_ns == 0 && conn->paused == 0)
+        conn->frame_start_ns = loop_now_ns(conn->home->loop);
+    return pos;
+}
+
+static void
+drop_own(struct conn *conn)
+{
+    ox_buf_put(conn->own);
+    conn->own = NULL;
+    conn->own_pos = conn->own_end = 0;
+}
+
+/* Keep [pos, end) of buf as the connection's own, with room for what is wanted. */
+static void
+keep_rest(struct conn *conn, struct buf *buf, size_t pos, size_t end)
+{
+    size_t have = end - pos;
+    if (have == 0) {
+        if (conn->own != NULL)
+            drop_own(conn);
+        return;
+    }
+    size_t want = OX_MAX(OX_MAX(conn->own_want, have), (size_t)512);
+    if (conn->own == buf && conn->own->cap - pos >= want) {
+        conn->own_pos = pos;
+        conn->own_end = end;
+        return;
+    }
+    struct buf *own = ox_buf_new(want == have && conn->own_want == 0 ? want * 2 : want);
+    memcpy(own->ptr, buf->ptr + pos, have);
+    if (conn->own != NULL)
+        ox_buf_put(conn->own);
+    conn->own = own;
+    conn->own_pos = 0;
+    conn->own_end = have;
+}
+
+static void
+use_shared(struct net_loop *home)
+{
+    if (home->shared != NULL &&
+        atomic_load_explicit(&home->shared->refs, memory_order_acquire) == 1)
+        home->shared_used = 0;
+    if (home->shared == NULL || home->shared->cap - home->shared_used < READ_LEN) {
+        ox_buf_put(home->shared);
+        home->shared = ox_buf_new(SHARED_LEN);
+        home->shared_used = 0;
+    }
+}
+
+/* Returns what recv returned. */
+static ssize_t
+receive(struct conn *conn, struct buf *buf, size_t at, size_t len)
+{
+    ssize_t got = recv(conn->fd, buf->ptr + at, len, MSG_DONTWAIT);
+    if (got > 0) {
+        conn->bytes_in += (size_t)got;
+        atomic_fetch_add_explicit(&conn->home->net->bytes_in, (uint64_t)got,
+            memory_order_relaxed);
+    }
+    return got;
+}
+
+static ssize_t
+read_shared(struct conn *conn)
+{
+    struct net_loop *home = conn->home;
+    use_shared(home);
+    struct buf *buf = ox_buf_get(home->shared);
+    size_t at = home->shared_used;
+    ssize_t got = receive(conn, buf, at, READ_LEN);
+    if (got > 0) {
+        size_t end = at + (size_t)got;
+        home->shared_used = (end + 15) & ~(size_t)15;
+        size_t pos = deliver(conn, buf, at, end);
+        keep_rest(conn, buf, pos, end);
+    }
+    ox_buf_put(buf);
+    return got;
+}
+
+static ssize_t
+read_own(struct conn *conn)
+{
+    if (conn->own_end - conn->own_pos >= conn->own_want || conn->own_end == conn->own->cap)
+        keep_rest(conn, conn->own, conn->own_pos, conn->own_end);
+    if (conn->own_end == conn->own->cap) { /* length unknown and no room: grow */
+        conn->own_want = (conn->own_end - conn->own_pos) * 2;
+        keep_rest(conn, conn->own, conn->own_pos, conn->own_end);
+    }
+    size_t room = conn->own->cap - conn->own_end;
+    size_t missing = conn->own_want > conn->own_end - conn->own_pos
+                         ? conn->own_want - (conn->own_end - conn->own_pos)
+                         : room;
+    ssize_t got = receive(conn, conn->own, conn->own_end, OX_MIN(room, missing));
+    if (got > 0) {
+        struct buf *buf = ox_buf_get(conn->own);
+        size_t end = conn->own_end + (size_t)got;
+        conn->own_end = end;
+        size_t pos = deliver(conn, buf, conn->own_pos, end);
+        keep_rest(conn, buf, pos, end);
+        ox_buf_put(buf);
+    }
+    return got;
+}
+
+/* Peer's bytes after we said goodbye. */
+static void
+read_linger(struct conn *conn)
+{
+    char waste[4096];
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        ssize_t got = recv(conn->fd, waste, sizeof(waste), MSG_DONTWAIT);
+        if (got > 0 || (got < 0 && errno == EINTR))
+            continue;
+        if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+            conn_close(conn);
+        return;
+    }
+}
+
+static void
+read_input(struct conn *conn)
+{
+    conn->in_input = true;
+    for (int i = 0; i < READS_PER_TURN && may_deliver(conn); i++) {
+        ssize_t got = conn->own != NULL ? read_own(conn) : read_shared(conn);
+        if (got > 0) {
+            /* A short read of a small message: the socket is most likely empty. */
+            if (got < 16384 && conn->own == NULL)
+                break;
+            continue;
+        }
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+            conn_close(conn);
+        break;
+    }
+    conn->in_input = false;
+}
+
+/* After a resume: messages that were read before the pause come first. */
+static void
+on_input_tick(struct loop_tick *tick)
+{
+    struct conn *conn = ox_container_of(tick, struct conn, input_tick);
+    if (!may_deliver(conn))
+        return;
+    if (conn->own != NULL) {
+        struct buf *buf = ox_buf_get(conn->own);
+        size_t end = conn->own_end, pos = deliver(conn, buf, conn->own_pos, end);
+        keep_rest(conn, buf, pos, end);
+        ox_buf_put(buf);
+    }
+    update_poll(conn);
+}
+
+void
+conn_pause(struct conn *conn)
+{
+    conn->paused++;
+    if (conn->paused == 1 && !conn->in_input)
+        update_poll(conn);
+}
+
+void
+conn_resume(struct conn *conn)
+{
+    ox_assert(conn->paused > 0);
+    if (--conn->paused == 0 && conn->state == CONN_OPEN)
+        loop_at_tick_end(conn->home->loop, &conn->input_tick);
+}
+
+/* ---- the socket ---- */
+
+static void
+on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct conn *conn = ox_container_of(poll, struct conn, poll);
+    loop_mark_work(conn->home->loop);
+    if (status < 0) {
+        conn_close(conn);
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        conn_flush(conn);
+        tell_drained(conn);
+    }
+    if (conn->state == CONN_LINGER)
+        read_linger(conn);
+    else if ((events & (UV_READABLE | UV_DISCONNECT)) && may_deliver(conn))
+        read_input(conn);
+    else if ((events & UV_DISCONNECT) && conn->state != CONN_CLOSED)
+        conn_close(conn);
+    update_poll(conn);
+}
+
+static void
+update_poll(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    int events = UV_DISCONNECT;
+    if (conn->state == CONN_LINGER || may_deliver(conn))
+        events |= UV_READABLE;
+    if (conn->out_len > 0 && conn->state != CONN_LINGER)
+        events |= UV_WRITABLE;
+    if (events == conn->events)
+        return;
+    conn->events = events;
+    uv_poll_start(&conn->poll, events, on_ready);
+}
+
+static void
+on_poll_closed(uv_handle_t *handle)
+{
+    struct conn *conn = ox_container_of(handle, struct conn, poll);
+    ox_free(conn);
+}
+
+static void
+on_close_tick(struct loop_tick *tick)
+{
+    struct conn *conn = ox_container_of(tick, struct conn, close_tick);
+    struct net_loop *home = conn->home;
+    conn->handler->closed(conn);
+    drop_output(conn);
+    if (conn->own != NULL)
+        drop_own(conn);
+    ox_list_remove(&conn->link);
+    home->conn_count--;
+    if (home->conn_count == 0) {
+        loop_timer_stop(&home->sweep);
+        ox_buf_put(home->shared);
+        home->shared = NULL;
+    }
+    net_count_out(home->net, conn->peer_host);
+    uv_poll_stop(&conn->poll);
+    close(conn->fd);
+    uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
+}
+
+void
+conn_close(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_CLOSED;
+    loop_at_tick_end(conn->home->loop, &conn->close_tick);
+}
+
+void
+conn_close_after_write(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN)
+        return;
+    conn->state = CONN_DRAINING;
+    conn->write_progress_ns = loop_now_ns(conn->home->loop);
+    loop_at_tick_end(conn->home->loop, &conn->flush_tick);
+}
+
+bool
+conn_closing(const struct conn *conn)
+{
+    return conn->state != CONN_OPEN;
+}
+
+/* ---- limits in time ---- */
+
+static bool
+overdue(const struct conn *conn, uint64_t now)
+{
+    const struct net_limits *limits = &conn->home->net->limits;
+    if (conn->state == CONN_LINGER)
+        return now - conn->write_progress_ns > SECOND_NS;
+    if (conn->out_len > 0 && limits->write_stall_ns > 0)
+        return now - conn->write_progress_ns > limits->write_stall_ns;
+    if (conn->paused > 0)
+        return false;
+    if (conn->frame_start_ns != 0 && limits->frame_ns > 0)
+        return now - conn->frame_start_ns > limits->frame_ns;
+    return conn->idle_ns > 0 && now - conn->last_message_ns > conn->idle_ns;
+}
+
+static void
+on_sweep(struct loop_timer *timer)
+{
+    struct net_loop *home = ox_container_of(timer, struct net_loop, sweep);
+    uint64_t now = loop_now_ns(home->loop);
+    ox_list_each(node, &home->conns) {
+        struct conn *conn = ox_container_of(node, struct conn, link);
+        if (conn->state != CONN_CLOSED && overdue(conn, now))
+            conn_close(conn);
+    }
+    loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
+}
+
+void
+conn_set_idle_limit(struct conn *conn, uint64_t idle_ns)
+{
+    conn->idle_ns = idle_ns;
+}
+
+void
+conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, void *listener_arg,
+    const char *peer_host, int peer_port)
+{
+    struct conn *conn = ox_calloc(1, sizeof(*conn));
+    conn->home = home;
+    conn->handler = handler;
+    conn->fd = fd;
+    conn->id = atomic_fetch_add(&home->net->next_id, 1) + 1;
+    snprintf(conn->peer_host, sizeof(conn->peer_host), "%s", peer_host);
+    conn->peer_port = peer_port;
+    conn->opened_ms = loop_wall_ms(home->loop);
+    conn->last_message_ns = loop_now_ns(home->loop);
+    conn->idle_ns = home->net->limits.idle_ns;
+    conn->flush_tick.fn = on_flush_tick;
+    conn->close_tick.fn = on_close_tick;
+    conn->input_tick.fn = on_input_tick;
+    ox_list_push(&home->conns, &conn->link);
+    if (home->conn_count++ == 0)
+        loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
+    int failed = uv_poll_init(loop_uv(home->loop), &conn->poll, fd);
+    ox_assert(failed == 0);
+    handler->opened(conn, listener_arg);
+    update_poll(conn);
+}
+
+void
+conn_close_all(struct net_loop *home)
+{
+    ox_list_each(node, &home->conns)
+        conn_close(ox_container_of(node, struct conn, link));
+}
+
+/* ---- facts ---- */
+
+void
+conn_set_user(struct conn *conn, void *user)
+{
+    conn->user = user;
+}
+
+void *
+conn_user(const struct conn *conn)
+{
+    return conn->user;
+}
+
+struct loop *
+conn_loop(const struct conn *conn)
+{
+    return conn->home->loop;
+}
+
+uint64_t
+conn_id(const struct conn *conn)
+{
+    return conn->id;
+}
+
+const char *
+conn_peer_host(const struct conn *conn)
+{
+    return conn->peer_host;
+}
+
+int
+conn_peer_port(const struct conn *conn)
+{
+    return conn->peer_port;
+}
+
+void
+net_each_conn(struct net *net, struct loop *loop,
+    void (*fn)(struct conn *conn, const struct conn_facts *facts, void *arg), void *arg)
+{
+    struct net_loop *home = &net->per_loop[loop_index(loop)];
+    ox_assert(loop_is(loop));
+    ox_list_each(node, &home->conns) {
+        struct conn *conn = ox_container_of(node, struct conn, link);
+        if (conn->state == CONN_CLOSED)
+            continue;
+        struct conn_facts facts = {conn->id, conn->handler->protocol, conn->peer_host,
+            conn->peer_port, loop_index(loop), conn->opened_ms, conn->bytes_in, conn->bytes_out,
+            conn->messages, conn->user};
+        fn(conn, &facts, arg);
+    }
+}

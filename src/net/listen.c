@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listening sockets. All are served by loop 0, which hands an accepted socket
+ * to the first loop that is not busy, so that a quiet server stays on one core
+ * and a busy one uses all. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/diag.h"
+#include "net/net_int.h"
+
+enum { ACCEPTS_PER_TURN = 64, BUSY_PERMILLE = 600, BACKLOG = 1024 };
+
+struct listener {
+    struct listener *next;
+    struct net *net;
+    const struct conn_handler *handler;
+    void *arg;
+    int fd, port;
+    uv_poll_t poll;
+    bool polling;
+};
+
+struct net *
+net_new(struct loop_group *loops, const struct net_limits *limits)
+{
+    struct net *net = ox_calloc(1, sizeof(*net));
+    net->loops = loops;
+    net->limits = *limits;
+    ox_lock_init(&net->lock, LOCK_CONN_COUNTS);
+    ox_map_init(&net->by_ip);
+    int count = loop_count(loops);
+    net->per_loop = ox_calloc((size_t)count, sizeof(*net->per_loop));
+    for (int i = 0; i < count; i++) {
+        net->per_loop[i].net = net;
+        net->per_loop[i].loop = loop_at(loops, i);
+        ox_list_init(&net->per_loop[i].conns);
+    }
+    return net;
+}
+
+/* ---- counting by address ---- */
+
+bool
+net_count_in(struct net *net, const char *host)
+{
+    ox_lock(&net->lock);
+    uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
+    bool fits = count < net->limits.conns_per_ip_max &&
+                atomic_load(&net->open) < net->limits.conns_max;
+    if (fits) {
+        ox_map_put(&net->by_ip, ox_str(host), (void *)(count + 1));
+        atomic_fetch_add(&net->open, 1);
+    }
+    ox_unlock(&net->lock);
+    return fits;
+}
+
+void
+net_count_out(struct net *net, const char *host)
+{
+    ox_lock(&net->lock);
+    uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
+    ox_assert(count > 0);
+    if (count == 1)
+        ox_map_remove(&net->by_ip, ox_str(host));
+    else
+        ox_map_put(&net->by_ip, ox_str(host), (void *)(count - 1));
+    atomic_fetch_sub(&net->open, 1);
+    ox_unlock(&net->lock);
+}
+
+/* ---- accepting ---- */
+
+struct handover {
+    struct loop_msg msg;
+    struct net_loop *home;
+    struct listener *listener;
+    int fd, peer_port;
+    char peer_host[48];
+};
+
+static void
+take_over(struct loop_msg *msg)
+{
+    struct handover *handover = ox_container_of(msg, struct handover, msg);
+    conn_start(handover->home, handover->fd, handover->listener->handler,
+        handover->listener->arg, handover->peer_host, handover->peer_port);
+    ox_free(handover);
+}
+
+static struct net_loop *
+pick_loop(struct net *net)
+{
+    int best = 0, best_load = 1001;
+    for (int i = 0; i < loop_count(net->loops); i++) {
+        int load = loop_load(loop_at(net->loops, i));
+        if (load < BUSY_PERMILLE)
+            return &net->per_loop[i];
+        if (load < best_load) {
+            best = i;
+            best_load = load;
+        }
+    }
+    return &net->per_loop[best];
+}
+
+static void
+name_peer(const struct sockaddr_storage *address, char *host, size_t size, int *port)
+{
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &in->sin_addr, host, (socklen_t)size);
+        *port = ntohs(in->sin_port);
+    } else {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, (socklen_t)size);
+        *port = ntohs(in6->sin6_port);
+    }
+}
+
+static void
+set_socket_options(int fd)
+{
+    int on = 1, idle_s = 60;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+}
+
+static bool
+accept_one(struct listener *listener)
+{
+    struct net *net = listener->net;
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return errno == EINTR || errno == ECONNABORTED;
+    char host[48] = "";
+    int port = 0;
+    name_peer(&address, host, sizeof(host), &port);
+    if (!net_count_in(net, host)) {
+        atomic_fetch_add(&net->refused, 1);
+        close(fd);
+        return true;
+    }
+    atomic_fetch_add(&net->accepted, 1);
+    set_socket_options(fd);
+    struct net_loop *home = pick_loop(net);
+    if (loop_is(home->loop)) {
+        conn_start(home, fd, listener->handler, listener->arg, host, port);
+        return true;
+    }
+    struct handover *handover = ox_calloc(1, sizeof(*handover));
+    handover->msg.fn = take_over;
+    handover->home = home;
+    handover->listener = listener;
+    handover->fd = fd;
+    handover->peer_port = port;
+    memcpy(handover->peer_host, host, sizeof(host));
+    loop_post(home->loop, &handover->msg);
+    return true;
+}
+
+static void
+on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = ox_container_of(poll, struct listener, poll);
+    loop_mark_work(loop_at(listener->net->loops, 0));
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++)
+        if (!accept_one(listener))
+            return;
+}
+
+static void
+start_polling(struct loop *loop, void *arg)
+{
+    struct listener *listener = arg;
+    if (loop_index(loop) != 0)
+        return;
+    int failed = uv_poll_init(loop_uv(loop), &listener->poll, listener->fd);
+    ox_assert(failed == 0);
+    uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+    listener->polling = true;
+}
+
+/* ---- binding ---- */
+
+static ox_code
+bind_socket(const char *address, int port, int *out, struct ox_err *err)
+{
+    char service[16];
+    snprintf(service, sizeof(service), "%d", port);
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int failed = getaddrinfo(address, service, &hints, &found);
+    if (failed != 0)
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "address \"%s\" cannot be resolved: %s",
+            address, gai_strerror(failed));
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    ox_code code = OX_OK;
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
+        code = ox_fail_errno(err, errno, "cannot listen on %s port %d", address, port);
+    freeaddrinfo(found);
+    if (code != OX_OK && fd >= 0)
+        close(fd);
+    *out = fd;
+    return code;
+}
+
+static int
+bound_port(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    char host[48];
+    int port = 0;
+    if (getsockname(fd, (struct sockaddr *)&address, &len) == 0)
+        name_peer(&address, host, sizeof(host), &port);
+    return port;
+}
+
+ox_code
+net_listen(struct net *net, const char *address, int port, const struct conn_handler *handler,
+    void *listener_arg, struct listener **out, struct ox_err *err)
+{
+    int fd;
+    ox_code code = bind_socket(address, port, &fd, err);
+    if (code != OX_OK)
+        return code;
+    struct listener *listener = ox_calloc(1, sizeof(*listener));
+    listener->net = net;
+    listener->handler = handler;
+    listener->arg = listener_arg;
+    listener->fd = fd;
+    listener->port = bound_port(fd);
+    listener->next = net->listeners;
+    net->listeners = listener;
+    *out = listener;
+    return OX_OK;
+}
+
+void
+net_start_accepting(struct net *net)
+{
+    for (struct listener *listener = net->listeners; listener; listener = listener->next)
+        if (!listener->polling)
+            loop_each_sync(net->loops, start_polling, listener);
+}
+
+int
+net_listener_port(const struct listener *listener)
+{
+    return listener->port;
+}
+
+static void
+stop_polling(struct loop *loop, void *arg)
+{
+    struct net *net = arg;
+    if (loop_index(loop) != 0)
+        return;
+    for (struct listener *listener = net->listeners; listener; listener = listener->next) {
+        if (!listener->polling)
+            continue;
+        uv_poll_stop(&listener->poll);
+        uv_close((uv_handle_t *)&listener->poll, NULL);
+        listener->polling = false;
+    }
+}
+
+void
+net_stop_accepting(struct net *net)
+{
+    loop_each_sync(net->loops, stop_polling, net);
+    for (struct listener *listener = net->listeners; listener; listener = listener->next) {
+        if (listener->fd >= 0)
+            close(listener->fd);
+        listener->fd = -1;
+    }
+}
+
+static void
+close_conns(struct loop *loop, void *arg)
+{
+    struct net *net = arg;
+    conn_close_all(&net->per_loop[loop_index(loop)]);
+}
+
+void
+net_close_all(struct net *net)
+{
+    loop_each_sync(net->loops, close_conns, net);
+}
+
+static void
+no_work(struct loop *loop, void *arg)
+{
+    (void)loop;
+    (void)arg;
+}
+
+void
+net_free(struct net *net)
+{
+    net_stop_accepting(net);
+    net_close_all(net);
+    loop_each_sync(net->loops, no_work, NULL); /* closes ran at the end of that turn */
+    loop_each_sync(net->loops, no_work, NULL); /* uv freed the handles in the next */
+    for (struct listener *listener = net->listeners, *next; listener; listener = next) {
+        next = listener->next;
+        ox_free(listener);
+    }
+    ox_map_fini(&net->by_ip);
+    ox_lock_fini(&net->lock);
+    ox_free(net->per_loop);
+    ox_free(net);
+}
+
+void
+net_stats(struct net *net, struct net_stats *out)
+{
+    *out = (struct net_stats){atomic_load(&net->accepted), atomic_load(&net->refused),
+        atomic_load(&net->open), atomic_load(&net->bytes_in), atomic_load(&net->bytes_out)};
+}
