@@ -239,7 +239,7 @@ ox_code
 net_listen(struct net *net, const char *address, int port, const struct conn_handler *handler,
     void *listener_arg, struct listener **out, struct ox_err *err)
 {
-    int fd;
+    int fd = -1;
     ox_code code = bind_socket(address, port, &fd, err);
     if (code != OX_OK)
         return code;
