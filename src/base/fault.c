@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Programs are few and short: a fixed table, searched by name under a mutex.
+ * Only test builds pay for it. */
+#include "base/fault.h"
+
+#ifdef OX_FAULT
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/str.h"
+
+enum { PROGRAMS_MAX = 32, NAME_MAX_LEN = 64 };
+enum action { ACT_FAIL, ACT_DELAY, ACT_CRASH };
+
+struct program {
+    char name[NAME_MAX_LEN];
+    enum action action;
+    ox_code code;       /* ACT_FAIL */
+    int64_t delay_ms;   /* ACT_DELAY */
+    int64_t from, hits; /* acts from this hit on; hits so far */
+    bool once;
+};
+
+static struct program programs[PROGRAMS_MAX];
+static int program_count;
+static pthread_mutex_t fault_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fault_once = PTHREAD_ONCE_INIT;
+
+static bool
+parse_action(struct str text, struct program *program)
+{
+    struct str delay = OX_STR("delay:");
+    if (ox_str_is(text, "crash")) {
+        program->action = ACT_CRASH;
+        return true;
+    }
+    if (ox_str_starts(text, delay)) {
+        program->action = ACT_DELAY;
+        return ox_str_to_i64(ox_str_n(text.ptr + delay.len, text.len - delay.len),
+                   &program->delay_ms) &&
+               program->delay_ms >= 0;
+    }
+    program->action = ACT_FAIL;
+    for (ox_code code = 1; code < OX_CODE_COUNT; code++)
+        if (ox_str_is(text, ox_code_facts(code)->name)) {
+            program->code = code;
+            return true;
+        }
+    return false;
+}
+
+/* name=action[@n[!]] */
+static bool
+parse_program(struct str text, struct program *program)
+{
+    const char *equals = memchr(text.ptr, '=', text.len);
+    if (equals == NULL || equals == text.ptr || equals - text.ptr >= NAME_MAX_LEN)
+        return false;
+    *program = (struct program){.from = 1};
+    memcpy(program->name, text.ptr, (size_t)(equals - text.ptr));
+    struct str action = ox_str_n(equals + 1, (size_t)(text.ptr + text.len - equals - 1));
+    const char *at = memchr(action.ptr, '@', action.len);
+    if (at != NULL) {
+        struct str hit = ox_str_n(at + 1, (size_t)(action.ptr + action.len - at - 1));
+        action.len = (size_t)(at - action.ptr);
+        program->once = hit.len > 0 && hit.ptr[hit.len - 1] == '!';
+        hit.len -= program->once;
+        if (!ox_str_to_i64(hit, &program->from) || program->from < 1)
+            return false;
+    }
+    return parse_action(action, program);
+}
+
+static ox_code
+add_programs(const char *list, struct ox_err *err)
+{
+    for (const char *at = list; *at != '\0';) {
+        size_t len = strcspn(at, ",; ");
+        if (len > 0) {
+            if (program_count == PROGRAMS_MAX)
+                return ox_fail(err, OX_LIMIT_EXCEEDED, "more than %d failpoints", PROGRAMS_MAX);
+            if (!parse_program(ox_str_n(at, len), &programs[program_count]))
+                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "failpoint \"%.*s\" is not valid",
+                    (int)len, at);
+            program_count++;
+        }
+        at += len + (at[len] != '\0');
+    }
+    return OX_OK;
+}
+
+static void
+read_environment(void)
+{
+    const char *list = getenv("OX_FAULT");
+    struct ox_err err;
+    if (list != NULL && add_programs(list, &err) != OX_OK) {
+        fprintf(stderr, "OX_FAULT: %s\n", err.message);
+        exit(2);
+    }
+}
+
+ox_code
+ox_fault_set(const char *program, struct ox_err *err)
+{
+    pthread_once(&fault_once, read_environment);
+    pthread_mutex_lock(&fault_mutex);
+    ox_code code = add_programs(program, err);
+    pthread_mutex_unlock(&fault_mutex);
+    return code;
+}
+
+void
+ox_fault_clear(void)
+{
+    pthread_once(&fault_once, read_environment);
+    pthread_mutex_lock(&fault_mutex);
+    program_count = 0;
+    pthread_mutex_unlock(&fault_mutex);
+}
+
+ox_code
+ox_fault(const char *name)
+{
+    pthread_once(&fault_once, read_environment);
+    struct program act = {.action = ACT_FAIL, .code = OX_OK};
+    pthread_mutex_lock(&fault_mutex);
+    for (int i = 0; i < program_count; i++) {
+        struct program *program = &programs[i];
+        if (strcmp(program->name, name) != 0)
+            continue;
+        program->hits++;
+        if (program->hits == program->from || (program->hits > program->from && !program->once))
+            act = *program;
+    }
+    pthread_mutex_unlock(&fault_mutex);
+    if (act.action == ACT_CRASH)
+        _exit(137);
+    if (act.action == ACT_DELAY) {
+        struct timespec wait = {act.delay_ms / 1000, act.delay_ms % 1000 * 1000000};
+        nanosleep(&wait, NULL);
+        return OX_OK;
+    }
+    return act.code;
+}
+
+#endif
