@@ -184,6 +184,7 @@ struct engine_admin {
     struct loop_msg msg;
     struct loop *loop;
     struct arena arena;
+    engine_admin_fn finish; /* fills the out fields of the call that embeds this */
 };
 /* Frees what the call holds, after it is finished. */
 void engine_admin_fini(struct engine_admin *call);

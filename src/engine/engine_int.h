@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside engine/. */
+#ifndef ENGINE_ENGINE_INT_H
+#define ENGINE_ENGINE_INT_H
+
+#include "coord/coord.h"
+#include "engine/engine.h"
+
+struct engine {
+    struct engine_config config;
+    const struct env *env;
+    struct coord *coord;
+    struct coord_host *coord_host;
+    struct engine_stats stats;
+    _Atomic bool stopping;
+    _Atomic uint64_t seed; /* of placement */
+};
+
+/* consume.c: group coordinators on the partitions of __consumer_offsets. */
+ox_code engine_groups_start(struct engine *engine, struct ox_err *err);
+void engine_groups_quiesce(struct engine *engine);
+void engine_groups_stop(struct engine *engine);
+
+/* The topic by name or id, after authorising. Kafka's order: a principal without
+ * rights learns nothing about what exists. */
+ox_code engine_find_topic(struct engine_session *sess, struct str name, const struct uuid *id,
+    enum engine_op op, const struct meta_topic **out, struct ox_err *err);
+
+#endif

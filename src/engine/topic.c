@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Topics and settings: authorise, complete what the caller left open (number of
+ * partitions, placement, ids), check against the view, propose to meta/, answer
+ * on the caller's loop.
+ *
+ *   loop: engine_x() -> meta_propose => meta thread: commit, apply, publish
+ *   loop: done(call) <- loop_post    <= done(meta_call)
+ *
+ * A command that would be refused by the current view is refused at once; apply
+ * has the last word, since another command may have come first. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "engine/engine_int.h"
+
+static void
+admin_init(struct engine_admin *call)
+{
+    ox_arena_init(&call->arena);
+    call->loop = call->sess->loop;
+    call->code = OX_OK;
+    call->finish = NULL;
+    memset(&call->err, 0, sizeof(call->err));
+    ox_assert(loop_is(call->loop));
+}
+
+void
+engine_admin_fini(struct engine_admin *call)
+{
+    ox_arena_fini(&call->arena);
+}
+
+static void
+admin_answer(struct loop_msg *msg)
+{
+    struct engine_admin *call = ox_container_of(msg, struct engine_admin, msg);
+    if (call->finish != NULL)
+        call->finish(call);
+    call->done(call);
+}
+
+/* On the meta thread. */
+static void
+admin_committed(struct meta_call *meta)
+{
+    struct engine_admin *call = ox_container_of(meta, struct engine_admin, meta);
+    call->code = meta->code;
+    call->err = meta->err;
+    call->msg.fn = admin_answer;
+    loop_post(call->loop, &call->msg);
+}
+
+/* Check or propose; true: finished. */
+static bool
+admin_submit(struct engine_admin *call, const struct meta_command *cmd, bool validate_only)
+{
+    struct engine *engine = call->sess->engine;
+    call->code = meta_check(engine_view(engine), cmd, &call->err);
+    if (call->code != OX_OK || validate_only)
+        return true;
+    call->meta.done = admin_committed;
+    call->code = meta_propose(engine->config.meta, &call->meta, cmd, &call->err);
+    return call->code != OX_OK;
+}
+
+static bool
+admin_refuse(struct engine_admin *call, ox_code code)
+{
+    call->code = code;
+    return true;
+}
+
+static struct meta_config_change *
+copy_changes(struct engine_admin *call, const struct engine_config_kv *from, uint32_t count)
+{
+    struct meta_config_change *changes =
+        ox_arena_array(&call->arena, struct meta_config_change, count);
+    for (uint32_t i = 0; i < count; i++)
+        changes[i] = (struct meta_config_change){from[i].name, from[i].value, from[i].op};
+    return changes;
+}
+
+/* ---- create ---- */
+
+/* Number of partitions and replicas, explicit or by default, and where. */
+static ox_code
+choose_placement(struct engine_topic_create *call, struct meta_command *cmd)
+{
+    struct engine *engine = call->admin.sess->engine;
+    const struct meta_view *view = engine_view(engine);
+    struct ox_err *err = &call->admin.err;
+    if (call->assignment_count > 0) {
+        if (call->partitions != -1 || call->replication_factor != -1)
+            return ox_fail(err, OX_INVALID_REQUEST, "both an assignment and a number of partitions "
+                "or replicas are given for topic \"%.*s\"", OX_STR_ARG(call->name));
+        cmd->topic_create.assignments = call->assignments;
+        cmd->topic_create.partition_count = call->assignment_count;
+        call->partition_count = (int32_t)call->assignment_count;
+        call->replicas = (int16_t)call->assignments[0].replica_count;
+        return OX_OK;
+    }
+    call->partition_count =
+        call->partitions == -1 ? view->settings->num_partitions : call->partitions;
+    call->replicas = call->replication_factor == -1
+                         ? (int16_t)view->settings->default_replication_factor
+                         : call->replication_factor;
+    if (call->partition_count <= 0)
+        return ox_fail(err, OX_INVALID_PARTITIONS,
+            "number of partitions %d of topic \"%.*s\" is not larger than 0", call->partitions,
+            OX_STR_ARG(call->name));
+    if (call->replicas <= 0)
+        return ox_fail(err, OX_INVALID_REPLICATION_FACTOR,
+            "replication factor %d of topic \"%.*s\" is not larger than 0",
+            call->replication_factor, OX_STR_ARG(call->name));
+    struct meta_assignment *assignments;
+    uint64_t seed = atomic_fetch_add(&engine->seed, 1);
+    ox_code code = meta_place(view, 0, (uint32_t)call->partition_count, call->replicas, seed,
+        &call->admin.arena, &assignments, err);
+    cmd->topic_create.assignments = assignments;
+    cmd->topic_create.partition_count = (uint32_t)call->partition_count;
+    return code;
+}
+
+static void
+note_topic_id(struct engine_admin *admin)
+{
+    struct engine_topic_create *call = ox_container_of(admin, struct engine_topic_create, admin);
+    if (admin->code == OX_OK)
+        call->topic_id = admin->meta.result.topic_id;
+}
+
+bool
+engine_topic_create(struct engine_topic_create *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    memset(&call->topic_id, 0, sizeof(call->topic_id));
+    call->partition_count = -1;
+    call->replicas = -1;
+    if (!engine_allowed(admin->sess, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_CREATE) &&
+        !engine_allowed(admin->sess, ENGINE_TOPIC, call->name, ENGINE_CREATE))
+        return admin_refuse(admin, ox_fail(&admin->err, OX_TOPIC_AUTHORIZATION_FAILED,
+            "permission denied to create topic \"%.*s\"", OX_STR_ARG(call->name)));
+    ox_code code = meta_topic_name_check(call->name, &admin->err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    struct meta_command cmd = {.kind = META_TOPIC_CREATE};
+    cmd.topic_create.name = call->name;
+    cmd.topic_create.owner = ox_str(admin->sess->principal);
+    cmd.topic_create.comment = OX_STR_NULL;
+    cmd.topic_create.configs = copy_changes(admin, call->configs, call->config_count);
+    cmd.topic_create.config_count = call->config_count;
+    if (meta_view_topic(engine_view(admin->sess->engine), call->name) != NULL)
+        return admin_refuse(admin, ox_fail(&admin->err, OX_TOPIC_EXISTS,
+            "topic \"%.*s\" already exists", OX_STR_ARG(call->name)));
+    code = choose_placement(call, &cmd);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    admin->finish = note_topic_id;
+    return admin_submit(admin, &cmd, call->validate_only);
+}
+
+/* The settings of an internal topic, from the server's. */
+static void
+internal_settings(struct engine_topic_create *call, const struct meta_view *view,
+    struct engine_config_kv *configs)
+{
+    const struct server_config *settings = view->settings;
+    bool offsets = ox_str_is(call->name, "__consumer_offsets");
+    int wanted = offsets ? settings->offsets_topic_replication_factor
+                         : settings->transaction_state_log_replication_factor;
+    static _Thread_local char segment_bytes[16];
+    snprintf(segment_bytes, sizeof(segment_bytes), "%d",
+        offsets ? settings->offsets_topic_segment_bytes
+                : settings->transaction_state_log_segment_bytes);
+    call->partitions = offsets ? settings->offsets_topic_num_partitions
+                               : settings->transaction_state_log_num_partitions;
+    call->replication_factor = (int16_t)OX_MIN(wanted, (int)view->broker_count);
+    configs[0] = (struct engine_config_kv){OX_STR("cleanup.policy"), OX_STR("compact"), 0};
+    configs[1] = (struct engine_config_kv){OX_STR("segment.bytes"), ox_str(segment_bytes), 0};
+    configs[2] = (struct engine_config_kv){OX_STR("compression.type"), OX_STR("producer"), 0};
+}
+
+bool
+engine_internal_topic(struct engine_topic_create *call, struct str name)
+{
+    static _Thread_local struct engine_config_kv configs[3];
+    call->name = name;
+    call->assignment_count = 0;
+    call->validate_only = false;
+    internal_settings(call, engine_view(call->admin.sess->engine), configs);
+    call->configs = configs;
+    call->config_count = 3;
+    return engine_topic_create(call);
+}
+
+/* ---- delete ---- */
+
+bool
+engine_topic_delete(struct engine_topic_delete *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    if (!engine_settings(admin->sess->engine)->delete_topic_enable)
+        return admin_refuse(admin, ox_fail_plain(&admin->err, OX_TOPIC_DELETION_DISABLED));
+    const struct meta_topic *topic;
+    ox_code code = engine_find_topic(admin->sess, call->name, &call->topic_id, ENGINE_DELETE,
+        &topic, &admin->err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    struct meta_command cmd = {.kind = META_TOPIC_DELETE};
+    cmd.topic_delete.name = topic->name;
+    cmd.topic_delete.id = topic->id;
+    return admin_submit(admin, &cmd, false);
+}
+
+/* ---- more partitions ---- */
+
+bool
+engine_partitions_create(struct engine_partitions_create *call)
+{
+    struct engine_admin *admin = &call->admin;
+    struct ox_err *err = &admin->err;
+    admin_init(admin);
+    struct engine *engine = admin->sess->engine;
+    const struct meta_topic *topic;
+    ox_code code =
+        engine_find_topic(admin->sess, call->name, NULL, ENGINE_ALTER, &topic, err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    if (call->count <= (int32_t)topic->partition_count)
+        return admin_refuse(admin, ox_fail(err, OX_INVALID_PARTITIONS,
+            "topic \"%s\" has %u partitions, %d is not more", topic->name.ptr,
+            topic->partition_count, call->count));
+    uint32_t added = (uint32_t)call->count - topic->partition_count;
+    const struct meta_assignment *assignments = call->assignments;
+    if (assignments != NULL && call->assignment_count != added)
+        return admin_refuse(admin, ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
+            "%u partitions are added to topic \"%s\", but %u are assigned", added,
+            topic->name.ptr, call->assignment_count));
+    if (assignments == NULL) {
+        struct meta_assignment *placed;
+        int16_t replicas = (int16_t)topic->partitions[0]->replica_count;
+        code = meta_place(engine_view(engine), topic->partition_count, added, replicas,
+            atomic_fetch_add(&engine->seed, 1), &admin->arena, &placed, err);
+        if (code != OX_OK)
+            return admin_refuse(admin, code);
+        assignments = placed;
+    }
+    struct meta_command cmd = {.kind = META_PARTITIONS_CREATE};
+    cmd.partitions_create.name = call->name;
+    cmd.partitions_create.count = (uint32_t)call->count;
+    cmd.partitions_create.assignments = assignments;
+    cmd.partitions_create.assignment_count = added;
+    return admin_submit(admin, &cmd, call->validate_only);
+}
+
+/* ---- settings, comments ---- */
+
+static ox_code
+may_alter_config(struct engine_config_alter *call)
+{
+    struct engine_admin *admin = &call->admin;
+    struct ox_err *err = &admin->err;
+    switch (call->resource) {
+    case META_RESOURCE_TOPIC: {
+        const struct meta_topic *topic;
+        return engine_find_topic(admin->sess, call->name, NULL, ENGINE_ALTER_CONFIGS, &topic, err);
+    }
+    case META_RESOURCE_GROUP:
+        if (!engine_allowed(admin->sess, ENGINE_GROUP, call->name, ENGINE_ALTER_CONFIGS))
+            return ox_fail(err, OX_GROUP_AUTHORIZATION_FAILED,
+                "permission denied for group \"%.*s\"", OX_STR_ARG(call->name));
+        return OX_OK;
+    default:
+        if (!engine_allowed(admin->sess, ENGINE_CLUSTER, OX_STR("kafka-cluster"),
+                ENGINE_ALTER_CONFIGS))
+            return ox_fail_plain(err, OX_CLUSTER_AUTHORIZATION_FAILED);
+        return OX_OK;
+    }
+}
+
+bool
+engine_config_alter(struct engine_config_alter *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    ox_code code = may_alter_config(call);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    struct meta_command cmd = {.kind = META_CONFIG_ALTER};
+    cmd.config_alter.resource = call->resource;
+    cmd.config_alter.name = call->name;
+    cmd.config_alter.replace = call->replace;
+    cmd.config_alter.changes = copy_changes(admin, call->changes, call->change_count);
+    cmd.config_alter.change_count = call->change_count;
+    return admin_submit(admin, &cmd, call->validate_only);
+}
+
+bool
+engine_topic_comment(struct engine_topic_comment *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    const struct meta_topic *topic;
+    ox_code code =
+        engine_find_topic(admin->sess, call->name, NULL, ENGINE_ALTER, &topic, &admin->err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    struct meta_command cmd = {.kind = META_COMMENT};
+    cmd.comment.topic = call->name;
+    cmd.comment.text = call->text;
+    return admin_submit(admin, &cmd, false);
+}
+
+/* ---- producer ids ---- */
+
+static void
+note_producer_id(struct engine_admin *admin)
+{
+    struct engine_producer_id *call = ox_container_of(admin, struct engine_producer_id, admin);
+    if (admin->code == OX_OK)
+        call->producer_id = admin->meta.result.producer_id_first;
+}
+
+bool
+engine_producer_id(struct engine_producer_id *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    struct meta_command cmd = {.kind = META_PRODUCER_IDS};
+    cmd.producer_ids.node_id = admin->sess->engine->config.node_id;
+    cmd.producer_ids.count = 1;
+    call->producer_id = -1;
+    admin->finish = note_producer_id;
+    return admin_submit(admin, &cmd, false);
+}
+
+/* ---- DeleteRecords: moves the log start, on a worker since it writes ---- */
+
+static void
+delete_records_work(struct pool_job *job)
+{
+    struct engine_delete_records *call = ox_container_of(job, struct engine_delete_records, job);
+    call->admin.code = partition_delete_records(call->part, call->offset, &call->low_watermark,
+        &call->admin.err);
+}
+
+static void
+delete_records_done(struct pool_job *job)
+{
+    struct engine_delete_records *call = ox_container_of(job, struct engine_delete_records, job);
+    partition_put(call->part);
+    call->admin.done(&call->admin);
+}
+
+bool
+engine_delete_records(struct engine_delete_records *call)
+{
+    struct engine_admin *admin = &call->admin;
+    struct ox_err *err = &admin->err;
+    admin_init(admin);
+    call->low_watermark = -1;
+    struct partition *part;
+    ox_code code = engine_partition(admin->sess, call->topic, NULL, call->partition,
+        ENGINE_DELETE, &part, err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    const struct meta_topic *topic = meta_view_topic(engine_view(admin->sess->engine), call->topic);
+    if (topic->internal)
+        return admin_refuse(admin, ox_fail(err, OX_INVALID_TOPIC,
+            "records of internal topic \"%s\" cannot be deleted", topic->name.ptr));
+    if ((topic->config->cleanup_policy & TOPIC_CLEANUP_POLICY_DELETE) == 0)
+        return admin_refuse(admin, ox_fail(err, OX_POLICY_VIOLATION,
+            "topic \"%s\" does not have \"delete\" in its cleanup.policy", topic->name.ptr));
+    call->part = partition_hold(part);
+    call->job.work = delete_records_work;
+    call->job.done = delete_records_done;
+    loop_pool_submit(admin->loop, &call->job);
+    return false;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Command line and configuration file. A file is lines of name = value; Kafka's
+ * server.properties is read as it is: its names are aliases of ours, and those
+ * that mean nothing here are listed in one warning. All faults are reported
+ * before the start is refused. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/diag.h"
+#include "base/file.h"
+#include "config.h"
+#include "server/server.h"
+
+enum { CONFIG_BYTES_MAX = 4 * 1024 * 1024 };
+
+struct reader {
+    struct arena *arena;
+    struct meta_setting *settings;
+    size_t count, cap;
+    int faults;
+    struct text ignored; /* Kafka's names without a meaning here */
+};
+
+static struct meta_setting *
+find_setting(struct reader *reader, const struct param *param)
+{
+    for (size_t i = 0; i < reader->count; i++)
+        if (reader->settings[i].param == param)
+            return &reader->settings[i];
+    return NULL;
+}
+
+static void
+report(struct reader *reader, const char *where, const struct ox_err *err)
+{
+    reader->faults++;
+    fprintf(stderr, "oxbow: %s: %s%s%s\n", where, err->message, err->hint[0] ? "; " : "",
+        err->hint);
+}
+
+/* replace: a later line of a file and the command line win over what is there. */
+static void
+take_setting(struct reader *reader, const char *where, struct str name, struct str value,
+    bool replace)
+{
+    struct ox_err err = {0};
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, name);
+    if (param == NULL) {
+        if (memchr(name.ptr, '.', name.len) != NULL) {
+            ox_text_addf(&reader->ignored, "%s%.*s", reader->ignored.len ? ", " : "",
+                OX_STR_ARG(name));
+            return;
+        }
+        ox_fail(&err, OX_CONFIG_ERROR, "there is no setting \"%.*s\"", OX_STR_ARG(name));
+        report(reader, where, &err);
+        return;
+    }
+    struct str canonical;
+    if (param_canonical(param, PARAM_PEOPLE, value, reader->arena, &canonical, &err) != OX_OK) {
+        report(reader, where, &err);
+        return;
+    }
+    struct meta_setting *setting = find_setting(reader, param);
+    if (setting != NULL && !replace)
+        return;
+    if (setting == NULL) {
+        ox_arena_grow(reader->arena, (void **)&reader->settings, &reader->cap, reader->count + 1,
+            sizeof(*reader->settings));
+        setting = &reader->settings[reader->count++];
+    }
+    setting->param = param;
+    setting->value = ox_arena_strndup(reader->arena, canonical.ptr, canonical.len);
+}
+
+static struct str
+trim(struct str s)
+{
+    while (s.len > 0 && strchr(" \t\r\n", s.ptr[0]) != NULL) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && strchr(" \t\r\n", s.ptr[s.len - 1]) != NULL)
+        s.len--;
+    return s;
+}
+
+/* Takes the quotes off 'value' and the comment off an unquoted one. */
+static struct str
+unquote(struct str value)
+{
+    if (value.len >= 2 && value.ptr[0] == '\'') {
+        const char *end = memchr(value.ptr + 1, '\'', value.len - 1);
+        if (end != NULL)
+            return ox_str_n(value.ptr + 1, (size_t)(end - value.ptr - 1));
+    }
+    for (size_t i = 1; i < value.len; i++)
+        if (value.ptr[i] == '#' && (value.ptr[i - 1] == ' ' || value.ptr[i - 1] == '\t'))
+            return trim(ox_str_n(value.ptr, i));
+    return value;
+}
+
+static bool
+split_assignment(struct str line, struct str *name, struct str *value)
+{
+    const char *equals = memchr(line.ptr, '=', line.len);
+    if (equals == NULL)
+        return false;
+    *name = trim(ox_str_n(line.ptr, (size_t)(equals - line.ptr)));
+    *value = unquote(trim(ox_str_n(equals + 1, (size_t)(line.ptr + line.len - equals - 1))));
+    return name->len > 0;
+}
+
+static void
+read_lines(struct reader *reader, const char *path, struct str content)
+{
+    int number = 0;
+    while (content.len > 0) {
+        const char *end = memchr(content.ptr, '\n', content.len);
+        size_t len = end ? (size_t)(end - content.ptr) : content.len;
+        struct str line = trim(ox_str_n(content.ptr, len)), name, value;
+        content = ox_str_n(content.ptr + len + (end != NULL), content.len - len - (end != NULL));
+        number++;
+        if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!')
+            continue;
+        char where[512];
+        snprintf(where, sizeof(where), "%s:%d", path, number);
+        if (split_assignment(line, &name, &value)) {
+            take_setting(reader, where, name, value, true);
+            continue;
+        }
+        struct ox_err err;
+        ox_fail(&err, OX_CONFIG_ERROR, "expected name = value, found \"%.*s\"", OX_STR_ARG(line));
+        report(reader, where, &err);
+    }
+}
+
+static ox_code
+read_file(struct reader *reader, const char *path, bool must_exist, struct ox_err *err)
+{
+    char *content;
+    size_t len;
+    ox_code code = file_read_all(env_os()->fs, path, CONFIG_BYTES_MAX, reader->arena, &content,
+        &len, err);
+    if (code == OX_FILE_NOT_FOUND && !must_exist)
+        return OX_OK;
+    if (code != OX_OK)
+        return code;
+    read_lines(reader, path, ox_str_n(content, len));
+    if (reader->ignored.len > 0)
+        ox_warn("settings without a meaning here were ignored", "file=%s names=\"%s\"", path,
+            reader->ignored.ptr);
+    return OX_OK;
+}
+
+static ox_code
+finish(struct reader *reader, struct ox_err *err)
+{
+    ox_text_fini(&reader->ignored);
+    if (reader->faults > 0)
+        return ox_fail(err, OX_CONFIG_ERROR, "the configuration has %d fault%s", reader->faults,
+            reader->faults == 1 ? "" : "s");
+    return OX_OK;
+}
+
+static void
+usage(FILE *to)
+{
+    fputs("oxbow stores streams and serves them to Kafka and PostgreSQL clients.\n\n"
+          "Usage: oxbow -D DIR [-c name=value]... [--config FILE]\n\n"
+          "  -D DIR            data directory; made and initialised if it is new\n"
+          "  -c name=value     set a setting; Kafka's names work too\n"
+          "  --config FILE     read settings from FILE instead of DIR/oxbow.conf;\n"
+          "                    Kafka's server.properties is read as it is\n"
+          "  --version, --help\n",
+        to);
+}
+
+static void
+take_assignment(struct reader *reader, const char *text)
+{
+    struct str name, value;
+    if (split_assignment(ox_str(text), &name, &value)) {
+        take_setting(reader, "-c", name, value, true);
+        return;
+    }
+    struct ox_err err;
+    ox_fail(&err, OX_CONFIG_ERROR, "expected name=value, found \"%s\"", text);
+    report(reader, "-c", &err);
+}
+
+/* The file first, so that the command line wins. */
+static ox_code
+read_all(struct server_options *options, char **assignments, int assignment_count,
+    struct ox_err *err)
+{
+    struct reader reader = {.arena = &options->arena};
+    bool named = options->config_file != NULL;
+    if (!named)
+        options->config_file = ox_arena_printf(&options->arena, "%s/oxbow.conf", options->dir);
+    ox_text_init(&reader.ignored, NULL);
+    ox_code code = read_file(&reader, options->config_file, named, err);
+    for (int i = 0; i < assignment_count && code == OX_OK; i++)
+        take_assignment(&reader, assignments[i]);
+    ox_code faults = finish(&reader, code == OX_OK ? err : NULL);
+    if (code != OX_OK || faults != OX_OK)
+        return code != OX_OK ? code : faults;
+    options->settings = reader.settings;
+    options->setting_count = reader.count;
+    param_defaults(PARAM_SCOPE_SERVER, &options->config);
+    for (size_t i = 0; i < reader.count && code == OX_OK; i++)
+        code = param_store(reader.settings[i].param, ox_str(reader.settings[i].value),
+            &options->config, err);
+    return code;
+}
+
+ox_code
+server_options_read(int argc, char **argv, struct server_options *options, struct ox_err *err)
+{
+    static const struct option longs[] = {{"config", required_argument, NULL, 'C'},
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    char *assignments[256];
+    int count = 0, option;
+    memset(options, 0, sizeof(*options));
+    ox_arena_init(&options->arena);
+    while ((option = getopt_long(argc, argv, "D:c:hV", longs, NULL)) != -1) {
+        if (option == 'D')
+            options->dir = ox_arena_strdup(&options->arena, optarg);
+        else if (option == 'C')
+            options->config_file = ox_arena_strdup(&options->arena, optarg);
+        else if (option == 'c' && count < 256)
+            assignments[count++] = optarg;
+        else if (option == 'h' || option == 'V') {
+            if (option == 'h')
+                usage(stdout);
+            else
+                puts("oxbow " PACKAGE_VERSION);
+            exit(0);
+        } else {
+            usage(stderr);
+            return ox_fail(err, OX_CONFIG_ERROR, "the command line cannot be read");
+        }
+    }
+    if (options->dir == NULL || optind < argc) {
+        usage(stderr);
+        return ox_fail(err, OX_CONFIG_ERROR, "%s",
+            options->dir == NULL ? "no data directory is given (-D DIR)" : "too many arguments");
+    }
+    return read_all(options, assignments, count, err);
+}
+
+ox_code
+server_options_reload(const struct server_options *options, struct arena *arena,
+    struct meta_setting **settings, size_t *count, struct ox_err *err)
+{
+    struct reader reader = {.arena = arena};
+    ox_text_init(&reader.ignored, NULL);
+    ox_code code = read_file(&reader, options->config_file, false, err);
+    ox_code faults = finish(&reader, code == OX_OK ? err : NULL);
+    size_t live = 0;
+    for (size_t i = 0; i < reader.count; i++)
+        if (reader.settings[i].param->change == PARAM_LIVE)
+            reader.settings[live++] = reader.settings[i];
+    *settings = reader.settings;
+    *count = live;
+    return code != OX_OK ? code : faults;
+}
+
+void
+server_options_fini(struct server_options *options)
+{
+    ox_arena_fini(&options->arena);
+}
