@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Starts real servers for tests and talks to them. A server listens on free
+# ports of loopback, has a data directory of its own below the build folder and
+# is stopped, at the latest, when the test ends.
+package Oxbow;
+use strict;
+use warnings;
+use File::Path qw(make_path remove_tree);
+use File::Temp qw(tempdir);
+use IO::Select;
+use POSIX qw(WNOHANG);
+use Time::HiRes qw(time sleep);
+
+our $TOP   = $ENV{OX_TOP}   // '.';
+our $BUILD = $ENV{OX_BUILD} // 'build';
+my @running;
+
+# Oxbow->start(dir => DIR, settings => {name => value}, env => {...})
+sub start {
+    my ($class, %args) = @_;
+    my $self = bless {
+        dir      => $args{dir} // tempdir('oxbow-XXXXXX', DIR => tmp(), CLEANUP => 1),
+        settings => $args{settings} // {},
+        env      => $args{env} // {},
+    }, $class;
+    $self->{diag} = "$self->{dir}.diag";
+    push @running, $self;
+    return $self->run ? $self : undef;
+}
+
+sub tmp {
+    my $tmp = "$BUILD/tmp";
+    make_path($tmp);
+    return $tmp;
+}
+
+# Starts the process and waits for its ready line.
+sub run {
+    my ($self) = @_;
+    pipe(my $out, my $in) or die "pipe: $!";
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        close $out;
+        open STDOUT, '>&', $in or die;
+        open STDERR, '>>', $self->{diag} or die;
+        open STDIN, '<', '/dev/null' or die;
+        local @ENV{keys %{$self->{env}}} = values %{$self->{env}};
+        my %set = (kafka_port => 0, sql_port => 0, http_port => 0,
+            'group.initial.rebalance.delay.ms' => 0, %{$self->{settings}});
+        my @set = map { ('-c', "$_=$set{$_}") } sort keys %set;
+        exec "$BUILD/oxbow", '-D', $self->{dir}, @set or POSIX::_exit(127);
+    }
+    close $in;
+    $self->{pid} = $pid;
+    my $line = '';
+    my $until = time + ($ENV{OX_START_TIMEOUT} // 60);
+    while ($line !~ /\n/ && time < $until) {
+        last unless IO::Select->new($out)->can_read($until - time);
+        last unless sysread $out, $line, 1024, length $line;
+    }
+    close $out;
+    if ($line =~ /^oxbow ready node=(\d+) kafka=(\S+):(\d+) sql=(\S+):(\d+) http=(\S+):(\d+) pid=(\d+)\n/) {
+        @$self{qw(node kafka_port sql_port http_port)} = ($1, $3, $5, $7);
+        return 1;
+    }
+    print STDERR "# server did not start: ", tail($self->{diag}), "\n";
+    return 0;
+}
+
+sub tail {
+    my ($path) = @_;
+    open my $in, '<', $path or return '';
+    my @lines = <$in>;
+    return join '', map { "# $_" } @lines > 20 ? @lines[-20 .. -1] : @lines;
+}
+
+# Ends the process in order; returns its exit status.
+sub stop {
+    my ($self, $signal) = @_;
+    return undef unless $self->{pid};
+    kill $signal // 'TERM', $self->{pid};
+    my $until = time + 60;
+    while (time < $until) {
+        if (waitpid($self->{pid}, WNOHANG) > 0) {
+            $self->{pid} = undef;
+            return $?;
+        }
+        sleep 0.01;
+    }
+    kill 'KILL', $self->{pid};
+    waitpid $self->{pid}, 0;
+    $self->{pid} = undef;
+    return -1;
+}
+
+sub restart {
+    my ($self, $signal) = @_;
+    $self->stop($signal);
+    return $self->run;
+}
+
+sub alive {
+    my ($self) = @_;
+    return $self->{pid} && waitpid($self->{pid}, WNOHANG) == 0;
+}
+
+sub kafka { return "127.0.0.1:$_[0]{kafka_port}" }
+
+# Runs a command; returns (exit status, stdout and stderr together).
+sub command {
+    my ($self, $input, @words) = @_;
+    local %ENV = (%ENV, PGHOST => '127.0.0.1', PGPORT => $self->{sql_port}, PGUSER => 'oxbow',
+        PGDATABASE => 'oxbow', PGCONNECT_TIMEOUT => 10, OX_KAFKA => $self->kafka,
+        OX_HTTP => "127.0.0.1:$self->{http_port}");
+    my $path = tmp() . "/input.$$";
+    open my $to, '>', $path or die "$path: $!";
+    print $to $input // '';
+    close $to;
+    my $pid = open(my $out, '-|') // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN, '<', $path or die;
+        open STDERR, '>&', \*STDOUT or die;
+        exec @words or POSIX::_exit(127);
+    }
+    local $/;
+    my $text = <$out> // '';
+    close $out;
+    my $status = $? >> 8;
+    unlink $path;
+    return ($status, $text);
+}
+
+# A statement through oxsql, unaligned, without headers; dies on failure.
+sub sql {
+    my ($self, $text) = @_;
+    my ($status, $out) = $self->command($text, "$BUILD/oxsql", '-X', '-A', '-t', '-q', '-v',
+        'ON_ERROR_STOP=1');
+    chomp $out;
+    return $status == 0 ? $out : "ERROR($status): $out";
+}
+
+sub have {
+    my ($program) = @_;
+    return grep { -x "$_/$program" } split /:/, $ENV{PATH};
+}
+
+END {
+    my $status = $?;
+    $_->stop for grep { $_->{pid} } @running;
+    $? = $status;
+}
+
+1;
