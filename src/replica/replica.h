@@ -23,6 +23,7 @@
 
 struct replica; /* all partitions of this node */
 struct partition;
+struct wait_node;
 
 struct replica_config {
     int32_t node_id;
@@ -82,19 +83,17 @@ struct partition_append {
     ox_code code;
     struct ox_err err;
     /* private */
-    struct loop_msg msg;
-    struct list link;
     struct loop_timer timer;
     struct partition *part;
-    bool linked;
+    struct wait_node *node;
 };
 
 /* Append one batch. Returns true when the outcome is known (code, append's out
  * fields); false when acks=-1 waits for the flush and done() follows.
  * On: call->loop (the current one). */
 bool partition_append(struct partition *part, struct partition_append *call);
-/* Forget a waiting append whose caller goes away; done() is not called after.
- * On: call->loop. The record stays. */
+/* Forget a waiting append whose caller goes away; done() is not called after and
+ * the struct is free to go. On: call->loop. The record stays. */
 void partition_append_forget(struct partition_append *call);
 
 /* ---- read ---- */
@@ -130,20 +129,14 @@ struct partition_waiter {
     int64_t offset;
     enum partition_isolation isolation;
     /* private */
-    struct loop_msg msg;
-    struct list link;
-    struct partition *part; /* held while waiting */
-    int state;
+    struct wait_node *node; /* NULL: not waiting */
 };
 /* Returns false, and does not wait, if the condition holds already.
  * On: waiter->loop. */
 bool partition_wait(struct partition *part, struct partition_waiter *waiter);
-/* Stop waiting; fn will not run after. On: waiter->loop. If the message is on
- * its way, waiter must stay in place until partition_waiter_idle() is true;
- * `gone` (may be NULL) runs then. */
-void partition_unwait(struct partition_waiter *waiter,
-    void (*gone)(struct partition_waiter *waiter));
-bool partition_waiter_idle(const struct partition_waiter *waiter);
+/* Stop waiting; fn will not run after, the struct is free to go. Fine when not
+ * waiting. On: waiter->loop. */
+void partition_unwait(struct partition_waiter *waiter);
 
 /* ---- administration; any thread, may block on disk: use the pool ---- */
 ox_code partition_delete_records(struct partition *part, int64_t offset, int64_t *low_watermark,

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "engine/engine_int.h"
+#include "net/net.h"
+
+typedef void (*metric_fn)(enum metric_id id, const char *labels, double value, void *arg);
+
+static double
+resident_bytes(struct engine *engine)
+{
+    struct arena arena;
+    char *content;
+    size_t len;
+    long pages = 0;
+    ox_arena_init(&arena);
+    if (file_read_all(engine->env->fs, "/proc/self/statm", 4096, &arena, &content, &len, NULL) ==
+        OX_OK)
+        sscanf(content, "%*d %ld", &pages);
+    ox_arena_fini(&arena);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void
+each_of_net(struct engine *engine, metric_fn fn, void *arg)
+{
+    struct net_stats stats;
+    net_stats(engine->config.net, &stats);
+    fn(METRIC_CONNECTIONS, "", (double)stats.open, arg);
+    fn(METRIC_CONNECTIONS_ACCEPTED_TOTAL, "", (double)stats.accepted, arg);
+    fn(METRIC_CONNECTIONS_REFUSED_TOTAL, "", (double)stats.refused, arg);
+    fn(METRIC_NETWORK_RECEIVED_BYTES_TOTAL, "", (double)stats.bytes_in, arg);
+    fn(METRIC_NETWORK_SENT_BYTES_TOTAL, "", (double)stats.bytes_out, arg);
+}
+
+static void
+each_of_engine(struct engine *engine, metric_fn fn, void *arg)
+{
+    struct engine_stats *stats = &engine->stats;
+    fn(METRIC_APPENDS_TOTAL, "", (double)atomic_load(&stats->appends), arg);
+    fn(METRIC_APPEND_BYTES_TOTAL, "", (double)atomic_load(&stats->append_bytes), arg);
+    fn(METRIC_APPEND_ERRORS_TOTAL, "", (double)atomic_load(&stats->append_errors), arg);
+    fn(METRIC_READS_TOTAL, "", (double)atomic_load(&stats->reads), arg);
+    fn(METRIC_READ_BYTES_TOTAL, "", (double)atomic_load(&stats->read_bytes), arg);
+}
+
+static void
+each_of_meta(struct engine *engine, metric_fn fn, void *arg)
+{
+    struct meta_stats stats;
+    meta_stats(engine->config.meta, &stats);
+    const struct meta_view *view = meta_view_get(engine->config.meta);
+    fn(METRIC_TOPICS, "", view->topic_count, arg);
+    fn(METRIC_PARTITIONS, "", view->partition_count, arg);
+    meta_view_put(view);
+    fn(METRIC_META_PROPOSALS_TOTAL, "", (double)stats.proposals, arg);
+    fn(METRIC_META_APPLIED_INDEX, "", (double)stats.applied, arg);
+    fn(METRIC_META_COMMIT_SECONDS_TOTAL, "", (double)stats.commit_ns_sum / 1e9, arg);
+}
+
+void
+engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
+{
+    fn(METRIC_UP, "", 1, arg);
+    each_of_net(engine, fn, arg);
+    each_of_engine(engine, fn, arg);
+    each_of_meta(engine, fn, arg);
+    struct file_space space;
+    if (fs_space(engine->env->fs, engine->config.data_dir, &space, NULL) == OX_OK) {
+        fn(METRIC_LOG_DIR_TOTAL_BYTES, "", (double)space.total, arg);
+        fn(METRIC_LOG_DIR_USABLE_BYTES, "", (double)space.usable, arg);
+    }
+    fn(METRIC_RESIDENT_MEMORY_BYTES, "", resident_bytes(engine), arg);
+    for (int i = 0; i < loop_count(engine->config.loops); i++) {
+        char labels[32];
+        snprintf(labels, sizeof(labels), "loop=\"%d\"", i);
+        fn(METRIC_LOOP_LOAD_RATIO, labels, loop_load(loop_at(engine->config.loops, i)) / 1000.0,
+            arg);
+    }
+}
+
+struct text_arg {
+    struct text *out;
+    int last;
+};
+
+static void
+print_metric(enum metric_id id, const char *labels, double value, void *arg)
+{
+    struct text_arg *to = arg;
+    const struct metric_facts *facts = &metric_table[id];
+    if (to->last != (int)id)
+        ox_text_addf(to->out, "# HELP %s %s\n# TYPE %s %s\n", facts->name, facts->help,
+            facts->name, facts->type);
+    to->last = (int)id;
+    ox_text_addf(to->out, "%s%s%s%s %.17g\n", facts->name, labels[0] ? "{" : "", labels,
+        labels[0] ? "}" : "", value);
+}
+
+void
+engine_metrics_text(struct engine *engine, struct text *out)
+{
+    struct text_arg arg = {out, -1};
+    engine_metrics_each(engine, print_metric, &arg);
+}
