@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+BUILT_SOURCES += src/row/types.gen.h src/row/types.gen.c
+nodist_liboxbow_a_SOURCES += src/row/types.gen.c
+
+src/row/types.gen.h: $(srcdir)/catalog/types.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_types.pm
+	$(AM_V_GEN)$(MKDIR_P) src/row && $(TBL) types $(srcdir)/catalog/types.tbl $@
+src/row/types.gen.c: $(srcdir)/catalog/types.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_types.pm
+	$(AM_V_GEN)$(MKDIR_P) src/row && $(TBL) types $(srcdir)/catalog/types.tbl $@
