@@ -7,11 +7,14 @@
 #include "coord/coord.h"
 #include "engine/engine.h"
 
+struct announced;
+
 struct engine {
     struct engine_config config;
     const struct env *env;
     struct coord *coord;
     struct coord_host *coord_host;
+    struct announced *announced; /* consume.c */
     struct engine_stats stats;
     _Atomic bool stopping;
     _Atomic uint64_t seed; /* of placement */

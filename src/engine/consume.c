@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Group coordinators: this node coordinates the groups of every partition of
+ * __consumer_offsets that it leads. The view says which; each is told to the
+ * coordinators once per leader epoch.
+ *
+ * The topic is made when somebody first asks for a coordinator (the front ends
+ * call engine_internal_topic), since most servers never have a group. */
+#include <string.h>
+
+#include "base/check.h"
+#include "coord/host.h"
+#include "engine/engine_int.h"
+
+/* Leader epochs already announced, by partition; -1 none. Meta thread only. */
+struct announced {
+    struct engine *engine;
+    uint32_t count;
+    int32_t *epochs;
+};
+
+static void
+announce(struct announced *known, const struct meta_topic *topic)
+{
+    struct engine *engine = known->engine;
+    if (topic->partition_count > known->count) {
+        known->epochs =
+            ox_realloc(known->epochs, topic->partition_count * sizeof(*known->epochs));
+        for (uint32_t i = known->count; i < topic->partition_count; i++)
+            known->epochs[i] = -1;
+        known->count = topic->partition_count;
+        coord_set_partitions(engine->coord, (int32_t)known->count);
+    }
+    for (uint32_t i = 0; i < known->count; i++) {
+        const struct meta_partition *facts = topic->partitions[i];
+        bool leads = facts->leader == engine->config.node_id;
+        if (leads && facts->leader_epoch != known->epochs[i])
+            coord_elected(engine->coord, (int32_t)i, facts->leader_epoch);
+        else if (!leads && known->epochs[i] != -1)
+            coord_resigned(engine->coord, (int32_t)i, facts->leader_epoch);
+        known->epochs[i] = leads ? facts->leader_epoch : -1;
+    }
+}
+
+static void
+on_view(const struct meta_view *view, void *arg)
+{
+    struct announced *known = arg;
+    const struct meta_topic *topic = meta_view_topic(view, OX_STR("__consumer_offsets"));
+    if (topic != NULL)
+        announce(known, topic);
+}
+
+static void
+read_settings(struct coord_config *config, const struct server_config *settings)
+{
+    coord_config_init(config);
+    config->session_timeout_ms_min = settings->group_min_session_timeout_ms;
+    config->session_timeout_ms_max = settings->group_max_session_timeout_ms;
+    config->initial_rebalance_delay_ms = settings->group_initial_rebalance_delay_ms;
+    config->group_size_max = settings->group_max_size;
+    config->offset_metadata_max = settings->offset_metadata_max_bytes;
+    config->offsets_retention_ms = (int64_t)settings->offsets_retention_minutes * 60000;
+    config->offsets_check_ms = settings->offsets_retention_check_interval_ms;
+    config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
+}
+
+ox_code
+engine_groups_start(struct engine *engine, struct ox_err *err)
+{
+    struct coord_config config;
+    const struct meta_view *view = meta_view_get(engine->config.meta);
+    read_settings(&config, view->settings);
+    meta_view_put(view);
+    engine->coord_host = coord_host_new(engine->config.loops, engine->config.replica, engine->env);
+    engine->coord = coord_new(&config, engine->coord_host);
+    coord_host_set(engine->coord_host, engine->coord);
+    engine->announced = ox_calloc(1, sizeof(*engine->announced));
+    engine->announced->engine = engine;
+    meta_on_view(engine->config.meta, on_view, engine->announced);
+    return OX_OK;
+}
+
+void
+engine_groups_quiesce(struct engine *engine)
+{
+    meta_off_view(engine->config.meta, on_view, engine->announced);
+    coord_host_stop(engine->coord_host);
+}
+
+void
+engine_groups_stop(struct engine *engine)
+{
+    coord_free(engine->coord);
+    coord_host_free(engine->coord_host);
+    ox_free(engine->announced->epochs);
+    ox_free(engine->announced);
+}

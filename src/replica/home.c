@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which partitions this node holds. The table is immutable and counted, like the
+ * metadata view it was made from; a new view makes a new table that shares what
+ * did not change. Loops look at a table without a lock:
+ *
+ *   meta thread: view -> open, close, update partitions -> new table -> publish
+ *   loop:        generation changed? take the new table, keep the old one to the
+ *                end of the tick
+ *
+ * Invariants
+ *  1. A table holds its view, every topic entry in it, and so every partition.
+ *  2. Only the meta thread makes tables (and boot, before loops look).
+ *  3. A loop's cached table is replaced only by that loop. */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/map.h"
+#include "replica/replica_int.h"
+
+/* The partitions of one topic, shared by all tables in which they are the same. */
+struct topic_entry {
+    _Atomic uint32_t refs;
+    struct uuid id;
+    uint32_t count;
+    struct partition *parts[]; /* NULL: this node has no replica */
+};
+
+struct table {
+    _Atomic uint32_t refs;
+    const struct meta_view *view;
+    struct map by_id; /* topic id -> topic_entry */
+};
+
+struct loop_cache {
+    struct table *table, *old;
+    uint64_t generation;
+    struct loop_tick tick;
+};
+
+struct replica {
+    struct replica_config config;
+    const struct env *env;
+    struct meta *meta;
+    struct lock lock; /* current */
+    struct table *current;
+    _Atomic uint64_t generation;
+    struct loop_cache *caches;
+    struct loop_timer housekeeping;
+    struct pool_job housekeeping_job;
+    bool housekeeping_out, stopping;
+};
+
+const struct env *
+replica_env(const struct replica *replica)
+{
+    return replica->env;
+}
+
+const struct replica_config *
+replica_config(const struct replica *replica)
+{
+    return &replica->config;
+}
+
+/* ---- tables ---- */
+
+static struct str
+id_key(const struct uuid *id)
+{
+    return ox_str_n(id->bytes, sizeof(id->bytes));
+}
+
+static void
+entry_put(struct topic_entry *entry)
+{
+    if (atomic_fetch_sub(&entry->refs, 1) > 1)
+        return;
+    for (uint32_t i = 0; i < entry->count; i++)
+        partition_put(entry->parts[i]);
+    ox_free(entry);
+}
+
+static void
+table_put(struct table *table)
+{
+    if (table == NULL || atomic_fetch_sub(&table->refs, 1) > 1)
+        return;
+    uint32_t at = 0;
+    for (struct map_entry *e; (e = ox_map_next(&table->by_id, &at)) != NULL;)
+        entry_put(e->value);
+    ox_map_fini(&table->by_id);
+    meta_view_put(table->view);
+    ox_free(table);
+}
+
+static struct table *
+table_current(struct replica *replica)
+{
+    ox_lock(&replica->lock);
+    struct table *table = replica->current;
+    if (table != NULL)
+        atomic_fetch_add(&table->refs, 1);
+    ox_unlock(&replica->lock);
+    return table;
+}
+
+static bool
+holds_replica(const struct replica *replica, const struct meta_partition *facts)
+{
+    for (uint32_t i = 0; i < facts->replica_count; i++)
+        if (facts->replicas[i] == replica->config.node_id)
+            return true;
+    return false;
+}
+
+/* The entry for a topic as it is now: what was open stays open. */
+static struct topic_entry *
+make_entry(struct replica *replica, const struct meta_topic *topic, struct topic_entry *old)
+{
+    struct topic_entry *entry =
+        ox_calloc(1, sizeof(*entry) + topic->partition_count * sizeof(entry->parts[0]));
+    atomic_init(&entry->refs, 1);
+    entry->id = topic->id;
+    entry->count = topic->partition_count;
+    for (uint32_t i = 0; i < entry->count; i++) {
+        const struct meta_partition *facts = topic->partitions[i];
+        struct partition *part = old != NULL && i < old->count ? old->parts[i] : NULL;
+        if (part != NULL) {
+            entry->parts[i] = partition_hold(part);
+            partition_update(part, topic, facts);
+        } else if (holds_replica(replica, facts)) {
+            entry->parts[i] = partition_open(replica, topic, facts);
+        }
+    }
+    return entry;
+}
+
+static struct topic_entry *
+entry_for(struct replica *replica, const struct table *old, const struct meta_topic *topic)
+{
+    struct topic_entry *entry = old ? ox_map_get(&old->by_id, id_key(&topic->id)) : NULL;
+    if (entry != NULL && meta_view_topic_by_id(old->view, &topic->id) == topic) {
+        atomic_fetch_add(&entry->refs, 1);
+        return entry;
+    }
+    return make_entry(replica, topic, entry);
+}
+
+/* Close what the new view does not have any more. */
+static void
+drop_topics(const struct table *old, const struct table *table)
+{
+    uint32_t at = 0;
+    for (struct map_entry *e; old != NULL && (e = ox_map_next(&old->by_id, &at)) != NULL;) {
+        if (ox_map_get(&table->by_id, e->key) != NULL)
+            continue;
+        struct topic_entry *entry = e->value;
+        for (uint32_t i = 0; i < entry->count; i++)
+            if (entry->parts[i] != NULL)
+                partition_close(entry->parts[i], OX_UNKNOWN_TOPIC_OR_PARTITION, true);
+    }
+}
+
+/* On the meta thread, or in boot. */
+static void
+on_view(const struct meta_view *view, void *arg)
+{
+    struct replica *replica = arg;
+    struct table *old = replica->current; /* only this thread replaces it */
+    struct table *table = ox_calloc(1, sizeof(*table));
+    atomic_init(&table->refs, 1);
+    table->view = meta_view_hold(view);
+    ox_map_init(&table->by_id);
+    for (uint32_t i = 0; i < view->topic_count; i++) {
+        const struct meta_topic *topic = meta_view_topic_at(view, i);
+        ox_map_put(&table->by_id, id_key(&topic->id), entry_for(replica, old, topic));
+    }
+    ox_lock(&replica->lock);
+    replica->current = table;
+    ox_unlock(&replica->lock);
+    atomic_fetch_add(&replica->generation, 1);
+    drop_topics(old, table);
+    table_put(old);
+}
+
+/* ---- looking up ---- */
+
+static void
+forget_old(struct loop_tick *tick)
+{
+    struct loop_cache *cache = ox_container_of(tick, struct loop_cache, tick);
+    table_put(cache->old);
+    cache->old = NULL;
+}
+
+static struct table *
+table_of_tick(struct replica *replica)
+{
+    struct loop *loop = loop_self();
+    ox_assert(loop != NULL);
+    struct loop_cache *cache = &replica->caches[loop_index(loop)];
+    uint64_t generation = atomic_load_explicit(&replica->generation, memory_order_acquire);
+    if (ox_likely(generation == cache->generation))
+        return cache->table;
+    struct table *newer = table_current(replica);
+    if (cache->old == NULL)
+        cache->old = cache->table;
+    else
+        table_put(cache->table); /* taken and replaced within this tick: nobody borrowed it
+                                    across a second change without asking again */
+    cache->table = newer;
+    cache->generation = generation;
+    cache->tick.fn = forget_old;
+    loop_at_tick_end(loop, &cache->tick);
+    return newer;
+}
+
+const struct meta_view *
+replica_view(struct replica *replica)
+{
+    return table_of_tick(replica)->view;
+}
+
+struct partition *
+replica_partition(struct replica *replica, const struct uuid *topic_id, int32_t index)
+{
+    struct topic_entry *entry = ox_map_get(&table_of_tick(replica)->by_id, id_key(topic_id));
+    if (entry == NULL || index < 0 || (uint32_t)index >= entry->count)
+        return NULL;
+    return entry->parts[index];
+}
+
+void
+replica_each(struct replica *replica, void (*fn)(struct partition *part, void *arg), void *arg)
+{
+    struct table *table = table_current(replica);
+    uint32_t at = 0;
+    for (struct map_entry *e; table != NULL && (e = ox_map_next(&table->by_id, &at)) != NULL;) {
+        struct topic_entry *entry = e->value;
+        for (uint32_t i = 0; i < entry->count; i++)
+            if (entry->parts[i] != NULL)
+                fn(entry->parts[i], arg);
+    }
+    table_put(table);
+}
+
+struct log_dir *
+replica_log_dir(struct replica *replica)
+{
+    return replica->config.dir;
+}
+
+/* ---- housekeeping: retention, on a worker ---- */
+
+static void
+retain_one(struct partition *part, void *arg)
+{
+    const int64_t *now_ms = arg;
+    struct ox_err err;
+    if (part->log != NULL && plog_retain(part->log, *now_ms, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "retention failed", &err);
+}
+
+static void
+housekeeping_work(struct pool_job *job)
+{
+    struct replica *replica = ox_container_of(job, struct replica, housekeeping_job);
+    int64_t now_ms = env_wall_ms(replica->env);
+    replica_each(replica, retain_one, &now_ms);
+}
+
+static void start_housekeeping(struct loop *loop, void *arg);
+
+static void
+housekeeping_done(struct pool_job *job)
+{
+    struct replica *replica = ox_container_of(job, struct replica, housekeeping_job);
+    replica->housekeeping_out = false;
+    if (!replica->stopping)
+        start_housekeeping(job->loop, replica);
+}
+
+static void
+housekeeping_due(struct loop_timer *timer)
+{
+    struct replica *replica = ox_container_of(timer, struct replica, housekeeping);
+    replica->housekeeping_job.work = housekeeping_work;
+    replica->housekeeping_job.done = housekeeping_done;
+    replica->housekeeping_out = true;
+    loop_pool_submit(timer->loop, &replica->housekeeping_job);
+}
+
+static void
+start_housekeeping(struct loop *loop, void *arg)
+{
+    struct replica *replica = arg;
+    if (loop_index(loop) == 0)
+        loop_timer_start(loop, &replica->housekeeping,
+            (uint64_t)replica->config.housekeeping_ms * 1000000, housekeeping_due);
+}
+
+static void
+stop_housekeeping(struct loop *loop, void *arg)
+{
+    struct replica *replica = arg;
+    if (loop_index(loop) == 0) {
+        replica->stopping = true;
+        loop_timer_stop(&replica->housekeeping);
+    }
+}
+
+/* ---- life ---- */
+
+ox_code
+replica_start(const struct replica_config *config, const struct env *env, struct meta *meta,
+    struct replica **out, struct ox_err *err)
+{
+    struct replica *replica = ox_calloc(1, sizeof(*replica));
+    replica->config = *config;
+    replica->env = env;
+    replica->meta = meta;
+    ox_lock_init(&replica->lock, LOCK_META_VIEW);
+    replica->caches = ox_calloc((size_t)loop_count(config->loops), sizeof(*replica->caches));
+    meta_on_view(meta, on_view, replica);
+    loop_each_sync(config->loops, start_housekeeping, replica);
+    *out = replica;
+    return OX_OK;
+}
+
+static void
+quiesce_one(struct partition *part, void *arg)
+{
+    partition_close(part, OX_SHUTTING_DOWN, false);
+}
+
+void
+replica_quiesce(struct replica *replica)
+{
+    meta_off_view(replica->meta, on_view, replica);
+    loop_each_sync(replica->config.loops, stop_housekeeping, replica);
+    replica_each(replica, quiesce_one, NULL);
+}
+
+void
+replica_stop(struct replica *replica)
+{
+    for (int i = 0; i < loop_count(replica->config.loops); i++) {
+        table_put(replica->caches[i].old);
+        table_put(replica->caches[i].table);
+    }
+    table_put(replica->current);
+    ox_lock_fini(&replica->lock);
+    ox_free(replica->caches);
+    ox_free(replica);
+}

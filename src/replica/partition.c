@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One partition that this node leads: append, read, and waiting for either.
+ *
+ * Append and read run on the caller's loop under the partition's lock. What has
+ * to wait is a node on one of two lists:
+ *
+ *   appends  acks=all, until the high watermark reaches the batch's end
+ *   readers  until the visible end passes an offset
+ *
+ *   LISTED --high watermark moved, closed--> POSTED --on its loop--> done/fn, free
+ *     \--forget, unwait: taken off, free       \--forget, unwait: silenced
+ *
+ * The high watermark moves when the flusher has made a batch durable (its thread
+ * calls on_flushed), or at once for a lazily flushed log.
+ *
+ * Invariants, under the lock
+ *  1. log start <= high watermark <= log end; it never goes back.
+ *  2. appends is ordered by end offset, and every end is above the watermark.
+ *  3. A node is on a list iff its state is LISTED. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "replica/replica_int.h"
+
+struct wait_node {
+    struct list link;
+    struct loop_msg msg;
+    struct loop *loop;
+    struct partition *part; /* held */
+    bool listed;
+    ox_code code;   /* outcome of an append */
+    int64_t offset; /* append: the batch's end; reader: wants the end beyond this */
+    enum partition_isolation isolation;
+    struct partition_append *append; /* one of the two; both NULL: silenced */
+    struct partition_waiter *reader;
+};
+
+static void on_flushed(void *arg);
+
+/* ---- opening and closing ---- */
+
+struct partition *
+partition_open(struct replica *replica, const struct meta_topic *topic,
+    const struct meta_partition *facts)
+{
+    struct partition *part = ox_calloc(1, sizeof(*part));
+    struct ox_err err;
+    atomic_init(&part->refs, 1);
+    part->replica = replica;
+    snprintf(part->topic, sizeof(part->topic), "%.*s", OX_STR_ARG(topic->name));
+    part->topic_id = topic->id;
+    part->index = facts->index;
+    part->leader_epoch = facts->leader_epoch;
+    ox_lock_init(&part->lock, LOCK_PARTITION);
+    ox_list_init(&part->appends);
+    ox_list_init(&part->readers);
+    part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;
+    part->fault = plog_open(replica_config(replica)->dir, topic->name, &topic->id, facts->index,
+        topic->config, &part->log, &err);
+    if (part->fault != OX_OK) {
+        ox_diag_err(OX_DIAG_ERROR, "partition could not be opened", &err);
+        part->log = NULL;
+        return part;
+    }
+    part->high_watermark = plog_end(part->log);
+    plog_on_flushed(part->log, on_flushed, part);
+    return part;
+}
+
+struct partition *
+partition_hold(struct partition *part)
+{
+    atomic_fetch_add(&part->refs, 1);
+    return part;
+}
+
+void
+partition_put(struct partition *part)
+{
+    if (part == NULL || atomic_fetch_sub(&part->refs, 1) > 1)
+        return;
+    ox_assert(ox_list_empty(&part->appends) && ox_list_empty(&part->readers));
+    if (part->log != NULL)
+        plog_close(part->log);
+    ox_lock_fini(&part->lock);
+    ox_free(part);
+}
+
+void
+partition_update(struct partition *part, const struct meta_topic *topic,
+    const struct meta_partition *facts)
+{
+    if (part->log != NULL)
+        plog_set_config(part->log, topic->config);
+    ox_lock(&part->lock);
+    part->leader_epoch = facts->leader_epoch;
+    part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;
+    ox_unlock(&part->lock);
+    on_flushed(part);
+}
+
+/* ---- answering waiters ---- */
+
+static void
+answer(struct loop_msg *msg)
+{
+    struct wait_node *node = ox_container_of(msg, struct wait_node, msg);
+    struct partition_append *append = node->append;
+    struct partition_waiter *reader = node->reader;
+    ox_code code = node->code;
+    partition_put(node->part);
+    ox_free(node);
+    if (append != NULL) {
+        append->node = NULL;
+        loop_timer_stop(&append->timer);
+        append->code = code;
+        if (code != OX_OK)
+            ox_fail_plain(&append->err, code);
+        append->done(append);
+    } else if (reader != NULL) {
+        reader->node = NULL;
+        reader->fn(reader);
+    }
+}
+
+/* Under the lock: take a node off its list, for posting. */
+static void
+take_off(struct wait_node *node, struct list *ready, ox_code code)
+{
+    ox_list_remove(&node->link);
+    node->listed = false;
+    node->code = code;
+    ox_list_push(ready, &node->link);
+}
+
+static void
+post_ready(struct list *ready)
+{
+    for (struct list *link; (link = ox_list_pop(ready)) != NULL;) {
+        struct wait_node *node = ox_container_of(link, struct wait_node, link);
+        node->msg.fn = answer;
+        loop_post(node->loop, &node->msg);
+    }
+}
+
+static void
+fill_state(struct partition *part, struct partition_state *out)
+{
+    out->fault = part->fault;
+    out->leader_epoch = part->leader_epoch;
+    if (part->log == NULL) {
+        out->log_start = out->last_stable = out->high_watermark = out->log_end = 0;
+        return;
+    }
+    int64_t unstable = plog_first_unstable(part->log);
+    out->log_start = plog_start(part->log);
+    out->log_end = plog_end(part->log);
+    out->high_watermark = OX_MAX(part->high_watermark, out->log_start);
+    out->last_stable =
+        unstable >= 0 ? OX_MIN(unstable, out->high_watermark) : out->high_watermark;
+}
+
+int64_t
+partition_visible_end(const struct partition_state *state, enum partition_isolation isolation)
+{
+    return isolation == READ_COMMITTED     ? state->last_stable
+           : isolation == READ_UNCOMMITTED ? state->high_watermark
+                                           : state->log_end;
+}
+
+/* Under the lock: who waits for what is now true. */
+static void
+collect_ready(struct partition *part, struct list *ready)
+{
+    struct partition_state state;
+    fill_state(part, &state);
+    ox_list_each(link, &part->appends)
+    {
+        struct wait_node *node = ox_container_of(link, struct wait_node, link);
+        if (node->offset > part->high_watermark)
+            break;
+        take_off(node, ready, OX_OK);
+    }
+    ox_list_each(link, &part->readers)
+    {
+        struct wait_node *node = ox_container_of(link, struct wait_node, link);
+        if (partition_visible_end(&state, node->isolation) > node->offset ||
+            state.log_start > node->offset)
+            take_off(node, ready, OX_OK);
+    }
+}
+
+/* Under the lock: as far as the log is safe to show. */
+static void
+advance(struct partition *part, struct list *ready)
+{
+    int64_t safe = part->lazy ? plog_end(part->log) : plog_flushed_end(part->log);
+    if (safe > part->high_watermark)
+        part->high_watermark = safe;
+    collect_ready(part, ready);
+}
+
+static void
+fail_appends(struct partition *part, ox_code code, struct list *ready)
+{
+    ox_list_each(link, &part->appends)
+        take_off(ox_container_of(link, struct wait_node, link), ready, code);
+}
+
+/* On the flusher's thread: more of the log is durable, or the directory failed. */
+static void
+on_flushed(void *arg)
+{
+    struct partition *part = arg;
+    struct list ready;
+    ox_list_init(&ready);
+    if (part->log == NULL)
+        return;
+    ox_lock(&part->lock);
+    ox_code fault = plog_fault(part->log);
+    if (fault == OX_OK) {
+        advance(part, &ready);
+    } else {
+        part->fault = OX_STORAGE_ERROR;
+        fail_appends(part, OX_STORAGE_ERROR, &ready);
+        collect_ready(part, &ready);
+    }
+    ox_unlock(&part->lock);
+    post_ready(&ready);
+}
+
+void
+partition_close(struct partition *part, ox_code code, bool dropped)
+{
+    struct list ready;
+    struct ox_err err;
+    ox_list_init(&ready);
+    ox_lock(&part->lock);
+    part->closing = true;
+    part->fault = code;
+    fail_appends(part, code, &ready);
+    ox_list_each(link, &part->readers)
+        take_off(ox_container_of(link, struct wait_node, link), &ready, code);
+    ox_unlock(&part->lock);
+    post_ready(&ready);
+    if (part->log != NULL)
+        plog_on_flushed(part->log, NULL, NULL);
+    if (dropped && part->log != NULL && plog_delete(part->log, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "partition could not be deleted", &err);
+}
+
+/* ---- facts ---- */
+
+const char *
+partition_topic(const struct partition *part)
+{
+    return part->topic;
+}
+
+const struct uuid *
+partition_topic_id(const struct partition *part)
+{
+    return &part->topic_id;
+}
+
+int32_t
+partition_index(const struct partition *part)
+{
+    return part->index;
+}
+
+struct plog *
+partition_log(struct partition *part)
+{
+    return part->log;
+}
+
+void
+partition_state(struct partition *part, struct partition_state *out)
+{
+    ox_lock(&part->lock);
+    fill_state(part, out);
+    ox_unlock(&part->lock);
+}
+
+/* Under the lock. -1 asks for nothing. */
+static ox_code
+check_epoch(struct partition *part, int32_t asked, struct ox_err *err)
+{
+    if (part->fault != OX_OK)
+        return ox_fail(err, part->fault, "partition %s-%d is not available: %s", part->topic,
+            part->index, ox_code_facts(part->fault)->message);
+    if (asked >= 0 && asked < part->leader_epoch)
+        return ox_fail(err, OX_FENCED_LEADER_EPOCH, "leader epoch %d of %s-%d is older than %d",
+            asked, part->topic, part->index, part->leader_epoch);
+    if (asked > part->leader_epoch)
+        return ox_fail(err, OX_UNKNOWN_LEADER_EPOCH, "leader epoch %d of %s-%d is newer than %d",
+            asked, part->topic, part->index, part->leader_epoch);
+    return OX_OK;
+}
+
+/* ---- append ---- */
+
+static struct wait_node *
+new_node(struct partition *part, struct loop *loop, int64_t offset)
+{
+    struct wait_node *node = ox_calloc(1, sizeof(*node));
+    node->loop = loop;
+    node->part = partition_hold(part);
+    node->offset = offset;
+    node->listed = true;
+    return node;
+}
+
+/* Under the lock: keep the list ordered; new ends are nearly always the last. */
+static void
+list_append(struct partition *part, struct partition_append *call, int64_t end)
+{
+    struct wait_node *node = new_node(part, call->loop, end);
+    node->append = call;
+    call->node = node;
+    struct list *at = part->appends.prev;
+    while (at != &part->appends && ox_container_of(at, struct wait_node, link)->offset > end)
+        at = at->prev;
+    ox_list_add_after(at, &node->link);
+}
+
+static void
+append_timed_out(struct loop_timer *timer)
+{
+    struct partition_append *call = ox_container_of(timer, struct partition_append, timer);
+    partition_append_forget(call);
+    call->code = ox_fail(&call->err, OX_REQUEST_TIMED_OUT,
+        "batch at offset %lld of %s-%d was not flushed in time",
+        (long long)call->append.base_offset, call->part->topic, call->part->index);
+    call->done(call);
+}
+
+bool
+partition_append(struct partition *part, struct partition_append *call)
+{
+    struct list ready;
+    bool waits = false;
+    ox_list_init(&ready);
+    ox_assert(loop_is(call->loop));
+    call->node = NULL;
+    call->part = part;
+    memset(&call->timer, 0, sizeof(call->timer));
+    ox_lock(&part->lock);
+    call->code = check_epoch(part, call->current_leader_epoch, &call->err);
+    if (call->code == OX_OK) {
+        call->append.leader_epoch = part->leader_epoch;
+        call->code = plog_append(part->log, &call->append, &call->err);
+    }
+    if (call->code == OX_OK) {
+        int64_t end = call->append.last_offset + 1;
+        advance(part, &ready);
+        waits = call->acks == -1 && end > part->high_watermark;
+        if (waits)
+            list_append(part, call, end);
+    }
+    ox_unlock(&part->lock);
+    post_ready(&ready);
+    if (!waits)
+        return true;
+    plog_flush_soon(part->log);
+    if (call->timeout_ns > 0)
+        loop_timer_start(call->loop, &call->timer, call->timeout_ns, append_timed_out);
+    return false;
+}
+
+/* Take the node off, or keep its message from doing anything. */
+static void
+silence(struct wait_node *node)
+{
+    struct partition *part = node->part;
+    ox_lock(&part->lock);
+    bool listed = node->listed;
+    if (listed)
+        ox_list_remove(&node->link);
+    ox_unlock(&part->lock);
+    if (listed) {
+        partition_put(part);
+        ox_free(node);
+        return;
+    }
+    node->append = NULL;
+    node->reader = NULL;
+}
+
+void
+partition_append_forget(struct partition_append *call)
+{
+    loop_timer_stop(&call->timer);
+    if (call->node != NULL)
+        silence(call->node);
+    call->node = NULL;
+}
+
+/* ---- read ---- */
+
+static ox_code
+out_of_range(const struct partition *part, int64_t offset, const struct partition_state *state,
+    struct ox_err *err)
+{
+    ox_code code = ox_fail(err, OX_OFFSET_OUT_OF_RANGE, "offset %lld of %s-%d is out of range",
+        (long long)offset, part->topic, part->index);
+    ox_detail(err, "Offsets %lld to %lld are available.", (long long)state->log_start,
+        (long long)state->log_end);
+    return code;
+}
+
+ox_code
+partition_read(struct partition *part, int64_t offset, size_t max_bytes, bool min_one,
+    enum partition_isolation isolation, int32_t current_leader_epoch, struct log_range *range,
+    struct partition_state *state, struct ox_err *err)
+{
+    ox_lock(&part->lock);
+    ox_code code = check_epoch(part, current_leader_epoch, err);
+    fill_state(part, state);
+    ox_unlock(&part->lock);
+    if (code != OX_OK)
+        return code;
+    if (offset < state->log_start || offset > state->log_end)
+        return out_of_range(part, offset, state, err);
+    int64_t end = partition_visible_end(state, isolation);
+    memset(range, 0, sizeof(*range));
+    if (offset >= end)
+        return OX_OK;
+    return plog_read(part->log, offset, end, max_bytes, min_one, range, err);
+}
+
+/* ---- waiting ---- */
+
+bool
+partition_wait(struct partition *part, struct partition_waiter *waiter)
+{
+    struct partition_state state;
+    ox_assert(loop_is(waiter->loop));
+    waiter->node = NULL;
+    ox_lock(&part->lock);
+    fill_state(part, &state);
+    bool now = part->fault != OX_OK || state.log_start > waiter->offset ||
+               partition_visible_end(&state, waiter->isolation) > waiter->offset;
+    if (!now) {
+        waiter->node = new_node(part, waiter->loop, waiter->offset);
+        waiter->node->isolation = waiter->isolation;
+        waiter->node->reader = waiter;
+        ox_list_push(&part->readers, &waiter->node->link);
+    }
+    ox_unlock(&part->lock);
+    return !now;
+}
+
+void
+partition_unwait(struct partition_waiter *waiter)
+{
+    if (waiter->node != NULL)
+        silence(waiter->node);
+    waiter->node = NULL;
+}
+
+/* ---- administration ---- */
+
+ox_code
+partition_delete_records(struct partition *part, int64_t offset, int64_t *low_watermark,
+    struct ox_err *err)
+{
+    struct partition_state state;
+    struct list ready;
+    ox_list_init(&ready);
+    partition_state(part, &state);
+    if (state.fault != OX_OK)
+        return ox_fail(err, state.fault, "partition %s-%d is not available", part->topic,
+            part->index);
+    if (offset == -1)
+        offset = state.high_watermark;
+    if (offset < 0 || offset > state.high_watermark)
+        return ox_fail(err, OX_OFFSET_OUT_OF_RANGE,
+            "offset %lld of %s-%d is not in 0 to the high watermark %lld", (long long)offset,
+            part->topic, part->index, (long long)state.high_watermark);
+    ox_code code = plog_delete_records(part->log, offset, err);
+    ox_lock(&part->lock);
+    collect_ready(part, &ready);
+    *low_watermark = plog_start(part->log);
+    ox_unlock(&part->lock);
+    post_ready(&ready);
+    return code;
+}
