@@ -104,7 +104,8 @@ engine_append(struct engine_append *call)
     append->append.records = call->records;
     append->append.now_ms = loop_wall_ms(call->sess->loop);
     append->append.origin = LOG_FROM_CLIENT;
-    append->append.produce_version = call->produce_version;
+    append->append.flags = call->produce_version < 7 ? LOG_NO_ZSTD : 0;
+    append->append.arena = call->arena;
     append->acks = call->acks;
     append->current_leader_epoch = -1;
     append->timeout_ns =
@@ -118,14 +119,7 @@ engine_append(struct engine_append *call)
 }
 
 void
-engine_append_fini(struct engine_append *call)
-{
-    log_append_fini(&call->append.append);
-}
-
-void
 engine_append_forget(struct engine_append *call)
 {
     partition_append_forget(&call->append);
-    engine_append_fini(call);
 }

@@ -86,6 +86,8 @@ struct engine_append {
     int32_t timeout_ms;
     int16_t produce_version;     /* of the Kafka request; INT16_MAX from SQL */
     struct str transactional_id; /* or null */
+    struct arena *arena;         /* lives until the answer is out; record errors go there.
+                                    NULL: none are listed */
     void (*done)(struct engine_append *call);
     /* out */
     ox_code code;
@@ -94,7 +96,7 @@ struct engine_append {
     int64_t last_offset;
     int64_t append_time_ms;      /* LogAppendTime topics, else -1 */
     int64_t log_start;           /* -1 when not known */
-    const struct log_record_error *record_errors; /* in call->append; until freed */
+    const struct log_record_error *record_errors; /* in arena */
     uint32_t record_error_count;
     int32_t leader_id, leader_epoch; /* hint with OX_NOT_LEADER, else -1 */
     /* private */
@@ -102,9 +104,6 @@ struct engine_append {
 };
 /* True: finished. False: done() follows. */
 bool engine_append(struct engine_append *call);
-/* Release what the outcome holds. Call once for each started append, after it
- * is finished. */
-void engine_append_fini(struct engine_append *call);
 /* The caller goes away while the append waits: done() will not run; the struct
  * may be freed after this returns. */
 void engine_append_forget(struct engine_append *call);

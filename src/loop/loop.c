@@ -460,3 +460,17 @@ loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg
     }
     uv_sem_destroy(&done);
 }
+
+static void
+pass(struct loop *loop, void *arg)
+{
+    (void)loop;
+    (void)arg;
+}
+
+void
+loop_group_drain(struct loop_group *group)
+{
+    for (int i = 0; i < 4; i++)
+        loop_each_sync(group, pass, NULL);
+}

@@ -34,6 +34,10 @@ ox_code loop_group_start(const struct loop_config *config, const struct env *env
  * Whoever owns timers, connections and jobs has let them go before. */
 void loop_group_stop(struct loop_group *group);
 
+/* Wait until every loop has run what was posted so far, and what that posted in
+ * turn, twice over: answers and closes on their way arrive. On: no loop. */
+void loop_group_drain(struct loop_group *group);
+
 int loop_count(const struct loop_group *group);
 struct loop *loop_at(struct loop_group *group, int index);
 struct loop_group *loop_group_of(struct loop *loop);

@@ -308,20 +308,12 @@ net_close_all(struct net *net)
     loop_each_sync(net->loops, close_conns, net);
 }
 
-static void
-no_work(struct loop *loop, void *arg)
-{
-    (void)loop;
-    (void)arg;
-}
-
 void
 net_free(struct net *net)
 {
     net_stop_accepting(net);
     net_close_all(net);
-    loop_each_sync(net->loops, no_work, NULL); /* closes ran at the end of that turn */
-    loop_each_sync(net->loops, no_work, NULL); /* uv freed the handles in the next */
+    loop_group_drain(net->loops); /* closed at the end of that turn, freed in the next */
     for (struct listener *listener = net->listeners, *next; listener; listener = next) {
         next = listener->next;
         ox_free(listener);

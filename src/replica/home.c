@@ -259,8 +259,13 @@ retain_one(struct partition *part, void *arg)
 {
     const int64_t *now_ms = arg;
     struct ox_err err;
-    if (part->log != NULL && plog_retain(part->log, *now_ms, &err) != OX_OK)
+    uint64_t freed;
+    struct plog *log = partition_log(part);
+    if (log == NULL)
+        return;
+    if (plog_retain(log, *now_ms, &freed, &err) != OX_OK)
         ox_diag_err(OX_DIAG_WARN, "retention failed", &err);
+    plog_expire_producers(log, *now_ms);
 }
 
 static void

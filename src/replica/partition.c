@@ -38,9 +38,64 @@ struct wait_node {
     struct partition_waiter *reader;
 };
 
-static void on_flushed(void *arg);
+static void on_flushed(void *arg, int64_t flushed_end);
 
 /* ---- opening and closing ---- */
+
+/* The topic's settings as the log reads them. */
+static void
+read_config(struct plog_config *to, const struct topic_config *from,
+    const struct replica_config *config)
+{
+    static const int codecs[] = {
+        [TOPIC_COMPRESSION_TYPE_UNCOMPRESSED] = OX_CODEC_NONE,
+        [TOPIC_COMPRESSION_TYPE_ZSTD] = OX_CODEC_ZSTD,
+        [TOPIC_COMPRESSION_TYPE_LZ4] = OX_CODEC_LZ4,
+        [TOPIC_COMPRESSION_TYPE_SNAPPY] = OX_CODEC_SNAPPY,
+        [TOPIC_COMPRESSION_TYPE_GZIP] = OX_CODEC_GZIP,
+        [TOPIC_COMPRESSION_TYPE_PRODUCER] = LOG_COMPRESSION_PRODUCER,
+    };
+    plog_config_init(to);
+    to->segment_bytes = from->segment_bytes;
+    to->segment_ms = from->segment_ms;
+    to->segment_jitter_ms = from->segment_jitter_ms;
+    to->index_interval_bytes = from->index_interval_bytes;
+    to->segment_index_bytes = from->segment_index_bytes;
+    to->retention_ms = from->retention_ms;
+    to->retention_bytes = from->retention_bytes;
+    to->policy_delete = (from->cleanup_policy & TOPIC_CLEANUP_POLICY_DELETE) != 0;
+    to->policy_compact = (from->cleanup_policy & TOPIC_CLEANUP_POLICY_COMPACT) != 0;
+    to->max_message_bytes = from->max_message_bytes;
+    to->log_append_time = from->message_timestamp_type == TOPIC_MESSAGE_TIMESTAMP_TYPE_LOG_APPEND_TIME;
+    to->timestamp_before_max_ms = from->message_timestamp_before_max_ms;
+    to->timestamp_after_max_ms = from->message_timestamp_after_max_ms;
+    to->compression = codecs[from->compression_type];
+    to->gzip_level = from->compression_gzip_level;
+    to->lz4_level = from->compression_lz4_level;
+    to->zstd_level = from->compression_zstd_level;
+    to->flush_ack = from->flush == TOPIC_FLUSH_ACK;
+    to->flush_messages = from->flush_messages;
+    to->flush_ms = from->flush_ms;
+    to->preallocate = from->preallocate;
+    to->file_delete_delay_ms = from->file_delete_delay_ms;
+    to->delete_retention_ms = from->delete_retention_ms;
+    to->min_compaction_lag_ms = from->min_compaction_lag_ms;
+    to->max_compaction_lag_ms = from->max_compaction_lag_ms;
+    to->min_cleanable_dirty_ratio = from->min_cleanable_dirty_ratio;
+    to->producer_id_expiration_ms = config->producer_id_expiration_ms;
+}
+
+/* What recovery kept is safe, and this node is the only in-sync replica. */
+static ox_code
+start_leading(struct partition *part, struct ox_err *err)
+{
+    ox_code code = plog_fault(part->log, err);
+    part->high_watermark = plog_log_end(part->log);
+    plog_set_high_watermark(part->log, part->high_watermark);
+    if (code == OX_OK && plog_latest_epoch(part->log) < part->leader_epoch)
+        code = plog_begin_epoch(part->log, part->leader_epoch, err);
+    return code;
+}
 
 struct partition *
 partition_open(struct replica *replica, const struct meta_topic *topic,
@@ -58,15 +113,14 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     ox_list_init(&part->appends);
     ox_list_init(&part->readers);
     part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;
-    part->fault = plog_open(replica_config(replica)->dir, topic->name, &topic->id, facts->index,
-        topic->config, &part->log, &err);
-    if (part->fault != OX_OK) {
-        ox_diag_err(OX_DIAG_ERROR, "partition could not be opened", &err);
-        part->log = NULL;
-        return part;
-    }
-    part->high_watermark = plog_end(part->log);
-    plog_on_flushed(part->log, on_flushed, part);
+    struct plog_args args = {part->topic, facts->index, topic->id, .on_flushed = on_flushed,
+        .arg = part};
+    read_config(&args.config, topic->config, replica_config(replica));
+    part->fault = plog_open(replica_config(replica)->dir, &args, &part->log, &err);
+    if (part->fault == OX_OK)
+        part->fault = start_leading(part, &err);
+    if (part->fault != OX_OK)
+        ox_diag_err(OX_DIAG_ERROR, "partition cannot be used", &err);
     return part;
 }
 
@@ -83,8 +137,11 @@ partition_put(struct partition *part)
     if (part == NULL || atomic_fetch_sub(&part->refs, 1) > 1)
         return;
     ox_assert(ox_list_empty(&part->appends) && ox_list_empty(&part->readers));
-    if (part->log != NULL)
+    struct ox_err err;
+    if (part->log != NULL && !part->dropped)
         plog_close(part->log);
+    else if (part->log != NULL && plog_delete(part->log, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "partition could not be deleted", &err);
     ox_lock_fini(&part->lock);
     ox_free(part);
 }
@@ -93,13 +150,16 @@ void
 partition_update(struct partition *part, const struct meta_topic *topic,
     const struct meta_partition *facts)
 {
+    struct plog_config config;
+    read_config(&config, topic->config, replica_config(part->replica));
     if (part->log != NULL)
-        plog_set_config(part->log, topic->config);
+        plog_set_config(part->log, &config);
     ox_lock(&part->lock);
     part->leader_epoch = facts->leader_epoch;
     part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;
     ox_unlock(&part->lock);
-    on_flushed(part);
+    if (part->log != NULL)
+        on_flushed(part, plog_flushed_end(part->log));
 }
 
 /* ---- answering waiters ---- */
@@ -155,12 +215,10 @@ fill_state(struct partition *part, struct partition_state *out)
         out->log_start = out->last_stable = out->high_watermark = out->log_end = 0;
         return;
     }
-    int64_t unstable = plog_first_unstable(part->log);
-    out->log_start = plog_start(part->log);
-    out->log_end = plog_end(part->log);
+    out->log_start = plog_log_start(part->log);
+    out->log_end = plog_log_end(part->log);
     out->high_watermark = OX_MAX(part->high_watermark, out->log_start);
-    out->last_stable =
-        unstable >= 0 ? OX_MIN(unstable, out->high_watermark) : out->high_watermark;
+    out->last_stable = OX_MIN(out->high_watermark, plog_first_unstable(part->log));
 }
 
 int64_t
@@ -197,9 +255,11 @@ collect_ready(struct partition *part, struct list *ready)
 static void
 advance(struct partition *part, struct list *ready)
 {
-    int64_t safe = part->lazy ? plog_end(part->log) : plog_flushed_end(part->log);
-    if (safe > part->high_watermark)
+    int64_t safe = part->lazy ? plog_log_end(part->log) : plog_flushed_end(part->log);
+    if (safe > part->high_watermark) {
         part->high_watermark = safe;
+        plog_set_high_watermark(part->log, safe);
+    }
     collect_ready(part, ready);
 }
 
@@ -212,7 +272,7 @@ fail_appends(struct partition *part, ox_code code, struct list *ready)
 
 /* On the flusher's thread: more of the log is durable, or the directory failed. */
 static void
-on_flushed(void *arg)
+on_flushed(void *arg, int64_t flushed_end)
 {
     struct partition *part = arg;
     struct list ready;
@@ -220,7 +280,7 @@ on_flushed(void *arg)
     if (part->log == NULL)
         return;
     ox_lock(&part->lock);
-    ox_code fault = plog_fault(part->log);
+    ox_code fault = plog_fault(part->log, NULL);
     if (fault == OX_OK) {
         advance(part, &ready);
     } else {
@@ -236,20 +296,15 @@ void
 partition_close(struct partition *part, ox_code code, bool dropped)
 {
     struct list ready;
-    struct ox_err err;
     ox_list_init(&ready);
     ox_lock(&part->lock);
-    part->closing = true;
+    part->dropped |= dropped;
     part->fault = code;
     fail_appends(part, code, &ready);
     ox_list_each(link, &part->readers)
         take_off(ox_container_of(link, struct wait_node, link), &ready, code);
     ox_unlock(&part->lock);
     post_ready(&ready);
-    if (part->log != NULL)
-        plog_on_flushed(part->log, NULL, NULL);
-    if (dropped && part->log != NULL && plog_delete(part->log, &err) != OX_OK)
-        ox_diag_err(OX_DIAG_WARN, "partition could not be deleted", &err);
 }
 
 /* ---- facts ---- */
@@ -349,12 +404,17 @@ partition_append(struct partition *part, struct partition_append *call)
     call->node = NULL;
     call->part = part;
     memset(&call->timer, 0, sizeof(call->timer));
+    if (part->log != NULL && (call->code = plog_validate(part->log, &call->append, &call->err)))
+        return true;
+    if (call->acks == -1)
+        call->append.flags |= LOG_FLUSH_SOON;
     ox_lock(&part->lock);
     call->code = check_epoch(part, call->current_leader_epoch, &call->err);
-    if (call->code == OX_OK) {
-        call->append.leader_epoch = part->leader_epoch;
+    call->append.leader_epoch = part->leader_epoch;
+    if (call->code == OX_OK)
         call->code = plog_append(part->log, &call->append, &call->err);
-    }
+    else
+        log_append_drop(&call->append);
     if (call->code == OX_OK) {
         int64_t end = call->append.last_offset + 1;
         advance(part, &ready);
@@ -366,7 +426,6 @@ partition_append(struct partition *part, struct partition_append *call)
     post_ready(&ready);
     if (!waits)
         return true;
-    plog_flush_soon(part->log);
     if (call->timeout_ns > 0)
         loop_timer_start(call->loop, &call->timer, call->timeout_ns, append_timed_out);
     return false;
@@ -482,10 +541,9 @@ partition_delete_records(struct partition *part, int64_t offset, int64_t *low_wa
         return ox_fail(err, OX_OFFSET_OUT_OF_RANGE,
             "offset %lld of %s-%d is not in 0 to the high watermark %lld", (long long)offset,
             part->topic, part->index, (long long)state.high_watermark);
-    ox_code code = plog_delete_records(part->log, offset, err);
+    ox_code code = plog_delete_records(part->log, offset, low_watermark, err);
     ox_lock(&part->lock);
     collect_ready(part, &ready);
-    *low_watermark = plog_start(part->log);
     ox_unlock(&part->lock);
     post_ready(&ready);
     return code;

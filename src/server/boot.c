@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Builds every object from the disk up, hands each its settings, and takes all
+ * down in reverse order:
+ *
+ *   directory, lock -> loops -> log directory -> metadata -> partitions ->
+ *   engine -> doors (bound, not yet served) -> registration -> serve
+ *
+ * Stopping: no new connections; the engine refuses new work; connections close;
+ * doors, engine, partitions (clean), metadata, log directory (write-ahead log
+ * emptied, clean mark), loops. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "kafka/kafka.h"
+#include "pgwire/pgwire.h"
+#include "server/server.h"
+
+struct server {
+    const struct env *env;
+    const struct server_options *options;
+    char *temp_dir, *pid_path;
+    struct loop_group *loops;
+    struct net *net;
+    struct log_dir *log_dir;
+    struct meta *meta;
+    struct replica *replica;
+    struct engine *engine;
+    struct kafka_door *kafka;
+    struct pgwire_door *pgwire;
+    struct http_door *http;
+    int kafka_port, sql_port, http_port;
+    _Atomic bool offline;
+    struct ox_err offline_err;
+};
+
+/* ---- disk ---- */
+
+static ox_code
+make_dirs(struct server *server, struct ox_err *err)
+{
+    struct file_system *fs = server->env->fs;
+    const char *dirs[] = {server->options->dir, server->temp_dir};
+    for (size_t i = 0; i < ox_count(dirs); i++) {
+        ox_code code = fs_mkdir(fs, "server.mkdir", dirs[i], err);
+        if (code != OX_OK && code != OX_FILE_EXISTS)
+            return code;
+    }
+    return OX_OK;
+}
+
+/* What a statement left when the server was killed. */
+static void
+empty_temp_dir(struct server *server)
+{
+    struct arena arena;
+    struct file_name *names;
+    size_t count;
+    ox_arena_init(&arena);
+    if (fs_list(server->env->fs, server->temp_dir, &arena, &names, &count, NULL) == OX_OK)
+        for (size_t i = 0; i < count; i++)
+            fs_unlink(server->env->fs, "server.temp",
+                ox_arena_printf(&arena, "%s/%s", server->temp_dir, names[i].name), NULL);
+    ox_arena_fini(&arena);
+}
+
+static void
+log_dir_offline(void *arg, const struct ox_err *err)
+{
+    struct server *server = arg;
+    ox_diag_err(OX_DIAG_ERROR, "the log directory is offline", err);
+    server->offline_err = *err;
+    atomic_store(&server->offline, true);
+}
+
+static ox_code
+open_storage(struct server *server, struct ox_err *err)
+{
+    const struct server_options *options = server->options;
+    struct log_dir_config log_config;
+    log_dir_config_init(&log_config);
+    log_config.path = options->dir;
+    log_config.node_id = -1;
+    log_config.threads = true;
+    log_config.on_offline = log_dir_offline;
+    log_config.arg = server;
+    ox_code code = log_dir_open(&log_config, server->env, &server->log_dir, err);
+    if (code != OX_OK)
+        return code;
+    struct meta_config meta_config = {.dir = options->dir, .node_id = options->config.node_id,
+        .format = true, .settings = options->settings, .setting_count = options->setting_count};
+    code = meta_open(&meta_config, server->env, &server->meta, err);
+    if (code != OX_OK)
+        return code;
+    struct replica_config replica_config = {.node_id = meta_identity(server->meta)->node_id,
+        .dir = server->log_dir, .loops = server->loops,
+        .housekeeping_ms = options->config.log_retention_check_interval_ms,
+        .producer_id_expiration_ms = options->config.producer_id_expiration_ms};
+    return replica_start(&replica_config, server->env, server->meta, &server->replica, err);
+}
+
+/* ---- doors ---- */
+
+static bool
+is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+           strcmp(address, "localhost") == 0;
+}
+
+static ox_code
+open_doors(struct server *server, struct ox_err *err)
+{
+    const struct server_config *config = &server->options->config;
+    const char *address = config->listen_address;
+    if (!is_loopback(address) && !config->allow_insecure) {
+        ox_fail(err, OX_CONFIG_ERROR,
+            "listen_address \"%s\" is not a loopback address, and connections are not encrypted "
+            "or authenticated",
+            address);
+        return ox_hint(err, "Set allow_insecure=on to accept that.");
+    }
+    struct kafka_door_config kafka = {server->engine, server->net, address, config->kafka_port,
+        "PLAINTEXT", (size_t)config->socket_request_max_bytes,
+        (uint32_t)config->max_incremental_fetch_session_cache_slots};
+    struct pgwire_door_config sql = {server->engine, server->net, address, config->sql_port,
+        server->temp_dir};
+    ox_code code = kafka_door_open(&kafka, &server->kafka, &server->kafka_port, err);
+    if (code == OX_OK)
+        code = pgwire_door_open(&sql, &server->pgwire, &server->sql_port, err);
+    if (code == OX_OK)
+        code = http_door_open(server->engine, address, config->http_port, &server->http,
+            &server->http_port, err);
+    return code;
+}
+
+/* Tell the cluster where this node listens; needed before the first answer. */
+static ox_code
+register_broker(struct server *server, struct ox_err *err)
+{
+    const struct server_config *config = &server->options->config;
+    struct meta_listener listener = {OX_STR("PLAINTEXT"), ox_str(config->listen_address),
+        (uint16_t)server->kafka_port, 0};
+    struct meta_command cmd = {.kind = META_BROKER_REGISTER};
+    cmd.broker_register.node_id = meta_identity(server->meta)->node_id;
+    env_random(server->env, &cmd.broker_register.incarnation, sizeof(struct uuid));
+    cmd.broker_register.directory_id = *log_dir_id(server->log_dir);
+    cmd.broker_register.rack = ox_str(config->broker_rack);
+    cmd.broker_register.listeners = &listener;
+    cmd.broker_register.listener_count = 1;
+    return meta_propose_wait(server->meta, &cmd, NULL, err);
+}
+
+static ox_code
+write_pid_file(struct server *server, struct ox_err *err)
+{
+    struct server_doors doors;
+    char text[512];
+    server_doors(server, &doors);
+    int len = snprintf(text, sizeof(text), "%d\nnode=%d\nkafka=%s\nsql=%s\nhttp=%s\n",
+        (int)getpid(), doors.node_id, doors.kafka, doors.sql, doors.http);
+    struct file *file;
+    ox_code code = fs_open(server->env->fs, "server.pid", server->pid_path,
+        FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file, err);
+    if (code != OX_OK)
+        return code;
+    code = file_pwrite(server->env->fs, "server.pid", file, text, (size_t)len, 0, err);
+    fs_close(server->env->fs, file);
+    return code;
+}
+
+/* ---- life ---- */
+
+static ox_code
+start_all(struct server *server, struct ox_err *err)
+{
+    const struct server_config *config = &server->options->config;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct loop_config loop_config = {config->loops > 0 ? config->loops
+                                                        : (int)OX_MAX(1, OX_MIN(cores, 64)),
+        config->pool_threads, 20 * 1000};
+    struct net_limits limits = {.conns_max = (uint32_t)config->max_connections,
+        .conns_per_ip_max = (uint32_t)config->max_connections_per_ip,
+        .idle_ns = (uint64_t)10 * 1000000000, /* until login; the doors raise it */
+        .frame_ns = (uint64_t)30 * 1000000000,
+        .write_stall_ns = (uint64_t)30 * 1000000000,
+        .out_max = 4 * 1024 * 1024};
+    ox_code code = make_dirs(server, err);
+    if (code == OX_OK)
+        code = loop_group_start(&loop_config, server->env, &server->loops, err);
+    if (code != OX_OK)
+        return code;
+    server->net = net_new(server->loops, &limits);
+    code = open_storage(server, err);
+    if (code != OX_OK)
+        return code;
+    empty_temp_dir(server);
+    struct engine_config engine_config = {meta_identity(server->meta)->node_id,
+        server->options->dir, server->loops, server->net, server->meta, server->replica};
+    code = engine_start(&engine_config, server->env, &server->engine, err);
+    if (code == OX_OK)
+        code = open_doors(server, err);
+    if (code == OX_OK)
+        code = register_broker(server, err);
+    if (code == OX_OK)
+        code = write_pid_file(server, err);
+    if (code == OX_OK)
+        net_start_accepting(server->net);
+    return code;
+}
+
+ox_code
+server_start(const struct server_options *options, struct server **out, struct ox_err *err)
+{
+    struct server *server = ox_calloc(1, sizeof(*server));
+    struct text path;
+    server->env = env_os();
+    server->options = options;
+    ox_diag_set_level((enum ox_diag_level)options->config.log_level);
+    ox_text_init(&path, NULL);
+    ox_text_addf(&path, "%s/tmp", options->dir);
+    server->temp_dir = path.ptr;
+    ox_text_init(&path, NULL);
+    ox_text_addf(&path, "%s/oxbow.pid", options->dir);
+    server->pid_path = path.ptr;
+    ox_code code = start_all(server, err);
+    if (code != OX_OK) {
+        server_stop(server);
+        return code;
+    }
+    *out = server;
+    return OX_OK;
+}
+
+void
+server_stop(struct server *server)
+{
+    bool served = server->http != NULL;
+    if (server->net != NULL)
+        net_stop_accepting(server->net);
+    if (server->engine != NULL)
+        engine_quiesce(server->engine);
+    if (server->replica != NULL)
+        replica_quiesce(server->replica);
+    if (server->net != NULL)
+        net_free(server->net);
+    http_door_free(server->http);
+    kafka_door_free(server->kafka);
+    pgwire_door_free(server->pgwire);
+    if (server->engine != NULL)
+        engine_stop(server->engine);
+    if (server->loops != NULL)
+        loop_group_drain(server->loops);
+    if (server->replica != NULL)
+        replica_stop(server->replica);
+    if (server->meta != NULL)
+        meta_close(server->meta);
+    if (server->log_dir != NULL)
+        log_dir_close(server->log_dir);
+    if (server->loops != NULL)
+        loop_group_stop(server->loops);
+    if (served)
+        fs_unlink(server->env->fs, "server.pid", server->pid_path, NULL);
+    ox_free(server->temp_dir);
+    ox_free(server->pid_path);
+    ox_free(server);
+}
+
+void
+server_doors(const struct server *server, struct server_doors *out)
+{
+    const char *address = server->options->config.listen_address;
+    out->node_id = meta_identity(server->meta)->node_id;
+    snprintf(out->kafka, sizeof(out->kafka), "%s:%d", address, server->kafka_port);
+    snprintf(out->sql, sizeof(out->sql), "%s:%d", address, server->sql_port);
+    snprintf(out->http, sizeof(out->http), "%s:%d", address, server->http_port);
+}
+
+ox_code
+server_health(struct server *server, struct ox_err *err)
+{
+    if (atomic_load(&server->offline)) {
+        *err = server->offline_err;
+        return err->code;
+    }
+    return meta_health(server->meta, err);
+}
+
+void
+server_reload(struct server *server, const struct server_options *options)
+{
+    struct arena arena;
+    struct ox_err err;
+    struct meta_setting *settings;
+    size_t count;
+    ox_arena_init(&arena);
+    if (server_options_reload(options, &arena, &settings, &count, &err) != OX_OK) {
+        ox_diag_err(OX_DIAG_WARN, "the configuration was not reloaded", &err);
+    } else {
+        struct meta_config_change *changes =
+            ox_arena_array(&arena, struct meta_config_change, count + 1);
+        struct meta_command cmd = {.kind = META_CONFIG_ALTER};
+        for (size_t i = 0; i < count; i++)
+            changes[i] = (struct meta_config_change){ox_str(settings[i].param->name),
+                ox_str(settings[i].value), META_CONFIG_SET};
+        cmd.config_alter.resource = META_RESOURCE_BROKER;
+        cmd.config_alter.name = ox_str(
+            ox_arena_printf(&arena, "%d", meta_identity(server->meta)->node_id));
+        cmd.config_alter.changes = changes;
+        cmd.config_alter.change_count = (uint32_t)count;
+        if (count > 0 && meta_propose_wait(server->meta, &cmd, NULL, &err) != OX_OK)
+            ox_diag_err(OX_DIAG_WARN, "the configuration was not reloaded", &err);
+        else
+            ox_info("configuration reloaded", "settings=%zu", count);
+    }
+    ox_arena_fini(&arena);
+}
