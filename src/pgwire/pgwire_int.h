@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside pgwire/. */
+#ifndef PGWIRE_PGWIRE_INT_H
+#define PGWIRE_PGWIRE_INT_H
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/wire.h"
+#include "pgwire/pgwire.h"
+#include "sql/sql.h"
+
+enum {
+    PG_STARTUP_MAX = 10000,
+    PG_MESSAGE_MAX = 64 * 1024 * 1024,
+    PG_PROTOCOL_3 = 196608,
+    PG_CANCEL = 80877102,
+    PG_SSL = 80877103,
+    PG_GSSENC = 80877104,
+};
+
+struct pgwire_door {
+    struct pgwire_door_config config;
+    struct sql_server *sql;
+    struct lock lock; /* by_pid, next_pid */
+    struct map by_pid; /* int32 pid -> pg_conn */
+    int32_t next_pid;
+};
+
+/* What the connection is in the middle of. */
+enum pg_state {
+    PG_STARTUP,  /* no session yet */
+    PG_IDLE,     /* between messages */
+    PG_QUERY,    /* a simple Query runs */
+    PG_EXECUTE,  /* an Execute runs */
+    PG_CLOSING,
+};
+
+struct pg_conn {
+    struct pgwire_door *door;
+    struct conn *conn;
+    enum pg_state state;
+    bool paused;        /* conn_pause() is in force until the statement moves on */
+    bool skip_to_sync;  /* after an error in the extended protocol */
+    bool copy_in;       /* the statement that runs takes CopyData */
+    int32_t pid, secret;
+    struct engine_session engine;
+    struct sql_session *sql;
+    struct sql_client client;
+    struct text out; /* messages being made; written and cleared at once */
+};
+
+/* ---- message.c ---- */
+
+/* Begin a message in text; returns what pg_end() wants. */
+size_t pg_begin(struct text *text, char type);
+void pg_end(struct text *text, size_t begin);
+void pg_put16(struct text *text, int16_t value);
+void pg_put32(struct text *text, int32_t value);
+void pg_put_cstr(struct text *text, const char *s);
+void pg_put_str(struct text *text, struct str s); /* with its terminator */
+/* Send what text holds and clear it. */
+void pg_send(struct pg_conn *pg);
+
+/* A NUL-terminated string; fails the reader when there is none. */
+struct str pg_get_cstr(struct wire_in *in);
+
+void pg_error(struct pg_conn *pg, const char *severity, const struct ox_err *err);
+/* ErrorResponse FATAL, then close once it is sent. */
+void pg_fatal(struct pg_conn *pg, const struct ox_err *err);
+void pg_ready(struct pg_conn *pg, char status);
+void pg_simple(struct pg_conn *pg, char type); /* a message without content */
+
+/* ---- startup.c ---- */
+void pg_startup(struct pg_conn *pg, const struct slice *message);
+void pg_forget_key(struct pg_conn *pg);
+
+/* ---- dialog.c ---- */
+void pg_message(struct pg_conn *pg, const struct slice *message);
+
+/* ---- result.c ---- */
+void pg_client_init(struct pg_conn *pg);
+void pg_row_description(struct pg_conn *pg, const struct sql_result *result);
+/* Statement ended or takes input again: read on. */
+void pg_resume_reading(struct pg_conn *pg);
+
+#endif
