@@ -346,12 +346,14 @@ struct plan_setop {
 struct plan_cte {
     struct str name;
     struct plan *definition;
+    bool correlated; /* the definition has EXPR_OUTER: computed anew by each scan */
     uint32_t index; /* in the root's ctes; given by plan_root_finish() */
 };
 
 struct plan_cte_scan {
     struct plan plan;
     struct plan_cte *cte;
+    uint32_t level; /* query levels between the WITH and this scan: 0 the same */
 };
 
 /* input: the non-recursive term; right: the recursive term, whose

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside exec/: operators, what they share, and how a run drives them.
+ *
+ * An operator is made once for its plan node (op_new), opened, asked for
+ * batches until EXEC_DONE, and closed; a lateral or correlated side is closed
+ * and opened again. The batch that next() gives lives until the operator's next
+ * call. EXEC_PARK and EXEC_FAIL leave the state as it was: the same call may be
+ * made again (a cancelled FETCH goes on). */
+#ifndef EXEC_EXEC_INT_H
+#define EXEC_EXEC_INT_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "base/file.h"
+#include "base/list.h"
+#include "exec/agg.h"
+#include "exec/exec.h"
+#include "exec/expr.h"
+#include "exec/plan.h"
+#include "exec/rows.h"
+#include "exec/spill.h"
+#include "loop/loop.h"
+#include "row/row.h"
+
+struct op;
+
+struct op_ops {
+    size_t size; /* of the operator's struct, which embeds struct op first */
+    bool leaf;   /* pulls from no other operator: the tick budget is looked at here */
+    /* Ready for the first next(). False: run->err is set. */
+    bool (*open)(struct op *op);
+    enum exec_status (*next)(struct op *op, struct batch **out);
+    /* Free all that open and next took; inputs are closed by the caller of
+     * close. Safe after a failed open, and twice. */
+    void (*close)(struct op *op);
+    bool own_inputs; /* opens and closes its inputs itself (lateral, CTE, ...) */
+};
+
+/* The row of an enclosing query level that EXPR_OUTER reads. */
+struct exec_scope {
+    struct exec_scope *outer;
+    const struct batch *batch; /* NULL: no row yet */
+    uint32_t row;
+};
+
+struct op {
+    const struct op_ops *ops;
+    const struct plan *plan;
+    struct exec_run *run;
+    struct exec_scope *scope; /* of the enclosing level; NULL at the top */
+    struct op *input, *right;
+    struct eval eval;     /* its arena: per batch */
+    struct arena arena;   /* life: open to close */
+    struct arena scratch; /* life: one batch */
+    bool opened, done;
+    struct exec_counters *counters;
+};
+
+/* A subquery in an expression, per run and enclosing operator. */
+struct exec_subplan;
+
+struct exec_run {
+    const struct plan_root *root;
+    struct exec_config config;
+    struct arena arena; /* life of the run */
+    struct op *top;
+    struct exec_counters *counters;
+    struct ox_err err;
+    bool started, ended, failed, parked, freed;
+    /* Waking itself: `posted` messages keep the struct in place. */
+    struct loop_msg msg;
+    bool posted;
+    struct loop_msg cancel_msg;
+    _Atomic bool cancel_posted;
+    _Atomic int cancel_code; /* 0: none */
+    _Atomic bool cancel_sticky;
+    struct loop_timer timeout, deadline;
+    uint64_t timeout_at; /* mono ns; 0 none */
+    uint64_t tick_start; /* of this exec_run_next */
+    uint32_t sync_depth; /* > 0: no parking (subqueries run to their end) */
+    uint32_t waits;      /* external wake-ups that are registered: timers, waiters, jobs */
+    /* Results */
+    uint64_t rows, rows_durable;
+    struct batch *rest; /* a batch given in parts */
+    uint32_t rest_at;
+    struct batch part;
+    uint32_t *part_sel;
+    /* Totals against limits */
+    uint64_t bytes_read, temp_bytes;
+    struct exec_snapshot *snapshot;
+    bool own_snapshot;
+    struct cte_state *ctes; /* by cte index */
+    struct map work_tables; /* plan_recursive pointer -> struct rows * */
+    struct map subplans;    /* (expr, op) -> exec_subplan */
+    struct op *scan;        /* the following scan, or NULL: tokens */
+    struct op *subscribe;   /* the subscribe operator, or NULL */
+    struct op *feed;
+    uint64_t spill_seq;
+    /* Teardown that outlives the run (waiters under way, pool jobs). */
+    uint32_t holds;
+};
+
+/* ---- run.c ---- */
+
+struct op *op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope);
+bool op_open(struct op *op);   /* inputs first */
+void op_close(struct op *op);  /* and its inputs */
+void op_free(struct op *op);   /* closes; memory is the run's */
+enum exec_status op_next(struct op *op, struct batch **out);
+
+/* Evaluate over the selected rows of batch. False: run->err is set. */
+bool op_eval(struct op *op, const struct expr *expr, const struct batch *batch,
+    struct vector *out);
+/* An expression without columns. */
+bool op_eval_one(struct op *op, const struct expr *expr, struct datum *out);
+/* int8 without columns; NULL gives `absent`. */
+bool op_eval_count(struct op *op, const struct expr *expr, int64_t absent, int64_t *out);
+
+#define op_fail(op, code, ...) (ox_fail(&(op)->run->err, (code), __VA_ARGS__), EXEC_FAIL)
+
+/* A wake-up arrived, on the run's loop, outside of exec_run_next. */
+void run_wake(struct exec_run *run);
+/* Something keeps the struct in place beyond exec_run_free: counted. */
+void run_hold(struct exec_run *run);
+void run_release(struct exec_run *run);
+/* Whether the operator may go on: cancelled, timed out -> false, err set. */
+bool run_check(struct exec_run *run);
+/* Has this tick's budget been used? Then the wake-up is posted: return EXEC_PARK. */
+bool run_over_budget(struct exec_run *run);
+bool run_count_bytes(struct exec_run *run, uint64_t bytes); /* scan_bytes_limit */
+void run_notice(struct exec_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static inline uint64_t
+run_now_ns(const struct exec_run *run)
+{
+    return env_mono_ns(run->config.env);
+}
+
+/* The k-th selected row. */
+static inline uint32_t
+batch_row(const struct batch *batch, uint32_t k)
+{
+    return batch->sel != NULL ? batch->sel[k] : k;
+}
+
+/* A batch header with column array in the arena. */
+struct batch *batch_new(struct arena *arena, uint32_t ncols);
+
+/* Types of a plan's columns into the arena. */
+struct type *plan_types(const struct plan *plan, struct arena *arena);
+
+/* ---- operators ---- */
+extern const struct op_ops op_scan_topic, op_scan_headers, op_scan_catalog, op_values,
+    op_function_scan, op_feed, op_filter, op_project, op_aggregate, op_sort, op_limit, op_distinct,
+    op_join_hash, op_join_loop, op_append, op_setop, op_cte_scan, op_recursive, op_work_scan,
+    op_window, op_subscribe, op_insert;
+
+/* feed.c */
+bool feed_wants(const struct op *op);
+void feed_give(struct op *op, const struct batch *batch);
+
+/* cte.c */
+struct cte_state *cte_states_new(struct exec_run *run);
+void cte_states_fini(struct exec_run *run);
+
+/* subquery.c: the hook of EXPR_SUBQUERY and EXPR_OUTER. */
+ox_code subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *batch,
+    struct vector *out);
+void subquery_fini(struct exec_run *run);
+
+/* snapshot.c: visible [start, end) of a partition for this run's isolation. */
+struct exec_range {
+    int64_t start, end;
+};
+bool snapshot_range(struct exec_run *run, const struct uuid *topic_id, int32_t partition,
+    struct exec_range *out);
+
+#endif
