@@ -31,6 +31,7 @@ struct loop;
 struct engine_session;
 struct catalog_db;
 struct row_format;
+struct session_info;
 
 enum exec_status { EXEC_ROWS, EXEC_DONE, EXEC_PARK, EXEC_FAIL };
 
@@ -68,9 +69,10 @@ struct exec_config {
     /* A NOTICE for the client, from inside exec_run_next(); may be NULL. */
     void (*notice)(void *arg, const char *message);
     void *arg; /* of wake and notice */
-    /* For expression functions that need the session (current_user, ...):
-     * handed to expr as its context. */
-    void *expr_context;
+    /* What expression functions answer about the session (current_user, ...): struct
+     * session_info of exec/expr.h, borrowed for the run; may be NULL. */
+    const struct session_info *session_info;
+    void *expr_context; /* eval_config.context */
 };
 
 /* On: the loop. Evaluates nothing yet; opens on the first exec_run_next. The root

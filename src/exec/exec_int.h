@@ -58,6 +58,7 @@ struct op {
     struct arena scratch; /* life: one batch */
     bool opened, done;
     struct exec_counters *counters;
+    struct list link; /* in the run */
 };
 
 /* A subquery in an expression, per run and enclosing operator. */
@@ -69,6 +70,8 @@ struct exec_run {
     struct arena arena; /* life of the run */
     struct op *top;
     struct exec_counters *counters;
+    struct eval_config eval; /* of every operator's eval */
+    struct list ops;         /* all made: for eval_fini */
     struct ox_err err;
     bool started, ended, failed, parked, freed;
     /* Waking itself: `posted` messages keep the struct in place. */
@@ -169,14 +172,17 @@ void cte_states_fini(struct exec_run *run);
 
 /* subquery.c: the hook of EXPR_SUBQUERY and EXPR_OUTER. */
 ox_code subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *batch,
-    struct vector *out);
+    uint32_t row, const struct datum *args, struct datum *out, struct ox_err *err);
+ox_code subquery_outer(struct eval *eval, const struct expr *expr, struct datum *out,
+    struct ox_err *err);
 void subquery_fini(struct exec_run *run);
 
-/* snapshot.c: visible [start, end) of a partition for this run's isolation. */
+/* snapshot.c: visible [start, end) of a partition, as this run's snapshot has it. */
+struct partition;
 struct exec_range {
     int64_t start, end;
 };
-bool snapshot_range(struct exec_run *run, const struct uuid *topic_id, int32_t partition,
+void snapshot_range(struct exec_run *run, struct partition *part, bool uncommitted,
     struct exec_range *out);
 
 #endif

@@ -25,8 +25,8 @@
 #include "base/str.h"
 #include "row/row.h"
 
-struct expr;     /* exec/expr.h */
-struct agg_func; /* exec/agg.h */
+struct expr; /* exec/expr.h */
+struct func; /* exec/expr.h */
 
 enum plan_kind {
     PLAN_SCAN_TOPIC,    /* records of topics, bounded or following */
@@ -271,14 +271,15 @@ struct plan_distinct {
 
 /* A call of an aggregate function. */
 struct plan_agg {
-    const struct agg_func *func; /* agg.h */
-    struct expr **args;          /* none for count(*) */
+    const struct func *func; /* FUNC_AGGREGATE */
+    struct expr **args;      /* none for count(*) */
     uint32_t arg_count;
     struct type type;      /* of the result */
     struct expr *filter;   /* FILTER (WHERE ...), or NULL */
     bool distinct;
     const struct plan_key *order; /* ORDER BY inside the call */
     uint32_t order_count;
+    bool descending; /* WITHIN GROUP (ORDER BY x DESC): x is the last argument */
 };
 
 /* Output: the group keys, then the aggregates. Without keys: one row always.

@@ -66,6 +66,7 @@ op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope)
     ox_arena_init(&op->scratch);
     eval_init(&op->eval, &run->eval, &op->scratch);
     op->eval.exec = op;
+    ox_list_push(&run->ops, &op->link);
     if (!ops->own_inputs) {
         if (plan->input != NULL)
             op->input = op_new(run, plan->input, scope);
@@ -233,11 +234,14 @@ exec_run_new(const struct plan_root *root, const struct exec_config *config,
         .format = config->format != NULL ? config->format : &row_format_default,
         .env = config->env,
         .now_us = config->now_us,
+        .session = config->session_info,
         .context = config->expr_context,
         .subquery = subquery_eval,
         .outer = subquery_outer,
     };
     ox_map_init(&run->subplans);
+    ox_map_init(&run->work_tables);
+    ox_list_init(&run->ops);
     run->msg.fn = run_posted;
     run->cancel_msg.fn = run_cancel_posted;
     *out = run;
@@ -542,6 +546,9 @@ exec_run_free(struct exec_run *run)
     subquery_fini(run);
     cte_states_fini(run);
     ox_map_fini(&run->subplans);
+    ox_map_fini(&run->work_tables);
+    ox_list_each(node, &run->ops)
+        eval_fini(&ox_container_of(node, struct op, link)->eval);
     if (run->posted)
         run_hold(run);
     if (atomic_load(&run->cancel_posted))
