@@ -33,6 +33,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "loop/loop.h"
 
 struct coord;
 struct coord_host; /* coord/coord_host.h: what the coordinators need from outside */
@@ -62,7 +63,9 @@ struct coord *coord_new(const struct coord_config *config, const struct coord_ho
 /* After coord_stop() was done. NULL is allowed. */
 void coord_free(struct coord *coord);
 
-/* __consumer_offsets has this many partitions. Once; later calls must agree. Any thread. */
+/* __consumer_offsets has this many partitions. Counts: the first call; adding
+ * partitions later would move groups to coordinators that do not know them. Any
+ * thread. */
 void coord_set_partitions(struct coord *coord, int32_t count);
 int32_t coord_partition_count(const struct coord *coord); /* 0: not known yet */
 
@@ -73,7 +76,8 @@ int32_t coord_find(const struct coord *coord, struct str group_id);
 int32_t coord_partition_of(struct str key, int32_t count);
 
 /* This node came to lead the partition in this leader epoch (load and serve),
- * or does no longer (answer what is parked, forget). Any thread; asynchronous. */
+ * or does no longer (answer what is parked, forget). Ignored for partitions that
+ * were added later. Any thread; asynchronous. */
 void coord_elected(struct coord *coord, int32_t partition, int32_t leader_epoch);
 void coord_resigned(struct coord *coord, int32_t partition, int32_t leader_epoch);
 
@@ -92,7 +96,10 @@ struct coord_call {
     struct coord *coord;
     void (*run)(struct coord_call *call);
     void *origin;            /* of the host: where to answer */
-    struct list link;        /* of the host while it hops */
+    union {
+        struct list link;
+        struct loop_msg msg;
+    } hop;                   /* of the host */
     int32_t partition;
     bool parked, answered;
 };

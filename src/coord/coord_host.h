@@ -46,6 +46,11 @@ struct coord_host {
     void (*alarm)(void *self, int32_t partition, uint64_t at_ms);
 
     void (*append)(void *self, struct coord_append *append);
+    /* The server stops: do not wait for the disk, done comes soon. */
+    void (*abort)(void *self, struct coord_append *append);
+
+    /* Whether the topic exists: offsets of those that do not are forgotten at load. */
+    bool (*topic_exists)(void *self, struct str topic);
 
     /* Read the partition from its start to the end it has now: coord_replay()
      * for each record, coord_replay_marker() for each transaction marker, then

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The coordinators' host: calls hop by mailbox, one loop timer per partition
+ * rings for all of its timers, appends go to the partition of
+ * __consumer_offsets with acks=all, and a load reads that partition in the pool,
+ * a chunk at a time, and replays it on the home loop.
+ *
+ * Home loops: contiguous runs of partitions, so that a call which visits all of
+ * them hops once per loop.
+ *
+ * Invariants:
+ * 1. A load or an append that is out is counted in busy until it is freed; stop
+ *    waits for 0.
+ * 2. alarms[p] is touched on p's home loop only. */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "base/lock.h"
+#include "coord/coord_host.h"
+#include "coord/coord_int.h"
+#include "coord/host.h"
+#include "log/log.h"
+
+enum { CHUNK_BYTES = 256 << 10, INFLATED_MAX = 64 << 20, ALARMS_MAX = 10000, NS_PER_MS = 1000000 };
+
+struct alarm {
+    struct loop_timer timer;
+    struct real_host *host;
+    int32_t partition;
+};
+
+struct real_host {
+    struct coord_host table; /* first: what the coordinators see */
+    struct loop_group *loops;
+    struct replica *replica;
+    const struct env *env;
+    struct coord *coord;
+    struct alarm **alarms; /* by partition, made when first needed */
+    _Atomic bool stopping;
+    struct lock lock; /* busy, stopped */
+    pthread_cond_t idle;
+    uint32_t busy;
+    bool stopped;
+};
+
+static struct real_host *
+real(void *self)
+{
+    return self;
+}
+
+static void
+busy(struct real_host *host, int by)
+{
+    ox_lock(&host->lock);
+    host->busy += (uint32_t)by;
+    if (host->busy == 0)
+        pthread_cond_signal(&host->idle);
+    ox_unlock(&host->lock);
+}
+
+static struct loop *
+home(const struct real_host *host, int32_t partition)
+{
+    int64_t count = coord_partition_count(host->coord);
+    return loop_at(host->loops, (int)(partition * (int64_t)loop_count(host->loops) / count));
+}
+
+/* ---- clock, randomness, topics ---- */
+
+static uint64_t
+host_mono_ms(void *self)
+{
+    struct loop *loop = loop_self();
+    uint64_t ns = loop != NULL ? loop_now_ns(loop) : env_mono_ns(real(self)->env);
+    return ns / NS_PER_MS;
+}
+
+static int64_t
+host_wall_ms(void *self)
+{
+    struct loop *loop = loop_self();
+    return loop != NULL ? loop_wall_ms(loop) : env_wall_ms(real(self)->env);
+}
+
+static void
+host_random(void *self, void *to, size_t len)
+{
+    env_random(real(self)->env, to, len);
+}
+
+static bool
+host_topic_exists(void *self, struct str topic)
+{
+    return meta_view_topic(replica_view(real(self)->replica), topic) != NULL;
+}
+
+/* The partition of __consumer_offsets; borrowed to the end of the tick. */
+static struct partition *
+offsets_partition(struct real_host *host, int32_t partition)
+{
+    const struct meta_topic *topic =
+        meta_view_topic(replica_view(host->replica), OX_STR("__consumer_offsets"));
+    return topic ? replica_partition(host->replica, &topic->id, partition) : NULL;
+}
+
+/* ---- calls ---- */
+
+static void
+enter_msg(struct loop_msg *msg)
+{
+    coord_call_enter(ox_container_of(msg, struct coord_call, hop.msg));
+}
+
+static void
+answer_msg(struct loop_msg *msg)
+{
+    coord_call_answer(ox_container_of(msg, struct coord_call, hop.msg));
+}
+
+static void
+post(struct loop *loop, struct coord_call *call, void (*fn)(struct loop_msg *msg))
+{
+    call->hop.msg = (struct loop_msg){.fn = fn};
+    loop_post(loop, &call->hop.msg);
+}
+
+static void
+host_move(void *self, int32_t partition, struct coord_call *call)
+{
+    post(home(real(self), partition), call, enter_msg);
+}
+
+static void
+host_enter(void *self, int32_t partition, struct coord_call *call)
+{
+    struct real_host *host = self;
+    struct loop *here = loop_self();
+    call->origin = here;
+    if (partition < 0)
+        post(here != NULL ? here : loop_at(host->loops, 0), call, enter_msg);
+    else if (here != NULL && here == home(host, partition))
+        coord_call_enter(call); /* its answer goes through the mailbox */
+    else
+        host_move(self, partition, call);
+}
+
+static bool
+host_is_home(void *self, int32_t partition)
+{
+    return loop_is(home(real(self), partition));
+}
+
+static void
+host_leave(void *self, struct coord_call *call)
+{
+    if (call->origin != NULL)
+        post(call->origin, call, answer_msg);
+    else
+        coord_call_answer(call); /* of no loop: nobody's state to protect */
+}
+
+/* ---- alarms ---- */
+
+static void
+alarm_rings(struct loop_timer *timer)
+{
+    struct alarm *alarm = ox_container_of(timer, struct alarm, timer);
+    coord_alarm(alarm->host->coord, alarm->partition);
+}
+
+static void
+host_alarm(void *self, int32_t partition, uint64_t at_ms)
+{
+    struct real_host *host = self;
+    struct alarm *alarm = host->alarms[partition];
+    if (alarm == NULL) {
+        alarm = host->alarms[partition] = ox_calloc(1, sizeof(*alarm));
+        alarm->host = host;
+        alarm->partition = partition;
+    }
+    if (at_ms == UINT64_MAX) {
+        loop_timer_stop(&alarm->timer);
+        return;
+    }
+    struct loop *loop = home(host, partition);
+    uint64_t now = loop_now_ns(loop), at = at_ms * NS_PER_MS;
+    loop_timer_start(loop, &alarm->timer, at > now ? at - now : 0, alarm_rings);
+}
+
+/* ---- append ---- */
+
+struct host_append {
+    struct partition_append call;
+    struct loop_msg msg; /* the answer on its way */
+    struct real_host *host;
+    struct coord_append *append;
+    struct slice bytes;
+    bool waiting; /* in the partition */
+};
+
+static void
+append_answer(struct loop_msg *msg)
+{
+    struct host_append *self = ox_container_of(msg, struct host_append, msg);
+    struct real_host *host = self->host;
+    struct coord_append *append = self->append;
+    ox_code code = self->call.code;
+    int64_t end = code == OX_OK ? self->call.append.last_offset + 1 : -1;
+    ox_buf_put(self->bytes.buf);
+    ox_free(self);
+    append->done(append, code, end);
+    busy(host, -1);
+}
+
+static void
+append_ends(struct host_append *self)
+{
+    self->waiting = false;
+    self->msg.fn = append_answer;
+    loop_post(self->call.loop, &self->msg);
+}
+
+static void
+append_done(struct partition_append *call)
+{
+    struct host_append *self = ox_container_of(call, struct host_append, call);
+    self->waiting = false;
+    append_answer(&self->msg);
+}
+
+static ox_code
+build_batch(const struct coord_append *append, struct slice *out, struct ox_err *err)
+{
+    struct record_builder builder;
+    record_builder_init(&builder);
+    record_builder_begin(&builder, &RECORD_BUILDER_PLAIN);
+    for (size_t i = 0; i < append->record_count; i++)
+        record_builder_add(&builder, append->timestamp_ms, append->records[i].key,
+            append->records[i].value, NULL, 0);
+    ox_code code = record_builder_finish(&builder, out, err);
+    record_builder_fini(&builder);
+    return code;
+}
+
+static void
+host_append(void *self, struct coord_append *append)
+{
+    struct real_host *host = self;
+    struct host_append *out = ox_calloc(1, sizeof(*out));
+    struct partition *part = offsets_partition(host, append->partition);
+    out->host = host;
+    out->append = append;
+    append->inside = out;
+    busy(host, 1);
+    out->call.loop = home(host, append->partition);
+    out->call.acks = -1;
+    out->call.current_leader_epoch = append->leader_epoch;
+    out->call.done = append_done;
+    out->call.code = part == NULL ? OX_NOT_LEADER
+                                  : build_batch(append, &out->bytes, &out->call.err);
+    if (out->call.code == OX_OK) {
+        out->call.append.records = out->bytes;
+        out->call.append.origin = LOG_FROM_COORDINATOR;
+        out->call.append.leader_epoch = append->leader_epoch;
+        out->call.append.now_ms = append->timestamp_ms;
+        out->waiting = !partition_append(part, &out->call);
+    }
+    if (!out->waiting)
+        append_ends(out);
+}
+
+static void
+host_abort(void *self, struct coord_append *append)
+{
+    struct host_append *out = append->inside;
+    if (!out->waiting)
+        return; /* the answer is on its way */
+    partition_append_forget(&out->call);
+    out->call.code = OX_SHUTTING_DOWN;
+    append_ends(out);
+}
+
+/* ---- load ---- */
+
+struct host_load {
+    struct pool_job job;
+    struct real_host *host;
+    struct partition *part; /* held */
+    struct log_cursor *cursor;
+    struct text chunk;   /* whole batches */
+    struct text scratch; /* of a compressed one */
+    int64_t from, to;
+    int32_t partition, epoch;
+    bool more;
+    ox_code code;
+    struct ox_err err;
+};
+
+static void
+load_free(struct host_load *load)
+{
+    log_cursor_close(load->cursor);
+    partition_put(load->part);
+    ox_text_fini(&load->chunk);
+    ox_text_fini(&load->scratch);
+    busy(load->host, -1);
+    ox_free(load);
+}
+
+/* In the pool: the next chunk of batches. */
+static void
+load_work(struct pool_job *job)
+{
+    struct host_load *load = ox_container_of(job, struct host_load, job);
+    struct record_batch batch;
+    ox_text_clear(&load->chunk);
+    load->more = true;
+    if (load->cursor == NULL)
+        load->code = log_cursor_open(partition_log(load->part), load->from, load->to, 0,
+            &load->cursor, &load->err);
+    while (load->code == OX_OK && load->chunk.len < CHUNK_BYTES) {
+        load->code = log_cursor_next(load->cursor, &batch, &load->more, &load->err);
+        if (load->code != OX_OK || !load->more)
+            break;
+        ox_text_add(&load->chunk, batch.ptr, batch.bytes);
+    }
+}
+
+/* False: the shard does not load any more, or the batch is bad (load->code). */
+static bool
+replay_control(struct host_load *load, const struct record_batch *batch)
+{
+    struct control_record control;
+    load->code = record_batch_control(batch, &control, &load->err);
+    if (load->code != OX_OK)
+        return false;
+    if (control.type == CONTROL_UNKNOWN)
+        return true;
+    return coord_replay_marker(load->host->coord, load->partition, load->epoch,
+        batch->producer_id, batch->producer_epoch, control.type == CONTROL_COMMIT);
+}
+
+static bool
+replay_batch(struct host_load *load, const struct record_batch *batch)
+{
+    struct record_iter iter;
+    struct record record;
+    if (record_batch_is_control(batch))
+        return replay_control(load, batch);
+    load->code = record_iter_init(&iter, batch, &load->scratch, INFLATED_MAX, &load->err);
+    if (load->code != OX_OK)
+        return false;
+    while (record_iter_next(&iter, &record)) {
+        struct coord_replayed replayed = {record.offset, record.key, record.value,
+            record_batch_is_transactional(batch), batch->producer_id, batch->producer_epoch};
+        if (!coord_replay(load->host->coord, load->partition, load->epoch, &replayed))
+            return false;
+    }
+    if (iter.failed)
+        load->code = ox_fail(&load->err, OX_CORRUPT_MESSAGE, "records are not well formed: %s",
+            iter.fault);
+    return !iter.failed;
+}
+
+static bool
+replay_chunk(struct host_load *load)
+{
+    const char *at = load->chunk.ptr, *end = at + load->chunk.len;
+    while (at < end) {
+        struct record_batch batch;
+        load->code = record_batch_decode(at, (size_t)(end - at), &batch, &load->err);
+        if (load->code != OX_OK || !replay_batch(load, &batch))
+            return false;
+        at += batch.bytes;
+    }
+    return true;
+}
+
+/* On the home loop. */
+static void
+load_done(struct pool_job *job)
+{
+    struct host_load *load = ox_container_of(job, struct host_load, job);
+    struct real_host *host = load->host;
+    bool go_on = load->code == OX_OK && (load->chunk.len == 0 || replay_chunk(load));
+    if (go_on && load->more && !atomic_load(&host->stopping)) {
+        loop_pool_submit(load->job.loop, &load->job);
+        return;
+    }
+    if (load->code != OX_OK)
+        ox_diag_err(OX_DIAG_ERROR, "group offsets could not be read", &load->err);
+    if (load->code != OX_OK || (go_on && !load->more))
+        coord_loaded(host->coord, load->partition, load->epoch, load->code);
+    load_free(load);
+}
+
+static void
+host_load(void *self, int32_t partition, int32_t leader_epoch)
+{
+    struct real_host *host = self;
+    struct partition *part = offsets_partition(host, partition);
+    struct partition_state state = {0};
+    if (part != NULL)
+        partition_state(part, &state);
+    if (part == NULL || state.fault != OX_OK || state.log_start == state.log_end) {
+        coord_loaded(host->coord, partition, leader_epoch,
+            part == NULL ? OX_NOT_LEADER : state.fault);
+        return;
+    }
+    struct host_load *load = ox_calloc(1, sizeof(*load));
+    busy(host, 1);
+    load->host = host;
+    load->part = partition_hold(part);
+    load->partition = partition;
+    load->epoch = leader_epoch;
+    load->from = state.log_start;
+    load->to = state.log_end;
+    ox_text_init(&load->chunk, NULL);
+    ox_text_init(&load->scratch, NULL);
+    load->job.work = load_work;
+    load->job.done = load_done;
+    loop_pool_submit(home(host, partition), &load->job);
+}
+
+/* ---- life ---- */
+
+struct coord_host *
+coord_host_new(struct loop_group *loops, struct replica *replica, const struct env *env)
+{
+    struct real_host *host = ox_calloc(1, sizeof(*host));
+    host->table = (struct coord_host){
+        .self = host,
+        .mono_ms = host_mono_ms,
+        .wall_ms = host_wall_ms,
+        .random = host_random,
+        .enter = host_enter,
+        .move = host_move,
+        .is_home = host_is_home,
+        .leave = host_leave,
+        .alarm = host_alarm,
+        .append = host_append,
+        .abort = host_abort,
+        .topic_exists = host_topic_exists,
+        .load = host_load,
+    };
+    host->loops = loops;
+    host->replica = replica;
+    host->env = env;
+    host->alarms = ox_calloc(ALARMS_MAX, sizeof(*host->alarms));
+    ox_lock_init(&host->lock, LOCK_COORD_HOST);
+    pthread_cond_init(&host->idle, NULL);
+    return &host->table;
+}
+
+void
+coord_host_set(struct coord_host *table, struct coord *coord)
+{
+    real(table->self)->coord = coord;
+}
+
+static void
+stopped(struct coord_call *call)
+{
+    struct real_host *host = real(call->coord->host->self);
+    ox_lock(&host->lock);
+    host->stopped = true;
+    pthread_cond_signal(&host->idle);
+    ox_unlock(&host->lock);
+}
+
+static void
+stop_alarms(struct loop *loop, void *arg)
+{
+    struct real_host *host = arg;
+    for (int32_t i = 0; i < coord_partition_count(host->coord); i++)
+        if (host->alarms[i] != NULL && home(host, i) == loop)
+            loop_timer_stop(&host->alarms[i]->timer);
+}
+
+void
+coord_host_stop(struct coord_host *table)
+{
+    struct real_host *host = real(table->self);
+    struct coord_stop_call stop = {.call.done = stopped};
+    ox_assert(loop_self() == NULL);
+    atomic_store(&host->stopping, true);
+    coord_stop(host->coord, &stop);
+    ox_lock(&host->lock);
+    while (!host->stopped || host->busy > 0)
+        pthread_cond_wait(&host->idle, &host->lock.mutex);
+    ox_unlock(&host->lock);
+    loop_each_sync(host->loops, stop_alarms, host);
+}
+
+void
+coord_host_free(struct coord_host *table)
+{
+    if (table == NULL)
+        return;
+    struct real_host *host = real(table->self);
+    for (int32_t i = 0; i < ALARMS_MAX; i++)
+        ox_free(host->alarms[i]);
+    ox_free(host->alarms);
+    pthread_cond_destroy(&host->idle);
+    ox_lock_fini(&host->lock);
+    ox_free(host);
+}
