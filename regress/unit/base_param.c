@@ -88,6 +88,7 @@ test_struct(void)
             struct server_config server;
             struct topic_config topic;
             struct group_config group;
+            struct client_metrics_config client_metrics;
             struct session_config session;
         } any;
         param_defaults((enum param_scope)scope, &any);

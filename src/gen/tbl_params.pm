@@ -8,7 +8,7 @@ use warnings;
 
 sub columns { 8 }
 
-my @scopes = qw(server topic group session);
+my @scopes = qw(server topic group client_metrics session);
 my %ctype = (
     bool => 'bool', int => 'int32_t', long => 'int64_t', double => 'double',
     string => 'const char *', list => 'const char *', password => 'const char *',

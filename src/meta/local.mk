@@ -1,1 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+META_SCHEMA = $(srcdir)/catalog/schema/001_catalog.sql
+META_QUERIES = $(srcdir)/catalog/queries.sql $(srcdir)/catalog/raft.sql $(META_SCHEMA)
+
+BUILT_SOURCES += src/meta/queries.gen.h src/meta/queries.gen.c
+nodist_liboxbow_a_SOURCES += src/meta/queries.gen.c
+liboxbow_a_SOURCES += src/meta/apply.c src/meta/catalog.c src/meta/catalog_db.c \
+    src/meta/command.c src/meta/identity.c src/meta/meta_snapshot.c src/meta/node.c \
+    src/meta/place.c src/meta/propose.c src/meta/queries.c src/meta/raft.c \
+    src/meta/raft_store.c src/meta/settings.c src/meta/sqlite.c src/meta/validate.c \
+    src/meta/vfs.c src/meta/view.c
+
+src/meta/queries.gen.h: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
+	$(AM_V_GEN)$(MKDIR_P) src/meta && $(PERL) $(srcdir)/src/gen/queries.pl $@ $(META_QUERIES)
+src/meta/queries.gen.c: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
+	$(AM_V_GEN)$(MKDIR_P) src/meta && $(PERL) $(srcdir)/src/gen/queries.pl $@ $(META_QUERIES)
+
+check_PROGRAMS += regress/unit/meta_node

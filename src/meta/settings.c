@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is in force. A setting may be given in several places; the first wins:
+ *
+ *     topic      set for the topic, else the server setting behind it (each of
+ *                its chain in turn), else the table's default
+ *     server     set at run time for this node, set at run time for all nodes
+ *                (ALTER SYSTEM), in the configuration file or command line, else
+ *                the default
+ *     group, client metrics    as topic
+ *
+ * The same walk fills the structs that code obeys and the rows that
+ * DescribeConfigs and SHOW give, so that the two cannot disagree. */
+#include <stdio.h>
+
+#include "meta/meta_int.h"
+
+/* Where server settings come from, best first. */
+enum { LEVEL_BROKER, LEVEL_BROKER_DEFAULT, LEVEL_STATIC, LEVEL_DEFAULT, LEVEL_COUNT };
+
+static const int8_t level_source[LEVEL_COUNT] = {META_SOURCE_BROKER, META_SOURCE_BROKER_DEFAULT,
+    META_SOURCE_STATIC, META_SOURCE_DEFAULT};
+
+struct levels {
+    const struct meta_config_set *broker, *broker_default;
+    const struct statics *statics;
+};
+
+int
+settings_scope(int resource)
+{
+    switch (resource) {
+    case META_RESOURCE_TOPIC:
+        return PARAM_SCOPE_TOPIC;
+    case META_RESOURCE_BROKER:
+        return PARAM_SCOPE_SERVER;
+    case META_RESOURCE_GROUP:
+        return PARAM_SCOPE_GROUP;
+    case META_RESOURCE_CLIENT_METRICS:
+        return PARAM_SCOPE_CLIENT_METRICS;
+    }
+    return -1;
+}
+
+static struct levels
+levels_of(const struct view *view)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "%d", view->pub.node_id);
+    return (struct levels){
+        .broker = meta_view_config(&view->pub, META_RESOURCE_BROKER, ox_str(name)),
+        .broker_default = meta_view_config(&view->pub, META_RESOURCE_BROKER, OX_STR("")),
+        .statics = view->statics,
+    };
+}
+
+struct str
+settings_lookup(const struct meta_config_set *set, const struct param *param)
+{
+    for (uint32_t i = 0; set != NULL && i < set->count; i++)
+        if (set->items[i].param == param)
+            return set->items[i].value;
+    return OX_STR_NULL;
+}
+
+static struct str
+server_value(const struct levels *levels, int level, const struct param *param)
+{
+    switch (level) {
+    case LEVEL_BROKER:
+        return settings_lookup(levels->broker, param);
+    case LEVEL_BROKER_DEFAULT:
+        return settings_lookup(levels->broker_default, param);
+    case LEVEL_STATIC:
+        for (size_t i = 0; i < levels->statics->count; i++)
+            if (levels->statics->at[i].param == param)
+                return ox_str(levels->statics->at[i].value);
+        return OX_STR_NULL;
+    }
+    return ox_str(param->fallback);
+}
+
+/* The server setting's value in force; *level says where from. */
+static struct str
+server_effective(const struct levels *levels, const struct param *param, int *level)
+{
+    for (*level = 0; *level < LEVEL_DEFAULT; ++*level) {
+        struct str value = server_value(levels, *level, param);
+        if (value.ptr != NULL)
+            return value;
+    }
+    return server_value(levels, LEVEL_DEFAULT, param);
+}
+
+/* value * factor; what is below zero means "none" and is -1. */
+static struct str
+scaled(struct str value, int64_t factor, struct arena *arena)
+{
+    int64_t number;
+    if (factor == 1 || !ox_str_to_i64(value, &number))
+        return value;
+    if (number < 0)
+        number = -1;
+    else if (__builtin_mul_overflow(number, factor, &number))
+        number = INT64_MAX;
+    return ox_str(ox_arena_printf(arena, "%lld", (long long)number));
+}
+
+/* What a topic or group setting falls back to. */
+static struct str
+inherited(const struct levels *levels, const struct param *param, struct arena *arena)
+{
+    for (int i = 0; i < param->synonym_count; i++) {
+        const struct param *server = param_at(PARAM_SCOPE_SERVER, param->synonyms[i].server);
+        int level;
+        struct str value = server_effective(levels, server, &level);
+        if (value.ptr != NULL && level < LEVEL_DEFAULT)
+            return scaled(value, param->synonyms[i].factor, arena);
+    }
+    return ox_str(param->fallback);
+}
+
+/* ---- Structs ---------------------------------------------------------------- */
+
+static bool
+is_text(const struct param *param)
+{
+    return param->type == PARAM_STRING || param->type == PARAM_LIST ||
+        param->type == PARAM_PASSWORD;
+}
+
+const struct statics *
+settings_statics_new(const struct meta_setting *settings, size_t count)
+{
+    size_t len = sizeof(struct statics) + ox_size_mul(count, sizeof(settings[0]));
+    size_t head = len;
+    for (size_t i = 0; i < count; i++)
+        len += strlen(settings[i].value) + 1;
+    struct statics *statics = ox_calloc(1, len);
+    char *at = (char *)statics + head;
+    statics->count = count;
+    for (size_t i = 0; i < count; i++) {
+        size_t value_len = strlen(settings[i].value) + 1;
+        statics->at[i] = (struct meta_setting){settings[i].param, at};
+        memcpy(at, settings[i].value, value_len);
+        at += value_len;
+    }
+    return statics;
+}
+
+/* One allocation: the struct, then the texts it points to. */
+struct server_config *
+settings_server_new(const struct view *view)
+{
+    struct levels levels = levels_of(view);
+    struct str values[PARAM_SERVER_COUNT];
+    size_t len = sizeof(struct server_config);
+    int level;
+    for (int i = 0; i < PARAM_SERVER_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_SERVER, i);
+        values[i] = server_effective(&levels, param, &level);
+        if (is_text(param) && values[i].ptr != NULL)
+            len += values[i].len + 1;
+    }
+    struct server_config *config = ox_calloc(1, len);
+    char *at = (char *)(config + 1);
+    for (int i = 0; i < PARAM_SERVER_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_SERVER, i);
+        if (is_text(param) && values[i].ptr != NULL) {
+            memcpy(at, values[i].ptr, values[i].len);
+            values[i].ptr = at;
+            at += values[i].len + 1;
+        }
+        if (param_store(param, values[i], config, NULL) != OX_OK)
+            param_store(param, ox_str(param->fallback), config, NULL);
+    }
+    return config;
+}
+
+/* Texts are borrowed from own, which lives as long as the topic. */
+struct topic_config *
+settings_topic_new(const struct view *view, const struct meta_config_set *own)
+{
+    struct levels levels = levels_of(view);
+    struct topic_config *config = ox_calloc(1, sizeof(*config));
+    struct arena arena;
+    ox_arena_init(&arena);
+    for (int i = 0; i < PARAM_TOPIC_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_TOPIC, i);
+        struct str value = settings_lookup(own, param);
+        if (value.ptr == NULL)
+            value = is_text(param) ? ox_str(param->fallback) : inherited(&levels, param, &arena);
+        if (param_store(param, value, config, NULL) != OX_OK)
+            param_store(param, ox_str(param->fallback), config, NULL);
+    }
+    ox_arena_fini(&arena);
+    return config;
+}
+
+/* ---- Rows ---------------------------------------------------------------------- */
+
+struct describe {
+    const struct view *view;
+    struct levels levels;
+    const struct meta_config_set *own;
+    int8_t own_source;
+    struct arena *arena;
+};
+
+/* Values given for any server setting of the chain, level by level. Kafka cuts
+ * what stands before the chain's first name, and so do we. */
+static uint32_t
+chain_synonyms(struct describe *describe, const int *servers, int server_count,
+    struct meta_config_synonym *out)
+{
+    uint32_t count = 0;
+    bool seen = false;
+    for (int level = 0; level < LEVEL_COUNT; level++) {
+        for (int i = 0; i < server_count; i++) {
+            const struct param *server = param_at(PARAM_SCOPE_SERVER, servers[i]);
+            struct str value = server_value(&describe->levels, level, server);
+            seen |= value.ptr != NULL && i == 0;
+            if (value.ptr != NULL && seen)
+                out[count++] = (struct meta_config_synonym){param_wire_name(server), value,
+                    level_source[level]};
+        }
+    }
+    return count;
+}
+
+static void
+describe_param(struct describe *describe, const struct param *param,
+    struct meta_config_fact *fact)
+{
+    struct str own = settings_lookup(describe->own, param);
+    bool server = param->scope == PARAM_SCOPE_SERVER;
+    int chain[8], count = 0, level;
+    for (int i = 0; i < param->synonym_count && i < (int)ox_count(chain); i++)
+        chain[count++] = param->synonyms[i].server;
+    if (server)
+        chain[count++] = param->index;
+    struct meta_config_synonym *synonyms = ox_arena_array(describe->arena,
+        struct meta_config_synonym, (size_t)count * LEVEL_COUNT + 1);
+    uint32_t used = 0;
+    if (!server && own.ptr != NULL)
+        synonyms[used++] = (struct meta_config_synonym){param_wire_name(param), own,
+            describe->own_source};
+    used += chain_synonyms(describe, chain, count, synonyms + used);
+    fact->param = param;
+    fact->name = param_wire_name(param);
+    fact->value = server ? server_effective(&describe->levels, param, &level)
+        : own.ptr != NULL ? own
+        : inherited(&describe->levels, param, describe->arena);
+    fact->source = used > 0 ? synonyms[0].source : META_SOURCE_DEFAULT;
+    fact->read_only = server && param->change == PARAM_RESTART;
+    fact->sensitive = param->type == PARAM_PASSWORD;
+    fact->synonyms = synonyms;
+    fact->synonym_count = used;
+    if (!fact->sensitive)
+        return;
+    fact->value = OX_STR_NULL;
+    for (uint32_t i = 0; i < used; i++)
+        synonyms[i].value = OX_STR_NULL;
+}
+
+/* "": what ALTER SYSTEM set, and nothing else. */
+static void
+describe_default(struct describe *describe, struct meta_config_fact **out, size_t *count)
+{
+    const struct meta_config_set *set = describe->levels.broker_default;
+    *count = set != NULL ? set->count : 0;
+    *out = ox_arena_array(describe->arena, struct meta_config_fact, *count + 1);
+    for (size_t i = 0; i < *count; i++) {
+        const struct param *param = set->items[i].param;
+        describe_param(describe, param, &(*out)[i]);
+        (*out)[i].value = (*out)[i].sensitive ? OX_STR_NULL : set->items[i].value;
+        (*out)[i].source = META_SOURCE_BROKER_DEFAULT;
+    }
+}
+
+static ox_code
+describe_resource(struct describe *describe, int resource, struct str name, struct ox_err *err)
+{
+    char own_name[16];
+    describe->own = meta_view_config(&describe->view->pub, resource, name);
+    snprintf(own_name, sizeof(own_name), "%d", describe->view->pub.node_id);
+    switch (resource) {
+    case META_RESOURCE_TOPIC:
+        describe->own_source = META_SOURCE_TOPIC;
+        if (meta_view_topic(&describe->view->pub, name) == NULL)
+            return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "topic \"%.*s\" does not exist",
+                OX_STR_ARG(name));
+        return OX_OK;
+    case META_RESOURCE_BROKER:
+        if (name.len > 0 && !ox_str_is(name, own_name))
+            return ox_fail(err, OX_INVALID_REQUEST,
+                "settings of broker \"%.*s\" are known to that broker only, this is broker %s",
+                OX_STR_ARG(name), own_name);
+        return OX_OK;
+    case META_RESOURCE_GROUP:
+        describe->own_source = META_SOURCE_GROUP;
+        break;
+    case META_RESOURCE_CLIENT_METRICS:
+        describe->own_source = META_SOURCE_CLIENT_METRICS;
+        break;
+    default:
+        return ox_fail(err, OX_INVALID_REQUEST, "resource type %d has no settings", resource);
+    }
+    if (name.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "resource has no name");
+    return OX_OK;
+}
+
+ox_code
+meta_config_describe(const struct meta_view *pub, int resource, struct str name,
+    struct arena *arena, struct meta_config_fact **out, size_t *count, struct ox_err *err)
+{
+    struct view *view = ox_container_of((struct meta_view *)(uintptr_t)pub, struct view, pub);
+    struct describe describe = {.view = view, .arena = arena,
+        .levels = levels_of(view)};
+    ox_code code = describe_resource(&describe, resource, name, err);
+    if (code != OX_OK)
+        return code;
+    if (resource == META_RESOURCE_BROKER && name.len == 0) {
+        describe_default(&describe, out, count);
+        return OX_OK;
+    }
+    enum param_scope scope = (enum param_scope)settings_scope(resource);
+    *count = (size_t)param_count(scope);
+    *out = ox_arena_array(arena, struct meta_config_fact, *count);
+    for (size_t i = 0; i < *count; i++)
+        describe_param(&describe, param_at(scope, (int)i), &(*out)[i]);
+    return OX_OK;
+}

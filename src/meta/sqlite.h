@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening SQLite files through the file layer of base/. */
+#ifndef META_SQLITE_H
+#define META_SQLITE_H
+
+#include "base/err.h"
+
+struct file_system;
+struct sqlite3;
+
+enum sqlite_open_flags {
+    SQLITE_OLD = 0,       /* must exist: OX_FILE_NOT_FOUND */
+    SQLITE_NEW = 1,       /* made when it is not there */
+    SQLITE_READ_ONLY = 2,
+    SQLITE_ALONE = 4,     /* nobody else opens it; needs no shared memory */
+};
+
+ox_code sqlite_open(struct file_system *fs, const char *path, int flags, struct sqlite3 **out,
+    struct ox_err *err);
+void sqlite_close(struct sqlite3 *db); /* NULL is allowed */
+
+/* Remove a database with its write-ahead log; what is not there is fine. */
+ox_code sqlite_unlink(struct file_system *fs, const char *path, struct ox_err *err);
+
+#endif
