@@ -24,8 +24,10 @@ struct meta;
 struct catalog_db;
 struct catalog_stmt;
 
-/* A read-only connection. Its main database is the catalog; CREATE TABLE,
- * VIEW and INDEX go to the memory schema "temp", or one attached below. */
+/* A read-only connection. The catalog's tables are in schema "catalog" (and found
+ * by bare name). CREATE without a schema goes to "main", which is private memory;
+ * "temp" and what is attached below are, too. SQLite lets only TEMP views read
+ * tables of other schemas: views over the catalog are TEMP views. */
 ox_code catalog_db_open(struct meta *meta, struct catalog_db **out, struct ox_err *err);
 void catalog_db_close(struct catalog_db *db); /* NULL is allowed */
 
@@ -127,16 +129,17 @@ ox_code catalog_db_collation(struct catalog_db *db, const char *name,
 /* A scan of a fed table; the feeder embeds it as first member of its own. */
 struct catalog_scan {
     const struct catalog_feed *feed;
-    int argc; /* of a table function: arguments given, in hidden column order */
-    const struct catalog_value *const *argv; /* valid in open only; NULL: not given */
+    int argc; /* arg_count of the feed */
+    const struct catalog_value *const *argv; /* in open only; an element is NULL
+                                                when it was not given */
 };
 
 struct catalog_feed {
     const char *name;    /* of the table */
-    const char *schema;  /* where it appears: "temp", or an attached one */
-    /* "a text, b int8, ...": declared types come back from
-     * catalog_column_decltype. Columns after hidden_from are HIDDEN: arguments of
-     * a table function, name(1, 'x') in FROM, or columns that SELECT * leaves out. */
+    const char *schema;  /* where it appears: "main", "temp", or an attached one */
+    /* "a text, b int8, c text hidden": declared types come back from
+     * catalog_column_decltype. The last arg_count columns, declared hidden, are
+     * arguments: of a table function, FROM name(1, 'x'), or WHERE c = 'x'. */
     const char *columns;
     size_t scan_len; /* size of the feeder's scan struct */
     /* Start a scan; required arguments that are missing may be refused. */
@@ -146,7 +149,7 @@ struct catalog_feed {
     /* The current row's column. */
     void (*column)(struct catalog_scan *scan, int at, struct catalog_call *call);
     void (*close)(struct catalog_scan *scan); /* may be NULL */
-    int arg_count;  /* trailing HIDDEN columns that are arguments */
+    int arg_count;
     void *arg;
 };
 
