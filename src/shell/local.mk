@@ -1,1 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+# libshell.a holds all but main(), so that unit tests can link it.
+noinst_LIBRARIES += libshell.a
+bin_PROGRAMS += oxsql
+libshell_a_SOURCES = src/shell/backslash.c src/shell/backslash_args.c src/shell/cell.c \
+    src/shell/complete.c src/shell/describe.c src/shell/describe_one.c src/shell/input.c \
+    src/shell/print.c src/shell/print_aligned.c src/shell/print_expanded.c \
+    src/shell/print_markup.c src/shell/prompt.c src/shell/pset.c src/shell/query.c \
+    src/shell/query_live.c src/shell/script.c src/shell/shell_conn.c src/shell/shell_copy.c \
+    src/shell/shell_help.c src/shell/shell_say.c src/shell/splitter.c src/shell/vars.c
+nodist_libshell_a_SOURCES = src/shell/help.gen.c
+libshell_a_CFLAGS = $(AM_CFLAGS) $(SHELL_DEPS_CFLAGS)
+oxsql_SOURCES = src/shell/shell.c
+oxsql_CFLAGS = $(AM_CFLAGS) $(SHELL_DEPS_CFLAGS)
+oxsql_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
+
+HELP_PAGES = $(wildcard $(srcdir)/doc/sql/*.md)
+BUILT_SOURCES += src/shell/help.gen.c
+src/shell/help.gen.c: $(HELP_PAGES) $(srcdir)/src/gen/help.pl
+	$(AM_V_GEN)$(MKDIR_P) src/shell && $(PERL) $(srcdir)/src/gen/help.pl $@ $(HELP_PAGES)
