@@ -24,7 +24,7 @@
 #include "meta/sqlite.h"
 
 struct catalog_writer {
-    struct file_system *fs;
+    const struct env *env;
     char *path;
     struct sqlite3 *db;
     struct queries queries;
@@ -100,7 +100,7 @@ close_database(struct catalog_writer *catalog)
 static ox_code
 open_existing(struct catalog_writer *catalog, struct ox_err *err)
 {
-    ox_code code = sqlite_open(catalog->fs, catalog->path, SQLITE_OLD, &catalog->db, err);
+    ox_code code = sqlite_open(catalog->env, catalog->path, SQLITE_OLD, &catalog->db, err);
     if (code != OX_OK)
         return code;
     queries_init(&catalog->queries, catalog->db);
@@ -121,9 +121,9 @@ catalog_writer_reset(struct catalog_writer *catalog, struct ox_err *err)
 {
     close_database(catalog);
     catalog->index = 0;
-    ox_code code = sqlite_unlink(catalog->fs, catalog->path, err);
+    ox_code code = sqlite_unlink(catalog->env->fs, catalog->path, err);
     if (code == OX_OK)
-        code = sqlite_open(catalog->fs, catalog->path, SQLITE_NEW, &catalog->db, err);
+        code = sqlite_open(catalog->env, catalog->path, SQLITE_NEW, &catalog->db, err);
     if (code != OX_OK)
         return code;
     queries_init(&catalog->queries, catalog->db);
@@ -140,13 +140,13 @@ catalog_writer_reset(struct catalog_writer *catalog, struct ox_err *err)
 }
 
 ox_code
-catalog_writer_open(struct file_system *fs, const char *dir, struct str cluster_id,
+catalog_writer_open(const struct env *env, const char *dir, struct str cluster_id,
     const struct uuid *incarnation, struct catalog_writer **out, struct ox_err *err)
 {
     struct catalog_writer *catalog = ox_calloc(1, sizeof(*catalog));
     size_t path_len = strlen(dir) + sizeof("/catalog.db");
     struct ox_err why;
-    catalog->fs = fs;
+    catalog->env = env;
     catalog->path = ox_malloc(path_len);
     snprintf(catalog->path, path_len, "%s/catalog.db", dir);
     memcpy(catalog->cluster_id, cluster_id.ptr, OX_MIN(cluster_id.len, META_CLUSTER_ID_MAX));

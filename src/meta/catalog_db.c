@@ -149,6 +149,15 @@ db_attach(struct catalog_db *db, const char *uri, const char *schema, struct ox_
     return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
 }
 
+static ox_code
+exec_internal(struct catalog_db *db, const char *sql, struct ox_err *err)
+{
+    db->internal = true;
+    ox_code code = catalog_db_exec(db, sql, err);
+    db->internal = false;
+    return code;
+}
+
 /* A path as a file: URI. */
 static void
 file_uri(const char *path, const char *vfs, struct text *out)
@@ -180,11 +189,10 @@ catalog_db_open(struct meta *meta, struct catalog_db **out, struct ox_err *err)
     struct catalog_db *db = ox_calloc(1, sizeof(*db));
     struct text path, uri;
     *out = NULL;
-    const char *vfs = vfs_name(meta->env->fs, err);
-    ox_code code = vfs != NULL ? OX_OK : OX_OUT_OF_MEMORY;
+    ox_code code = OX_OK;
     int status = sqlite3_open_v2(":memory:", &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI |
         SQLITE_OPEN_NOMUTEX, NULL);
-    if (code == OX_OK && status != SQLITE_OK)
+    if (status != SQLITE_OK)
         code = queries_fail(db->db, status, "opening a catalog connection", err);
     ox_text_init(&path, NULL);
     ox_text_init(&uri, NULL);
@@ -192,12 +200,14 @@ catalog_db_open(struct meta *meta, struct catalog_db **out, struct ox_err *err)
         sqlite3_extended_result_codes(db->db, 1);
         limit(db->db);
         ox_text_addf(&path, "%s/catalog.db", meta->dir);
-        file_uri(path.ptr, vfs, &uri);
+        file_uri(path.ptr, vfs_name(meta->env), &uri);
         sqlite3_busy_timeout(db->db, 5000);
         sqlite3_set_authorizer(db->db, authorize, db);
         sqlite3_progress_handler(db->db, PROGRESS_STEPS, progress, db);
-        code = db_attach(db, uri.ptr, "catalog", err);
+        code = exec_internal(db, "PRAGMA temp_store=MEMORY", err);
     }
+    if (code == OX_OK)
+        code = db_attach(db, uri.ptr, "catalog", err);
     ox_text_fini(&path);
     ox_text_fini(&uri);
     if (code != OX_OK) {
@@ -233,15 +243,6 @@ catalog_db_exec(struct catalog_db *db, const char *sql, struct ox_err *err)
 {
     int status = sqlite3_exec(db->db, sql, NULL, NULL, NULL);
     return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
-}
-
-static ox_code
-exec_internal(struct catalog_db *db, const char *sql, struct ox_err *err)
-{
-    db->internal = true;
-    ox_code code = catalog_db_exec(db, sql, err);
-    db->internal = false;
-    return code;
 }
 
 ox_code

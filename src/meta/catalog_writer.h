@@ -11,7 +11,7 @@
 #include "base/str.h"
 
 struct catalog_writer;
-struct file_system;
+struct env;
 struct image;
 struct meta_broker;
 struct meta_config_set;
@@ -21,7 +21,7 @@ struct queries;
 
 /* Open DIR/catalog.db. One that is missing, damaged or of another log is made
  * anew and empty: the log fills it again. */
-ox_code catalog_writer_open(struct file_system *fs, const char *dir, struct str cluster_id,
+ox_code catalog_writer_open(const struct env *env, const char *dir, struct str cluster_id,
     const struct uuid *incarnation, struct catalog_writer **out, struct ox_err *err);
 /* Forget everything, as if it had been missing. */
 ox_code catalog_writer_reset(struct catalog_writer *catalog, struct ox_err *err);

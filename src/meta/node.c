@@ -181,7 +181,7 @@ open_catalog(struct meta *meta, const struct meta_config *config, struct ox_err 
 {
     const struct raft_store_identity *identity = raft_store_identity(meta->store);
     struct ox_err why;
-    ox_code code = catalog_writer_open(meta->env->fs, config->dir,
+    ox_code code = catalog_writer_open(meta->env, config->dir,
         ox_str(identity->who.cluster_id), &identity->incarnation, &meta->catalog, err);
     if (code != OX_OK)
         return code;

@@ -158,7 +158,7 @@ raft_store_format(const struct env *env, const char *dir,
     char *made = ox_arena_printf(&arena, "%s/raft.db.new", dir);
     ox_code code = sqlite_unlink(env->fs, made, err);
     if (code == OX_OK)
-        code = sqlite_open(env->fs, made, SQLITE_NEW, &db, err);
+        code = sqlite_open(env, made, SQLITE_NEW, &db, err);
     /* Nothing refers to the file yet, so it is forced to disk once, whole. */
     if (code == OX_OK)
         code = queries_exec(db, "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY", err);
@@ -740,7 +740,7 @@ raft_store_open(const struct env *env, const char *dir, struct raft_store **out,
     init_io(store);
     env_random(env, &seed, sizeof(seed));
     ox_rand_seed(&store->rand, seed);
-    ox_code code = sqlite_open(env->fs, path, SQLITE_OLD | SQLITE_ALONE, &store->db, err);
+    ox_code code = sqlite_open(env, path, SQLITE_OLD | SQLITE_ALONE, &store->db, err);
     if (code == OX_OK)
         code = queries_exec(store->db,
             "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",

@@ -4,12 +4,13 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "base/env.h"
 #include "base/file.h"
 #include "meta/queries.h"
 #include "meta/vfs.h"
 
 ox_code
-sqlite_open(struct file_system *fs, const char *path, int flags, struct sqlite3 **out,
+sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 **out,
     struct ox_err *err)
 {
     struct file_stat stat;
@@ -19,14 +20,11 @@ sqlite_open(struct file_system *fs, const char *path, int flags, struct sqlite3 
         (flags & SQLITE_NEW ? SQLITE_OPEN_CREATE : 0);
     *out = NULL;
     if (!(flags & SQLITE_NEW)) {
-        ox_code code = fs_stat(fs, path, &stat, err);
+        ox_code code = fs_stat(env->fs, path, &stat, err);
         if (code != OX_OK)
             return code;
     }
-    const char *vfs = vfs_name(fs, err);
-    if (vfs == NULL)
-        return err != NULL ? err->code : OX_OUT_OF_MEMORY;
-    int status = sqlite3_open_v2(path, &db, open_flags, vfs);
+    int status = sqlite3_open_v2(path, &db, open_flags, vfs_name(env));
     if (status == SQLITE_OK)
         status = sqlite3_extended_result_codes(db, 1);
     if (status != SQLITE_OK) {
@@ -37,6 +35,11 @@ sqlite_open(struct file_system *fs, const char *path, int flags, struct sqlite3 
     if (flags & SQLITE_ALONE) {
         int keep = 1; /* a recycled log is faster to flush than a growing one */
         sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+    }
+    ox_code code = queries_exec(db, "PRAGMA temp_store=MEMORY", err);
+    if (code != OX_OK) {
+        sqlite3_close_v2(db);
+        return code;
     }
     *out = db;
     return OX_OK;

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 
+struct env;
 struct file_system;
 struct sqlite3;
 
@@ -16,7 +17,7 @@ enum sqlite_open_flags {
     SQLITE_ALONE = 4,     /* nobody else opens it; needs no shared memory */
 };
 
-ox_code sqlite_open(struct file_system *fs, const char *path, int flags, struct sqlite3 **out,
+ox_code sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 **out,
     struct ox_err *err);
 void sqlite_close(struct sqlite3 *db); /* NULL is allowed */
 

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SQLite's file access, through the file layer of base/. */
+ * SQLite's world, through the environment of base/: files, clock, randomness. */
 #ifndef META_VFS_H
 #define META_VFS_H
 
-#include "base/err.h"
+struct env;
 
-struct file_system;
-
-/* Name of the SQLite VFS that works on fs, registered at the first call; NULL
- * when there is no memory for it. */
-const char *vfs_name(struct file_system *fs, struct ox_err *err);
+/* Name of the SQLite VFS that works on env's file system; registered at the
+ * first call and kept for the life of the process. Any thread. */
+const char *vfs_name(const struct env *env);
 
 #endif
