@@ -24,7 +24,7 @@ struct part {
 };
 
 /* One aggregate of the node. */
-struct call {
+struct agg_slot {
     struct agg_call call;
     const struct agg_func *func;
     const struct plan_agg *plan;
@@ -41,7 +41,7 @@ struct call {
 
 struct aggregate {
     struct op op;
-    struct call *calls;
+    struct agg_slot *calls;
     uint32_t call_count;
     size_t group_len;
     struct keytable table;
@@ -85,7 +85,7 @@ set_count(const struct aggregate *agg)
 /* ---- open, close ------------------------------------------------------------------ */
 
 static void
-call_init(struct aggregate *agg, struct call *call, const struct plan_agg *plan)
+slot_init(struct aggregate *agg, struct agg_slot *call, const struct plan_agg *plan)
 {
     struct op *op = &agg->op;
     call->plan = plan;
@@ -124,7 +124,7 @@ begin_round(struct aggregate *agg)
     agg->block_count = agg->groups = 0;
     ox_arena_fini(&agg->states);
     for (uint32_t i = 0; i < agg->call_count; i++) {
-        struct call *call = &agg->calls[i];
+        struct agg_slot *call = &agg->calls[i];
         if (call->seen_init)
             keytable_fini(&call->seen);
         sorter_free(call->sorter);
@@ -151,7 +151,7 @@ aggregate_open(struct op *op)
     agg->calls = ox_arena_alloc0(&op->arena, (plan->agg_count + 1) * sizeof(*agg->calls));
     agg->group_len = 0;
     for (uint32_t i = 0; i < plan->agg_count; i++) {
-        call_init(agg, &agg->calls[i], &plan->aggs[i]);
+        slot_init(agg, &agg->calls[i], &plan->aggs[i]);
         agg->calls[i].at = agg->group_len;
         agg->group_len += (agg->calls[i].func->state_size + 15) & ~(size_t)15;
     }
@@ -315,7 +315,7 @@ find_groups(struct aggregate *agg, const struct batch *in, uint32_t set, uint32_
 
 /* Rows of sel that are the first of (group, args). */
 static uint32_t
-drop_seen(struct aggregate *agg, struct call *call, uint32_t *sel, uint32_t n)
+drop_seen(struct aggregate *agg, struct agg_slot *call, uint32_t *sel, uint32_t n)
 {
     uint32_t width = call->plan->arg_count + 1;
     struct vector *cols =
@@ -336,7 +336,7 @@ drop_seen(struct aggregate *agg, struct call *call, uint32_t *sel, uint32_t n)
 }
 
 static bool
-step(struct aggregate *agg, struct call *call, const struct vector *args, const uint32_t *sel,
+step(struct aggregate *agg, struct agg_slot *call, const struct vector *args, const uint32_t *sel,
     uint32_t n)
 {
     struct ox_err *err = &agg->op.run->err;
@@ -351,7 +351,7 @@ step(struct aggregate *agg, struct call *call, const struct vector *args, const 
 
 /* Rows wait in the sorter until all have come. */
 static enum exec_status
-keep_for_order(struct aggregate *agg, struct call *call, const struct batch *in,
+keep_for_order(struct aggregate *agg, struct agg_slot *call, const struct batch *in,
     const uint32_t *sel, uint32_t n)
 {
     struct op *op = &agg->op;
@@ -367,7 +367,7 @@ keep_for_order(struct aggregate *agg, struct call *call, const struct batch *in,
 }
 
 static enum exec_status
-take_call(struct aggregate *agg, struct call *call, const struct batch *in, const uint32_t *rows,
+take_call(struct aggregate *agg, struct agg_slot *call, const struct batch *in, const uint32_t *rows,
     uint32_t count)
 {
     struct op *op = &agg->op;
@@ -406,7 +406,7 @@ take_call(struct aggregate *agg, struct call *call, const struct batch *in, cons
 /* A sorter that spills may be interrupted between calls: finish it on the spot,
  * a batch's worth at a time; the budget is looked at again by the next input. */
 static bool
-finish_sorter(struct aggregate *agg, struct call *call)
+finish_sorter(struct aggregate *agg, struct agg_slot *call)
 {
     struct exec_run *run = agg->op.run;
     run->sync_depth++;
@@ -479,7 +479,7 @@ static enum exec_status
 step_sorted(struct aggregate *agg)
 {
     for (; agg->at < agg->call_count; agg->at++) {
-        struct call *call = &agg->calls[agg->at];
+        struct agg_slot *call = &agg->calls[agg->at];
         if (call->sorter == NULL)
             continue;
         for (;;) {
@@ -541,7 +541,7 @@ give(struct aggregate *agg, struct batch **out)
     for (uint32_t i = 0; i < plan->key_count; i++)
         rows_gather(&agg->table.rows, i, refs, n, &batch->cols[i], &op->scratch);
     for (uint32_t i = 0; i < agg->call_count; i++) {
-        struct call *call = &agg->calls[i];
+        struct agg_slot *call = &agg->calls[i];
         struct vector *col = &batch->cols[plan->key_count + i];
         vector_init(col, call->plan->type, n, &op->scratch);
         for (uint32_t k = 0; k < n; k++) {

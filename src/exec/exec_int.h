@@ -11,12 +11,15 @@
 #define EXEC_EXEC_INT_H
 
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "base/file.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "exec/agg.h"
 #include "exec/exec.h"
 #include "exec/expr.h"

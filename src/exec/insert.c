@@ -40,7 +40,6 @@ struct flight {
     struct insert *insert;
     struct list link;
     uint32_t count;
-    bool sent;
 };
 
 struct target {
@@ -149,8 +148,6 @@ drop_list(struct list *list, bool forget)
         struct flight *flight = ox_container_of(node, struct flight, link);
         if (forget)
             engine_append_forget(&flight->call);
-        else if (flight->sent)
-            engine_append_fini(&flight->call);
         ox_buf_put(flight->call.records.buf);
         ox_free(flight);
     }
@@ -227,7 +224,6 @@ send_one(struct insert *insert)
     call->done = append_done;
     insert->queued -= call->records.len;
     insert->in_flight += call->records.len;
-    flight->sent = true;
     ox_list_push(&insert->flying, &flight->link);
     if (engine_append(call))
         landed(flight);

@@ -348,7 +348,7 @@ scan_cut_backward(struct scan_cut *cut, struct scan_sink *sink, uint64_t limit,
     if (cut->places == NULL && !find_places(cut, sink, err))
         return false;
     while (cut->place_count > 0 && sink->count < VECTOR_MAX && sink->count < limit) {
-        int64_t len;
+        int64_t len = 0;
         const uint8_t *at = varint(cut->at0 + cut->places[--cut->place_count], cut->end, &len);
         struct raw raw;
         counters->records_read++;

@@ -199,7 +199,7 @@ any_all_answer(struct exec_subplan *sub, struct eval *eval, const struct expr *e
     if (!all && hash_answer(sub, expr, args, out))
         return OX_OK;
     for (uint64_t row = 0; row < sub->rows.count; row++) {
-        int result;
+        int result = -1;
         ox_code code = compare_row(sub, eval, expr, args, row, &result, err);
         if (code != OX_OK)
             return code;

@@ -12,7 +12,7 @@
 #include "exec/sorter.h"
 
 /* Where a call's columns are, and how far its state has come. */
-struct call {
+struct window_slot {
     const struct window_call *plan;
     uint32_t args, filter, start, end; /* columns; 0 absent (args: the first) */
     struct agg_call agg;
@@ -32,7 +32,7 @@ struct window {
     struct sorter_key *keys;
     uint32_t width, partition_at, order_at;
     struct vector *cols;
-    struct call *calls;
+    struct window_slot *calls;
     bool drained, working, sorted_end;
     struct rows rows; /* the partition */
     uint64_t at;      /* row to be given next */
@@ -60,7 +60,7 @@ add_column(struct window *window, const struct expr *expr)
 }
 
 static void
-call_open(struct window *window, struct call *call, const struct window_call *plan)
+slot_open(struct window *window, struct window_slot *call, const struct window_call *plan)
 {
     struct op *op = &window->op;
     call->plan = plan;
@@ -106,9 +106,9 @@ window_open(struct op *op)
         window->keys[plan->partition_count + i] = (struct sorter_key){
             add_column(window, plan->order[i].expr), plan->order[i].desc,
             plan->order[i].nulls_first};
-    window->calls = ox_arena_alloc0(&op->arena, (plan->call_count + 1) * sizeof(struct call));
+    window->calls = ox_arena_alloc0(&op->arena, (plan->call_count + 1) * sizeof(struct window_slot));
     for (uint32_t i = 0; i < plan->call_count; i++)
-        call_open(window, &window->calls[i], &plan->calls[i]);
+        slot_open(window, &window->calls[i], &plan->calls[i]);
     window->sorter = sorter_new(op, window->types, window->width, window->keys,
         plan->partition_count + plan->order_count, UINT64_MAX);
     rows_init(&window->rows, window->types, window->width);
@@ -240,7 +240,7 @@ begin_partition(struct window *window)
     }
     window->group_starts[window->group_count] = n;
     for (uint32_t i = 0; i < plan->call_count; i++) {
-        struct call *call = &window->calls[i];
+        struct window_slot *call = &window->calls[i];
         call->from = call->to = 0;
         call->has_last = false;
         if (call->state == NULL)
@@ -358,7 +358,7 @@ clamp(int64_t value, int64_t low, int64_t high)
 
 /* One edge as a row number: of the frame's first row, or one past its last. */
 static bool
-edge(struct window *window, const struct call *call, uint64_t row, bool is_end, uint64_t *out)
+edge(struct window *window, const struct window_slot *call, uint64_t row, bool is_end, uint64_t *out)
 {
     const struct window_frame *frame = &call->plan->frame;
     enum frame_edge kind = is_end ? frame->end : frame->start;
@@ -400,7 +400,7 @@ edge(struct window *window, const struct call *call, uint64_t row, bool is_end, 
 }
 
 static bool
-frame_of(struct window *window, const struct call *call, uint64_t row, uint64_t *from, uint64_t *to)
+frame_of(struct window *window, const struct window_slot *call, uint64_t row, uint64_t *from, uint64_t *to)
 {
     if (!edge(window, call, row, false, from) || !edge(window, call, row, true, to))
         return false;
@@ -410,7 +410,7 @@ frame_of(struct window *window, const struct call *call, uint64_t row, uint64_t 
 }
 
 static bool
-excluded(const struct window *window, const struct call *call, uint64_t current, uint64_t row)
+excluded(const struct window *window, const struct window_slot *call, uint64_t current, uint64_t row)
 {
     bool peer = window->group_of[row] == window->group_of[current];
     switch (call->plan->frame.exclude) {
@@ -426,7 +426,7 @@ excluded(const struct window *window, const struct call *call, uint64_t current,
 
 /* Rows [from, to) into the state, a chunk at a time. */
 static bool
-step_rows(struct window *window, struct call *call, uint64_t current, uint64_t from, uint64_t to)
+step_rows(struct window *window, struct window_slot *call, uint64_t current, uint64_t from, uint64_t to)
 {
     while (from < to) {
         uint32_t first, sel[VECTOR_MAX], n = 0;
@@ -450,7 +450,7 @@ step_rows(struct window *window, struct call *call, uint64_t current, uint64_t f
 }
 
 static bool
-aggregate_value(struct window *window, struct call *call, uint64_t row, struct datum *out)
+aggregate_value(struct window *window, struct window_slot *call, uint64_t row, struct datum *out)
 {
     const struct agg_func *func = call->plan->agg.func->agg;
     uint64_t from, to;
@@ -481,7 +481,7 @@ aggregate_value(struct window *window, struct call *call, uint64_t row, struct d
 
 /* lag and lead: the row at a distance, else the default. */
 static bool
-shifted_value(struct window *window, const struct call *call, uint64_t row, struct datum *out)
+shifted_value(struct window *window, const struct window_slot *call, uint64_t row, struct datum *out)
 {
     int64_t distance = 1;
     if (call->plan->agg.arg_count > 1) {
@@ -506,7 +506,7 @@ shifted_value(struct window *window, const struct call *call, uint64_t row, stru
 
 /* The nth row of the frame from its start (1), or its last (0). */
 static bool
-framed_value(struct window *window, const struct call *call, uint64_t row, struct datum *out)
+framed_value(struct window *window, const struct window_slot *call, uint64_t row, struct datum *out)
 {
     uint64_t from, to, nth = 1;
     *out = DATUM_NULL;
@@ -544,7 +544,7 @@ framed_value(struct window *window, const struct call *call, uint64_t row, struc
 }
 
 static bool
-ntile_value(struct window *window, const struct call *call, uint64_t row, struct datum *out)
+ntile_value(struct window *window, const struct window_slot *call, uint64_t row, struct datum *out)
 {
     struct datum value = cell(window, 0, call->args);
     if (value.null) {
@@ -566,7 +566,7 @@ ntile_value(struct window *window, const struct call *call, uint64_t row, struct
 }
 
 static bool
-value_of(struct window *window, struct call *call, uint64_t row, struct datum *out)
+value_of(struct window *window, struct window_slot *call, uint64_t row, struct datum *out)
 {
     uint32_t group = window->group_of[row];
     uint64_t first = window->group_starts[group], n = window->rows.count;
