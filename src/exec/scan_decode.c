@@ -7,7 +7,6 @@
  * With needles the bytes are searched first: records that end before the next
  * place of the first needle are skipped by their length alone, and a batch that
  * does not hold it at all is not walked. */
-#define _GNU_SOURCE
 #include "exec/scan_int.h"
 
 #if defined(__SSE2__)
