@@ -14,6 +14,9 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/wire.h"
+#include "row/datetime.h"
+#include "row/json.h"
+#include "row/numeric.h"
 #include "row/types.gen.h" /* enum type_id, from catalog/types.tbl */
 
 /* ---- types -------------------------------------------------------------- */
@@ -228,6 +231,8 @@ struct row_format {
     int64_t now_us;            /* for 'now', 'today' */
     const struct row_names *names; /* may be NULL */
 };
+extern const char *const month_names[12];
+extern const char *const day_names[7];
 extern const struct row_format row_format_default; /* ISO, MDY, UTC, digits 1 */
 
 /* Read a value from its text form; bytes are borrowed where the form is the
@@ -246,6 +251,9 @@ ox_code type_in_binary(struct type type, struct str bytes, struct arena *arena, 
 void type_out_binary(struct type type, const struct datum *value, struct text *to);
 /* UTF-8 without NUL. Fails: OX_CHARACTER_NOT_IN_REPERTOIRE */
 ox_code row_check_text(struct str text, struct ox_err *err);
+/* Decimal digits; shortest exact (extra_digits > 0) or rounded floats. */
+void row_put_int(int64_t value, struct text *to);
+void row_put_float(double value, bool narrow, int extra_digits, struct text *to);
 
 /* Column-wise writers for hot paths: row is not null. */
 void vector_out_text(
@@ -305,19 +313,17 @@ ox_code copy_split_line(const struct copy_format *copy, struct str line, struct 
 
 /* ---- JSON (json.c) ------------------------------------------------------ */
 
-enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
-
-/* Finds one top-level member of an object text without parsing the rest. It
- * remembers where the key stood in the last document. Not thread safe. On text
- * that is not JSON it either finds nothing or something; it never reads outside. */
+/* Finds one top-level member of an object text without parsing the rest; of equal
+ * keys the last. On text that is not JSON it either finds nothing or
+ * something; it never reads outside. */
 struct json_finder {
-    struct str key;    /* raw */
-    bool plain;        /* no byte of key needs an escape */
-    uint32_t guess;    /* where the key's quote stood last time */
+    struct str key; /* borrowed */
+    bool plain;     /* no byte of key needs an escape */
+    bool wide;      /* AVX2 */
 };
 void json_finder_init(struct json_finder *finder, struct str key);
 /* *value is the raw text of the member's value (a string with its quotes). */
-bool json_find(struct json_finder *finder, struct str doc, struct str *value);
+bool json_find(const struct json_finder *finder, struct str doc, struct str *value);
 /* The i-th element of an array text; negative counts from the end. */
 bool json_index(struct str doc, int64_t index, struct str *value);
 enum json_kind json_kind_of(struct str value); /* by its first byte */
@@ -333,15 +339,6 @@ void json_quote(struct str s, struct text *to);
 /* Any value as JSON, as to_json() does. */
 void json_from_datum(
     struct type type, const struct datum *value, const struct row_format *format, struct text *to);
-
-/* ---- numeric (numeric.c) ------------------------------------------------- */
-
-ox_code numeric_in(struct str text, int32_t typmod, struct arena *arena, struct str *out,
-    struct ox_err *err);
-void numeric_out(struct str num, struct text *to);
-struct str numeric_from_i64(int64_t value, struct arena *arena);
-ox_code numeric_to_i64(struct str num, int64_t *out, struct ox_err *err); /* rounds */
-double numeric_to_f64(struct str num);
 
 /* ---- arrays and records (array.c) ---------------------------------------- */
 
@@ -360,6 +357,10 @@ struct datum array_get(const struct array_view *view, uint32_t i); /* borrows */
 /* A one-dimensional array; lower bound 1; count 0 gives '{}'. */
 struct str array_make(
     struct type element, const struct datum *items, uint32_t count, struct arena *arena);
+
+/* Of any shape: count is the product of len[0..ndim). */
+struct str array_make_dims(struct type element, const struct datum *items, uint32_t count, uint32_t ndim,
+    const int32_t *len, const int32_t *lower, struct arena *arena);
 
 struct record_view {
     uint32_t count;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside row/. */
+#ifndef ROW_ROW_INT_H
+#define ROW_ROW_INT_H
+
+#include "row/row.h"
+
+/* 1-12 for a month's name or its first three letters, else 0. */
+int datetime_month(const char *word, size_t len);
+
+/* array.c */
+ox_code array_in_text(struct type type, struct str text, const struct row_format *format,
+    struct arena *arena, struct datum *out, struct ox_err *err);
+void array_out_text(struct type type, struct str packed, const struct row_format *format, struct text *to);
+ox_code array_in_binary(struct type type, struct str bytes, struct arena *arena, struct datum *out,
+    struct ox_err *err);
+void array_out_binary(struct type type, struct str packed, struct text *to);
+int array_compare(struct str a, struct str b);
+uint64_t array_hash(struct str a, uint64_t seed);
+void record_out_text(struct str packed, const struct row_format *format, struct text *to);
+void record_out_binary(struct str packed, struct text *to);
+int record_compare(struct str a, struct str b);
+uint64_t record_hash(struct str a, uint64_t seed);
+
+/* json.c */
+int jsonb_compare(struct str a, struct str b);
+
+/* type.c: [+-]digits with blanks around. */
+ox_code int_in(struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err);
+
+#endif
