@@ -2,8 +2,8 @@
  *
  * Tab completion. The words before the cursor pick a list: backslash commands,
  * statements, key words that may follow, topics, columns of the topics named in
- * the line, groups, settings, variables. Names come from the server once a
- * session (or after DDL was typed), quietly: completion never shows an error. */
+ * the line, groups, settings, variables. Names come from the server and are kept
+ * until DDL is typed, quietly: completion never shows an error. */
 #include "config.h"
 
 #include <ctype.h>
@@ -18,6 +18,7 @@ struct names {
     char **items;
     size_t count, cap;
     bool loaded;
+    double loaded_ms;
 };
 
 static struct shell *the_shell; /* libedit's callbacks carry no argument */
@@ -132,6 +133,7 @@ names_load(struct names *names, const char *query)
     names_clear(names);
     PGresult *result = query_quiet(the_shell, query);
     names->loaded = result != NULL;
+    names->loaded_ms = shell_clock_ms();
     for (int row = 0; result && row < PQntuples(result); row++)
         names_add(names, PQgetvalue(result, row, 0));
     PQclear(result);
@@ -150,10 +152,12 @@ complete_forget(struct shell *sh)
     cache.columns_of = NULL;
 }
 
+/* Topics come and go at the other door too, so what is known of them is not kept for long. */
 static const struct names *
 topics(void)
 {
-    if (!cache.topics.loaded)
+    enum { KEEP_MS = 3000 };
+    if (!cache.topics.loaded || shell_clock_ms() - cache.topics.loaded_ms > KEEP_MS)
         names_load(&cache.topics,
             "SELECT pg_catalog.quote_ident(c.relname) FROM pg_catalog.pg_class c "
             "WHERE c.relkind IN ('r','v','m','f','p') AND pg_catalog.pg_table_is_visible(c.oid) "

@@ -18,3 +18,9 @@ HELP_PAGES = $(wildcard $(srcdir)/doc/sql/*.md)
 BUILT_SOURCES += src/shell/help.gen.c
 src/shell/help.gen.c: $(HELP_PAGES) $(srcdir)/src/gen/help.pl
 	$(AM_V_GEN)$(MKDIR_P) src/shell && $(PERL) $(srcdir)/src/gen/help.pl $@ $(HELP_PAGES)
+
+SHELL_TESTS = regress/unit/shell_print regress/unit/shell_splitter regress/unit/shell_vars
+check_PROGRAMS += $(SHELL_TESTS)
+regress_unit_shell_print_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
+regress_unit_shell_splitter_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
+regress_unit_shell_vars_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)

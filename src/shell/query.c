@@ -484,6 +484,8 @@ static void
 print_tag(struct shell *sh, const PGresult *result, FILE *out)
 {
     const char *tag = PQcmdStatus((PGresult *)result);
+    if (strncmp(tag, "CREATE", 6) == 0 || strncmp(tag, "DROP", 4) == 0 || strncmp(tag, "ALTER", 5) == 0)
+        complete_forget(sh);
     if (!sh->vars.set.quiet && !sh->once.no_tag) {
         if (query_opts(sh)->format == FORMAT_HTML)
             fprintf(out, "<p>%s</p>\n", tag);
