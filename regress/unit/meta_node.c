@@ -1,89 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "meta/meta.h"
+#include "meta_help.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "base/file.h"
-#include "tap.h"
-
-static struct arena arena;
-static struct ox_err err;
-
-static const char *
-new_dir(void)
-{
-    char *dir = ox_arena_strdup(&arena, "/tmp/meta_node_XXXXXX");
-    return mkdtemp(dir);
-}
-
-static void
-remove_dir(const char *dir)
-{
-    char command[256];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    if (system(command) != 0)
-        printf("# %s was left\n", dir);
-}
-
-static struct meta *
-start(const char *dir, bool manual)
-{
-    struct meta *meta = NULL;
-    struct meta_config config = {.dir = dir, .node_id = -1, .format = true, .manual = manual};
-    if (meta_open(&config, env_os(), &meta, &err) != OX_OK)
-        printf("# %s (%s)\n", err.message, err.detail);
-    return meta;
-}
-
-static ox_code
-propose(struct meta *meta, struct meta_command *cmd)
-{
-    struct meta_result result;
-    ox_code code = meta_propose_wait(meta, cmd, &result, &err);
-    if (code != OX_OK)
-        printf("# %s: %s\n", ox_code_facts(code)->name, err.message);
-    return code;
-}
-
-static ox_code
-register_broker(struct meta *meta, int32_t id)
-{
-    struct meta_listener listener = {OX_STR("PLAINTEXT"), OX_STR("localhost"), 9092, 0};
-    struct meta_command cmd = {.kind = META_BROKER_REGISTER, .broker_register = {.node_id = id,
-        .incarnation = {{7}}, .directory_id = {{9}}, .listeners = &listener,
-        .listener_count = 1}};
-    return propose(meta, &cmd);
-}
-
-static ox_code
-create(struct meta *meta, const char *name, uint32_t partitions, const char *key,
-    const char *value)
-{
-    const struct meta_view *view = meta_view_get(meta);
-    struct meta_assignment *assignments;
-    struct meta_config_change config = {ox_str(key), ox_str(value), META_CONFIG_SET};
-    struct meta_command cmd = {.kind = META_TOPIC_CREATE, .topic_create = {.name = ox_str(name),
-        .owner = OX_STR("User:alice"), .partition_count = partitions, .configs = &config,
-        .config_count = key != NULL}};
-    ox_code code = meta_place(view, 0, partitions, 1, 0, &arena, &assignments, &err);
-    meta_view_put(view);
-    if (code != OX_OK)
-        return code;
-    cmd.topic_create.assignments = assignments;
-    return propose(meta, &cmd);
-}
-
-static ox_code
-alter(struct meta *meta, int resource, const char *name, const char *key, const char *value,
-    int op)
-{
-    struct meta_config_change change = {ox_str(key), ox_str(value), (int8_t)op};
-    struct meta_command cmd = {.kind = META_CONFIG_ALTER, .config_alter = {
-        .resource = (int8_t)resource, .name = ox_str(name), .changes = &change,
-        .change_count = 1}};
-    return propose(meta, &cmd);
-}
+#include <sqlite3.h>
 
 static void
 check_state(struct meta *meta)
@@ -187,11 +105,326 @@ test_commands(void)
     remove_dir(dir);
 }
 
-int
-main(void)
+static void
+put_file(const char *dir, const char *name, const char *text)
 {
-    ox_arena_init(&arena);
-    test_commands();
-    ox_arena_fini(&arena);
-    return done();
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
 }
+
+static ox_code
+try_open(const char *dir, int32_t node_id, const char *cluster_id, bool format)
+{
+    struct meta *meta = NULL;
+    struct meta_config config = {.dir = dir, .node_id = node_id, .cluster_id = cluster_id,
+        .format = format};
+    memset(&err, 0, sizeof(err));
+    ox_code code = meta_open(&config, env_os(), &meta, &err);
+    if (code != OX_OK)
+        printf("# %s: %s\n", ox_code_facts(code)->name, err.message);
+    meta_close(meta);
+    return code;
+}
+
+static void
+shell(const char *fmt, const char *a, const char *b)
+{
+    char command[512];
+    snprintf(command, sizeof(command), fmt, a, b);
+    if (system(command) != 0)
+        printf("# failed: %s\n", command);
+}
+
+static void
+test_identity(void)
+{
+    const char *dir = new_dir(), *other = new_dir(), *saved = new_dir();
+    is_int(try_open(dir, 5, NULL, false), OX_FILE_NOT_FOUND, "a new directory needs format");
+    is_int(try_open(dir, 5, "here", true), OX_OK, "format");
+    is_int(try_open(dir, -1, NULL, false), OX_OK, "starts as whoever it is");
+    is_int(try_open(dir, 5, "here", false), OX_OK, "or as asked");
+    is_int(try_open(dir, 6, NULL, true), OX_IDENTITY_MISMATCH, "another node is refused");
+    is_int(try_open(dir, 5, "there", true), OX_IDENTITY_MISMATCH, "another cluster is refused");
+    is_int(try_open(other, 5, "here", true), OX_OK, "a second directory");
+    shell("cp %s/raft.db %s/", other, dir);
+    is_int(try_open(dir, 5, NULL, true), OX_IDENTITY_MISMATCH,
+        "raft.db of another directory is refused");
+    shell("rm %s/raft.db*%s", dir, "");
+    is_int(try_open(dir, 5, NULL, true), OX_DATA_CORRUPTED,
+        "without its log no new cluster is begun");
+    shell("rm %s/meta.properties%s", dir, "");
+    is_int(try_open(dir, 5, NULL, true), OX_DATA_CORRUPTED, "nor beside a catalog");
+    shell("rm %s/catalog.db*; mkdir %s/orders-0", dir, dir);
+    is_int(try_open(dir, 5, NULL, true), OX_DATA_CORRUPTED, "nor beside partitions");
+    shell("rm %s/meta.properties%s", other, "");
+    is_int(try_open(other, 5, "here", false), OX_OK, "a format that was cut off is finished");
+    struct meta_identity identity;
+    is_int(meta_identity_read(env_os()->fs, other, &identity, &err), OX_OK,
+        "meta.properties is there again");
+    is_int(identity.node_id, 5, "with its node");
+    put_file(other, "meta.properties", "node.id=x\n");
+    is_int(try_open(other, 5, NULL, false), OX_DATA_CORRUPTED, "a damaged one is refused");
+    put_file(other, "meta.properties", "version=1\ncluster.id=here\nnode.id=5\n");
+    is_int(try_open(other, 5, NULL, false), OX_IDENTITY_MISMATCH, "one of another directory, too");
+    remove_dir(dir);
+    remove_dir(other);
+    remove_dir(saved);
+}
+
+static void
+test_old_copy(void)
+{
+    const char *dir = new_dir(), *saved = new_dir();
+    struct meta *meta = start(dir, false);
+    meta_close(meta);
+    shell("cp %s/raft.db* %s/", dir, saved);
+    meta = start(dir, false);
+    register_broker(meta, 1);
+    create(meta, "orders", 1, NULL, NULL);
+    meta_close(meta);
+    shell("rm -f %s/raft.db*%s", dir, "");
+    shell("cp %s/raft.db* %s/", saved, dir);
+    is_int(try_open(dir, -1, NULL, false), OX_IDENTITY_MISMATCH, "an older raft.db is refused");
+    remove_dir(dir);
+    remove_dir(saved);
+}
+
+/* Overwrite bytes in the middle of a file. */
+static void
+damage(const char *dir, const char *name, long pos)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *file = fopen(path, "r+");
+    if (pos < 0) {
+        fseek(file, 0, SEEK_END);
+        pos += ftell(file);
+    }
+    fseek(file, pos, SEEK_SET);
+    for (int i = 0; i < 64; i++)
+        fputc(0xa5, file);
+    fclose(file);
+}
+
+static void
+edit(const char *dir, const char *name, const char *sql)
+{
+    char path[256];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    sqlite3_open(path, &db);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        printf("# %s: %s\n", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static void
+test_damage(void)
+{
+    const char *dir = new_dir();
+    struct meta *meta = start(dir, false);
+    register_broker(meta, 1);
+    create(meta, "orders", 5, "retention.ms", "1000");
+    meta_close(meta);
+    damage(dir, "catalog.db", 0);
+    meta = start(dir, false);
+    ok(meta != NULL, "a catalog without its header is rebuilt");
+    const struct meta_view *view = meta_view_get(meta);
+    ok(meta_view_topic(view, OX_STR("orders")) != NULL, "with everything in it");
+    meta_view_put(view);
+    meta_close(meta);
+    put_file(dir, "catalog.db", "");
+    meta = start(dir, false);
+    ok(meta != NULL, "an empty one, too");
+    meta_close(meta);
+    edit(dir, "raft.db", "UPDATE entry SET data = zeroblob(64) WHERE idx = 4");
+    is_int(try_open(dir, -1, NULL, false), OX_DATA_CORRUPTED, "a changed entry is noticed");
+    is_int(try_open(dir, -1, NULL, true), OX_DATA_CORRUPTED, "again");
+    damage(dir, "raft.db", 0);
+    is_int(try_open(dir, -1, NULL, true), OX_DATA_CORRUPTED, "so is a damaged file");
+    remove_dir(dir);
+}
+
+static uint32_t
+topics_seen(struct meta *meta)
+{
+    const struct meta_view *view = meta_view_get(meta);
+    uint32_t count = view->topic_count;
+    meta_view_put(view);
+    return count;
+}
+
+static void
+test_snapshots(void)
+{
+    const char *dir = new_dir();
+    struct meta *meta = NULL;
+    struct meta_config config = {.dir = dir, .node_id = -1, .format = true,
+        .snapshot_threshold = 20, .snapshot_trailing = 5};
+    struct meta_stats stats;
+    char name[32];
+    meta_open(&config, env_os(), &meta, &err);
+    register_broker(meta, 1);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "topic%d", i);
+        create(meta, name, 2, "retention.ms", "1000");
+    }
+    meta_stats(meta, &stats);
+    ok(stats.snapshots >= 4, "snapshots are taken");
+    ok(stats.log_first > 70 && stats.log_last - stats.log_first < 30, "the log is cut");
+    printf("# log %llu..%llu snapshot %llu\n", (unsigned long long)stats.log_first,
+        (unsigned long long)stats.log_last, (unsigned long long)stats.snapshot_index);
+    meta_close(meta);
+    meta_open(&config, env_os(), &meta, &err);
+    is_int(topics_seen(meta), 100, "after a restart everything is there");
+    meta_close(meta);
+    shell("rm %s/catalog.db%s", dir, "");
+    meta_open(&config, env_os(), &meta, &err);
+    is_int(topics_seen(meta), 100, "and after the loss of the catalog, from the snapshot");
+    const struct meta_view *view = meta_view_get(meta);
+    const struct meta_topic *topic = meta_view_topic(view, OX_STR("topic99"));
+    ok(topic != NULL && topic->config->retention_ms == 1000, "with settings");
+    is_int(topic->oid, 16384 + 99, "and object ids");
+    meta_view_put(view);
+    is_int(create(meta, "more", 1, NULL, NULL), OX_OK, "it goes on");
+    meta_close(meta);
+    edit(dir, "raft.db", "UPDATE snapshot SET data = zeroblob(1000)");
+    is_int(try_open(dir, -1, NULL, true), OX_DATA_CORRUPTED, "a damaged snapshot is noticed");
+    remove_dir(dir);
+}
+
+struct burst {
+    struct meta_call call;
+    int *left;
+    int *refused;
+};
+
+static void
+burst_done(struct meta_call *call)
+{
+    struct burst *burst = ox_container_of(call, struct burst, call);
+    --*burst->left;
+    *burst->refused += call->code != OX_OK;
+}
+
+static void
+test_burst(void)
+{
+    enum { COUNT = 2000 };
+    const char *dir = new_dir();
+    struct meta *meta = start(dir, true);
+    struct burst *bursts = ox_calloc(COUNT, sizeof(*bursts));
+    struct meta_assignment *assignments;
+    struct meta_stats stats;
+    int left = COUNT, refused = 0;
+    char name[32];
+    register_broker(meta, 1);
+    const struct meta_view *view = meta_view_get(meta);
+    meta_place(view, 0, 1, 1, 0, &arena, &assignments, NULL);
+    meta_view_put(view);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof(name), "topic%d", i / 2);
+        struct meta_command cmd = {.kind = META_TOPIC_CREATE, .topic_create = {
+            .name = ox_str(name), .partition_count = 1, .assignments = assignments}};
+        bursts[i] = (struct burst){{.done = burst_done}, &left, &refused};
+        meta_propose(meta, &bursts[i].call, &cmd, NULL);
+    }
+    is_int(left, COUNT, "nothing is answered before its turn");
+    while (meta_turn(meta))
+        continue;
+    is_int(left, 0, "everything is answered");
+    is_int(refused, COUNT / 2, "each name was taken once");
+    is_int(topics_seen(meta), COUNT / 2, "all are there");
+    meta_stats(meta, &stats);
+    ok(stats.commits < 30, "many commands share a flush");
+    meta_close(meta);
+    ox_free(bursts);
+    remove_dir(dir);
+}
+
+static void
+test_limits(void)
+{
+    const char *dir = new_dir();
+    struct meta *meta = start(dir, true);
+    char *large = ox_calloc(9, 1 << 20);
+    memset(large, 'x', (9 << 20) - 1);
+    is_int(create(meta, "t", 1, NULL, NULL), OX_INVALID_REPLICATION_FACTOR,
+        "without brokers nothing can be placed");
+    register_broker(meta, 1);
+    struct meta_command cmd = {.kind = META_COMMENT, .comment = {OX_STR("t"), ox_str(large)}};
+    is_int(propose(meta, &cmd), OX_LIMIT_EXCEEDED, "a huge command is refused");
+    cmd.kind = (enum meta_command_kind)99;
+    ok(propose(meta, &cmd) != OX_OK, "an unknown one, too");
+    int32_t twice[] = {1, 1}, nobody[] = {7};
+    struct meta_assignment bad = {twice, 2};
+    cmd = (struct meta_command){.kind = META_TOPIC_CREATE, .topic_create = {.name = OX_STR("t"),
+        .partition_count = 1, .assignments = &bad}};
+    is_int(propose(meta, &cmd), OX_INVALID_REPLICA_ASSIGNMENT, "a broker twice");
+    bad = (struct meta_assignment){nobody, 1};
+    is_int(propose(meta, &cmd), OX_INVALID_REPLICA_ASSIGNMENT, "an unknown broker");
+    cmd.topic_create.partition_count = 0;
+    is_int(propose(meta, &cmd), OX_INVALID_PARTITIONS, "no partitions");
+    is_int(create(meta, "t", 1, "max.compaction.lag.ms", "1"), OX_OK, "settings that agree");
+    is_int(alter(meta, META_RESOURCE_TOPIC, "t", "min.compaction.lag.ms", "2", META_CONFIG_SET),
+        OX_INVALID_CONFIG, "and that do not");
+    is_int(alter(meta, META_RESOURCE_TOPIC, "t", "", "2", META_CONFIG_SET), OX_INVALID_REQUEST,
+        "a setting without a name");
+    is_int(alter(meta, META_RESOURCE_TOPIC, "t", "retention.ms", NULL, META_CONFIG_SET),
+        OX_INVALID_REQUEST, "a setting without a value");
+    is_int(alter(meta, META_RESOURCE_TOPIC, "nope", "retention.ms", "1", META_CONFIG_SET),
+        OX_UNKNOWN_TOPIC_OR_PARTITION, "a topic that is not there");
+    is_int(alter(meta, 3, "t", "retention.ms", "1", META_CONFIG_SET), OX_INVALID_REQUEST,
+        "a resource that is not there");
+    const struct meta_view *view = meta_view_get(meta);
+    const struct meta_topic *topic = meta_view_topic(view, OX_STR("t"));
+    struct meta_partition_change change = {.index = 0, .expect_partition_epoch = 3, .leader = -1,
+        .recovery = -1};
+    cmd = (struct meta_command){.kind = META_PARTITION_CHANGE, .partition_change = {
+        .topic_id = topic->id, .changes = &change, .change_count = 1}};
+    is_int(propose(meta, &cmd), OX_INVALID_UPDATE_VERSION, "a partition that moved on");
+    change.expect_partition_epoch = 0;
+    is_int(propose(meta, &cmd), OX_OK, "a partition loses its leader");
+    is_int(topic->partitions[0]->leader, 1, "an old view does not see it");
+    meta_view_put(view);
+    view = meta_view_get(meta);
+    topic = meta_view_topic(view, OX_STR("t"));
+    is_int(topic->partitions[0]->leader, -1, "a new one does");
+    is_int(topic->partitions[0]->leader_epoch, 1, "with a new leader epoch");
+    is_int(topic->partitions[0]->partition_epoch, 1, "and partition epoch");
+    meta_view_put(view);
+    meta_close(meta);
+    ox_free(large);
+    remove_dir(dir);
+}
+
+static void
+count_views(const struct meta_view *view, void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void
+test_observers(void)
+{
+    const char *dir = new_dir();
+    struct meta *meta = start(dir, true);
+    int seen = 0;
+    meta_on_view(meta, count_views, &seen);
+    is_int(seen, 1, "an observer is shown the current view");
+    register_broker(meta, 1);
+    is_int(seen, 2, "and each new one");
+    create(meta, "a b", 1, NULL, NULL);
+    is_int(seen, 2, "a refusal changes nothing");
+    meta_off_view(meta, count_views, &seen);
+    create(meta, "a", 1, NULL, NULL);
+    is_int(seen, 2, "until it leaves");
+    meta_close(meta);
+    remove_dir(dir);
+}
+
+META_TESTS(test_commands(), test_identity(), test_old_copy(), test_damage(), test_snapshots(),
+    test_burst(), test_limits(), test_observers())

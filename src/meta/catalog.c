@@ -32,7 +32,7 @@ struct catalog_writer {
     struct uuid incarnation;
     uint64_t index;
     int64_t oid_next, producer_id_next;
-    bool found, in_transaction;
+    bool found, in_transaction, condemned;
 };
 
 static struct str
@@ -172,8 +172,16 @@ catalog_writer_close(struct catalog_writer *catalog)
     if (catalog->in_transaction)
         queries_exec(catalog->db, "ROLLBACK", NULL);
     close_database(catalog);
+    if (catalog->condemned)
+        sqlite_unlink(catalog->env->fs, catalog->path, NULL);
     ox_free(catalog->path);
     ox_free(catalog);
+}
+
+void
+catalog_writer_condemn(struct catalog_writer *catalog)
+{
+    catalog->condemned = true;
 }
 
 uint64_t

@@ -26,6 +26,8 @@ ox_code catalog_writer_open(const struct env *env, const char *dir, struct str c
 /* Forget everything, as if it had been missing. */
 ox_code catalog_writer_reset(struct catalog_writer *catalog, struct ox_err *err);
 void catalog_writer_close(struct catalog_writer *catalog); /* NULL is allowed */
+/* It turned out to be damaged: closing removes it, the next start makes it anew. */
+void catalog_writer_condemn(struct catalog_writer *catalog);
 
 /* Fill an empty image from the tables.
  * Fails:  OX_DATA_CORRUPTED when they contradict themselves */

@@ -151,6 +151,9 @@ command_encode(const struct meta_command *cmd, struct text *text, struct ox_err 
 {
     static const char zeros[8];
     struct wire_out size = wire_out(NULL), out = wire_out(text);
+    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_CLUSTER_INIT)
+        return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist",
+            (int)cmd->kind);
     put_body(&size, cmd);
     if (size.len > META_COMMAND_BYTES_MAX)
         return ox_fail(err, OX_LIMIT_EXCEEDED, "metadata command of %zu bytes is too large",

@@ -15,4 +15,5 @@ src/meta/queries.gen.h: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 src/meta/queries.gen.c: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 	$(AM_V_GEN)$(MKDIR_P) src/meta && $(PERL) $(srcdir)/src/gen/queries.pl $@ $(META_QUERIES)
 
-check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db
+check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db regress/unit/meta_place \
+    regress/unit/meta_settings regress/unit/meta_view

@@ -274,8 +274,11 @@ finish_turn(struct meta *meta)
     if (raft_store_health(meta->store, &err) != OX_OK)
         node_fail(meta, &err);
     if (atomic_load(&meta->failed) == OX_OK &&
-        catalog_writer_commit(meta->catalog, &meta->image, &err) != OX_OK)
+        catalog_writer_commit(meta->catalog, &meta->image, &err) != OX_OK) {
+        if (err.code == OX_DATA_CORRUPTED)
+            catalog_writer_condemn(meta->catalog);
         node_fail(meta, &err);
+    }
     if (atomic_load(&meta->failed) == OX_OK)
         publish(meta);
     note_stats(meta);

@@ -85,6 +85,8 @@ fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
     }
     if (storage == OX_OK)
         return 0;
+    if (storage == OX_DATA_CORRUPTED)
+        catalog_writer_condemn(meta->catalog);
     node_fail(meta, &err);
     return RAFT_IOERR;
 }

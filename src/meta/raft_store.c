@@ -188,7 +188,6 @@ store_failed(struct raft_store *store, const struct ox_err *err)
     if (store->failed == OX_OK) {
         store->failed = err->code;
         store->failure = *err;
-        ox_diag_err(OX_DIAG_ERROR, "metadata log cannot be written", err);
     }
     return err->code == OX_DISK_FULL ? RAFT_NOSPACE : RAFT_IOERR;
 }
