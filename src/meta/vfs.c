@@ -321,7 +321,7 @@ static void
 shm_barrier(sqlite3_file *base)
 {
     struct conn *conn = conn_of(base);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __sync_synchronize();
     ox_lock(&conn->node->vfs->lock);
     ox_unlock(&conn->node->vfs->lock);
 }
