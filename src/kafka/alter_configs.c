@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * AlterConfigs (which replaces all settings of a resource) and
+ * IncrementalAlterConfigs (which changes some). One list of resources inside. */
+#include "kafka/kafka_int.h"
+
+enum { VALUE_CHARS_MAX = 32767 };
+
+struct alter_configs {
+    struct kafka_wait wait;
+    int32_t count;
+    struct alter_resource {
+        struct engine_config_alter call; /* first: done() gets its head */
+        struct alter_configs *all;
+        struct engine_config_kv *changes;
+        uint32_t change_count;
+        bool refused;
+    } *resources;
+};
+
+static void
+resource_done(struct engine_admin *admin)
+{
+    struct alter_resource *job = (struct alter_resource *)(void *)admin;
+    kafka_wait_done(&job->all->wait);
+}
+
+/* Type and name of a resource are its identity. */
+static const bool *
+find_doubles(struct kafka_request *req, const struct alter_configs *all)
+{
+    struct str *keys = kafka_array(req, struct str, all->count);
+    for (int32_t i = 0; i < all->count; i++) {
+        const struct engine_config_alter *call = &all->resources[i].call;
+        char *key = ox_arena_alloc(&req->arena, call->name.len + 1);
+        key[0] = (char)call->resource;
+        memcpy(key + 1, call->name.ptr, call->name.len);
+        keys[i] = ox_str_n(key, call->name.len + 1);
+    }
+    return kafka_doubles(req, keys, all->count);
+}
+
+static ox_code
+check_change(const struct engine_config_kv *change, bool doubled, struct ox_err *err)
+{
+    if (doubled)
+        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%.*s\" is named twice",
+            OX_STR_ARG(change->name));
+    if (change->name.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "a setting has no name");
+    if (change->op < META_CONFIG_SET || change->op > META_CONFIG_SUBTRACT)
+        return ox_fail(err, OX_INVALID_REQUEST, "operation %d on setting \"%.*s\" is not known",
+            change->op, OX_STR_ARG(change->name));
+    if (change->op != META_CONFIG_DELETE && change->value.ptr == NULL)
+        return ox_fail(err, OX_INVALID_REQUEST, "value of setting \"%.*s\" is null",
+            OX_STR_ARG(change->name));
+    if (change->value.len > VALUE_CHARS_MAX)
+        return ox_fail(err, OX_INVALID_CONFIG, "value of setting \"%.*s\" is too long",
+            OX_STR_ARG(change->name));
+    return OX_OK;
+}
+
+static ox_code
+check_resource(struct kafka_request *req, struct alter_resource *job, bool doubled)
+{
+    struct ox_err *err = &job->call.admin.err;
+    if (doubled)
+        return ox_fail(err, OX_INVALID_REQUEST, "resource \"%.*s\" is named twice",
+            OX_STR_ARG(job->call.name));
+    if (job->call.resource != META_RESOURCE_TOPIC && job->call.resource != META_RESOURCE_BROKER &&
+        job->call.resource != META_RESOURCE_GROUP &&
+        job->call.resource != META_RESOURCE_CLIENT_METRICS)
+        return ox_fail(err, OX_INVALID_REQUEST, "resource type %d has no settings to change",
+            job->call.resource);
+    struct str *names = kafka_array(req, struct str, job->change_count);
+    for (uint32_t i = 0; i < job->change_count; i++)
+        names[i] = job->changes[i].name;
+    const bool *doubles = kafka_doubles(req, names, (int32_t)job->change_count);
+    for (uint32_t i = 0; i < job->change_count; i++) {
+        ox_code code = check_change(&job->changes[i], doubles[i], err);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
+static struct alter_configs *
+alter_new(struct kafka_request *req, int32_t count, void (*finish)(struct kafka_request *req))
+{
+    struct alter_configs *all = kafka_array(req, struct alter_configs, 1);
+    all->count = count;
+    all->resources = kafka_array(req, struct alter_resource, count);
+    req->state = all;
+    kafka_wait_init(&all->wait, req, finish);
+    return all;
+}
+
+static void
+describe_resource(struct kafka_request *req, struct alter_configs *all, int32_t index,
+    int8_t type, struct str name, int32_t change_count)
+{
+    struct alter_resource *job = &all->resources[index];
+    job->all = all;
+    job->call.resource = type;
+    job->call.name = name;
+    job->changes = kafka_array(req, struct engine_config_kv, change_count);
+    job->change_count = (uint32_t)change_count;
+}
+
+static void
+run(struct kafka_request *req, struct alter_configs *all, bool replace, bool validate_only)
+{
+    const bool *doubles = find_doubles(req, all);
+    for (int32_t i = 0; i < all->count; i++) {
+        struct alter_resource *job = &all->resources[i];
+        job->call.admin.sess = req->sess;
+        job->call.admin.done = resource_done;
+        job->call.replace = replace;
+        job->call.validate_only = validate_only;
+        job->call.changes = job->changes;
+        job->call.change_count = job->change_count;
+        job->call.admin.code = check_resource(req, job, doubles[i]);
+        job->refused = job->call.admin.code != OX_OK;
+        if (job->refused)
+            continue;
+        all->wait.pending++;
+        if (engine_config_alter(&job->call))
+            kafka_wait_done(&all->wait);
+    }
+    kafka_wait_done(&all->wait);
+}
+
+/* Fills one row's outcome and lets the call go. */
+static void
+outcome(struct kafka_request *req, struct alter_resource *job, int16_t *error_code,
+    struct str *message)
+{
+    struct engine_admin *admin = &job->call.admin;
+    *error_code = ox_code_kafka(admin->code);
+    *message = kafka_error_text(req, admin->code, &admin->err);
+    if (!job->refused)
+        engine_admin_fini(admin);
+}
+
+/* ---- AlterConfigs ---- */
+
+static void
+finish_replace(struct kafka_request *req)
+{
+    struct alter_configs *all = req->state;
+    struct alter_configs_response response;
+    alter_configs_response_init(&response);
+    response.responses.count = all->count;
+    response.responses.at =
+        kafka_array(req, struct alter_configs_response_responses, all->count);
+    for (int32_t i = 0; i < all->count; i++) {
+        struct alter_configs_response_responses *out = &response.responses.at[i];
+        out->resource_type = all->resources[i].call.resource;
+        out->resource_name = all->resources[i].call.name;
+        outcome(req, &all->resources[i], &out->error_code, &out->error_message);
+    }
+    kafka_answer(req, &response);
+}
+
+void
+kafka_alter_configs(struct kafka_request *req)
+{
+    const struct alter_configs_request *request = req->body;
+    struct alter_configs *all = alter_new(req, request->resources.count, finish_replace);
+    for (int32_t i = 0; i < all->count; i++) {
+        const struct alter_configs_request_resources *in = &request->resources.at[i];
+        describe_resource(req, all, i, in->resource_type, in->resource_name, in->configs.count);
+        for (int32_t c = 0; c < in->configs.count; c++)
+            all->resources[i].changes[c] = (struct engine_config_kv){in->configs.at[c].name,
+                in->configs.at[c].value, META_CONFIG_SET};
+    }
+    run(req, all, true, request->validate_only);
+}
+
+/* ---- IncrementalAlterConfigs ---- */
+
+static void
+finish_change(struct kafka_request *req)
+{
+    struct alter_configs *all = req->state;
+    struct incremental_alter_configs_response response;
+    incremental_alter_configs_response_init(&response);
+    response.responses.count = all->count;
+    response.responses.at =
+        kafka_array(req, struct incremental_alter_configs_response_responses, all->count);
+    for (int32_t i = 0; i < all->count; i++) {
+        struct incremental_alter_configs_response_responses *out = &response.responses.at[i];
+        out->resource_type = all->resources[i].call.resource;
+        out->resource_name = all->resources[i].call.name;
+        outcome(req, &all->resources[i], &out->error_code, &out->error_message);
+    }
+    kafka_answer(req, &response);
+}
+
+void
+kafka_incremental_alter_configs(struct kafka_request *req)
+{
+    const struct incremental_alter_configs_request *request = req->body;
+    struct alter_configs *all = alter_new(req, request->resources.count, finish_change);
+    for (int32_t i = 0; i < all->count; i++) {
+        const struct incremental_alter_configs_request_resources *in = &request->resources.at[i];
+        describe_resource(req, all, i, in->resource_type, in->resource_name, in->configs.count);
+        for (int32_t c = 0; c < in->configs.count; c++)
+            all->resources[i].changes[c] = (struct engine_config_kv){in->configs.at[c].name,
+                in->configs.at[c].value, in->configs.at[c].config_operation};
+    }
+    run(req, all, false, request->validate_only);
+}

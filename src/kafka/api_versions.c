@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ApiVersions: what is served. A request in a version that we do not know is
+ * answered in version 0 with UNSUPPORTED_VERSION and our range of this one API,
+ * and the client asks again. No features are listed: those of Kafka's brokers
+ * speak of Kafka's own metadata log and of transactions. */
+#include <stdio.h>
+
+#include "kafka/kafka_int.h"
+
+static bool
+alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])? */
+static bool
+software_valid(struct str s)
+{
+    if (s.len == 0 || !alphanumeric(s.ptr[0]) || !alphanumeric(s.ptr[s.len - 1]))
+        return false;
+    for (size_t i = 1; i < s.len; i++)
+        if (!alphanumeric(s.ptr[i]) && s.ptr[i] != '-' && s.ptr[i] != '.')
+            return false;
+    return true;
+}
+
+static void
+list_apis(struct kafka_request *req, struct api_versions_response *response, bool only_this)
+{
+    response->api_keys.at =
+        kafka_array(req, struct api_versions_response_api_keys, KAFKA_SERVED_COUNT);
+    for (int i = 0; i < KAFKA_SERVED_COUNT; i++) {
+        const struct kafka_api *api = &kafka_served[i];
+        if (!only_this || api == req->api)
+            response->api_keys.at[response->api_keys.count++] =
+                (struct api_versions_response_api_keys){api->key, api->offered_from,
+                    api->offered_to};
+    }
+}
+
+void
+kafka_api_versions(struct kafka_request *req)
+{
+    const struct api_versions_request *request = req->body;
+    struct api_versions_response response;
+    api_versions_response_init(&response);
+    if (request == NULL) {
+        response.error_code = ox_code_kafka(OX_UNSUPPORTED_VERSION);
+        list_apis(req, &response, true);
+        kafka_answer_version(req, &response, 0);
+        return;
+    }
+    if (req->version >= 3 && (!software_valid(request->client_software_name) ||
+                                 !software_valid(request->client_software_version))) {
+        response.error_code = ox_code_kafka(OX_INVALID_REQUEST);
+        kafka_answer(req, &response);
+        return;
+    }
+    if (req->version >= 3)
+        snprintf(req->sess->software, sizeof(req->sess->software), "%.*s %.*s",
+            OX_STR_ARG(request->client_software_name), OX_STR_ARG(request->client_software_version));
+    list_apis(req, &response, false);
+    response.finalized_features_epoch = (int64_t)kafka_view(req)->index;
+    kafka_answer(req, &response);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CreatePartitions: a topic grows to a new number of partitions. */
+#include "kafka/kafka_int.h"
+
+typedef struct create_partitions_request_topics topic_in;
+typedef struct create_partitions_response_results topic_out;
+
+struct create_partitions {
+    struct kafka_wait wait;
+    struct grow_topic {
+        struct engine_partitions_create call; /* first: done() gets its head */
+        struct create_partitions *all;
+        bool refused;
+    } *topics;
+};
+
+static void finish(struct kafka_request *req);
+
+static void
+topic_done(struct engine_admin *admin)
+{
+    struct grow_topic *job = (struct grow_topic *)(void *)admin;
+    kafka_wait_done(&job->all->wait);
+}
+
+static void
+fill_assignments(struct kafka_request *req, const topic_in *in,
+    struct engine_partitions_create *call)
+{
+    if (in->assignments.count < 0)
+        return;
+    struct meta_assignment *out =
+        kafka_array(req, struct meta_assignment, OX_MAX(in->assignments.count, 1));
+    for (int32_t i = 0; i < in->assignments.count; i++)
+        out[i] = (struct meta_assignment){in->assignments.at[i].broker_ids.at,
+            (uint32_t)in->assignments.at[i].broker_ids.count};
+    call->assignments = out;
+    call->assignment_count = (uint32_t)in->assignments.count;
+}
+
+void
+kafka_create_partitions(struct kafka_request *req)
+{
+    const struct create_partitions_request *request = req->body;
+    struct create_partitions *all = kafka_array(req, struct create_partitions, 1);
+    all->topics = kafka_array(req, struct grow_topic, request->topics.count);
+    req->state = all;
+    kafka_wait_init(&all->wait, req, finish);
+    struct str *names = kafka_array(req, struct str, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++)
+        names[i] = request->topics.at[i].name;
+    const bool *doubles = kafka_doubles(req, names, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        const topic_in *in = &request->topics.at[i];
+        struct grow_topic *job = &all->topics[i];
+        job->all = all;
+        job->call.admin.sess = req->sess;
+        job->call.admin.done = topic_done;
+        if (doubles[i]) {
+            job->refused = true;
+            job->call.admin.code = ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
+                "topic \"%.*s\" is named twice", OX_STR_ARG(in->name));
+            continue;
+        }
+        job->call.name = in->name;
+        job->call.count = in->count;
+        job->call.validate_only = request->validate_only;
+        fill_assignments(req, in, &job->call);
+        all->wait.pending++;
+        if (engine_partitions_create(&job->call))
+            kafka_wait_done(&all->wait);
+    }
+    kafka_wait_done(&all->wait);
+}
+
+static void
+finish(struct kafka_request *req)
+{
+    const struct create_partitions_request *request = req->body;
+    struct create_partitions *all = req->state;
+    struct create_partitions_response response;
+    create_partitions_response_init(&response);
+    response.results.count = request->topics.count;
+    response.results.at = kafka_array(req, topic_out, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        struct grow_topic *job = &all->topics[i];
+        struct engine_admin *admin = &job->call.admin;
+        response.results.at[i] = (topic_out){request->topics.at[i].name,
+            ox_code_kafka(admin->code), kafka_error_text(req, admin->code, &admin->err)};
+        if (!job->refused)
+            engine_admin_fini(admin);
+    }
+    kafka_answer(req, &response);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CreateTopics: every topic is a command of its own, all under way together. */
+#include "kafka/kafka_int.h"
+
+typedef struct create_topics_request_topics topic_in;
+typedef struct create_topics_response_topics topic_out;
+typedef struct create_topics_response_topics_configs config_out;
+
+struct create_topics {
+    struct kafka_wait wait;
+    struct create_topic {
+        struct engine_topic_create call; /* first: done() gets its head */
+        struct create_topics *all;
+        bool refused; /* code is set, no call was made */
+    } *topics;
+};
+
+static void finish(struct kafka_request *req);
+
+static void
+refuse(struct create_topic *job, ox_code code)
+{
+    job->refused = true;
+    job->call.admin.code = code;
+}
+
+static void
+topic_done(struct engine_admin *admin)
+{
+    struct create_topic *job = (struct create_topic *)(void *)admin;
+    kafka_wait_done(&job->all->wait);
+}
+
+/* Assignments by rising partition; NULL if they are not 0..n-1. */
+static const struct meta_assignment *
+assignments_of(struct kafka_request *req, const topic_in *in)
+{
+    int32_t count = in->assignments.count;
+    struct meta_assignment *out = kafka_array(req, struct meta_assignment, count);
+    for (int32_t i = 0; i < count; i++) {
+        const struct create_topics_request_topics_assignments *from = &in->assignments.at[i];
+        int32_t at = from->partition_index;
+        if (at < 0 || at >= count || out[at].replicas != NULL || from->broker_ids.count == 0)
+            return NULL;
+        out[at].replicas = from->broker_ids.at;
+        out[at].replica_count = (uint32_t)from->broker_ids.count;
+    }
+    return out;
+}
+
+/* Returns a code when the topic cannot even be asked for. */
+static ox_code
+prepare(struct kafka_request *req, const topic_in *in, struct engine_topic_create *call)
+{
+    const struct create_topics_request *request = req->body;
+    if (in->assignments.count > 0 && (in->num_partitions != -1 || in->replication_factor != -1))
+        return ox_fail(&call->admin.err, OX_INVALID_REQUEST, "both an assignment and a number of "
+            "partitions or replicas are given for topic \"%.*s\"", OX_STR_ARG(in->name));
+    if (in->assignments.count > 0) {
+        call->assignments = assignments_of(req, in);
+        call->assignment_count = (uint32_t)in->assignments.count;
+        if (call->assignments == NULL)
+            return ox_fail(&call->admin.err, OX_INVALID_REPLICA_ASSIGNMENT, "partitions assigned "
+                "to topic \"%.*s\" are not consecutive from 0", OX_STR_ARG(in->name));
+    }
+    struct engine_config_kv *configs =
+        kafka_array(req, struct engine_config_kv, in->configs.count);
+    for (int32_t i = 0; i < in->configs.count; i++) {
+        if (in->configs.at[i].value.ptr == NULL)
+            return ox_fail(&call->admin.err, OX_INVALID_CONFIG, "setting \"%.*s\" is null",
+                OX_STR_ARG(in->configs.at[i].name));
+        configs[i] = (struct engine_config_kv){in->configs.at[i].name, in->configs.at[i].value,
+            META_CONFIG_SET};
+    }
+    call->name = in->name;
+    call->partitions = in->num_partitions;
+    call->replication_factor = in->replication_factor;
+    call->configs = configs;
+    call->config_count = (uint32_t)in->configs.count;
+    call->validate_only = request->validate_only;
+    return OX_OK;
+}
+
+void
+kafka_create_topics(struct kafka_request *req)
+{
+    const struct create_topics_request *request = req->body;
+    struct create_topics *all = kafka_array(req, struct create_topics, 1);
+    all->topics = kafka_array(req, struct create_topic, request->topics.count);
+    req->state = all;
+    kafka_wait_init(&all->wait, req, finish);
+    struct str *names = kafka_array(req, struct str, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++)
+        names[i] = request->topics.at[i].name;
+    const bool *doubles = kafka_doubles(req, names, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        const topic_in *in = &request->topics.at[i];
+        struct create_topic *job = &all->topics[i];
+        job->all = all;
+        job->call.admin.sess = req->sess;
+        job->call.admin.done = topic_done;
+        if (doubles[i]) {
+            refuse(job, ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
+                "topic \"%.*s\" is named twice", OX_STR_ARG(in->name)));
+            continue;
+        }
+        ox_code code = ox_str_is(in->name, "__cluster_metadata")
+                           ? ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
+                                 "topic \"__cluster_metadata\" cannot be created")
+                           : prepare(req, in, &job->call);
+        if (code != OX_OK) {
+            refuse(job, code);
+            continue;
+        }
+        all->wait.pending++;
+        if (engine_topic_create(&job->call))
+            kafka_wait_done(&all->wait);
+    }
+    kafka_wait_done(&all->wait);
+}
+
+/* ---- the answer ---- */
+
+static void
+echo_configs(struct kafka_request *req, const struct create_topic *job, topic_out *out)
+{
+    const struct meta_view *view = kafka_view(req);
+    const struct create_topics_request *request = req->body;
+    struct meta_config_fact *facts;
+    size_t count;
+    if (!kafka_may(req, ENGINE_TOPIC, out->name, ENGINE_DESCRIBE_CONFIGS)) {
+        out->topic_config_error_code = ox_code_kafka(OX_TOPIC_AUTHORIZATION_FAILED);
+        out->configs.count = -1;
+        return;
+    }
+    out->num_partitions = job->call.partition_count;
+    out->replication_factor = job->call.replicas;
+    out->configs.count = 0;
+    /* What is only checked has no settings of its own to show. */
+    if (request->validate_only ||
+        meta_config_describe(view, META_RESOURCE_TOPIC, out->name, &req->arena, &facts, &count,
+            NULL) != OX_OK)
+        return;
+    out->configs.at = kafka_array(req, config_out, count);
+    for (size_t i = 0; i < count; i++)
+        out->configs.at[out->configs.count++] = (config_out){ox_str(facts[i].name),
+            facts[i].value, facts[i].read_only, facts[i].source, facts[i].sensitive};
+}
+
+static void
+finish(struct kafka_request *req)
+{
+    const struct create_topics_request *request = req->body;
+    struct create_topics *all = req->state;
+    struct create_topics_response response;
+    create_topics_response_init(&response);
+    response.topics.count = request->topics.count;
+    response.topics.at = kafka_array(req, topic_out, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        struct create_topic *job = &all->topics[i];
+        struct engine_admin *admin = &job->call.admin;
+        topic_out *out = &response.topics.at[i];
+        create_topics_response_topics_init(out);
+        out->name = request->topics.at[i].name;
+        out->error_code = ox_code_kafka(admin->code);
+        out->error_message = kafka_error_text(req, admin->code, &admin->err);
+        out->configs.count = -1;
+        if (admin->code == OX_OK) {
+            out->topic_id = job->call.topic_id;
+            if (req->version >= 5)
+                echo_configs(req, job, out);
+        }
+        if (!job->refused)
+            engine_admin_fini(admin);
+    }
+    kafka_answer(req, &response);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * DescribeConfigs: the settings of topics, this broker, groups. */
+#include "kafka/kafka_int.h"
+
+typedef struct describe_configs_request_resources resource_in;
+typedef struct describe_configs_response_results resource_out;
+typedef struct describe_configs_response_results_configs config_out;
+typedef struct describe_configs_response_results_configs_synonyms synonym_out;
+
+static ox_code
+may_describe(struct kafka_request *req, const resource_in *in)
+{
+    switch (in->resource_type) {
+    case META_RESOURCE_TOPIC:
+        return kafka_may(req, ENGINE_TOPIC, in->resource_name, ENGINE_DESCRIBE_CONFIGS)
+                   ? OX_OK
+                   : OX_TOPIC_AUTHORIZATION_FAILED;
+    case META_RESOURCE_GROUP:
+        return kafka_may(req, ENGINE_GROUP, in->resource_name, ENGINE_DESCRIBE_CONFIGS)
+                   ? OX_OK
+                   : OX_GROUP_AUTHORIZATION_FAILED;
+    default:
+        return kafka_may(req, ENGINE_CLUSTER, KAFKA_CLUSTER_NAME, ENGINE_DESCRIBE_CONFIGS)
+                   ? OX_OK
+                   : OX_CLUSTER_AUTHORIZATION_FAILED;
+    }
+}
+
+/* No keys, or none named: all. */
+static bool
+asked_for(const resource_in *in, const char *name)
+{
+    if (in->configuration_keys.count <= 0)
+        return true;
+    for (int32_t i = 0; i < in->configuration_keys.count; i++)
+        if (ox_str_is(in->configuration_keys.at[i], name))
+            return true;
+    return false;
+}
+
+static void
+fill_config(struct kafka_request *req, const struct meta_config_fact *fact, config_out *out)
+{
+    const struct describe_configs_request *request = req->body;
+    describe_configs_response_results_configs_init(out);
+    out->name = ox_str(fact->name);
+    out->value = fact->sensitive ? OX_STR_NULL : fact->value;
+    out->read_only = fact->read_only;
+    out->config_source = fact->source;
+    out->is_sensitive = fact->sensitive;
+    out->config_type = fact->param ? (int8_t)param_kafka_type(fact->param) : 0;
+    out->documentation = request->include_documentation && fact->param
+                             ? ox_str(fact->param->doc)
+                             : OX_STR_NULL;
+    if (!request->include_synonyms)
+        return;
+    out->synonyms.at = kafka_array(req, synonym_out, fact->synonym_count);
+    out->synonyms.count = (int32_t)fact->synonym_count;
+    for (uint32_t i = 0; i < fact->synonym_count; i++)
+        out->synonyms.at[i] = (synonym_out){ox_str(fact->synonyms[i].name),
+            fact->sensitive ? OX_STR_NULL : fact->synonyms[i].value, fact->synonyms[i].source};
+}
+
+static void
+describe(struct kafka_request *req, const resource_in *in, resource_out *out)
+{
+    struct meta_config_fact *facts = NULL;
+    size_t count = 0;
+    struct ox_err err;
+    err.code = OX_OK;
+    ox_code code = may_describe(req, in);
+    if (code == OX_OK)
+        code = meta_config_describe(kafka_view(req), in->resource_type, in->resource_name,
+            &req->arena, &facts, &count, &err);
+    out->error_code = ox_code_kafka(code);
+    out->error_message = kafka_error_text(req, code, &err);
+    if (code != OX_OK)
+        return;
+    out->configs.at = kafka_array(req, config_out, count);
+    for (size_t i = 0; i < count; i++)
+        if (asked_for(in, facts[i].name))
+            fill_config(req, &facts[i], &out->configs.at[out->configs.count++]);
+}
+
+void
+kafka_describe_configs(struct kafka_request *req)
+{
+    const struct describe_configs_request *request = req->body;
+    struct describe_configs_response response;
+    describe_configs_response_init(&response);
+    response.results.count = request->resources.count;
+    response.results.at = kafka_array(req, resource_out, request->resources.count);
+    for (int32_t i = 0; i < request->resources.count; i++) {
+        const resource_in *in = &request->resources.at[i];
+        resource_out *out = &response.results.at[i];
+        out->resource_type = in->resource_type;
+        out->resource_name = in->resource_name;
+        describe(req, in, out);
+    }
+    kafka_answer(req, &response);
+}

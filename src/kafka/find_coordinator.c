@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * FindCoordinator: the leader of the partition of __consumer_offsets that a
+ * group hashes to. The topic is made when somebody first asks; until it is there
+ * the answer is COORDINATOR_NOT_AVAILABLE, and the client asks again. */
+#include "coord/coord.h"
+#include "kafka/kafka_int.h"
+
+enum { KEY_GROUP, KEY_TRANSACTION, KEY_SHARE };
+
+typedef struct find_coordinator_response_coordinators row;
+
+static ox_code
+fail(struct kafka_request *req, row *out, ox_code code, const char *why)
+{
+    out->node_id = -1;
+    out->port = -1;
+    out->host = OX_STR("");
+    out->error_code = ox_code_kafka(code);
+    out->error_message = why != NULL ? ox_str(why) : kafka_error_text(req, code, NULL);
+    return code;
+}
+
+static ox_code
+find_group(struct kafka_request *req, struct str group_id, row *out)
+{
+    static const char name[] = "__consumer_offsets";
+    if (!kafka_may(req, ENGINE_GROUP, group_id, ENGINE_DESCRIBE))
+        return fail(req, out, OX_GROUP_AUTHORIZATION_FAILED, NULL);
+    const struct meta_topic *topic = meta_view_topic(kafka_view(req), ox_str(name));
+    int32_t index = coord_find(engine_coord(kafka_engine(req)), group_id);
+    if (topic == NULL) {
+        kafka_auto_create(req, ox_str(name));
+        return fail(req, out, OX_COORDINATOR_NOT_AVAILABLE, NULL);
+    }
+    const struct meta_partition *part = meta_topic_partition(topic, index);
+    const struct meta_listener *endpoint = part ? kafka_endpoint(req, part->leader) : NULL;
+    if (endpoint == NULL)
+        return fail(req, out, OX_COORDINATOR_NOT_AVAILABLE, NULL);
+    out->node_id = part->leader;
+    out->host = endpoint->host;
+    out->port = endpoint->port;
+    return OX_OK;
+}
+
+static void
+find(struct kafka_request *req, struct str key, row *out)
+{
+    const struct find_coordinator_request *request = req->body;
+    find_coordinator_response_coordinators_init(out);
+    out->key = key;
+    out->error_message = req->version >= 4 ? OX_STR("") : OX_STR_NULL;
+    switch (request->key_type) {
+    case KEY_GROUP:
+        find_group(req, key, out);
+        break;
+    case KEY_TRANSACTION:
+        fail(req, out, OX_UNSUPPORTED_VERSION, "transactions are not served by this release");
+        break;
+    case KEY_SHARE:
+        fail(req, out, req->version >= 6 ? OX_UNSUPPORTED_VERSION : OX_INVALID_REQUEST,
+            "share groups are not served by this release");
+        break;
+    default:
+        fail(req, out, OX_INVALID_REQUEST, "coordinator type is not known");
+        break;
+    }
+}
+
+void
+kafka_find_coordinator(struct kafka_request *req)
+{
+    const struct find_coordinator_request *request = req->body;
+    struct find_coordinator_response response;
+    find_coordinator_response_init(&response);
+    int32_t count = req->version >= 4 ? request->coordinator_keys.count : 1;
+    row *rows = kafka_array(req, row, count);
+    for (int32_t i = 0; i < count; i++)
+        find(req, req->version >= 4 ? request->coordinator_keys.at[i] : request->key, &rows[i]);
+    if (req->version >= 4) {
+        response.coordinators.at = rows;
+        response.coordinators.count = count;
+    } else {
+        response.error_code = rows->error_code;
+        response.error_message = rows->error_message;
+        response.node_id = rows->node_id;
+        response.host = rows->host;
+        response.port = rows->port;
+    }
+    kafka_answer(req, &response);
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections of the Kafka door: frames in, requests started, answers out in
+ * order.
+ *
+ * Kafka handles one request of a connection after the other. So do we, with one
+ * difference that a client cannot see: Produce requests that follow one another
+ * are started at once, so that their flushes are shared; their answers leave in
+ * order all the same. Anything else waits until all before it are answered:
+ *
+ *   kc->requests: [produce, waits] [produce, waits] ...      or one other request
+ *   kc->held:     the request read behind them               then reading pauses
+ *
+ * Invariants
+ *   1  answers leave in the order of kc->requests
+ *   2  held is not in requests; while it is set, the connection is paused
+ *   3  the connection is paused iff another request could not be started
+ *   4  kc is freed when it is closed, requests is empty and holds is 0 */
+#include "base/diag.h"
+#include "base/file.h"
+#include "kafka/kafka_int.h"
+
+void
+kafka_door_put(struct kafka_door *door)
+{
+    if (atomic_fetch_sub(&door->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < ox_count(door->spares); i++) {
+        struct list *node;
+        while ((node = ox_list_pop(&door->spares[i].list)) != NULL) {
+            struct kafka_request *req = ox_container_of(node, struct kafka_request, link);
+            ox_arena_fini(&req->arena);
+            ox_free(req);
+        }
+    }
+    fetch_cache_free(door->fetch_cache);
+    ox_free(door);
+}
+
+void
+kafka_conn_hold(struct kafka_conn *kc)
+{
+    kc->holds++;
+}
+
+static void
+free_if_done(struct kafka_conn *kc)
+{
+    if (kc->conn != NULL || kc->request_count > 0 || kc->holds > 0)
+        return;
+    kafka_door_put(kc->door);
+    ox_free(kc);
+}
+
+void
+kafka_conn_put(struct kafka_conn *kc)
+{
+    ox_assert(kc->holds > 0);
+    kc->holds--;
+    free_if_done(kc);
+}
+
+static struct kafka_request *
+request_new(struct kafka_conn *kc)
+{
+    struct kafka_spare *spare = &kc->door->spares[loop_index(kc->sess.loop)];
+    struct list *node = ox_list_pop(&spare->list);
+    struct kafka_request *req;
+    if (node != NULL) {
+        spare->count--;
+        req = ox_container_of(node, struct kafka_request, link);
+        struct arena arena = req->arena;
+        memset(req, 0, sizeof(*req));
+        req->arena = arena;
+    } else {
+        req = ox_calloc(1, sizeof(*req));
+        ox_arena_init(&req->arena);
+    }
+    ox_list_init(&req->link);
+    req->kc = kc;
+    req->sess = &kc->sess;
+    return req;
+}
+
+static void
+request_free(struct kafka_request *req)
+{
+    struct kafka_spare *spare = &req->kc->door->spares[loop_index(req->sess->loop)];
+    ox_buf_put(req->frame.buf);
+    req->frame.buf = NULL;
+    ox_arena_reset(&req->arena);
+    if (spare->count < KAFKA_SPARE_MAX) {
+        ox_list_push(&spare->list, &req->link);
+        spare->count++;
+        return;
+    }
+    ox_arena_fini(&req->arena);
+    ox_free(req);
+}
+
+/* ---- frames in ---- */
+
+static void
+opened(struct conn *conn, void *listener_arg)
+{
+    struct kafka_door *door = listener_arg;
+    struct kafka_conn *kc = ox_calloc(1, sizeof(*kc));
+    kc->door = door;
+    kc->conn = conn;
+    ox_list_init(&kc->requests);
+    atomic_fetch_add(&door->refs, 1);
+    engine_session_init(&kc->sess, door->config.engine, conn_loop(conn), "kafka",
+        door->config.listener, conn_peer_host(conn), conn_id(conn));
+    conn_set_user(conn, kc);
+    /* Nobody logs in on a plain listener. */
+    conn_set_idle_limit(conn,
+        (uint64_t)OX_MAX(engine_settings(door->config.engine)->connections_max_idle_ms, 0) *
+            1000000);
+}
+
+static ptrdiff_t
+frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
+{
+    const struct kafka_conn *kc = conn_user(conn);
+    if (have < 4)
+        return 0;
+    int32_t len = (int32_t)wire_load32(bytes);
+    if (len < 0 || (size_t)len > kc->door->config.request_bytes_max) {
+        ox_debug("kafka frame refused", "conn=%llu len=%d", (unsigned long long)conn_id(conn),
+            len);
+        return -1;
+    }
+    return (ptrdiff_t)len + 4;
+}
+
+static void
+note_client_id(struct kafka_conn *kc, struct str id)
+{
+    size_t len = OX_MIN(id.ptr ? id.len : 0, sizeof(kc->sess.client_id) - 1);
+    if (strlen(kc->sess.client_id) == len && memcmp(kc->sess.client_id, id.ptr ? id.ptr : "", len) == 0)
+        return;
+    memcpy(kc->sess.client_id, id.ptr ? id.ptr : "", len);
+    kc->sess.client_id[len] = '\0';
+}
+
+static void
+set_paused(struct kafka_conn *kc, bool paused)
+{
+    if (kc->paused == paused || kc->conn == NULL)
+        return;
+    kc->paused = paused;
+    if (paused)
+        conn_pause(kc->conn);
+    else
+        conn_resume(kc->conn);
+}
+
+static bool
+may_overlap(const struct kafka_request *req)
+{
+    return req->api->key == 0;
+}
+
+/* Could a request be started, or at least be read? */
+static void
+update_pause(struct kafka_conn *kc)
+{
+    bool wait = kc->held != NULL || kc->request_count >= KAFKA_PIPELINE_MAX;
+    if (!wait && kc->request_count > 0)
+        wait = !may_overlap(ox_container_of(kc->requests.prev, struct kafka_request, link));
+    set_paused(kc, wait);
+}
+
+static void
+start(struct kafka_request *req)
+{
+    struct kafka_conn *kc = req->kc;
+    ox_list_push(&kc->requests, &req->link);
+    kc->request_count++;
+    note_client_id(kc, req->client_id);
+    atomic_fetch_add_explicit(&kc->sess.requests, 1, memory_order_relaxed);
+    req->api->handle(req);
+}
+
+static void
+frame(struct conn *conn, const struct slice *message)
+{
+    struct kafka_conn *kc = conn_user(conn);
+    struct kafka_request *req = request_new(kc);
+    req->frame = *message;
+    ox_buf_get(req->frame.buf);
+    /* Decoded structs take a few times the bytes on the wire. */
+    req->arena.cap = message->len * 16 + (1 << 20);
+    bool good = kafka_request_decode(req);
+    req->arena.cap = SIZE_MAX;
+    if (!good) {
+        ox_debug("kafka request refused", "conn=%llu api=%d version=%d",
+            (unsigned long long)conn_id(conn), (int)wire_load16(ox_slice_ptr(message) + 4),
+            req->version);
+        request_free(req);
+        conn_close_after_write(conn);
+        return;
+    }
+    if (kc->request_count > 0 && !may_overlap(req)) {
+        ox_assert(kc->held == NULL);
+        kc->held = req;
+    } else {
+        /* kc must outlive the call: the answer may be there at once. */
+        kafka_conn_hold(kc);
+        start(req);
+        kc->holds--;
+    }
+    update_pause(kc);
+}
+
+static void
+closed(struct conn *conn)
+{
+    struct kafka_conn *kc = conn_user(conn);
+    kc->conn = NULL;
+    kafka_conn_hold(kc);
+    if (kc->held != NULL)
+        request_free(kc->held);
+    kc->held = NULL;
+    ox_list_each(node, &kc->requests) {
+        struct kafka_request *req = ox_container_of(node, struct kafka_request, link);
+        void (*abandoned)(struct kafka_request *) = req->abandoned;
+        req->abandoned = NULL;
+        if (abandoned != NULL && !req->answered)
+            abandoned(req);
+    }
+    kafka_conn_put(kc);
+}
+
+/* ---- answers out ---- */
+
+struct sent_range {
+    struct log_range range;
+};
+
+static void
+sent_range_release(void *arg)
+{
+    struct sent_range *sent = arg;
+    log_range_put(&sent->range);
+    ox_free(sent);
+}
+
+struct msg_records
+kafka_splice_range(struct kafka_request *req, struct log_range *range)
+{
+    if (range->len == 0) {
+        log_range_put(range);
+        return (struct msg_records){.bytes = OX_STR("")};
+    }
+    struct sent_range *sent = ox_calloc(1, sizeof(*sent));
+    sent->range = *range;
+    return (struct msg_records){.splice = sent, .splice_len = range->len};
+}
+
+/* A few KiB cost less copied than sent from a file. */
+enum { SENDFILE_MIN = 4096 };
+
+static bool
+send_range(struct kafka_conn *kc, struct sent_range *sent)
+{
+    const struct log_range *range = &sent->range;
+    const struct env *env = engine_env(kc->sess.engine);
+    int fd = fs_fd(env->fs, range->file);
+    if (fd >= 0 && range->len >= SENDFILE_MIN) {
+        conn_write_file(kc->conn, fd, range->pos, range->len, sent_range_release, sent);
+        return true;
+    }
+    struct ox_err err;
+    uint8_t *to = conn_reserve(kc->conn, range->len);
+    bool good = log_range_pread(range, to, &err) == OX_OK;
+    if (good)
+        conn_commit(kc->conn, range->len);
+    else
+        ox_diag_err(OX_DIAG_ERROR, "reading records to send failed", &err);
+    sent_range_release(sent);
+    return good;
+}
+
+static void
+send_answer(struct kafka_request *req)
+{
+    struct conn *conn = req->kc->conn;
+    size_t at = 0;
+    bool good = true;
+    for (size_t i = 0; i < req->splices.count; i++) {
+        const struct msg_splice *splice = &req->splices.at[i];
+        struct sent_range *sent = (struct sent_range *)(uintptr_t)splice->splice;
+        if (conn == NULL || !good) {
+            sent_range_release(sent);
+            continue;
+        }
+        conn_write(conn, req->out.ptr + at, splice->pos - at);
+        at = splice->pos;
+        good = send_range(req->kc, sent);
+    }
+    if (conn == NULL)
+        return;
+    if (good && req->out.len > at)
+        conn_write(conn, req->out.ptr + at, req->out.len - at);
+    if (!good)
+        conn_close(conn);
+    else if (req->close_after)
+        conn_close_after_write(conn);
+}
+
+/* Send what is answered at the head; start what was held. */
+static void
+advance(struct kafka_conn *kc)
+{
+    kafka_conn_hold(kc);
+    while (!ox_list_empty(&kc->requests)) {
+        struct kafka_request *req =
+            ox_container_of(kc->requests.next, struct kafka_request, link);
+        if (!req->answered)
+            break;
+        send_answer(req);
+        ox_list_remove(&req->link);
+        kc->request_count--;
+        request_free(req);
+        if (kc->request_count == 0 && kc->held != NULL && kc->conn != NULL &&
+            !conn_closing(kc->conn)) {
+            struct kafka_request *held = kc->held;
+            kc->held = NULL;
+            start(held);
+        }
+    }
+    update_pause(kc);
+    kafka_conn_put(kc);
+}
+
+static void
+answered(struct kafka_request *req)
+{
+    ox_assert(!req->answered);
+    ox_assert(loop_is(req->sess->loop));
+    req->answered = true;
+    /* Whoever is at the head sends what became ready behind it. */
+    if (req->kc->requests.next == &req->link)
+        advance(req->kc);
+}
+
+void
+kafka_answer_version(struct kafka_request *req, const void *response, int version)
+{
+    const struct msg_type *type = req->api->response;
+    ox_text_init(&req->out, &req->arena);
+    req->splices = (struct msg_splices){.arena = &req->arena};
+    struct wire_out out = wire_out(&req->out);
+    wire_put32(&out, 0);
+    wire_put32(&out, req->correlation_id);
+    /* The header of an ApiVersions answer never has a tagged section. */
+    if (version >= type->flexible && req->api->key != 18)
+        wire_put8(&out, 0);
+    msg_encode(type, response, version, &out, &req->splices);
+    wire_store32(req->out.ptr, (uint32_t)(out.len - 4));
+    answered(req);
+}
+
+void
+kafka_answer(struct kafka_request *req, const void *response)
+{
+    kafka_answer_version(req, response, req->version);
+}
+
+void
+kafka_answer_nothing(struct kafka_request *req)
+{
+    answered(req);
+}
+
+void
+kafka_answer_close(struct kafka_request *req)
+{
+    req->close_after = true;
+    answered(req);
+}
+
+/* ---- the door ---- */
+
+static const struct conn_handler handler = {
+    .protocol = "kafka",
+    .opened = opened,
+    .frame_len = frame_len,
+    .frame = frame,
+    .closed = closed,
+};
+
+ox_code
+kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out, int *bound_port,
+    struct ox_err *err)
+{
+    struct kafka_door *door = ox_calloc(1, sizeof(*door));
+    door->config = *config;
+    atomic_store(&door->refs, 1);
+    for (size_t i = 0; i < ox_count(door->spares); i++)
+        ox_list_init(&door->spares[i].list);
+    door->fetch_cache = fetch_cache_new(config->fetch_sessions_max);
+    struct listener *listener;
+    ox_code code = net_listen(config->net, config->address, config->port, &handler, door,
+        &listener, err);
+    if (code != OX_OK) {
+        kafka_door_put(door);
+        return code;
+    }
+    *bound_port = net_listener_port(listener);
+    *out = door;
+    return OX_OK;
+}
+
+void
+kafka_door_free(struct kafka_door *door)
+{
+    if (door != NULL)
+        kafka_door_put(door);
+}

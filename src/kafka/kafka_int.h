@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside kafka/: a connection, a request on it, and how handlers answer. */
+#ifndef KAFKA_KAFKA_INT_H
+#define KAFKA_KAFKA_INT_H
+
+#include <stdatomic.h>
+
+#include "base/check.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/msg.h"
+#include "gen/kafka.gen.h"
+#include "kafka/apis.gen.h"
+#include "kafka/kafka.h"
+
+struct fetch_cache; /* fetch_session.c */
+
+enum {
+    /* Produce requests of one connection that may wait for the disk together. */
+    KAFKA_PIPELINE_MAX = 64,
+    /* Requests kept for reuse, per loop. */
+    KAFKA_SPARE_MAX = 64,
+};
+
+/* A row of catalog/apis.tbl. */
+struct kafka_api {
+    int16_t key;
+    const char *name;
+    int16_t from, to;                 /* served */
+    int16_t offered_from, offered_to; /* what ApiVersions says */
+    void (*handle)(struct kafka_request *req);
+    const struct msg_type *request, *response;
+    const char *needs;
+};
+extern const struct kafka_api kafka_served[KAFKA_SERVED_COUNT]; /* by rising key */
+
+/* Shared by all loops; freed when the listener and the last connection let go. */
+struct kafka_door {
+    struct kafka_door_config config;
+    _Atomic uint32_t refs;
+    struct fetch_cache *fetch_cache;
+    struct kafka_spare {
+        struct list list; /* of kafka_request.link; touched by its loop only */
+        uint32_t count;
+    } spares[64];
+};
+void kafka_door_put(struct kafka_door *door);
+
+/* One client. Lives until it is closed and its last request is answered. */
+struct kafka_conn {
+    struct kafka_door *door;
+    struct conn *conn; /* NULL once closed */
+    struct engine_session sess;
+    struct list requests; /* unanswered ones, oldest first */
+    uint32_t request_count;
+    uint32_t holds; /* other things that borrow sess */
+    bool paused;
+    struct kafka_request *held; /* read, but must wait for those before it */
+};
+void kafka_conn_hold(struct kafka_conn *kc);
+void kafka_conn_put(struct kafka_conn *kc);
+
+/* One request, from its frame to its answer. */
+struct kafka_request {
+    struct list link;
+    struct kafka_conn *kc;
+    struct engine_session *sess; /* &kc->sess */
+    const struct kafka_api *api;
+    int16_t version;
+    int32_t correlation_id;
+    struct str client_id; /* null possible; borrows the frame */
+    struct slice frame;   /* a reference is held: request strings point into it */
+    void *body;           /* the decoded request struct */
+    struct arena arena;   /* everything of this request */
+    /* The connection is gone; called once if set. Answer at once if possible. */
+    void (*abandoned)(struct kafka_request *req);
+    void *state; /* of the handler */
+
+    /* the answer */
+    bool answered, silent, close_after;
+    struct text out;
+    struct msg_splices splices;
+};
+
+/* dispatch.c: header and body of req->frame. False: not a request that is
+ * answered; the connection is to be closed. */
+bool kafka_request_decode(struct kafka_request *req);
+
+/* ---- answering; exactly once per request ---- */
+
+/* Encode the response and send it when those before it are out. May free req. */
+void kafka_answer(struct kafka_request *req, const void *response);
+/* As kafka_answer, in another version of the body (ApiVersions). */
+void kafka_answer_version(struct kafka_request *req, const void *response, int version);
+/* No answer at all (acks=0). */
+void kafka_answer_nothing(struct kafka_request *req);
+/* Close the connection instead. */
+void kafka_answer_close(struct kafka_request *req);
+
+/* Record bytes in a response: send the range with it. Takes range. */
+struct msg_records kafka_splice_range(struct kafka_request *req, struct log_range *range);
+
+/* ---- helpers for handlers ---- */
+
+static inline struct engine *
+kafka_engine(const struct kafka_request *req)
+{
+    return req->sess->engine;
+}
+
+static inline const struct meta_view *
+kafka_view(const struct kafka_request *req)
+{
+    return engine_view(req->sess->engine);
+}
+
+#define kafka_array(req, type, count) ox_arena_array(&(req)->arena, type, (size_t)(count))
+
+/* A further arena that goes with the request: calls that run on other loops at
+ * the same time must not share one. */
+struct arena *kafka_arena(struct kafka_request *req);
+
+/* A message in the request's arena, or null when there is none. */
+struct str kafka_error_text(struct kafka_request *req, ox_code code, const struct ox_err *err);
+
+/* Which of the keys are there more than once; an array of count flags. */
+bool *kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count);
+
+/* Start creating a topic that a client asked for in passing; outlives the
+ * request. Returns OX_UNKNOWN_TOPIC_OR_PARTITION when it is under way, or why it
+ * cannot be. name is valid. */
+ox_code kafka_auto_create(struct kafka_request *req, struct str name);
+
+/* Where clients of this connection reach a broker; NULL: not on this listener. */
+const struct meta_listener *kafka_endpoint(struct kafka_request *req, int32_t node_id);
+
+static inline bool
+kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
+    enum engine_op op)
+{
+    return engine_allowed(req->sess, type, name, op);
+}
+#define KAFKA_CLUSTER_NAME OX_STR("kafka-cluster")
+
+/* authorized_operations, when they were asked for. */
+#define KAFKA_OPS_NONE INT32_MIN
+
+/* ---- many engine calls for one request: counted, answered when all are in ---- */
+
+struct kafka_wait {
+    struct kafka_request *req;
+    int32_t pending;
+    void (*finish)(struct kafka_request *req);
+};
+static inline void
+kafka_wait_init(struct kafka_wait *wait, struct kafka_request *req,
+    void (*finish)(struct kafka_request *req))
+{
+    *wait = (struct kafka_wait){req, 1, finish}; /* 1: the start itself */
+}
+static inline void
+kafka_wait_done(struct kafka_wait *wait)
+{
+    if (--wait->pending == 0)
+        wait->finish(wait->req);
+}
+
+/* ---- fetch sessions (fetch_session.c) ---- */
+
+struct fetch_part {
+    struct str topic; /* null: by id */
+    struct uuid topic_id;
+    int32_t partition, current_leader_epoch, last_fetched_epoch, max_bytes;
+    int64_t offset, log_start;
+    /* what the client was told last; -1: nothing yet */
+    int64_t told_high_watermark, told_log_start;
+};
+
+struct fetch_context {
+    int32_t session_id; /* of the answer; 0: none */
+    bool incremental;
+    bool create; /* make a session when the answer is known */
+    struct fetch_part *parts; /* in the request's arena, in order */
+    int32_t part_count;
+    int32_t epoch; /* of the session, after this request */
+};
+
+struct fetch_cache *fetch_cache_new(uint32_t slots);
+void fetch_cache_free(struct fetch_cache *cache);
+uint32_t fetch_cache_count(struct fetch_cache *cache);
+/* What this request is to read. Fails: OX_FETCH_SESSION_ID_NOT_FOUND,
+ * OX_INVALID_FETCH_SESSION_EPOCH, OX_FETCH_SESSION_TOPIC_ID_ERROR */
+ox_code fetch_session_begin(struct fetch_cache *cache, struct kafka_request *req,
+    struct fetch_context *ctx);
+/* What was answered: row is NULL where ctx->parts[i] was left out. Makes the
+ * session if one is to be made, and sets ctx->session_id. */
+void fetch_session_end(struct fetch_cache *cache, struct kafka_request *req,
+    struct fetch_context *ctx,
+    struct fetch_response_responses_partitions *const *rows);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ListOffsets: an end of the log, or the first record from a time on. Ends are
+ * known; looking for a time reads the log, so a request that asks for one is
+ * worked off by the pool. */
+#include "kafka/kafka_int.h"
+
+typedef struct list_offsets_request_topics topic_in;
+typedef struct list_offsets_request_topics_partitions part_in;
+typedef struct list_offsets_response_topics topic_out;
+typedef struct list_offsets_response_topics_partitions part_out;
+
+enum {
+    ASK_LATEST = -1,
+    ASK_EARLIEST = -2,
+    ASK_MAX_TIME = -3,
+    ASK_EARLIEST_LOCAL = -4,
+    ASK_LATEST_TIERED = -5,
+    ASK_EARLIEST_PENDING = -6,
+};
+
+/* A partition whose log must be searched. */
+struct search {
+    struct partition *part;
+    int64_t timestamp, end_offset;
+    part_out *out;
+};
+
+struct list_offsets {
+    struct pool_job job; /* first */
+    struct kafka_request *req;
+    struct list_offsets_response response;
+    struct search *searches;
+    uint32_t search_count;
+};
+
+static bool
+ask_known(int64_t timestamp, int version)
+{
+    switch (timestamp) {
+    case ASK_MAX_TIME:
+        return version >= 7;
+    case ASK_EARLIEST_LOCAL:
+        return version >= 8;
+    case ASK_LATEST_TIERED:
+        return version >= 9;
+    case ASK_EARLIEST_PENDING:
+        return version >= 11;
+    default:
+        return timestamp >= ASK_EARLIEST;
+    }
+}
+
+static int64_t
+latest(const struct kafka_request *req, const struct partition_state *state)
+{
+    const struct list_offsets_request *request = req->body;
+    if (request->replica_id >= 0 || request->replica_id == -2)
+        return state->log_end;
+    return request->isolation_level == 1 ? state->last_stable : state->high_watermark;
+}
+
+/* Fills the row, or adds a search that will. */
+static ox_code
+ask(struct kafka_request *req, struct list_offsets *job, struct str topic, const part_in *in,
+    part_out *out)
+{
+    struct partition *part;
+    struct partition_state state;
+    ox_code code =
+        engine_partition(req->sess, topic, NULL, in->partition_index, ENGINE_DESCRIBE, &part, NULL);
+    if (code != OX_OK)
+        return code;
+    partition_state(part, &state);
+    if (in->current_leader_epoch >= 0 && in->current_leader_epoch != state.leader_epoch)
+        return in->current_leader_epoch < state.leader_epoch ? OX_FENCED_LEADER_EPOCH
+                                                             : OX_UNKNOWN_LEADER_EPOCH;
+    if (!ask_known(in->timestamp, req->version))
+        return OX_UNSUPPORTED_VERSION;
+    switch (in->timestamp) {
+    case ASK_LATEST:
+        out->offset = latest(req, &state);
+        out->leader_epoch = state.leader_epoch;
+        return OX_OK;
+    case ASK_EARLIEST:
+    case ASK_EARLIEST_LOCAL:
+        out->offset = state.log_start;
+        out->leader_epoch = plog_epoch_of(partition_log(part), state.log_start);
+        return OX_OK;
+    case ASK_LATEST_TIERED:
+    case ASK_EARLIEST_PENDING:
+        return OX_OK; /* nothing is tiered: -1, -1 */
+    default:
+        job->searches[job->search_count++] = (struct search){partition_hold(part), in->timestamp,
+            latest(req, &state), out};
+        return OX_OK;
+    }
+}
+
+static void
+search_work(struct pool_job *pool_job)
+{
+    struct list_offsets *job = (struct list_offsets *)(void *)pool_job;
+    for (uint32_t i = 0; i < job->search_count; i++) {
+        struct search *search = &job->searches[i];
+        struct log_timed_offset found = {-1, -1, -1};
+        struct plog *log = partition_log(search->part);
+        ox_code code = search->timestamp == ASK_MAX_TIME
+                           ? plog_offset_of_max_time(log, &found, NULL)
+                           : plog_offset_by_time(log, search->timestamp, search->end_offset,
+                                 &found, NULL);
+        search->out->error_code = ox_code_kafka(code);
+        if (code != OX_OK || found.offset < 0)
+            continue;
+        search->out->offset = found.offset;
+        search->out->timestamp = found.timestamp;
+        search->out->leader_epoch = found.leader_epoch;
+    }
+}
+
+static void
+search_done(struct pool_job *pool_job)
+{
+    struct list_offsets *job = (struct list_offsets *)(void *)pool_job;
+    for (uint32_t i = 0; i < job->search_count; i++)
+        partition_put(job->searches[i].part);
+    kafka_answer(job->req, &job->response);
+}
+
+/* Each partition that is named more than once is refused. */
+static const bool *
+find_doubles(struct kafka_request *req, int32_t count)
+{
+    const struct list_offsets_request *request = req->body;
+    struct str *keys = kafka_array(req, struct str, count), *key = keys;
+    for (int32_t t = 0; t < request->topics.count; t++) {
+        struct str topic = request->topics.at[t].name;
+        for (int32_t p = 0; p < request->topics.at[t].partitions.count; p++, key++) {
+            char *at = ox_arena_alloc(&req->arena, topic.len + 4);
+            memcpy(at, topic.ptr, topic.len);
+            memcpy(at + topic.len, &request->topics.at[t].partitions.at[p].partition_index, 4);
+            *key = ox_str_n(at, topic.len + 4);
+        }
+    }
+    return kafka_doubles(req, keys, count);
+}
+
+void
+kafka_list_offsets(struct kafka_request *req)
+{
+    const struct list_offsets_request *request = req->body;
+    struct list_offsets *job = kafka_array(req, struct list_offsets, 1);
+    int32_t count = 0;
+    for (int32_t t = 0; t < request->topics.count; t++)
+        count += request->topics.at[t].partitions.count;
+    job->req = req;
+    job->searches = kafka_array(req, struct search, count);
+    const bool *doubled = find_doubles(req, count);
+    list_offsets_response_init(&job->response);
+    job->response.topics.count = request->topics.count;
+    job->response.topics.at = kafka_array(req, topic_out, request->topics.count);
+    for (int32_t t = 0; t < request->topics.count; t++) {
+        const topic_in *in = &request->topics.at[t];
+        topic_out *out = &job->response.topics.at[t];
+        out->name = in->name;
+        out->partitions.count = in->partitions.count;
+        out->partitions.at = kafka_array(req, part_out, in->partitions.count);
+        for (int32_t p = 0; p < in->partitions.count; p++) {
+            part_out *row = &out->partitions.at[p];
+            list_offsets_response_topics_partitions_init(row);
+            row->partition_index = in->partitions.at[p].partition_index;
+            ox_code code = *doubled++ ? OX_INVALID_REQUEST
+                                      : ask(req, job, in->name, &in->partitions.at[p], row);
+            row->error_code = ox_code_kafka(code);
+        }
+    }
+    if (job->search_count == 0) {
+        kafka_answer(req, &job->response);
+        return;
+    }
+    job->job.work = search_work;
+    job->job.done = search_done;
+    loop_pool_submit(req->sess->loop, &job->job);
+}
