@@ -7,6 +7,7 @@
 #ifndef SQL_AST_H
 #define SQL_AST_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -382,7 +383,7 @@ struct ast_fetch {
     bool move;
     struct str cursor;
     int pos;
-    char direction; /* 'F' forward, 'A' all forward, 'B' backward, 'X' absolute, 'R' relative */
+    char direction; /* 'F' forward, '*' all forward, '<' backward, 'X' absolute, 'R' relative */
     struct ast_expr *count; /* NULL: 1 */
     struct ast_list *options;
 };
@@ -539,8 +540,74 @@ void ast_select_tail(struct ast_parse *p, struct ast_select *select, struct ast_
 struct ast_option *ast_option(struct ast_parse *p, struct ast_token name, struct ast_expr *value);
 struct ast_stmt *ast_stmt_new(struct ast_parse *p, enum ast_stmt_kind kind, int pos);
 void ast_stmt_add(struct ast_parse *p, struct ast_stmt *stmt, int end);
-/* A statement known by its first words only. */
-struct ast_stmt *ast_refused(struct ast_parse *p, struct ast_token first, struct ast_token last);
+
+struct ast_expr *ast_interval(struct ast_parse *p, int pos, struct ast_token string,
+    struct ast_token unit);
+int32_t ast_digit(struct ast_token token);
+struct ast_type *ast_type_of_call(struct ast_parse *p, struct ast_expr *call);
+struct ast_select *ast_select_with(struct ast_parse *p, struct ast_select *with,
+    struct ast_select *select);
+struct ast_select *ast_select_simple(struct ast_parse *p, int pos, struct ast_list *targets,
+    struct ast_list *from, struct ast_expr *where, struct ast_list *group,
+    struct ast_expr *having, struct ast_list *windows);
+struct ast_select *ast_select_table(struct ast_parse *p, struct ast_token table,
+    struct ast_name *name);
+struct ast_cte *ast_cte(struct ast_parse *p, struct ast_token name, struct ast_list *columns,
+    char materialized, struct ast_select *select);
+
+struct ast_join_qual {
+    struct ast_expr *on;
+    struct ast_list *columns;
+};
+void ast_from_qualify(struct ast_from *join, struct ast_join_qual qual);
+struct ast_column_def *ast_column_def(struct ast_parse *p, struct ast_token name,
+    struct ast_type *type);
+struct ast_subscribe *ast_subscribe_new(struct ast_parse *p, int pos);
+struct ast_range *ast_range(struct ast_parse *p, struct ast_token first, struct ast_token last);
+/* "a.b" as one token. */
+struct ast_token ast_dotted(struct ast_parse *p, struct ast_token a, struct ast_token b);
+struct ast_insert *ast_insert_new(struct ast_parse *p, struct ast_list *columns,
+    struct ast_select *select);
+struct ast_copy *ast_copy_new(struct ast_parse *p);
+struct ast_stmt *ast_copy(struct ast_parse *p, int pos, struct ast_copy *copy, bool from,
+    struct ast_token target, struct ast_list *options, struct ast_expr *where);
+struct ast_option *ast_option_word(struct ast_parse *p, struct ast_token at, const char *name,
+    const char *value);
+/* name NULL: the token's; names NULL: all columns, "*". */
+struct ast_option *ast_option_list(struct ast_parse *p, struct ast_token at, const char *name,
+    struct ast_list *names);
+
+struct ast_retain {
+    struct ast_expr *time, *bytes;
+    bool all;
+};
+struct ast_create_topic *ast_create_topic(struct ast_parse *p);
+struct ast_create_topic *ast_create_refuse(struct ast_create_topic *create,
+    struct ast_token clause);
+struct ast_create_topic *ast_create_format(struct ast_parse *p, struct ast_create_topic *create,
+    struct ast_token format);
+struct ast_alter_topic *ast_alter_topic(struct ast_parse *p, enum ast_alter_kind kind);
+struct ast_stmt *ast_set(struct ast_parse *p, int pos, struct ast_token name,
+    struct ast_list *values, int scope);
+struct ast_stmt *ast_show(struct ast_parse *p, int pos, enum ast_stmt_kind kind, struct str name);
+struct ast_stmt *ast_transaction(struct ast_parse *p, int pos, enum ast_transaction_kind kind,
+    struct str name, struct ast_list *modes);
+struct ast_stmt *ast_named_stmt(struct ast_parse *p, enum ast_stmt_kind kind, int pos,
+    struct ast_token name);
+struct ast_stmt *ast_explain(struct ast_parse *p, int pos, bool analyze, bool verbose,
+    struct ast_list *options, struct ast_stmt *stmt);
+struct ast_stmt *ast_declare(struct ast_parse *p, int pos, struct ast_token name, int options,
+    bool hold, struct ast_select *select, struct ast_subscribe *subscribe);
+struct ast_fetch *ast_fetch(struct ast_parse *p, char direction, struct ast_expr *count,
+    struct ast_token cursor);
+
+/* ---- parse.c ---------------------------------------------------------------------- */
+
+/* All statements of text, in p->stmts; empty ones are left out. text is copied
+ * into the arena.
+ * Fails: OX_SYNTAX_ERROR, OX_STATEMENT_TOO_COMPLEX, OX_CHARACTER_NOT_IN_REPERTOIRE,
+ *        OX_PROGRAM_LIMIT_EXCEEDED (too long), with the position */
+ox_code sql_parse(struct str text, struct arena *arena, struct ast_parse *p, struct ox_err *err);
 
 /* 1-based character of a byte offset. */
 int ast_position(struct str text, int pos);

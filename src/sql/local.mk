@@ -1,1 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
+# sql.y is put together with the words of keywords.tbl before lemon sees it. A
+# conflict in the grammar fails the build.
+LEMPAR = /usr/share/lemon/lempar.c
+BUILT_SOURCES += sql_parser.gen.h
+nodist_liboxbow_a_SOURCES += src/sql/sql_parser.gen.c src/sql/sql_scan.gen.c \
+    src/sql/keywords.gen.c src/sql/commands.gen.c
+liboxbow_a_SOURCES += src/sql/ast.c src/sql/parse.c
+
+src/sql/sql_words.gen.y: $(srcdir)/catalog/keywords.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_keywords.pm
+	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) keywords $(srcdir)/catalog/keywords.tbl $@
+src/sql/sql_parser.gen.c: $(srcdir)/grammar/sql.y src/sql/sql_words.gen.y
+	$(AM_V_GEN)$(MKDIR_P) src/sql && cat $(srcdir)/grammar/sql.y src/sql/sql_words.gen.y > src/sql/sql_parser.y && \
+	$(LEMON) -q -T$(LEMPAR) src/sql/sql_parser.y && mv src/sql/sql_parser.c $@
+sql_parser.gen.h: src/sql/sql_parser.gen.c
+	$(AM_V_GEN)cp src/sql/sql_parser.h $@
+src/sql/sql_scan.gen.c: $(srcdir)/grammar/sql.re
+	$(AM_V_GEN)$(MKDIR_P) src/sql && $(RE2C) -W -Wno-nondeterministic-tags --no-generation-date -i -o $@ $(srcdir)/grammar/sql.re
+src/sql/keywords.gen.c: $(srcdir)/catalog/keywords.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_keywords.pm
+	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) keywords $(srcdir)/catalog/keywords.tbl $@
+src/sql/commands.gen.c: $(srcdir)/catalog/commands.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_commands.pm
+	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) commands $(srcdir)/catalog/commands.tbl $@
+CLEANFILES += src/sql/sql_words.gen.y src/sql/sql_parser.gen.c src/sql/sql_parser.y src/sql/sql_parser.h \
+    src/sql/sql_parser.out src/sql/sql_scan.gen.c src/sql/keywords.gen.c src/sql/commands.gen.c
+EXTRA_DIST += grammar/sql.y grammar/sql.re catalog/keywords.tbl catalog/commands.tbl
+check_PROGRAMS += regress/unit/sql_parse
+EXTRA_DIST += regress/unit/sql_sentences.inc
