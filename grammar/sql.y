@@ -1207,6 +1207,7 @@ setlist(A) ::= setval(B). { A = ast_list_one(p, B); }
 setlist(A) ::= setlist(B) COMMA setval(C). { A = ast_list_add(p, B, C); }
 setval(A) ::= SCONST(B). { A = ast_leaf(p, AST_STRING, B); }
 setval(A) ::= name(B). { A = ast_leaf(p, AST_STRING, B); }
+setval(A) ::= BINARY(B). { A = ast_leaf(p, AST_STRING, B); }
 setval(A) ::= ON(B). { A = ast_leaf(p, AST_STRING, B); }
 setval(A) ::= TRUE(B). { A = ast_leaf(p, AST_STRING, B); }
 setval(A) ::= FALSE(B). { A = ast_leaf(p, AST_STRING, B); }
