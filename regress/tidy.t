@@ -42,7 +42,7 @@ for my $path (sort keys %text) {
 is_deeply(\@wrong, [], 'folders include only those before them');
 
 my @homes = (
-    [qr/\bsqlite3_\w+\s*\(/, qr{^src/meta/(catalog|raft_store|vfs)}, 'sqlite3_* lives in meta/'],
+    [qr/\bsqlite3_\w+\s*\(/, qr{^src/meta/(catalog|raft_store|vfs|queries|sqlite)}, 'sqlite3_* lives in meta/'],
     [qr/\braft_(?!store|node|io_|id\b)\w+\s*\(/, qr{^src/meta/}, 'raft_* lives in meta/'],
     [qr/\bSSL_\w+\s*\(/, qr{^src/net/tls}, 'SSL_* lives in net/tls.c'],
     [qr/\buv_\w+\s*\(/, qr{^src/(loop|net)/}, 'uv_* lives in loop/ and net/'],

@@ -17,3 +17,9 @@ src/meta/queries.gen.c: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 
 check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db regress/unit/meta_place \
     regress/unit/meta_settings regress/unit/meta_view
+
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/meta_command regress/fuzz/meta_snapshot
+regress_fuzz_meta_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_meta_snapshot_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -322,12 +322,9 @@ meta_turn(struct meta *meta)
 static bool
 wait_for_work(struct meta *meta, bool alone)
 {
-    struct timespec until;
+    uint64_t until_ns = env_mono_ns(meta->env) + TICK_MS * 1000000u;
+    struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
     bool tick = false, go_on;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     ox_lock(&meta->queue_lock);
     while (ox_list_empty(&meta->queue) && !meta->closing && !tick) {
         if (alone)
