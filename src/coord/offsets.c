@@ -97,7 +97,9 @@ add_offsets(struct shard *shard, struct write *write, const struct coord_offset_
 {
     struct arena *arena = &write->arena;
     int64_t now = shard_wall(shard);
-    int64_t expire = call->retention_ms < 0 ? -1 : now + call->retention_ms;
+    int64_t expire = -1;
+    if (call->retention_ms >= 0 && __builtin_add_overflow(now, call->retention_ms, &expire))
+        expire = INT64_MAX;
     for (size_t i = 0; i < call->topic_count; i++) {
         struct coord_offset_topic *topic = &call->topics[i];
         for (size_t j = 0; j < topic->partition_count; j++) {
@@ -537,7 +539,10 @@ expired(const struct shard *shard, const struct committed *own, int64_t since, i
 {
     if (own->expire_ms >= 0)
         return now >= own->expire_ms;
-    return now - (since >= 0 ? since : own->commit_ms) >= shard->config.offsets_retention_ms;
+    int64_t age;
+    if (__builtin_sub_overflow(now, since >= 0 ? since : own->commit_ms, &age))
+        return own->commit_ms < 0;
+    return age >= shard->config.offsets_retention_ms;
 }
 
 static void

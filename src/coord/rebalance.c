@@ -19,7 +19,7 @@
 #include "base/diag.h"
 #include "coord/coord_int.h"
 
-enum { PENDING_MAX = 100000 };
+enum { PENDING_MAX = 100000, STATIC_WAIT_MS_MIN = 1000 };
 
 static void prepare_rebalance(struct group *group, const char *reason);
 static void complete_join(struct group *group);
@@ -341,11 +341,13 @@ complete_join(struct group *group)
             remove_member(member);
     }
     if (!elect_leader(group) && group->members.count > 0) {
-        /* Only static members, and none came back: wait for their sessions. */
-        shard_timer(shard, &group->join_timer, group_rebalance_timeout(group), join_timeout);
+        /* Only static members, and none came back: wait for their sessions. A
+         * client's rebalance timeout may be 0. */
+        shard_timer(shard, &group->join_timer,
+            OX_MAX(group_rebalance_timeout(group), STATIC_WAIT_MS_MIN), join_timeout);
         return;
     }
-    group->generation++;
+    group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
     group->storing = false;
     group_forget_subscriptions(group);
     forget_pending_syncs(group);

@@ -418,7 +418,7 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
                                        ? record.protocol_type
                                        : OX_STR_NULL);
     group_set_protocol(group, record.member_count > 0 ? record.protocol : OX_STR_NULL);
-    group->generation = record.generation;
+    group->generation = OX_MAX(record.generation, 0);
     group->state_since_ms = record.state_since_ms;
     group->logged = true;
     apply_members(group, &record);
