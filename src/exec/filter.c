@@ -24,6 +24,12 @@ filter_next(struct op *op, struct batch **out)
     const struct plan_filter *plan = (const struct plan_filter *)op->plan;
     struct batch *in;
     enum exec_status status = op_next(op->input, &in);
+    if (status == EXEC_PARK) {
+        /* It may be long: keep nothing. */
+        filter->sel = NULL;
+        ox_arena_fini(&op->arena);
+        ox_arena_fini(&op->scratch);
+    }
     if (status != EXEC_ROWS)
         return status;
     if (filter->sel == NULL)

@@ -31,7 +31,7 @@ limit_open(struct op *op)
         ox_fail_plain(&op->run->err, OX_INVALID_ROW_COUNT_IN_OFFSET);
         return false;
     }
-    limit->sel = ox_arena_alloc(&op->arena, VECTOR_MAX * sizeof(uint32_t));
+    limit->sel = NULL;
     return true;
 }
 
@@ -61,6 +61,8 @@ limit_next(struct op *op, struct batch **out)
             *out = in;
             return EXEC_ROWS;
         }
+        if (limit->sel == NULL)
+            limit->sel = ox_arena_alloc(&op->arena, VECTOR_MAX * sizeof(uint32_t));
         for (uint32_t k = 0; k < take; k++)
             limit->sel[k] = batch_row(in, from + k);
         limit->out = *in;

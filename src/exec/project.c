@@ -14,7 +14,9 @@ project_open(struct op *op)
     struct project *project = (struct project *)op;
     uint32_t count = op->plan->column_count;
     project->out.ncols = count;
-    project->out.cols = ox_arena_alloc0(&op->arena, (count + 1) * sizeof(struct vector));
+    /* In the run's arena, once: an idle subscription is to be small. */
+    if (project->out.cols == NULL)
+        project->out.cols = ox_arena_alloc0(&op->run->arena, (count + 1) * sizeof(struct vector));
     return true;
 }
 
@@ -25,6 +27,8 @@ project_next(struct op *op, struct batch **out)
     const struct plan_project *plan = (const struct plan_project *)op->plan;
     struct batch *in;
     enum exec_status status = op_next(op->input, &in);
+    if (status == EXEC_PARK)
+        ox_arena_fini(&op->scratch);
     if (status != EXEC_ROWS)
         return status;
     ox_arena_reset(&op->scratch);

@@ -90,6 +90,21 @@ isolation_of(const struct scan *scan)
 
 /* ---- opening: partitions, starts and ends ------------------------------------------- */
 
+/* A log that is damaged is readable up to the damage; one that is gone is not. */
+static bool
+part_readable(struct scan_part *part)
+{
+    struct partition_state state;
+    partition_state(part->part, &state);
+    if (state.fault == OX_OK || (state.fault == OX_DATA_CORRUPTED && partition_log(part->part) != NULL))
+        return true;
+    const struct plan_topic *topic = &plan_of(part->scan)->topics[part->topic];
+    ox_fail(&part->scan->op.run->err, state.fault,
+        "partition %d of topic \"%.*s\" cannot be read: %s", part->index,
+        OX_STR_ARG(topic->name), ox_code_facts(state.fault)->message);
+    return false;
+}
+
 static bool
 add_part(struct scan *scan, uint32_t topic, int32_t index, struct ox_err *err)
 {
@@ -101,16 +116,11 @@ add_part(struct scan *scan, uint32_t topic, int32_t index, struct ox_err *err)
     struct scan_part *at = &scan->parts[scan->part_count++];
     *at = (struct scan_part){.scan = scan, .part = partition_hold(part), .topic = topic,
         .index = index, .until = INT64_MAX, .epoch = -1};
-    at->plog = partition_log(part);
     at->cut.stop_us = INT64_MAX;
     scan_aborted_init(&at->aborted);
-    struct partition_state state;
-    partition_state(part, &state);
-    if (state.fault != OX_OK && state.fault != OX_DATA_CORRUPTED) {
-        ox_fail(err, state.fault, "partition %d of topic \"%.*s\" cannot be read", index,
-            OX_STR_ARG(of->name));
+    if (!part_readable(at))
         return false;
-    }
+    at->plog = partition_log(part);
     return true;
 }
 
@@ -123,7 +133,8 @@ find_parts(struct scan *scan)
     for (uint32_t t = 0; t < plan->topic_count; t++)
         for (uint32_t p = 0; p < plan->topics[t].partition_count; p++)
             total += scan_bounds_partition(&scan->bounds, (int32_t)p);
-    scan->parts = ox_arena_alloc0(&op->arena, (total + 1) * sizeof(*scan->parts));
+    /* Not in the arena: an idle subscription is to be small. */
+    scan->parts = ox_calloc(total + 1, sizeof(*scan->parts));
     for (uint32_t t = 0; t < plan->topic_count; t++) {
         op->counters->partitions_total += plan->topics[t].partition_count;
         for (uint32_t p = 0; p < plan->topics[t].partition_count; p++)
@@ -745,25 +756,25 @@ timer_fired(struct loop_timer *timer)
     run_wake(scan->op.run);
 }
 
-/* At its end: extend, wait, or end. */
-static void
+/* At its end: extend, wait, or end. False: the partition is gone. */
+static bool
 part_at_end(struct scan_part *part)
 {
     struct scan *scan = part->scan;
-    if (part->state == PART_ENDED)
-        return;
     if (!plan_of(scan)->follow || part->position >= part->until) {
         part_end(part);
-        return;
+        return true;
     }
     struct exec_range range;
+    if (!part_readable(part))
+        return false;
     visible_range(part, &range);
     int64_t end = OX_MIN(range.end, part->until);
     if (end > part->end) {
         part->end = end;
         if (part->cursor != NULL)
             log_cursor_extend(part->cursor, end);
-        return;
+        return true;
     }
     part_rest(part);
     part->waiter = (struct partition_waiter){.fn = data_arrived, .loop = scan->op.run->config.loop,
@@ -771,6 +782,7 @@ part_at_end(struct scan_part *part)
     part->state = PART_WAITING;
     if (!partition_wait(part->part, &part->waiter))
         part->state = PART_READY;
+    return true;
 }
 
 /* IDLE and TIMESTAMP end by the clock. */
@@ -954,8 +966,8 @@ read_next(struct scan *scan, struct batch **out)
                 part->position = OX_MAX(part->position, scan->sink.offset[last] + 1);
             part->epoch = part->cut.batch.leader_epoch;
         }
-        if (at_end && part->state == PART_READY)
-            part_at_end(part);
+        if (at_end && part->state == PART_READY && !part_at_end(part))
+            return EXEC_FAIL;
         if (follow || part->state != PART_READY)
             scan->turn = (uint32_t)(part - scan->parts + 1) % scan->part_count;
         if (scan->sink.count > 0) {
@@ -1005,6 +1017,7 @@ scan_close(struct op *op)
         }
         partition_put(part->part);
     }
+    ox_free(scan->parts);
     scan->parts = NULL;
     scan->part_count = 0;
     ox_text_fini(&scan->inflated);

@@ -49,8 +49,7 @@ take_positions(struct subscribe *subscribe)
     uint32_t count = scan_positions(op->run->scan, &now, &subscribe->topic_id, &arena);
     if (subscribe->positions == NULL) {
         subscribe->count = count;
-        subscribe->positions =
-            ox_arena_alloc0(&op->arena, (count + 1) * sizeof(*subscribe->positions));
+        subscribe->positions = ox_calloc(count + 1, sizeof(*subscribe->positions));
     }
     for (uint32_t i = 0; i < count; i++) {
         subscribe->moved |= now[i].offset != subscribe->positions[i].offset;
@@ -208,7 +207,10 @@ subscribe_next(struct op *op, struct batch **out)
 static void
 subscribe_close(struct op *op)
 {
-    loop_timer_stop(&((struct subscribe *)op)->timer);
+    struct subscribe *subscribe = (struct subscribe *)op;
+    loop_timer_stop(&subscribe->timer);
+    ox_free(subscribe->positions);
+    subscribe->positions = NULL;
 }
 
 const struct op_ops op_subscribe = {

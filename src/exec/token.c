@@ -166,7 +166,7 @@ exec_murmur2(const void *ptr, size_t len)
 bool
 exec_run_token(struct exec_run *run, struct text *out)
 {
-    if (run->scan == NULL || !run->scan->opened)
+    if (run->scan == NULL || !run->scan->opened || run->rest != NULL)
         return false;
     struct arena arena;
     ox_arena_init(&arena);
