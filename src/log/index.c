@@ -152,3 +152,10 @@ log_index_seal(struct log_index *index)
     index->entries = NULL;
     index->cap = 0;
 }
+
+void
+log_index_pin(struct log_index *index)
+{
+    if (index->entries == NULL)
+        open_file(index, 0, NULL);
+}

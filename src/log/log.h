@@ -162,8 +162,12 @@ ox_code plog_open(struct log_dir *dir, const struct plog_args *args, struct plog
 void plog_close(struct plog *plog);
 /* Closes without writing anything, as a crash would. For tests. */
 void plog_drop(struct plog *plog);
-/* Renames the directory to `<topic>-<partition>.<uuid>-delete` and closes; the
- * files go after file.delete.delay.ms. Takes plog. Blocks. */
+/* Renames the directory to `<topic>-<partition>.<uuid>-delete`, durably; the
+ * files go after file.delete.delay.ms. Appends are refused from then on, reads
+ * and cursors of those who still hold the plog go on; plog_close() then only
+ * frees. The partition may be made anew at once. Blocks. */
+ox_code plog_detach(struct plog *plog, struct ox_err *err);
+/* plog_detach and plog_close in one. Takes plog. Blocks. */
 ox_code plog_delete(struct plog *plog, struct ox_err *err);
 /* The same for a partition that is not open. Blocks. */
 ox_code log_dir_delete_partition(struct log_dir *dir, const char *topic, int32_t partition,

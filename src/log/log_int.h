@@ -31,6 +31,7 @@ enum {
     TXN_ENTRY = 34,        /* i16 0, i64 producer, i64 first, i64 last, i64 last stable */
     VERIFY_CHUNK = 1 << 20, /* bytes whose batches are checked together */
     PATH_LEN_MAX = 4096,
+    HEADER_WALK_WIDE = 65536, /* bytes of a buffer given to a header_walk */
 };
 
 /* ---- index.c: sparse indexes, and the aborted transactions beside them ---- */
@@ -62,6 +63,8 @@ void log_index_cut(struct log_index *index, uint32_t count);
 ox_code log_index_get(struct log_index *index, uint32_t slot, uint8_t *entry, struct ox_err *err);
 /* Writes what the file does not have, cuts what it has too much; sync flushes. */
 ox_code log_index_write(struct log_index *index, bool sync, struct ox_err *err);
+/* Opens the file now: the directory is about to be renamed. */
+void log_index_pin(struct log_index *index);
 /* Drops the memory after a write. */
 void log_index_seal(struct log_index *index);
 
@@ -310,6 +313,15 @@ void plog_flushed(struct plog *plog, uint32_t generation, int64_t end);
 
 /* ---- wal.c ---- */
 
+/* A plog in a flush round. */
+struct wal_slot {
+    struct plog *plog; /* counted */
+    uint32_t generation;
+    bool direct; /* flush its segments */
+    uint64_t bytes;
+    int64_t end; /* flushed to, when the round is done */
+};
+
 /* A batch in the queue. */
 struct wal_item {
     struct plog *plog;
@@ -340,17 +352,16 @@ struct wal {
     struct list spares; /* already written, to be used again */
     uint32_t file_count, spare_count;
     uint32_t seq_next;
-    uint64_t pos; /* in the last file */
+    uint64_t pos;        /* end of the entries in the last file */
+    uint64_t synced_lsn; /* everything before it is on disk */
     uint64_t round;
-    _Atomic uint64_t synced_lsn;
-    uint8_t *headers; /* scratch for entry headers */
-    size_t headers_cap;
-    struct iovec *iov;
-    size_t iov_cap;
-    bool broken; /* the last write failed: begin a new file */
+    struct wal_slot *slots; /* the plogs of this round */
+    uint32_t slot_count, slot_cap;
+    bool begin_new; /* the last file must not be written any more */
+    _Atomic uint64_t bytes; /* in all files */
 };
 
-ox_code log_wal_init(struct log_dir *dir);
+void log_wal_init(struct log_dir *dir);
 void log_wal_fini(struct log_dir *dir);
 /* Queues a batch that was just written. Under plog->lock. */
 void log_wal_enqueue(struct log_dir *dir, const struct wal_item *item, bool soon);
@@ -358,10 +369,11 @@ void log_wal_enqueue(struct log_dir *dir, const struct wal_item *item, bool soon
 ox_code log_wal_round(struct log_dir *dir, struct ox_err *err);
 /* Position that a checkpoint beginning now may drop up to. */
 uint64_t log_wal_mark(struct log_dir *dir);
-/* Drops the files whose entries all lie below lsn. */
+/* Drops the files whose entries all lie below lsn, or all and the spares. */
 ox_code log_wal_recycle(struct log_dir *dir, uint64_t lsn, bool all, struct ox_err *err);
-uint64_t log_wal_bytes(struct log_dir *dir);
-/* Durable note that entries of plog written so far are void. Takes dir->round. */
+/* Makes a written spare file, if the log is in use and has none. */
+void log_wal_prepare(struct log_dir *dir);
+/* Durable note that entries of plog written so far are void. Under dir->round. */
 ox_code log_wal_void(struct log_dir *dir, struct plog *plog, struct ox_err *err);
 /* At open: puts batches back into segments, flushes them, fills dir->hints. */
 ox_code log_wal_replay(struct log_dir *dir, struct ox_err *err);

@@ -301,6 +301,16 @@ header_walk_init(struct header_walk *walk, struct log_segment *seg, uint64_t pos
     walk->window = 512;
 }
 
+/* How much to read next: just a header where the batches are large, a page or
+ * more (the caller's buffer) where they are small. */
+static size_t
+next_window(const struct header_walk *walk, uint64_t skip)
+{
+    if (walk->batch.bytes >= 2048 || skip >= walk->buffer_len + 2048)
+        return RECORD_BATCH_HEADER;
+    return walk->buffer == walk->space ? sizeof(walk->space) : HEADER_WALK_WIDE;
+}
+
 static ox_code
 fill(struct header_walk *walk, struct ox_err *err)
 {
@@ -319,8 +329,8 @@ header_walk_next(struct header_walk *walk, bool *more, struct ox_err *err)
         return OX_OK;
     uint64_t skip = walk->pos - walk->buffer_pos;
     if (skip + RECORD_BATCH_HEADER > walk->buffer_len) {
-        walk->window = skip < walk->buffer_len + 1024 && walk->buffer_len > 0
-            ? sizeof(walk->space) : walk->buffer_len == 0 ? walk->window : RECORD_BATCH_HEADER;
+        if (walk->buffer_len > 0)
+            walk->window = next_window(walk, skip);
         ox_code rc = fill(walk, err);
         if (rc != OX_OK)
             return rc;

@@ -1,0 +1,940 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A log directory: its lock and identity, the checkpoint files, the threads.
+ *
+ *   .lock                             held while open
+ *   meta.properties                   cluster.id, node.id, directory.id
+ *   .kafka_cleanshutdown              there after a clean stop, gone while open
+ *   recovery-point-offset-checkpoint  below: flushed, indexes and all
+ *   log-start-offset-checkpoint       below: deleted
+ *   replication-offset-checkpoint     high watermarks
+ *   oxbow-wal-*                       the write-ahead log, gone after a clean stop
+ *   <topic>-<partition>/              a plog each
+ *
+ * States: open, full (appends refused until space returns), offline (a flush
+ * failed: for good, nothing is acknowledged any more).
+ *
+ * 1. hints has, for every partition this directory has ever heard of since it
+ *    was opened, what the checkpoint files say; open plogs refresh theirs.
+ * 2. The clean mark is removed before the first plog can be opened and written
+ *    after everything else. */
+#include "log/log_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+
+enum { TICK_MS = 500, SPACE_CHECK_BYTES = 16 << 20, CHECKPOINT_FILE_MAX = 64 << 20 };
+
+void
+log_dir_config_init(struct log_dir_config *config)
+{
+    *config = (struct log_dir_config){
+        .node_id = -1,
+        .threads = true,
+        .reserve_bytes = 256u << 20,
+        .wal_file_bytes = 64u << 20,
+        .wal_bytes_max = 1u << 30,
+        .flush_linger_us = 20000,
+        .flush_queue_bytes_max = 64u << 20,
+        .direct_bytes_min = 1u << 20,
+        .direct_files_max = 4,
+        .checkpoint_interval_ms = 60000,
+        .high_watermark_interval_ms = 5000,
+    };
+}
+
+/* ---- small text files ---- */
+
+bool
+log_next_line(struct str *text, struct str *line)
+{
+    if (text->len == 0)
+        return false;
+    const char *end = memchr(text->ptr, '\n', text->len);
+    line->ptr = text->ptr;
+    line->len = end != NULL ? (size_t)(end - text->ptr) : text->len;
+    size_t step = line->len + (end != NULL);
+    text->ptr += step;
+    text->len -= step;
+    if (line->len > 0 && line->ptr[line->len - 1] == '\r')
+        line->len--;
+    return true;
+}
+
+bool
+log_split_last(struct str line, struct str *before, struct str *after)
+{
+    for (size_t i = line.len; i-- > 0;)
+        if (line.ptr[i] == ' ') {
+            *before = ox_str_n(line.ptr, i);
+            *after = ox_str_n(line.ptr + i + 1, line.len - i - 1);
+            return true;
+        }
+    return false;
+}
+
+bool
+log_dir_parse_name(const char *name, char topic[256], int32_t *partition)
+{
+    const char *dash = strrchr(name, '-');
+    int64_t value;
+    if (dash == NULL || dash == name || dash - name > 249 ||
+        !ox_str_to_i64(ox_str(dash + 1), &value) || value < 0 || value > INT32_MAX ||
+        dash[1] < '0' || dash[1] > '9')
+        return false;
+    memcpy(topic, name, (size_t)(dash - name));
+    topic[dash - name] = '\0';
+    *partition = (int32_t)value;
+    return true;
+}
+
+bool
+log_read_partition_metadata(struct file_system *fs, const char *dir, struct uuid *out)
+{
+    char path[PATH_LEN_MAX], *ptr;
+    size_t len;
+    struct arena arena;
+    bool found = false;
+    snprintf(path, sizeof(path), "%s/partition.metadata", dir);
+    ox_arena_init(&arena);
+    if (file_read_all(fs, path, 4096, &arena, &ptr, &len, NULL) == OX_OK) {
+        struct str text = ox_str_n(ptr, len), line;
+        while (log_next_line(&text, &line))
+            if (ox_str_starts(line, OX_STR("topic_id:"))) {
+                struct str id = ox_str_n(line.ptr + 9, line.len - 9);
+                while (id.len > 0 && id.ptr[0] == ' ')
+                    id = ox_str_n(id.ptr + 1, id.len - 1);
+                found = ox_uuid_from_base64(id, out) && !ox_uuid_is_zero(out);
+            }
+    }
+    ox_arena_fini(&arena);
+    return found;
+}
+
+ox_code
+log_remove_tree(struct file_system *fs, const char *path, struct ox_err *err)
+{
+    struct arena arena;
+    struct file_name *names;
+    size_t count;
+    ox_arena_init(&arena);
+    ox_code rc = fs_list(fs, path, &arena, &names, &count, err);
+    for (size_t i = 0; i < count && rc == OX_OK; i++)
+        rc = fs_unlink(fs, "dir.unlink",
+            ox_arena_printf(&arena, "%s/%s", path, names[i].name), err);
+    if (rc == OX_OK)
+        rc = fs_rmdir(fs, "dir.rmdir", path, err);
+    ox_arena_fini(&arena);
+    return rc == OX_FILE_NOT_FOUND ? OX_OK : rc;
+}
+
+/* ---- hints and checkpoint files ---- */
+
+struct partition_hint *
+log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition)
+{
+    char name[300];
+    int len = snprintf(name, sizeof(name), "%s %d", topic, partition);
+    struct str key = ox_str_n(name, (size_t)len);
+    struct partition_hint *hint = ox_map_get(&dir->hints, key);
+    if (hint == NULL) {
+        hint = ox_malloc(sizeof(*hint));
+        *hint = (struct partition_hint){-1, -1, -1, -1};
+        ox_map_put(&dir->hints, key, hint);
+    }
+    return hint;
+}
+
+enum checkpoint_kind { RECOVERY_POINTS, LOG_STARTS, HIGH_WATERMARKS };
+
+static const char *const checkpoint_names[] = {
+    "recovery-point-offset-checkpoint",
+    "log-start-offset-checkpoint",
+    "replication-offset-checkpoint",
+};
+
+static int64_t *
+hint_value(struct partition_hint *hint, enum checkpoint_kind kind)
+{
+    return kind == RECOVERY_POINTS ? &hint->recovery_point
+        : kind == LOG_STARTS       ? &hint->log_start
+                                   : &hint->high_watermark;
+}
+
+/* A line "topic partition offset"; lines that are not are left out. */
+static void
+take_line(struct log_dir *dir, enum checkpoint_kind kind, struct str line)
+{
+    struct str rest, topic, number;
+    int64_t partition, offset;
+    char name[256];
+    if (!log_split_last(line, &rest, &number) || !ox_str_to_i64(number, &offset) || offset < 0 ||
+        !log_split_last(rest, &topic, &number) || !ox_str_to_i64(number, &partition) ||
+        partition < 0 || partition > INT32_MAX || topic.len == 0 || topic.len >= sizeof(name))
+        return;
+    memcpy(name, topic.ptr, topic.len);
+    name[topic.len] = '\0';
+    *hint_value(log_dir_hint(dir, name, (int32_t)partition), kind) = offset;
+}
+
+static void
+read_checkpoint(struct log_dir *dir, enum checkpoint_kind kind)
+{
+    char path[PATH_LEN_MAX], *ptr;
+    size_t len;
+    struct arena arena;
+    snprintf(path, sizeof(path), "%s/%s", dir->path, checkpoint_names[kind]);
+    ox_arena_init(&arena);
+    if (file_read_all(dir->fs, path, CHECKPOINT_FILE_MAX, &arena, &ptr, &len, NULL) == OX_OK) {
+        struct str text = ox_str_n(ptr, len), line;
+        if (log_next_line(&text, &line) && ox_str_is(line, "0") && log_next_line(&text, &line))
+            while (log_next_line(&text, &line))
+                take_line(dir, kind, line);
+        else
+            ox_warn("checkpoint file is not valid, it is ignored", "path=%s", path);
+    }
+    ox_arena_fini(&arena);
+}
+
+static ox_code
+write_checkpoint(struct log_dir *dir, enum checkpoint_kind kind, struct ox_err *err)
+{
+    struct text lines, text;
+    struct map_entry *entry;
+    uint32_t at = 0, count = 0;
+    char path[PATH_LEN_MAX];
+    ox_text_init(&lines, NULL);
+    ox_text_init(&text, NULL);
+    ox_lock(&dir->lock);
+    while ((entry = ox_map_next(&dir->hints, &at)) != NULL) {
+        int64_t value = *hint_value(entry->value, kind);
+        if (value < 0 || (kind == LOG_STARTS && value == 0))
+            continue;
+        ox_text_addf(&lines, "%.*s %lld\n", OX_STR_ARG(entry->key), (long long)value);
+        count++;
+    }
+    ox_unlock(&dir->lock);
+    ox_text_addf(&text, "0\n%u\n", count);
+    if (lines.len > 0)
+        ox_text_add(&text, lines.ptr, lines.len);
+    snprintf(path, sizeof(path), "%s/%s", dir->path, checkpoint_names[kind]);
+    ox_code rc = file_replace(dir->fs, "checkpoint.write", path, text.ptr, text.len, err);
+    ox_text_fini(&lines);
+    ox_text_fini(&text);
+    return rc;
+}
+
+static void
+refresh_hints(struct log_dir *dir)
+{
+    ox_lock(&dir->lock);
+    ox_list_each(node, &dir->plogs)
+    {
+        struct plog *plog = ox_container_of(node, struct plog, link);
+        struct partition_hint *hint = log_dir_hint(dir, plog->topic, plog->partition);
+        hint->recovery_point = plog->recovery_point;
+        hint->log_start = plog_log_start(plog);
+        hint->high_watermark = plog_high_watermark(plog);
+    }
+    ox_unlock(&dir->lock);
+}
+
+/* The open plogs, counted. */
+static struct plog **
+hold_plogs(struct log_dir *dir, uint32_t *count)
+{
+    ox_lock(&dir->lock);
+    struct plog **plogs = ox_calloc(dir->plog_count + 1, sizeof(*plogs));
+    *count = 0;
+    ox_list_each(node, &dir->plogs)
+        plogs[(*count)++] = plog_get(ox_container_of(node, struct plog, link));
+    ox_unlock(&dir->lock);
+    return plogs;
+}
+
+static ox_code
+checkpoint_plogs(struct log_dir *dir, struct ox_err *err)
+{
+    uint32_t count;
+    ox_code rc = OX_OK;
+    struct plog **plogs = hold_plogs(dir, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (rc == OX_OK) {
+            pthread_mutex_lock(&plogs[i]->work);
+            rc = plog_checkpoint(plogs[i], false, err);
+            pthread_mutex_unlock(&plogs[i]->work);
+        }
+        plog_put(plogs[i]);
+    }
+    ox_free(plogs);
+    return rc;
+}
+
+static ox_code
+checkpoint_dir(struct log_dir *dir, bool closing, struct ox_err *err)
+{
+    pthread_mutex_lock(&dir->checkpoint);
+    uint64_t mark = log_wal_mark(dir);
+    ox_code rc = checkpoint_plogs(dir, err);
+    if (rc == OX_OK)
+        refresh_hints(dir);
+    for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
+        rc = write_checkpoint(dir, (enum checkpoint_kind)kind, err);
+    if (rc == OX_OK)
+        rc = log_wal_recycle(dir, mark, closing, err);
+    if (rc == OX_OK)
+        atomic_fetch_add(&dir->checkpoints, 1);
+    pthread_mutex_unlock(&dir->checkpoint);
+    return rc;
+}
+
+ox_code
+log_dir_checkpoint_step(struct log_dir *dir, struct ox_err *err)
+{
+    return checkpoint_dir(dir, false, err);
+}
+
+ox_code
+log_dir_flush_step(struct log_dir *dir, struct ox_err *err)
+{
+    return log_wal_round(dir, err);
+}
+
+/* ---- going offline, running full ---- */
+
+ox_code
+log_dir_fail(struct log_dir *dir, ox_code code, const struct ox_err *err)
+{
+    ox_lock(&dir->lock);
+    bool first = !atomic_load(&dir->offline);
+    if (first) {
+        ox_fail(&dir->offline_err, OX_STORAGE_ERROR, "log directory \"%s\" is offline: %s",
+            dir->path, err != NULL ? err->message : ox_code_facts(code)->message);
+        atomic_store(&dir->offline, true);
+    }
+    ox_unlock(&dir->lock);
+    if (first) {
+        ox_diag_err(OX_DIAG_ERROR, "log directory goes offline", &dir->offline_err);
+        if (dir->config.on_offline != NULL)
+            dir->config.on_offline(dir->config.arg, &dir->offline_err);
+    }
+    return code;
+}
+
+static void
+check_space(struct log_dir *dir)
+{
+    struct file_space space;
+    atomic_store(&dir->unchecked_bytes, 0);
+    if (fs_space(dir->fs, dir->path, &space, NULL) != OX_OK)
+        return;
+    bool full = space.usable < dir->config.reserve_bytes;
+    if (full == atomic_exchange(&dir->full, full))
+        return;
+    if (full)
+        ox_error("disk is full, produce is refused", "dir=%s usable=%llu reserve=%llu", dir->path,
+            (unsigned long long)space.usable, (unsigned long long)dir->config.reserve_bytes);
+    else
+        ox_info("disk has space again", "dir=%s usable=%llu", dir->path,
+            (unsigned long long)space.usable);
+}
+
+void
+log_dir_found_full(struct log_dir *dir)
+{
+    if (!atomic_exchange(&dir->full, true))
+        ox_error("disk is full, produce is refused", "dir=%s", dir->path);
+}
+
+ox_code
+log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err)
+{
+    if (ox_unlikely(atomic_load_explicit(&dir->offline, memory_order_acquire))) {
+        if (err != NULL)
+            *err = dir->offline_err;
+        return OX_STORAGE_ERROR;
+    }
+    bool full = atomic_load_explicit(&dir->full, memory_order_relaxed);
+    uint64_t unchecked = atomic_load_explicit(&dir->unchecked_bytes, memory_order_relaxed);
+    if (ox_unlikely(unchecked > SPACE_CHECK_BYTES || (full && !dir->config.threads))) {
+        check_space(dir);
+        full = atomic_load(&dir->full);
+    }
+    if (ox_unlikely(full))
+        return ox_fail(err, OX_DISK_FULL,
+            "disk of log directory \"%s\" has less than its reserve of %llu bytes free",
+            dir->path, (unsigned long long)dir->config.reserve_bytes);
+    return OX_OK;
+}
+
+/* ---- what waits to be unlinked ---- */
+
+void
+log_dir_condemn(struct log_dir *dir, const char *path, bool is_dir, int64_t due_ms)
+{
+    ox_lock(&dir->lock);
+    if (dir->condemned_count == dir->condemned_cap) {
+        dir->condemned_cap = OX_MAX(dir->condemned_cap * 2, 16u);
+        dir->condemned = ox_realloc(dir->condemned,
+            ox_size_mul(dir->condemned_cap, sizeof(*dir->condemned)));
+    }
+    dir->condemned[dir->condemned_count++] =
+        (struct condemned){ox_strdup(path), is_dir, due_ms};
+    ox_unlock(&dir->lock);
+}
+
+static bool
+take_due(struct log_dir *dir, int64_t now_ms, struct condemned *out)
+{
+    bool found = false;
+    ox_lock(&dir->lock);
+    for (uint32_t i = 0; i < dir->condemned_count && !found; i++)
+        if (dir->condemned[i].due_ms <= now_ms) {
+            *out = dir->condemned[i];
+            dir->condemned[i] = dir->condemned[--dir->condemned_count];
+            found = true;
+        }
+    ox_unlock(&dir->lock);
+    return found;
+}
+
+void
+log_dir_purge(struct log_dir *dir, int64_t now_ms)
+{
+    struct condemned item;
+    while (take_due(dir, now_ms, &item)) {
+        struct ox_err err;
+        ox_code rc = item.is_dir ? log_remove_tree(dir->fs, item.path, &err)
+                                 : fs_unlink(dir->fs, "dir.unlink", item.path, &err);
+        if (rc != OX_OK && rc != OX_FILE_NOT_FOUND)
+            ox_diag_err(OX_DIAG_WARN, "deleted file could not be unlinked", &err);
+        ox_free(item.path);
+    }
+}
+
+/* ---- threads ---- */
+
+void
+log_dir_wake_flusher(struct log_dir *dir)
+{
+    pthread_mutex_lock(&dir->thread_lock);
+    dir->flusher_work = true;
+    pthread_cond_signal(&dir->flusher_wake);
+    pthread_mutex_unlock(&dir->thread_lock);
+}
+
+void
+log_dir_wake_checkpointer(struct log_dir *dir)
+{
+    pthread_mutex_lock(&dir->thread_lock);
+    dir->checkpoint_work = true;
+    pthread_cond_signal(&dir->checkpointer_wake);
+    pthread_mutex_unlock(&dir->thread_lock);
+}
+
+static void
+wait_until(struct log_dir *dir, pthread_cond_t *cond, uint64_t deadline_ns)
+{
+    struct timespec at = {(time_t)(deadline_ns / 1000000000u),
+        (long)(deadline_ns % 1000000000u)};
+    pthread_cond_timedwait(cond, &dir->thread_lock, &at);
+}
+
+static bool
+flush_is_urgent(struct log_dir *dir)
+{
+    ox_lock(&dir->wal.lock);
+    bool soon = dir->wal.soon;
+    ox_unlock(&dir->wal.lock);
+    return soon;
+}
+
+/* Sleeps until there is something to flush and somebody wants it, or it has
+ * lingered long enough. Returns with thread_lock held. */
+static void
+flusher_wait(struct log_dir *dir)
+{
+    while (!dir->flusher_work && !dir->stop)
+        pthread_cond_wait(&dir->flusher_wake, &dir->thread_lock);
+    uint64_t deadline =
+        env_mono_ns(dir->env) + (uint64_t)dir->config.flush_linger_us * 1000;
+    while (!dir->stop && !flush_is_urgent(dir) && env_mono_ns(dir->env) < deadline)
+        wait_until(dir, &dir->flusher_wake, deadline);
+    dir->flusher_work = false;
+}
+
+static void *
+flusher_main(void *arg)
+{
+    struct log_dir *dir = arg;
+    pthread_mutex_lock(&dir->thread_lock);
+    while (!dir->stop) {
+        flusher_wait(dir);
+        pthread_mutex_unlock(&dir->thread_lock);
+        log_wal_round(dir, NULL);
+        pthread_mutex_lock(&dir->thread_lock);
+    }
+    pthread_mutex_unlock(&dir->thread_lock);
+    return NULL;
+}
+
+/* flush.ms: logs whose oldest unflushed byte is too old. */
+static void
+flush_overdue(struct log_dir *dir, int64_t now_ms)
+{
+    uint32_t count;
+    struct plog **plogs = hold_plogs(dir, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        ox_lock(&plogs[i]->lock);
+        int64_t since = plogs[i]->unflushed_since_ms, limit = plogs[i]->config.flush_ms;
+        ox_unlock(&plogs[i]->lock);
+        struct ox_err err;
+        if (since != 0 && limit != INT64_MAX && now_ms - since >= limit)
+            plog_flush(plogs[i], &err);
+        plog_put(plogs[i]);
+    }
+    ox_free(plogs);
+}
+
+static ox_code
+write_high_watermarks(struct log_dir *dir, struct ox_err *err)
+{
+    refresh_hints(dir);
+    return write_checkpoint(dir, HIGH_WATERMARKS, err);
+}
+
+/* One turn of the checkpointer. */
+static void
+checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint64_t *hw_at)
+{
+    uint64_t now = env_mono_ns(dir->env);
+    struct ox_err err;
+    ox_code rc = OX_OK;
+    check_space(dir);
+    log_dir_purge(dir, env_wall_ms(dir->env));
+    if (atomic_load(&dir->offline))
+        return;
+    flush_overdue(dir, env_wall_ms(dir->env));
+    log_wal_prepare(dir);
+    if (asked || now >= *checkpoint_at ||
+        atomic_load(&dir->wal.bytes) > dir->config.wal_bytes_max) {
+        rc = checkpoint_dir(dir, false, &err);
+        *checkpoint_at = env_mono_ns(dir->env) +
+                         (uint64_t)dir->config.checkpoint_interval_ms * 1000000;
+    } else if (now >= *hw_at) {
+        rc = write_high_watermarks(dir, &err);
+        *hw_at = now + (uint64_t)dir->config.high_watermark_interval_ms * 1000000;
+    }
+    if (rc != OX_OK)
+        ox_diag_err(OX_DIAG_ERROR, "checkpoint failed", &err);
+}
+
+static void *
+checkpointer_main(void *arg)
+{
+    struct log_dir *dir = arg;
+    uint64_t now = env_mono_ns(dir->env);
+    uint64_t checkpoint_at = now + (uint64_t)dir->config.checkpoint_interval_ms * 1000000;
+    uint64_t hw_at = now + (uint64_t)dir->config.high_watermark_interval_ms * 1000000;
+    pthread_mutex_lock(&dir->thread_lock);
+    while (!dir->stop) {
+        if (!dir->checkpoint_work)
+            wait_until(dir, &dir->checkpointer_wake,
+                env_mono_ns(dir->env) + (uint64_t)TICK_MS * 1000000);
+        bool asked = dir->checkpoint_work;
+        dir->checkpoint_work = false;
+        if (dir->stop)
+            break;
+        pthread_mutex_unlock(&dir->thread_lock);
+        checkpointer_tick(dir, asked, &checkpoint_at, &hw_at);
+        pthread_mutex_lock(&dir->thread_lock);
+    }
+    pthread_mutex_unlock(&dir->thread_lock);
+    return NULL;
+}
+
+static void
+start_threads(struct log_dir *dir)
+{
+    if (!dir->config.threads)
+        return;
+    int rc = pthread_create(&dir->flusher, NULL, flusher_main, dir);
+    ox_assert(rc == 0);
+    rc = pthread_create(&dir->checkpointer, NULL, checkpointer_main, dir);
+    ox_assert(rc == 0);
+}
+
+static void
+stop_threads(struct log_dir *dir)
+{
+    if (!dir->config.threads)
+        return;
+    pthread_mutex_lock(&dir->thread_lock);
+    dir->stop = true;
+    pthread_cond_signal(&dir->flusher_wake);
+    pthread_cond_signal(&dir->checkpointer_wake);
+    pthread_mutex_unlock(&dir->thread_lock);
+    pthread_join(dir->flusher, NULL);
+    pthread_join(dir->checkpointer, NULL);
+}
+
+/* ---- identity ---- */
+
+static void
+take_property(struct log_dir *dir, struct str line)
+{
+    const char *equals = memchr(line.ptr, '=', line.len);
+    if (equals == NULL || line.ptr[0] == '#')
+        return;
+    struct str name = ox_str_n(line.ptr, (size_t)(equals - line.ptr));
+    struct str value = ox_str_n(equals + 1, line.len - name.len - 1);
+    int64_t number;
+    if (ox_str_is(name, "cluster.id") && value.len < sizeof(dir->cluster_id)) {
+        memcpy(dir->cluster_id, value.ptr, value.len);
+        dir->cluster_id[value.len] = '\0';
+    } else if ((ox_str_is(name, "node.id") || ox_str_is(name, "broker.id")) &&
+               ox_str_to_i64(value, &number)) {
+        dir->node_id = (int32_t)number;
+    } else if (ox_str_is(name, "directory.id")) {
+        ox_uuid_from_base64(value, &dir->id);
+    }
+}
+
+static ox_code
+write_properties(struct log_dir *dir, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX], text[512], id[23];
+    if (ox_uuid_is_zero(&dir->id))
+        env_random(dir->env, dir->id.bytes, sizeof(dir->id.bytes));
+    ox_uuid_to_base64(&dir->id, id);
+    int len = snprintf(text, sizeof(text),
+        "#\nversion=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\n", dir->cluster_id,
+        dir->node_id, id);
+    snprintf(path, sizeof(path), "%s/meta.properties", dir->path);
+    return file_replace(dir->fs, "dir.identity", path, text, (size_t)len, err);
+}
+
+/* A directory without identity is ours to take only if it holds no
+ * partitions. */
+static ox_code
+take_directory(struct log_dir *dir, struct ox_err *err)
+{
+    struct arena arena;
+    struct log_dir_entry *entries;
+    size_t count;
+    if (dir->config.cluster_id == NULL || dir->config.node_id < 0)
+        return ox_fail(err, OX_IDENTITY_MISMATCH, "\"%s\" has no meta.properties", dir->path);
+    ox_arena_init(&arena);
+    ox_code rc = log_dir_list(dir, &arena, &entries, &count, err);
+    ox_arena_fini(&arena);
+    if (rc == OX_OK && count > 0) {
+        ox_fail(err, OX_IDENTITY_MISMATCH,
+            "\"%s\" holds partitions but no meta.properties", dir->path);
+        return ox_hint(err, "Restore meta.properties, or use another directory.");
+    }
+    if (rc != OX_OK)
+        return rc;
+    snprintf(dir->cluster_id, sizeof(dir->cluster_id), "%s", dir->config.cluster_id);
+    dir->node_id = dir->config.node_id;
+    return write_properties(dir, err);
+}
+
+static ox_code
+check_identity(struct log_dir *dir, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX], *ptr;
+    size_t len;
+    struct arena arena;
+    dir->node_id = -1;
+    snprintf(path, sizeof(path), "%s/meta.properties", dir->path);
+    ox_arena_init(&arena);
+    ox_code rc = file_read_all(dir->fs, path, 65536, &arena, &ptr, &len, err);
+    if (rc == OX_OK) {
+        struct str text = ox_str_n(ptr, len), line;
+        while (log_next_line(&text, &line))
+            if (line.len > 0)
+                take_property(dir, line);
+    }
+    ox_arena_fini(&arena);
+    if (rc == OX_FILE_NOT_FOUND)
+        return take_directory(dir, err);
+    if (rc != OX_OK)
+        return rc;
+    if (dir->config.cluster_id != NULL && strcmp(dir->config.cluster_id, dir->cluster_id) != 0)
+        return ox_fail(err, OX_IDENTITY_MISMATCH,
+            "log directory \"%s\" belongs to cluster \"%s\", this is \"%s\"", dir->path,
+            dir->cluster_id, dir->config.cluster_id);
+    if (dir->config.node_id >= 0 && dir->config.node_id != dir->node_id)
+        return ox_fail(err, OX_IDENTITY_MISMATCH,
+            "log directory \"%s\" belongs to node %d, this is node %d", dir->path, dir->node_id,
+            dir->config.node_id);
+    return ox_uuid_is_zero(&dir->id) ? write_properties(dir, err) : OX_OK;
+}
+
+/* ---- opening and closing ---- */
+
+static ox_code
+take_clean_mark(struct log_dir *dir, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX];
+    snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", dir->path);
+    ox_code rc = fs_unlink(dir->fs, "dir.clean_mark", path, err);
+    dir->clean_start = rc == OX_OK;
+    if (rc == OX_OK)
+        rc = fs_sync_dir(dir->fs, "dir.clean_mark", dir->path, err);
+    return rc == OX_FILE_NOT_FOUND ? OX_OK : rc;
+}
+
+static ox_code
+lock_directory(struct log_dir *dir, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX];
+    ox_code rc = fs_mkdir(dir->fs, "dir.mkdir", dir->path, err);
+    if (rc != OX_OK && rc != OX_FILE_EXISTS)
+        return rc;
+    snprintf(path, sizeof(path), "%s/.lock", dir->path);
+    rc = fs_open(dir->fs, "dir.lock", path, FILE_READ | FILE_WRITE | FILE_CREATE,
+        &dir->lock_file, err);
+    if (rc == OX_OK)
+        rc = fs_lock(dir->fs, dir->lock_file, err);
+    return rc;
+}
+
+/* Directories that were being deleted are deleted now. */
+static ox_code
+finish_deletions(struct log_dir *dir, struct ox_err *err)
+{
+    struct arena arena;
+    struct file_name *names;
+    size_t count;
+    ox_arena_init(&arena);
+    ox_code rc = fs_list(dir->fs, dir->path, &arena, &names, &count, err);
+    for (size_t i = 0; i < count && rc == OX_OK; i++) {
+        size_t len = strlen(names[i].name);
+        if (names[i].is_dir && len > 7 && strcmp(names[i].name + len - 7, "-delete") == 0)
+            rc = log_remove_tree(dir->fs,
+                ox_arena_printf(&arena, "%s/%s", dir->path, names[i].name), err);
+    }
+    ox_arena_fini(&arena);
+    return rc;
+}
+
+static ox_code
+open_locked(struct log_dir *dir, struct ox_err *err)
+{
+    ox_code rc = check_identity(dir, err);
+    if (rc == OX_OK)
+        rc = take_clean_mark(dir, err);
+    if (rc == OX_OK)
+        rc = finish_deletions(dir, err);
+    for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
+        read_checkpoint(dir, (enum checkpoint_kind)kind);
+    if (rc == OX_OK)
+        rc = log_wal_replay(dir, err);
+    if (rc == OX_OK)
+        check_space(dir);
+    return rc;
+}
+
+static void
+init_mutexes(struct log_dir *dir)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&dir->round, NULL);
+    pthread_mutex_init(&dir->checkpoint, NULL);
+    pthread_mutex_init(&dir->thread_lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&dir->flusher_wake, &attr);
+    pthread_cond_init(&dir->checkpointer_wake, &attr);
+    pthread_condattr_destroy(&attr);
+    ox_lock_init(&dir->lock, LOCK_LOG_DIR);
+}
+
+static void
+free_dir(struct log_dir *dir)
+{
+    struct map_entry *entry;
+    uint32_t at = 0;
+    log_wal_fini(dir);
+    while ((entry = ox_map_next(&dir->hints, &at)) != NULL)
+        ox_free(entry->value);
+    ox_map_fini(&dir->hints);
+    for (uint32_t i = 0; i < dir->condemned_count; i++)
+        ox_free(dir->condemned[i].path);
+    ox_free(dir->condemned);
+    if (dir->lock_file != NULL)
+        fs_close(dir->fs, dir->lock_file);
+    ox_lock_fini(&dir->lock);
+    pthread_mutex_destroy(&dir->round);
+    pthread_mutex_destroy(&dir->checkpoint);
+    pthread_mutex_destroy(&dir->thread_lock);
+    pthread_cond_destroy(&dir->flusher_wake);
+    pthread_cond_destroy(&dir->checkpointer_wake);
+    ox_free(dir->path);
+    ox_free(dir);
+}
+
+ox_code
+log_dir_open(const struct log_dir_config *config, const struct env *env, struct log_dir **out,
+    struct ox_err *err)
+{
+    struct log_dir *dir = ox_calloc(1, sizeof(*dir));
+    dir->config = *config;
+    dir->env = env;
+    dir->fs = env->fs;
+    dir->path = ox_strdup(config->path);
+    ox_list_init(&dir->plogs);
+    ox_map_init(&dir->hints);
+    init_mutexes(dir);
+    log_wal_init(dir);
+    ox_code rc = lock_directory(dir, err);
+    if (rc == OX_OK)
+        rc = open_locked(dir, err);
+    if (rc != OX_OK) {
+        free_dir(dir);
+        return rc;
+    }
+    start_threads(dir);
+    *out = dir;
+    return OX_OK;
+}
+
+static ox_code
+write_clean_mark(struct log_dir *dir, struct ox_err *err)
+{
+    static const char mark[] = "{\"version\":0,\"brokerEpoch\":-1}";
+    char path[PATH_LEN_MAX];
+    snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", dir->path);
+    return file_replace(dir->fs, "dir.clean_mark", path, mark, sizeof(mark) - 1, err);
+}
+
+void
+log_dir_close(struct log_dir *dir)
+{
+    if (dir == NULL)
+        return;
+    struct ox_err err;
+    stop_threads(dir);
+    ox_assert(ox_list_empty(&dir->plogs));
+    ox_code rc = OX_OK;
+    if (!atomic_load(&dir->offline))
+        rc = log_wal_round(dir, &err);
+    if (rc == OX_OK && !atomic_load(&dir->offline))
+        rc = checkpoint_dir(dir, true, &err);
+    if (rc == OX_OK && !atomic_load(&dir->offline))
+        rc = write_clean_mark(dir, &err);
+    if (rc != OX_OK)
+        ox_diag_err(OX_DIAG_ERROR, "log directory was not closed cleanly", &err);
+    free_dir(dir);
+}
+
+void
+log_dir_abandon(struct log_dir *dir)
+{
+    stop_threads(dir);
+    free_dir(dir);
+}
+
+/* ---- facts ---- */
+
+ox_code
+log_dir_list(struct log_dir *dir, struct arena *arena, struct log_dir_entry **out, size_t *count,
+    struct ox_err *err)
+{
+    struct file_name *names;
+    size_t name_count;
+    *count = 0;
+    ox_code rc = fs_list(dir->fs, dir->path, arena, &names, &name_count, err);
+    if (rc != OX_OK)
+        return rc;
+    *out = ox_arena_array(arena, struct log_dir_entry, name_count + 1);
+    for (size_t i = 0; i < name_count; i++) {
+        char topic[256], path[PATH_LEN_MAX];
+        struct log_dir_entry *entry = &(*out)[*count];
+        if (!names[i].is_dir || !log_dir_parse_name(names[i].name, topic, &entry->partition))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", dir->path, names[i].name);
+        entry->topic = ox_arena_strdup(arena, topic);
+        if (!log_read_partition_metadata(dir->fs, path, &entry->topic_id))
+            memset(&entry->topic_id, 0, sizeof(entry->topic_id));
+        (*count)++;
+    }
+    return OX_OK;
+}
+
+const char *
+log_dir_path(const struct log_dir *dir)
+{
+    return dir->path;
+}
+
+const struct uuid *
+log_dir_id(const struct log_dir *dir)
+{
+    return &dir->id;
+}
+
+const char *
+log_dir_cluster_id(const struct log_dir *dir)
+{
+    return dir->cluster_id;
+}
+
+int32_t
+log_dir_node_id(const struct log_dir *dir)
+{
+    return dir->node_id;
+}
+
+void
+log_dir_stats(struct log_dir *dir, struct log_dir_stats *out)
+{
+    struct file_space space = {0, 0};
+    fs_space(dir->fs, dir->path, &space, NULL);
+    *out = (struct log_dir_stats){
+        .offline = atomic_load(&dir->offline),
+        .full = atomic_load(&dir->full),
+        .clean_start = dir->clean_start,
+        .total_bytes = space.total,
+        .usable_bytes = space.usable,
+        .wal_bytes = atomic_load(&dir->wal.bytes),
+        .wal_flushes = atomic_load(&dir->wal_flushes),
+        .direct_flushes = atomic_load(&dir->direct_flushes),
+        .checkpoints = atomic_load(&dir->checkpoints),
+        .wal_batches = atomic_load(&dir->wal_batches),
+        .wal_batch_bytes = atomic_load(&dir->wal_batch_bytes),
+    };
+    ox_lock(&dir->lock);
+    out->plogs = dir->plog_count;
+    ox_unlock(&dir->lock);
+    ox_lock(&dir->wal.lock);
+    out->queued_bytes = dir->wal.queue_bytes;
+    ox_unlock(&dir->wal.lock);
+}
+
+ox_code
+log_dir_format(const struct env *env, const char *path, const char *cluster_id, int32_t node_id,
+    struct ox_err *err)
+{
+    struct log_dir_config config;
+    struct log_dir *dir;
+    char name[PATH_LEN_MAX];
+    struct file_stat st;
+    snprintf(name, sizeof(name), "%s/meta.properties", path);
+    if (fs_stat(env->fs, name, &st, NULL) == OX_OK)
+        return ox_fail(err, OX_FILE_EXISTS, "\"%s\" is formatted already", path);
+    log_dir_config_init(&config);
+    config.path = path;
+    config.cluster_id = cluster_id;
+    config.node_id = node_id;
+    config.threads = false;
+    ox_code rc = log_dir_open(&config, env, &dir, err);
+    if (rc == OX_OK)
+        log_dir_close(dir);
+    return rc;
+}
