@@ -145,6 +145,9 @@ test_identity(void)
     is_int(try_open(dir, 5, NULL, false), OX_FILE_NOT_FOUND, "a new directory needs format");
     is_int(try_open(dir, 5, "here", true), OX_OK, "format");
     is_int(try_open(dir, -1, NULL, false), OX_OK, "starts as whoever it is");
+    struct meta *first = start(dir, false);
+    is_int(try_open(dir, -1, NULL, false), OX_LOCK_HELD, "one server a directory");
+    meta_close(first);
     is_int(try_open(dir, 5, "here", false), OX_OK, "or as asked");
     is_int(try_open(dir, 6, NULL, true), OX_IDENTITY_MISMATCH, "another node is refused");
     is_int(try_open(dir, 5, "there", true), OX_IDENTITY_MISMATCH, "another cluster is refused");

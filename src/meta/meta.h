@@ -58,7 +58,7 @@ struct meta_setting {
 };
 
 struct meta_config {
-    const char *dir;        /* must exist; the caller holds its lock */
+    const char *dir;        /* must exist */
     int32_t node_id;        /* -1: the directory's, or 1 in a new one */
     const char *cluster_id; /* of a new directory; NULL makes one. Else must match */
     bool format;            /* a directory without data may be initialised */
@@ -72,7 +72,8 @@ struct meta_config {
 
 /* Open DIR, initialising it if it is new and format is set. On return the view
  * is published and, for a quorum of one, commands are accepted.
- * Fails:  OX_IDENTITY_MISMATCH (other node or cluster, or an older copy of the
+ * Fails:  OX_LOCK_HELD (another server has it),
+ *         OX_IDENTITY_MISMATCH (other node or cluster, or an older copy of the
  *         raft log), OX_DATA_CORRUPTED (raft.db damaged or gone while data
  *         exists; nothing was changed), OX_FILE_NOT_FOUND (new, but not format),
  *         I/O failures */

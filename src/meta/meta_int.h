@@ -227,6 +227,7 @@ struct meta {
     char *dir;
     struct meta_identity identity;
     bool manual;
+    struct file *lock_file;
 
     /* Meta thread only. */
     struct raft_store *store;

@@ -28,6 +28,21 @@ enum { TURN_MAX = 256, TICK_MS = 20 };
 
 /* ---- Identity ------------------------------------------------------------------- */
 
+/* One server a directory, from before it is formatted. */
+static ox_code
+lock_dir(struct meta *meta, const char *dir, struct ox_err *err)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/meta.lock", dir);
+    ox_code code = fs_open(meta->env->fs, "meta.lock", path, FILE_READ | FILE_WRITE | FILE_CREATE,
+        &meta->lock_file, err);
+    if (code == OX_OK)
+        code = fs_lock(meta->env->fs, meta->lock_file, err);
+    if (code == OX_LOCK_HELD)
+        ox_fail(err, OX_LOCK_HELD, "directory \"%s\" is in use by another server", dir);
+    return code;
+}
+
 /* "NAME-NUMBER", or one of our databases: something a new cluster must not own. */
 static bool
 is_data(const struct file_name *name)
@@ -385,7 +400,9 @@ meta_new(const struct meta_config *config, const struct env *env)
 static ox_code
 open_parts(struct meta *meta, const struct meta_config *config, struct ox_err *err)
 {
-    ox_code code = open_store(meta, config, err);
+    ox_code code = lock_dir(meta, config->dir, err);
+    if (code == OX_OK)
+        code = open_store(meta, config, err);
     if (code != OX_OK)
         return code;
     image_init(&meta->image, settings_statics_new(config->settings, config->setting_count),
@@ -437,6 +454,8 @@ meta_close(struct meta *meta)
     propose_tell(meta);
     catalog_writer_close(meta->catalog);
     raft_store_close(meta->store);
+    if (meta->lock_file != NULL)
+        fs_close(meta->env->fs, meta->lock_file);
     image_fini(&meta->image, meta->chain);
     view_chain_put(meta->chain);
     while (!ox_list_empty(&meta->observers))

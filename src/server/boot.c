@@ -3,8 +3,8 @@
  * Builds every object from the disk up, hands each its settings, and takes all
  * down in reverse order:
  *
- *   directory, lock -> loops -> log directory -> metadata -> partitions ->
- *   engine -> doors (bound, not yet served) -> registration -> serve
+ *   directory -> loops -> metadata (lock, identity) -> log directory ->
+ *   partitions -> engine -> doors (bound, not yet served) -> registration -> serve
  *
  * Stopping: no new connections; the engine refuses new work; connections close;
  * doors, engine, partitions (clean), metadata, log directory (write-ahead log
@@ -79,23 +79,35 @@ log_dir_offline(void *arg, const struct ox_err *err)
     atomic_store(&server->offline, true);
 }
 
+/* The metadata says who the directory is; the partition logs check it. */
+static ox_code
+open_meta(struct server *server, struct ox_err *err)
+{
+    const struct server_options *options = server->options;
+    struct meta_config config = {.dir = options->dir, .node_id = -1, .format = true,
+        .settings = options->settings, .setting_count = options->setting_count};
+    for (size_t i = 0; i < options->setting_count; i++)
+        if (options->settings[i].param->index == PARAM_SERVER_NODE_ID)
+            config.node_id = options->config.node_id;
+    return meta_open(&config, server->env, &server->meta, err);
+}
+
 static ox_code
 open_storage(struct server *server, struct ox_err *err)
 {
     const struct server_options *options = server->options;
     struct log_dir_config log_config;
+    ox_code code = open_meta(server, err);
+    if (code != OX_OK)
+        return code;
     log_dir_config_init(&log_config);
     log_config.path = options->dir;
-    log_config.node_id = -1;
+    log_config.cluster_id = meta_identity(server->meta)->cluster_id;
+    log_config.node_id = meta_identity(server->meta)->node_id;
     log_config.threads = true;
     log_config.on_offline = log_dir_offline;
     log_config.arg = server;
-    ox_code code = log_dir_open(&log_config, server->env, &server->log_dir, err);
-    if (code != OX_OK)
-        return code;
-    struct meta_config meta_config = {.dir = options->dir, .node_id = options->config.node_id,
-        .format = true, .settings = options->settings, .setting_count = options->setting_count};
-    code = meta_open(&meta_config, server->env, &server->meta, err);
+    code = log_dir_open(&log_config, server->env, &server->log_dir, err);
     if (code != OX_OK)
         return code;
     struct replica_config replica_config = {.node_id = meta_identity(server->meta)->node_id,
