@@ -18,3 +18,5 @@ src/kafka/apis.gen.h: $(srcdir)/catalog/apis.tbl $(TBL_DEPS) $(srcdir)/src/gen/t
 	$(AM_V_GEN)$(MKDIR_P) src/kafka && $(TBL) apis $(srcdir)/catalog/apis.tbl $@
 src/kafka/apis.gen.c: $(srcdir)/catalog/apis.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_apis.pm
 	$(AM_V_GEN)$(MKDIR_P) src/kafka && $(TBL) apis $(srcdir)/catalog/apis.tbl $@
+
+check_PROGRAMS += regress/unit/kafka_frame
