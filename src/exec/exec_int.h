@@ -34,6 +34,7 @@ struct op;
 struct op_ops {
     size_t size; /* of the operator's struct, which embeds struct op first */
     bool leaf;   /* pulls from no other operator: the tick budget is looked at here */
+    void (*made)(struct op *op); /* inputs are there, nothing is open; may be NULL */
     /* Ready for the first next(). False: run->err is set. */
     bool (*open)(struct op *op);
     enum exec_status (*next)(struct op *op, struct batch **out);
@@ -88,7 +89,6 @@ struct exec_run {
     uint64_t timeout_at; /* mono ns; 0 none */
     uint64_t tick_start; /* of this exec_run_next */
     uint32_t sync_depth; /* > 0: no parking (subqueries run to their end) */
-    uint32_t waits;      /* external wake-ups that are registered: timers, waiters, jobs */
     /* Results */
     uint64_t rows, rows_durable;
     struct batch *rest; /* a batch given in parts */
@@ -103,9 +103,8 @@ struct exec_run {
     struct map work_tables; /* plan_recursive pointer -> struct rows * */
     struct map subplans;    /* (expr, op) -> exec_subplan */
     struct op *scan;        /* the following scan, or NULL: tokens */
-    struct op *subscribe;   /* the subscribe operator, or NULL */
     struct op *feed;
-    uint64_t spill_seq;
+    uint32_t prepared; /* subqueries that have run before the plan */
     /* Teardown that outlives the run (waiters under way, pool jobs). */
     uint32_t holds;
 };
@@ -178,6 +177,8 @@ ox_code subquery_eval(struct eval *eval, const struct expr *expr, const struct b
     uint32_t row, const struct datum *args, struct datum *out, struct ox_err *err);
 ox_code subquery_outer(struct eval *eval, const struct expr *expr, struct datum *out,
     struct ox_err *err);
+/* Run those that see no outer row, before the plan; may park. EXEC_DONE: all have. */
+enum exec_status subquery_prepare(struct exec_run *run);
 void subquery_fini(struct exec_run *run);
 
 /* snapshot.c: visible [start, end) of a partition, as this run's snapshot has it. */

@@ -499,8 +499,9 @@ plan_aggregate_from_headers(
 
 struct finish {
     struct plan_root *root;
-    size_t node_cap, cte_cap;
+    size_t node_cap, cte_cap, subquery_cap;
     uint32_t depth;
+    uint32_t rows; /* enclosing things that run once a row: correlated subqueries, laterals */
     struct map seen; /* ctes */
     struct ox_err *err;
     ox_code code;
@@ -512,8 +513,17 @@ static bool
 visit_node(struct expr *expr, void *arg)
 {
     struct finish *finish = arg;
-    if (expr->kind == EXPR_SUBQUERY && expr->subplan != NULL)
-        visit(finish, expr->subplan);
+    struct plan_root *root = finish->root;
+    if (expr->kind != EXPR_SUBQUERY || expr->subplan == NULL)
+        return finish->code == OX_OK;
+    if (!expr->correlated && finish->rows == 0) {
+        ox_arena_grow(root->arena, (void **)&root->subqueries, &finish->subquery_cap,
+            root->subquery_count + 1, sizeof(*root->subqueries));
+        root->subqueries[root->subquery_count++] = expr;
+    }
+    finish->rows += expr->correlated;
+    visit(finish, expr->subplan);
+    finish->rows -= expr->correlated;
     return finish->code == OX_OK;
 }
 
@@ -575,11 +585,13 @@ visit_cte(struct finish *finish, struct plan_cte *cte)
     if (ox_map_get(&finish->seen, key) != NULL)
         return;
     ox_map_put(&finish->seen, key, cte);
+    finish->rows += cte->correlated;
     ox_arena_grow(root->arena, (void **)&root->ctes, &finish->cte_cap, root->cte_count + 1,
         sizeof(*root->ctes));
     cte->index = root->cte_count;
     root->ctes[root->cte_count++] = cte;
     visit(finish, cte->definition);
+    finish->rows -= cte->correlated;
 }
 
 /* Inputs and expressions of a node. */
@@ -721,8 +733,11 @@ visit(struct finish *finish, const struct plan *plan)
         ox_hint(finish->err, "Bound the subscription with UNTIL.");
         return;
     }
+    bool lateral = plan->kind == PLAN_JOIN_LOOP && ((const struct plan_join_loop *)plan)->lateral;
     visit(finish, plan->input);
+    finish->rows += lateral;
     visit(finish, plan->right);
+    finish->rows -= lateral;
     visit_parts(finish, plan);
     finish->depth--;
 }
@@ -732,9 +747,10 @@ plan_root_finish(struct plan_root *root, struct ox_err *err)
 {
     struct finish finish = {.root = root, .err = err};
     ox_map_init(&finish.seen);
-    root->node_count = root->cte_count = 0;
+    root->node_count = root->cte_count = root->subquery_count = 0;
     root->nodes = NULL;
     root->ctes = NULL;
+    root->subqueries = NULL;
     visit(&finish, root->plan);
     root->follows = finish.code == OX_OK && endless(root->plan);
     ox_map_fini(&finish.seen);

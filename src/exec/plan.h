@@ -467,7 +467,10 @@ struct plan_root {
     const struct plan **nodes; /* by id, preorder, subplans of expressions after their owner */
     struct plan_cte **ctes;
     uint32_t cte_count;
-    bool follows; /* has a scan without end: not for LIMIT-less aggregates, ... */
+    bool follows; /* gives rows for ever */
+    /* Subqueries that see no outer row: run before the plan, so that they may park. */
+    const struct expr **subqueries;
+    uint32_t subquery_count;
 };
 
 /* Number the nodes and check what the run relies on.

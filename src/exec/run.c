@@ -73,8 +73,8 @@ op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope)
         if (plan->right != NULL)
             op->right = op_new(run, plan->right, scope);
     }
-    if (plan->kind == PLAN_SUBSCRIBE)
-        run->subscribe = op;
+    if (ops->made != NULL)
+        ops->made(op);
     if (plan->kind == PLAN_SCAN_TOPIC && ((const struct plan_scan_topic *)plan)->follow)
         run->scan = op;
     if (plan->kind == PLAN_FEED)
@@ -255,7 +255,7 @@ timed_out(struct loop_timer *timer)
     run_wake(run); /* run_check sees the clock */
 }
 
-static bool
+static void
 run_start(struct exec_run *run)
 {
     run->started = true;
@@ -266,8 +266,23 @@ run_start(struct exec_run *run)
             loop_timer_start(run->config.loop, &run->timeout, ns + 1000000, timed_out);
     }
     run->ctes = cte_states_new(run);
-    run->top = op_new(run, run->root->plan, NULL);
-    return op_open(run->top);
+}
+
+/* Subqueries first, then the plan itself. */
+static enum exec_status
+run_step(struct exec_run *run)
+{
+    if (run->top == NULL) {
+        enum exec_status status = subquery_prepare(run);
+        if (status != EXEC_DONE)
+            return status;
+        run->top = op_new(run, run->root->plan, NULL);
+        if (!op_open(run->top)) {
+            run->failed = true;
+            return EXEC_FAIL;
+        }
+    }
+    return op_next(run->top, &run->rest);
 }
 
 bool
@@ -446,11 +461,9 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
         return EXEC_DONE;
     if (!run_check(run))
         return EXEC_FAIL;
-    if (!run->started && !run_start(run)) {
-        run->failed = true;
-        return EXEC_FAIL;
-    }
-    enum exec_status status = op_next(run->top, &run->rest);
+    if (!run->started)
+        run_start(run);
+    enum exec_status status = run_step(run);
     switch (status) {
     case EXEC_ROWS:
         run->rest_at = 0;

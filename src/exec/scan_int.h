@@ -105,6 +105,11 @@ struct str scan_headers_json(struct str encoded, int32_t count, struct arena *ar
 bool scan_parse_offsets(struct str text, struct arena *arena, struct exec_position **out,
     uint32_t *count, struct ox_err *err);
 
+/* The newest rows by _timestamp are wanted: read partitions from their ends (before
+ * open), and pass over batches that hold nothing at or after us (any time). */
+void scan_newest_first(struct op *scan);
+void scan_set_floor(struct op *scan, int64_t us);
+
 /* For the subscribe operator and tokens. */
 uint32_t scan_positions(struct op *scan, struct exec_position **out, struct uuid *topic_id,
     struct arena *arena);

@@ -65,7 +65,9 @@ struct scan {
     struct scan_part *parts;
     uint32_t part_count, ended;
     uint32_t turn;
-    bool backward, merge, ordered;
+    bool backward, merge;
+    bool newest_first;
+    int64_t floor_us; /* batches with nothing at or after it are not wanted */
     struct text inflated;
     uint64_t given;
     /* until */
@@ -502,9 +504,9 @@ scan_open(struct op *op)
     if (!scan_bounds_eval(op, plan, &scan->bounds) || !find_parts(scan))
         return false;
     scan_sink_init(&scan->sink, plan, &scan->bounds, &op->scratch);
-    scan->backward = plan->order == SCAN_ORDER_OFFSET_DESC;
-    scan->ordered = plan->order != SCAN_ORDER_NONE;
-    scan->merge = scan->ordered && scan->part_count > 1;
+    scan->backward = plan->order == SCAN_ORDER_OFFSET_DESC || scan->newest_first;
+    scan->merge = plan->order != SCAN_ORDER_NONE && scan->part_count > 1;
+    scan->floor_us = INT64_MIN;
     return set_start(scan) && set_until(scan) && set_ranges(scan);
 }
 
@@ -547,6 +549,9 @@ batch_visible(struct scan_part *part, const struct record_batch *batch, bool *vi
         if (!good)
             return false;
     }
+    if (scan->floor_us != INT64_MIN && batch->base_timestamp >= 0 && batch->max_timestamp >= 0 &&
+        row_us_from_unix_ms(batch->max_timestamp) < scan->floor_us)
+        return true;
     if (bounds->timed) {
         int64_t max_us = row_us_from_unix_ms(batch->max_timestamp);
         if (batch->max_timestamp == -1 || max_us < bounds->us_from)
@@ -1030,6 +1035,18 @@ const struct op_ops op_scan_topic = {
     .next = scan_next,
     .close = scan_close,
 };
+
+void
+scan_newest_first(struct op *op)
+{
+    ((struct scan *)op)->newest_first = true;
+}
+
+void
+scan_set_floor(struct op *op, int64_t us)
+{
+    ((struct scan *)op)->floor_us = us;
+}
 
 /* ---- what SUBSCRIBE asks ---------------------------------------------------------------- */
 

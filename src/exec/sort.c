@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SORT: keys that are not plain columns are kept as columns behind the input's. */
+ * SORT: keys that are not plain columns are kept as columns behind the input's.
+ *
+ * ORDER BY _timestamp DESC LIMIT n over a topic reads from the ends of the
+ * partitions, and tells the scan which batches are too old as soon as n rows
+ * are known. */
+#include "exec/scan_int.h"
 #include "exec/sorter.h"
 
 struct sort {
@@ -11,8 +16,42 @@ struct sort {
     uint32_t width; /* input columns and computed keys */
     struct vector *cols;
     bool drained, working;
+    struct op *scan; /* told about the threshold, or NULL */
     struct batch out;
 };
+
+/* The scan below whose _timestamp is the first key, if only filters and plain
+ * projections lie between. */
+static struct op *
+newest_scan(struct op *op)
+{
+    const struct plan_sort *plan = (const struct plan_sort *)op->plan;
+    if (plan->limit == NULL || plan->key_count == 0 || !plan->keys[0].desc)
+        return NULL;
+    const struct expr *expr = plan->keys[0].expr;
+    for (op = op->input; op != NULL && expr->kind == EXPR_COLUMN; op = op->input) {
+        if (op->plan->kind == PLAN_PROJECT) {
+            expr = ((const struct plan_project *)op->plan)->exprs[expr->column];
+            continue;
+        }
+        if (op->plan->kind == PLAN_FILTER)
+            continue;
+        const struct plan_scan_topic *scan = (const struct plan_scan_topic *)op->plan;
+        bool suits = op->plan->kind == PLAN_SCAN_TOPIC && !scan->follow && scan->limit == 0 &&
+                     scan->order == SCAN_ORDER_NONE && scan->what[expr->column] == SCAN_TIMESTAMP;
+        return suits ? op : NULL;
+    }
+    return NULL;
+}
+
+static void
+sort_made(struct op *op)
+{
+    struct sort *sort = (struct sort *)op;
+    sort->scan = newest_scan(op);
+    if (sort->scan != NULL)
+        scan_newest_first(sort->scan);
+}
 
 static bool
 sort_open(struct op *op)
@@ -82,6 +121,9 @@ sort_next(struct op *op, struct batch **out)
             if (status != EXEC_ROWS)
                 return status;
             status = sort_take(sort, in);
+            struct datum last;
+            if (sort->scan != NULL && sorter_threshold(sort->sorter, &last) && !last.null)
+                scan_set_floor(sort->scan, last.i);
         }
         sort->working = status != EXEC_ROWS;
         if (status != EXEC_ROWS)
@@ -107,6 +149,7 @@ sort_close(struct op *op)
 
 const struct op_ops op_sort = {
     .size = sizeof(struct sort),
+    .made = sort_made,
     .open = sort_open,
     .next = sort_next,
     .close = sort_close,

@@ -549,6 +549,15 @@ sorter_add(struct sorter *sorter, const struct vector *cols, const uint32_t *sel
     return begin_spill(sorter) ? sorter_work(sorter) : EXEC_FAIL;
 }
 
+bool
+sorter_threshold(const struct sorter *sorter, struct datum *out)
+{
+    if (!sorter->cut)
+        return false;
+    *out = rows_get(&sorter->rows, sorter->keep - 1, sorter->keys[0].column);
+    return true;
+}
+
 enum exec_status
 sorter_next(struct sorter *sorter, struct batch **out)
 {

@@ -30,6 +30,9 @@ enum exec_status sorter_work(struct sorter *sorter);
  * next call. */
 enum exec_status sorter_next(struct sorter *sorter, struct batch **out);
 
+/* With `keep`: the first key of the last row that would be kept now. False: there are fewer. */
+bool sorter_threshold(const struct sorter *sorter, struct datum *out);
+
 /* -1, 0, 1 for two values of a type, nulls included, as a key says. */
 int sorter_compare(struct type type, bool desc, bool nulls_first, const struct vector *a,
     uint32_t arow, const struct vector *b, uint32_t brow);

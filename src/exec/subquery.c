@@ -27,17 +27,17 @@ struct subplan_key {
     struct op *owner; /* NULL: kept, one for all */
 };
 
+/* owner NULL: a subquery that sees no outer row. */
 static struct exec_subplan *
-subplan_of(struct op *owner, const struct expr *expr)
+subplan_of(struct exec_run *run, struct op *owner, const struct expr *expr)
 {
-    struct exec_run *run = owner->run;
     struct subplan_key key = {expr, expr->correlated ? owner : NULL};
     struct str bytes = ox_str_n(&key, sizeof(key));
     struct exec_subplan *sub = ox_map_get(&run->subplans, bytes);
     if (sub != NULL)
         return sub;
     sub = ox_arena_new(&run->arena, struct exec_subplan);
-    sub->scope.outer = owner->scope;
+    sub->scope.outer = owner != NULL ? owner->scope : NULL;
     sub->op = op_new(run, expr->subplan, &sub->scope);
     sub->types = plan_types(expr->subplan, &run->arena);
     ox_arena_init(&sub->arena);
@@ -61,33 +61,72 @@ subquery_fini(struct exec_run *run)
     }
 }
 
-/* Run the subplan into rows, at most `want` of them. */
-static ox_code
+/* How many rows can matter. */
+static uint64_t
+rows_wanted(const struct expr *expr)
+{
+    switch (expr->subkind) {
+    case SUBQUERY_EXISTS: return 1;
+    case SUBQUERY_SCALAR: return 2;
+    default: return UINT64_MAX;
+    }
+}
+
+/* Go on running the subplan into rows: EXEC_DONE when there are enough. */
+static enum exec_status
 run_rows(struct exec_subplan *sub, uint64_t want)
 {
     struct exec_run *run = sub->op->run;
-    rows_fini(&sub->rows);
-    run->sync_depth++;
-    bool good = op_open(sub->op);
-    while (good && sub->rows.count < want) {
+    if (!sub->op->opened) {
+        rows_fini(&sub->rows);
+        if (!op_open(sub->op))
+            return EXEC_FAIL;
+    }
+    while (sub->rows.count < want) {
         struct batch *in;
         enum exec_status status = op_next(sub->op, &in);
         if (status == EXEC_DONE)
             break;
-        if (status == EXEC_PARK)
-            ox_fail(&run->err, OX_FEATURE_NOT_SUPPORTED, "a subquery cannot wait for new records");
-        good = status == EXEC_ROWS;
-        if (good)
-            rows_add_batch(&sub->rows, in);
-        if (sub->rows.bytes > OX_MAX(run->config.work_mem, (size_t)65536) * 8) {
-            ox_fail(&run->err, OX_WORK_MEM_EXCEEDED,
-                "subquery needs more than 8 times \"work_mem\"");
-            good = false;
-        }
+        if (status != EXEC_ROWS)
+            return status;
+        rows_add_batch(&sub->rows, in);
+        if (sub->rows.bytes > OX_MAX(run->config.work_mem, (size_t)65536) * 8)
+            return op_fail(
+                sub->op, OX_WORK_MEM_EXCEEDED, "subquery needs more than 8 times \"work_mem\"");
     }
     op_close(sub->op);
+    return EXEC_DONE;
+}
+
+static ox_code
+run_now(struct exec_subplan *sub, uint64_t want)
+{
+    struct exec_run *run = sub->op->run;
+    op_close(sub->op);
+    run->sync_depth++;
+    enum exec_status status = run_rows(sub, want);
     run->sync_depth--;
-    return good ? OX_OK : run->err.code;
+    if (status == EXEC_PARK)
+        ox_fail(&run->err, OX_FEATURE_NOT_SUPPORTED, "a subquery cannot wait for new records");
+    op_close(sub->op);
+    return status == EXEC_DONE ? OX_OK : run->err.code;
+}
+
+enum exec_status
+subquery_prepare(struct exec_run *run)
+{
+    /* The inner ones come after those that hold them. */
+    while (run->prepared < run->root->subquery_count) {
+        const struct expr *expr =
+            run->root->subqueries[run->root->subquery_count - 1 - run->prepared];
+        struct exec_subplan *sub = subplan_of(run, NULL, expr);
+        enum exec_status status = sub->kept ? EXEC_DONE : run_rows(sub, rows_wanted(expr));
+        if (status != EXEC_DONE)
+            return status;
+        sub->kept = true;
+        run->prepared++;
+    }
+    return EXEC_DONE;
 }
 
 static ox_code
@@ -218,14 +257,11 @@ subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *ba
     const struct datum *args, struct datum *out, struct ox_err *err)
 {
     struct op *owner = eval->exec;
-    struct exec_subplan *sub = subplan_of(owner, expr);
+    struct exec_subplan *sub = subplan_of(owner->run, owner, expr);
     if (!sub->kept) {
         sub->scope.batch = batch;
         sub->scope.row = row;
-        uint64_t want = expr->subkind == SUBQUERY_EXISTS   ? 1
-                        : expr->subkind == SUBQUERY_SCALAR ? 2
-                                                           : UINT64_MAX;
-        ox_code code = run_rows(sub, want);
+        ox_code code = run_now(sub, rows_wanted(expr));
         if (code != OX_OK) {
             if (err != NULL && err != &owner->run->err)
                 *err = owner->run->err;
