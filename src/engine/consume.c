@@ -4,6 +4,9 @@
  * __consumer_offsets that it leads. The view says which; each is told to the
  * coordinators once per leader epoch.
  *
+ * They are also told which topics have gone, to forget what was committed for
+ * them: both views are in order of name and share what did not change.
+ *
  * The topic is made when somebody first asks for a coordinator (the front ends
  * call engine_internal_topic), since most servers never have a group. */
 #include <string.h>
@@ -17,6 +20,7 @@ struct announced {
     struct engine *engine;
     uint32_t count;
     int32_t *epochs;
+    const struct meta_view *last; /* held */
 };
 
 static void
@@ -42,10 +46,33 @@ announce(struct announced *known, const struct meta_topic *topic)
     }
 }
 
+/* A topic made anew under its old name has gone too. */
+static void
+announce_gone(const struct announced *known, const struct meta_view *view)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; known->last != NULL && i < known->last->topic_count; i++) {
+        const struct meta_topic *old = meta_view_topic_at(known->last, i), *now = NULL;
+        int order = 1;
+        while (at < view->topic_count) {
+            now = meta_view_topic_at(view, at);
+            order = now == old ? 0 : ox_str_cmp(now->name, old->name);
+            if (order >= 0)
+                break;
+            at++;
+        }
+        if (at == view->topic_count || order > 0 || !ox_uuid_eq(&now->id, &old->id))
+            coord_topic_deleted(known->engine->coord, old->name);
+    }
+}
+
 static void
 on_view(const struct meta_view *view, void *arg)
 {
     struct announced *known = arg;
+    announce_gone(known, view);
+    meta_view_put(known->last);
+    known->last = meta_view_hold(view);
     const struct meta_topic *topic = meta_view_topic(view, OX_STR("__consumer_offsets"));
     if (topic != NULL)
         announce(known, topic);
@@ -93,6 +120,7 @@ engine_groups_stop(struct engine *engine)
 {
     coord_free(engine->coord);
     coord_host_free(engine->coord_host);
+    meta_view_put(engine->announced->last);
     ox_free(engine->announced->epochs);
     ox_free(engine->announced);
 }

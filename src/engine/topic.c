@@ -210,6 +210,9 @@ engine_topic_delete(struct engine_topic_delete *call)
         &topic, &admin->err);
     if (code != OX_OK)
         return admin_refuse(admin, code);
+    if (topic->internal) /* what the coordinators know would be lost under them */
+        return admin_refuse(admin, ox_fail(&admin->err, OX_INVALID_TOPIC,
+            "internal topic \"%s\" cannot be deleted", topic->name.ptr));
     struct meta_command cmd = {.kind = META_TOPIC_DELETE};
     cmd.topic_delete.name = topic->name;
     cmd.topic_delete.id = topic->id;
