@@ -63,6 +63,10 @@ struct coord *coord_new(const struct coord_config *config, const struct coord_ho
 /* After coord_stop() was done. NULL is allowed. */
 void coord_free(struct coord *coord);
 
+/* Bounds and periods change; what runs already keeps its time. On: the thread
+ * that calls coord_set_partitions. */
+void coord_configure(struct coord *coord, const struct coord_config *config);
+
 /* __consumer_offsets has this many partitions. Counts: the first call; adding
  * partitions later would move groups to coordinators that do not know them. Any
  * thread. */

@@ -551,6 +551,38 @@ write_submit(struct shard *shard, struct write *write)
     shard_flush(shard);
 }
 
+/* ---- settings ---- */
+
+struct configure_call {
+    struct coord_call call;
+    struct coord_config config;
+};
+
+static void
+configure_done(struct coord_call *call)
+{
+    ox_free(ox_container_of(call, struct configure_call, call));
+}
+
+static void
+configure_run(struct coord_call *call)
+{
+    struct shard *shard = call_shard(call);
+    if (shard != NULL)
+        shard->config = ox_container_of(call, struct configure_call, call)->config;
+    call_next(call);
+}
+
+void
+coord_configure(struct coord *coord, const struct coord_config *config)
+{
+    struct configure_call *self = ox_calloc(1, sizeof(*self));
+    coord->config = *config;
+    self->config = *config;
+    self->call.done = configure_done;
+    call_start_all(coord, &self->call, configure_run);
+}
+
 /* ---- load and unload ---- */
 
 static void

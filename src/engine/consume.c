@@ -67,18 +67,6 @@ announce_gone(const struct announced *known, const struct meta_view *view)
 }
 
 static void
-on_view(const struct meta_view *view, void *arg)
-{
-    struct announced *known = arg;
-    announce_gone(known, view);
-    meta_view_put(known->last);
-    known->last = meta_view_hold(view);
-    const struct meta_topic *topic = meta_view_topic(view, OX_STR("__consumer_offsets"));
-    if (topic != NULL)
-        announce(known, topic);
-}
-
-static void
 read_settings(struct coord_config *config, const struct server_config *settings)
 {
     coord_config_init(config);
@@ -90,6 +78,23 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->offsets_retention_ms = (int64_t)settings->offsets_retention_minutes * 60000;
     config->offsets_check_ms = settings->offsets_retention_check_interval_ms;
     config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
+}
+
+static void
+on_view(const struct meta_view *view, void *arg)
+{
+    struct announced *known = arg;
+    if (known->last != NULL && known->last->settings != view->settings) {
+        struct coord_config config;
+        read_settings(&config, view->settings);
+        coord_configure(known->engine->coord, &config);
+    }
+    announce_gone(known, view);
+    meta_view_put(known->last);
+    known->last = meta_view_hold(view);
+    const struct meta_topic *topic = meta_view_topic(view, OX_STR("__consumer_offsets"));
+    if (topic != NULL)
+        announce(known, topic);
 }
 
 ox_code
