@@ -277,7 +277,7 @@ add_entry(struct file_sim *sim, enum entry_kind kind, const char *path, const ch
 static bool
 is_parent(const char *dir, const char *path)
 {
-    size_t len = strlen(dir);
+    size_t len = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
     return strncmp(path, dir, len) == 0 && path[len] == '/' && strchr(path + len + 1, '/') == NULL;
 }
 

@@ -149,8 +149,10 @@ enter_segment(struct log_cursor *cursor, struct ox_err *err)
             (long long)cursor->next);
     int i = OX_MAX(plog_segment_at(plog, cursor->next), 0);
     while (i + 1 < (int)plog->segment_count &&
-           plog->segments[i]->next_offset <= cursor->next)
-        cursor->next = OX_MAX(cursor->next, plog->segments[++i]->base_offset);
+           plog->segments[i]->next_offset <= cursor->next) {
+        i++;
+        cursor->next = OX_MAX(cursor->next, plog->segments[i]->base_offset);
+    }
     struct log_segment *seg = plog->segments[i];
     if (rc == OX_OK)
         rc = log_segment_lookup(seg, cursor->next, &cursor->pos, err);

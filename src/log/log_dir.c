@@ -689,12 +689,29 @@ take_clean_mark(struct log_dir *dir, struct ox_err *err)
     return rc == OX_FILE_NOT_FOUND ? OX_OK : rc;
 }
 
+/* Makes the directory, its name durable. */
+static ox_code
+make_directory(struct log_dir *dir, struct ox_err *err)
+{
+    char parent[PATH_LEN_MAX];
+    ox_code rc = fs_mkdir(dir->fs, "dir.mkdir", dir->path, err);
+    if (rc != OX_OK)
+        return rc == OX_FILE_EXISTS ? OX_OK : rc;
+    snprintf(parent, sizeof(parent), "%s", dir->path);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL)
+        strcpy(parent, ".");
+    else
+        slash[slash == parent] = '\0';
+    return fs_sync_dir(dir->fs, "dir.mkdir", parent, err);
+}
+
 static ox_code
 lock_directory(struct log_dir *dir, struct ox_err *err)
 {
     char path[PATH_LEN_MAX];
-    ox_code rc = fs_mkdir(dir->fs, "dir.mkdir", dir->path, err);
-    if (rc != OX_OK && rc != OX_FILE_EXISTS)
+    ox_code rc = make_directory(dir, err);
+    if (rc != OX_OK)
         return rc;
     snprintf(path, sizeof(path), "%s/.lock", dir->path);
     rc = fs_open(dir->fs, "dir.lock", path, FILE_READ | FILE_WRITE | FILE_CREATE,

@@ -85,8 +85,10 @@ pin_for_read(struct plog *plog, int64_t offset, struct place *place, struct ox_e
     if (rc == OX_OK && i < 0)
         i = 0;
     while (rc == OX_OK && offset >= plog->segments[i]->next_offset &&
-           i + 1 < (int)plog->segment_count)
-        offset = OX_MAX(offset, plog->segments[++i]->base_offset);
+           i + 1 < (int)plog->segment_count) {
+        i++;
+        offset = OX_MAX(offset, plog->segments[i]->base_offset);
+    }
     if (rc == OX_OK)
         rc = pin(plog, (uint32_t)i, offset, place, err);
     ox_unlock(&plog->lock);
