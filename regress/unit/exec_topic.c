@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Scans, subscriptions and inserts over real partitions: an engine without doors
+ * in a directory of its own. Plans run on its one loop; this thread waits. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "exec_help.h"
+#include "net/net.h"
+
+#include "tap.h"
+
+struct world {
+    char dir[64];
+    struct loop_group *loops;
+    struct net *net;
+    struct log_dir *log_dir;
+    struct meta *meta;
+    struct replica *replica;
+    struct engine *engine;
+    struct engine_session sess;
+    struct help help;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+};
+
+static void
+must(ox_code code, const struct ox_err *err, const char *what)
+{
+    if (code == OX_OK)
+        return;
+    printf("Bail out! %s: %s\n", what, err->message);
+    exit(1);
+}
+
+static void
+world_start(struct world *world)
+{
+    struct ox_err err;
+    memset(world, 0, sizeof(*world));
+    pthread_mutex_init(&world->lock, NULL);
+    pthread_cond_init(&world->cond, NULL);
+    snprintf(world->dir, sizeof(world->dir), "/tmp/exec_topic.XXXXXX");
+    if (mkdtemp(world->dir) == NULL)
+        exit(1);
+    struct loop_config loops = {1, 2, 0};
+    must(loop_group_start(&loops, env_os(), &world->loops, &err), &err, "loops");
+    struct net_limits limits = {.conns_max = 8, .conns_per_ip_max = 8, .out_max = 65536};
+    world->net = net_new(world->loops, &limits);
+    struct meta_config meta = {.dir = world->dir, .node_id = -1, .format = true};
+    must(meta_open(&meta, env_os(), &world->meta, &err), &err, "metadata");
+    struct log_dir_config logs;
+    log_dir_config_init(&logs);
+    logs.path = world->dir;
+    logs.cluster_id = meta_identity(world->meta)->cluster_id;
+    logs.node_id = meta_identity(world->meta)->node_id;
+    logs.threads = true;
+    must(log_dir_open(&logs, env_os(), &world->log_dir, &err), &err, "logs");
+    struct replica_config replica = {.node_id = logs.node_id, .dir = world->log_dir,
+        .loops = world->loops, .housekeeping_ms = 60000};
+    must(replica_start(&replica, env_os(), world->meta, &world->replica, &err), &err, "replica");
+    struct engine_config engine = {
+        logs.node_id, world->dir, world->loops, world->net, world->meta, world->replica};
+    must(engine_start(&engine, env_os(), &world->engine, &err), &err, "engine");
+    struct meta_command cmd = {.kind = META_BROKER_REGISTER};
+    cmd.broker_register.node_id = logs.node_id;
+    cmd.broker_register.incarnation.bytes[0] = 1;
+    cmd.broker_register.directory_id = *log_dir_id(world->log_dir);
+    must(meta_propose_wait(world->meta, &cmd, NULL, &err), &err, "registration");
+    engine_session_init(
+        &world->sess, world->engine, loop_at(world->loops, 0), "sql", "test", "127.0.0.1", 1);
+    help_init(&world->help);
+    world->help.config.loop = loop_at(world->loops, 0);
+    world->help.config.session = &world->sess;
+}
+
+static void
+world_stop(struct world *world)
+{
+    char command[128];
+    engine_quiesce(world->engine);
+    replica_quiesce(world->replica);
+    net_free(world->net);
+    engine_stop(world->engine);
+    loop_group_drain(world->loops);
+    replica_stop(world->replica);
+    meta_close(world->meta);
+    log_dir_close(world->log_dir);
+    loop_group_stop(world->loops);
+    help_fini(&world->help);
+    snprintf(command, sizeof(command), "rm -rf %s", world->dir);
+    if (system(command) != 0)
+        printf("# %s stays\n", world->dir);
+}
+
+/* ---- one thing on the loop, waited for --------------------------------------------- */
+
+static void
+finished(struct world *world)
+{
+    pthread_mutex_lock(&world->lock);
+    world->done = true;
+    pthread_cond_signal(&world->cond);
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void
+wait_for_it(struct world *world)
+{
+    pthread_mutex_lock(&world->lock);
+    while (!world->done)
+        pthread_cond_wait(&world->cond, &world->lock);
+    world->done = false;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void
+on_loop(struct world *world, void (*fn)(struct loop *loop, void *arg), void *arg)
+{
+    loop_each_sync(world->loops, fn, arg);
+}
+
+struct create {
+    struct engine_topic_create call;
+    struct world *world;
+};
+
+static void
+create_done(struct engine_admin *admin)
+{
+    finished(((struct create *)(void *)admin)->world);
+}
+
+static void
+create_start(struct loop *loop, void *arg)
+{
+    struct create *create = arg;
+    (void)loop;
+    if (engine_topic_create(&create->call))
+        finished(create->world);
+}
+
+static struct plan_topic
+create_topic(struct world *world, const char *name, int32_t partitions)
+{
+    struct create create = {.world = world};
+    create.call.admin.sess = &world->sess;
+    create.call.admin.done = create_done;
+    create.call.name = ox_str(name);
+    create.call.partitions = partitions;
+    create.call.replication_factor = -1;
+    on_loop(world, create_start, &create);
+    wait_for_it(world);
+    must(create.call.admin.code, &create.call.admin.err, "create topic");
+    struct plan_topic topic = {ox_str(name), create.call.topic_id, (uint32_t)partitions};
+    engine_admin_fini(&create.call.admin);
+    return topic;
+}
+
+/* A plan pulled to its end, or until `stop_rows` have come. */
+struct pull {
+    struct world *world;
+    struct plan_root root;
+    struct exec_run *run;
+    uint64_t rows, stop_rows;
+    enum exec_status status;
+    bool silent, ended;
+    struct exec_counters counters; /* of node `counted` */
+    uint32_t counted;
+};
+
+static void
+pull_on(void *arg)
+{
+    struct pull *pull = arg;
+    struct batch *batch;
+    if (pull->ended)
+        return;
+    while ((pull->status = exec_run_next(pull->run, 0, &batch)) == EXEC_ROWS) {
+        pull->rows += batch->sel != NULL ? batch->sel_count : batch->count;
+        if (!pull->silent)
+            help_rows(&pull->world->help, batch);
+        if (pull->stop_rows > 0 && pull->rows >= pull->stop_rows)
+            break;
+    }
+    if (pull->status == EXEC_PARK)
+        return;
+    if (pull->status == EXEC_FAIL) {
+        pull->world->help.err = *exec_run_err(pull->run);
+        pull->world->help.text.len = 0;
+        ox_text_addf(&pull->world->help.text, "error: %s",
+            ox_code_facts(pull->world->help.err.code)->name);
+    }
+    pull->counters = *exec_run_counters(pull->run, pull->counted);
+    pull->rows = exec_run_rows(pull->run);
+    pull->ended = true;
+    finished(pull->world);
+}
+
+static void
+pull_start(struct loop *loop, void *arg)
+{
+    struct pull *pull = arg;
+    struct exec_config config = pull->world->help.config;
+    (void)loop;
+    config.wake = pull_on;
+    config.arg = pull;
+    exec_run_new(&pull->root, &config, &pull->run, &pull->world->help.err);
+    pull_on(pull);
+}
+
+static void
+pull_end(struct loop *loop, void *arg)
+{
+    (void)loop;
+    exec_run_free(((struct pull *)arg)->run);
+}
+
+static void
+pull_init(struct pull *pull, struct world *world, struct plan *plan)
+{
+    *pull = (struct pull){.world = world};
+    pull->root = (struct plan_root){.plan = plan, .arena = &world->help.arena};
+    ox_text_clear(&world->help.text);
+    ox_text_adds(&world->help.text, " ");
+    world->help.text.len = 0;
+    must(plan_root_finish(&pull->root, &world->help.err), &world->help.err, "plan");
+}
+
+static const char *
+pull_all(struct pull *pull)
+{
+    on_loop(pull->world, pull_start, pull);
+    wait_for_it(pull->world);
+    on_loop(pull->world, pull_end, pull);
+    ox_text_addc(&pull->world->help.text, 0);
+    return pull->world->help.text.ptr;
+}
+
+static const char *
+run_it(struct world *world, struct plan *plan)
+{
+    struct pull pull;
+    pull_init(&pull, world, plan);
+    return pull_all(&pull);
+}
+
+/* ---- plans ------------------------------------------------------------------------------ */
+
+static struct plan_topic *
+keep(struct help *help, struct plan_topic topic)
+{
+    return ox_arena_copy(&help->arena, &topic, sizeof(topic));
+}
+
+static struct plan_scan_topic *
+scan(struct help *help, const struct plan_topic *topic, const enum scan_column *what, uint32_t count)
+{
+    return plan_scan_topic_new(&help->arena, topic, 1,
+        ox_arena_copy(&help->arena, what, count * sizeof(*what)), count);
+}
+
+static const enum scan_column place[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_KEY, SCAN_VALUE};
+
+static void
+bound(struct help *help, struct plan_scan_topic *node, enum scan_bound_what what,
+    enum scan_bound_op op, struct expr *value)
+{
+    struct scan_bound *bounds =
+        ox_arena_alloc0(&help->arena, (node->bound_count + 1) * sizeof(*bounds));
+    if (node->bound_count > 0)
+        memcpy(bounds, node->bounds, node->bound_count * sizeof(*bounds));
+    bounds[node->bound_count] = (struct scan_bound){what, op, EXPRS(help, value), 1};
+    node->bounds = bounds;
+    node->bound_count++;
+}
+
+/* INSERT of (key, value) rows given as texts; "-" is NULL. */
+static struct plan *
+insert(struct help *help, const struct plan_topic *topic, uint32_t rows, const char *const *texts,
+    const enum scan_column *returning, uint32_t count)
+{
+    struct expr **exprs = ox_arena_alloc(&help->arena, rows * 2 * sizeof(*exprs));
+    for (uint32_t i = 0; i < rows * 2; i++)
+        exprs[i] = strcmp(texts[i], "-") == 0 ? null_const(help, TYPE(TYPE_TEXT))
+                                              : text_const(help, texts[i]);
+    struct plan_insert *node = plan_insert_new(
+        &help->arena, plan_values_new(&help->arena, exprs, rows, 2, NULL), topic, returning, count);
+    node->key = 0;
+    node->value = 1;
+    return &node->plan;
+}
+
+/* count rows: key k<i % 100>, value {"i":i,...}. */
+static struct plan *
+insert_many(struct help *help, const struct plan_topic *topic, int64_t from, int64_t to)
+{
+    struct expr *mod = binary(help, "%", int_col(help, 0), int_const(help, 100));
+    struct expr *key = binary(help, "||", text_const(help, "k"), mod);
+    struct expr *value = binary(help, "||",
+        binary(help, "||", text_const(help, "{\"i\":"), int_col(help, 0)),
+        text_const(help, ",\"pad\":\"0123456789012345678901234567890123456789012345678901234\"}"));
+    struct plan_insert *node = plan_insert_new(&help->arena,
+        project(help, numbers(help, from, to), EXPRS(help, key, value), 2), topic, NULL, 0);
+    node->key = 0;
+    node->value = 1;
+    node->stream = true;
+    return &node->plan;
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void
+test_insert(struct world *world, const struct plan_topic *topic)
+{
+    struct help *help = &world->help;
+    static const char *const rows[] = {"a", "1", "b", "2", "-", "3", "a", "-"};
+    static const enum scan_column returning[] = {SCAN_OFFSET, SCAN_KEY, SCAN_VALUE, SCAN_TOMBSTONE};
+    is_str(run_it(world, insert(help, topic, 4, rows, returning, 4)),
+        "0,a,1,f;1,b,2,f;2,-,3,f;3,a,-,t", "INSERT gives the offsets the rows got");
+    is_str(run_it(world, &scan(help, topic, place, 4)->plan), "0,0,a,1;0,1,b,2;0,2,-,3;0,3,a,-",
+        "and a scan gives the rows");
+    struct pull pull;
+    pull_init(&pull, world, insert(help, topic, 1, rows, NULL, 0));
+    pull_all(&pull);
+    is_int(pull.rows, 1, "the count without RETURNING");
+    static const char *const odd[] = {"\xff\x01", "x"};
+    static const enum scan_column what[] = {SCAN_KEY, SCAN_SIZE, SCAN_HEADERS};
+    is_str(run_it(world, insert(help, topic, 1, odd, what, 3)), "\\xff01,3,[]",
+        "a key that is no text shows as hex");
+    struct plan_scan_topic *node = scan(help, topic, what, 1);
+    bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, "\\xff01"));
+    is_str(run_it(world, &node->plan), "\\xff01", "and is found by that");
+}
+
+static void
+test_bounds(struct world *world, const struct plan_topic *topic)
+{
+    struct help *help = &world->help;
+    static const enum scan_column offset[] = {SCAN_OFFSET};
+    struct plan_scan_topic *node = scan(help, topic, offset, 1);
+    bound(help, node, BOUND_OFFSET, BOUND_GE, int_const(help, 1));
+    bound(help, node, BOUND_OFFSET, BOUND_LT, int_const(help, 3));
+    is_str(run_it(world, &node->plan), "1;2", "offsets between");
+    node = scan(help, topic, offset, 1);
+    bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, "a"));
+    is_str(run_it(world, &node->plan), "0;3;4", "a key");
+    node = scan(help, topic, offset, 1);
+    bound(help, node, BOUND_PARTITION, BOUND_GT, int_const(help, 0));
+    is_str(run_it(world, &node->plan), "", "a partition that is not there");
+    node = scan(help, topic, offset, 1);
+    bound(help, node, BOUND_OFFSET, BOUND_EQ, null_const(help, TYPE(TYPE_INT8)));
+    is_str(run_it(world, &node->plan), "", "compared with NULL");
+    node = scan(help, topic, offset, 1);
+    static const struct str needle = {"2", 1};
+    node->needles = &needle;
+    node->needle_count = 1;
+    is_str(run_it(world, &node->plan), "1", "a needle");
+    node = scan(help, topic, offset, 1);
+    node->order = SCAN_ORDER_OFFSET_DESC;
+    node->limit = 3;
+    is_str(run_it(world, &node->plan), "5;4;3", "backward");
+    int64_t now = row_us_from_unix_ms(env_wall_ms(env_os()));
+    node = scan(help, topic, offset, 1);
+    bound(help, node, BOUND_TIMESTAMP, BOUND_GT,
+        expr_const(&help->arena, TYPE(TYPE_TIMESTAMPTZ), datum_i64(now + 60000000), 0));
+    is_str(run_it(world, &node->plan), "", "after now");
+    node = scan(help, topic, offset, 1);
+    bound(help, node, BOUND_TIMESTAMP, BOUND_GT,
+        expr_const(&help->arena, TYPE(TYPE_TIMESTAMPTZ), datum_i64(now - 60000000), 0));
+    is_str(run_it(world, &node->plan), "0;1;2;3;4;5", "of the last minute");
+}
+
+static struct plan *
+count_of(struct help *help, struct plan_scan_topic *node, bool grouped, bool headers)
+{
+    struct plan_agg aggs[3] = {{0}};
+    aggs[0].func = func_named(help, "count", NULL, 0, &aggs[0].type);
+    aggs[1].args = aggs[2].args = EXPRS(help, int_col(help, 1));
+    aggs[1].arg_count = aggs[2].arg_count = 1;
+    aggs[1].func = func_named(help, "min", aggs[1].args, 1, &aggs[1].type);
+    aggs[2].func = func_named(help, "max", aggs[2].args, 1, &aggs[2].type);
+    struct plan_aggregate *agg = plan_aggregate_new(&help->arena, &node->plan,
+        EXPRS(help, col(help, 0, TYPE(TYPE_INT4))), grouped,
+        ox_arena_copy(&help->arena, aggs, sizeof(aggs)), 3);
+    const char *why;
+    struct plan *fast = plan_aggregate_from_headers(&help->arena, agg, &why);
+    if (headers && fast == NULL)
+        printf("# %s\n", why);
+    return headers && fast != NULL ? fast : &agg->plan;
+}
+
+static void
+test_large(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "large", 3));
+    struct pull pull;
+    pull_init(&pull, world, insert_many(help, topic, 1, 200000));
+    pull_all(&pull);
+    is_int(pull.rows, 200000, "a stream of rows");
+    for (int grouped = 0; grouped < 2; grouped++) {
+        char slow[256];
+        snprintf(slow, sizeof(slow), "%s",
+            run_it(world, count_of(help, scan(help, topic, place, 2), grouped, false)));
+        const char *fast =
+            run_it(world, count_of(help, scan(help, topic, place, 2), grouped, true));
+        is_str(fast, slow, grouped ? "groups from headers" : "count, min, max from headers");
+        printf("# %s\n", slow);
+    }
+    struct plan_scan_topic *cut = scan(help, topic, place, 2);
+    bound(help, cut, BOUND_OFFSET, BOUND_GE, int_const(help, 100));
+    bound(help, cut, BOUND_OFFSET, BOUND_LE, int_const(help, 20000));
+    is_str(run_it(world, count_of(help, cut, false, true)), "59703,100,20000",
+        "cut through batches");
+    /* By key a partition each. */
+    struct plan_scan_topic *node = scan(help, topic, place, 3);
+    bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, "k7"));
+    pull_init(&pull, world, &node->plan);
+    pull.silent = true;
+    pull_all(&pull);
+    is_int(pull.rows, 2000, "rows of one key");
+    node = scan(help, topic, place, 4);
+    static const struct str needle = {"\"i\":777,", 8};
+    node->needles = &needle;
+    node->needle_count = 1;
+    pull_init(&pull, world, &node->plan);
+    pull_all(&pull);
+    is_int(pull.rows, 1, "one row by its bytes");
+    ok(pull.counters.records_decoded == 1, "decoded alone");
+    node = scan(help, topic, place, 2);
+    node->order = SCAN_ORDER_OFFSET;
+    node->limit = 5;
+    is_str(run_it(world, &node->plan), "0,0;1,0;2,0;0,1;1,1", "partitions merged by offset");
+    node->order = SCAN_ORDER_OFFSET_DESC;
+    node->limit = 0;
+    pull_init(&pull, world, &node->plan);
+    pull.silent = true;
+    pull_all(&pull);
+    is_int(pull.rows, 200000, "backward over all of it");
+    world->help.config.scan_bytes_limit = 100000;
+    is_str(run_it(world, &scan(help, topic, place, 4)->plan), "error: scan_limit_exceeded",
+        "scan_bytes_limit");
+    world->help.config.scan_bytes_limit = 0;
+    node = scan(help, topic, place, 4);
+    node->follow = true;
+    node->start = SCAN_FROM_LAST_ROWS;
+    node->start_value = int_const(help, 50);
+    node->until = SCAN_UNTIL_LATEST;
+    pull_init(&pull, world, &node->plan);
+    pull.silent = true;
+    pull_all(&pull);
+    is_int(pull.rows, 50, "FROM LAST 50 over three partitions");
+}
+
+static struct plan_scan_topic *
+follow(struct help *help, const struct plan_topic *topic, enum scan_start start, struct expr *value)
+{
+    struct plan_scan_topic *node = scan(help, topic, place, 4);
+    node->follow = true;
+    node->start = start;
+    node->start_value = value;
+    node->until = SCAN_UNTIL_NEVER;
+    return node;
+}
+
+static void
+pause_ms(int ms)
+{
+    struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&ts, NULL);
+}
+
+static void
+test_follow(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "live", 2));
+    static const char *const rows[] = {"a", "1", "b", "2", "c", "3", "d", "4"};
+    run_it(world, insert(help, topic, 2, rows, NULL, 0));
+    struct plan_scan_topic *node = follow(help, topic, SCAN_FROM_EARLIEST, NULL);
+    node->until = SCAN_UNTIL_LATEST;
+    struct pull pull;
+    pull_init(&pull, world, &node->plan);
+    pull_all(&pull);
+    is_int(pull.rows, 2, "SUBSCRIBE ... UNTIL LATEST ends");
+    /* One that waits, while rows come from elsewhere. */
+    struct pull live;
+    node = follow(help, topic, SCAN_FROM_LATEST, NULL);
+    pull_init(&live, world, &node->plan);
+    live.stop_rows = 2;
+    on_loop(world, pull_start, &live);
+    pause_ms(20);
+    is_int(live.status, EXEC_PARK, "with nothing to read it parks");
+    struct plan_root root = {
+        .plan = insert(help, topic, 2, rows + 4, NULL, 0), .arena = &help->arena};
+    plan_root_finish(&root, NULL);
+    struct pull more = {.world = world, .root = root};
+    on_loop(world, pull_start, &more);
+    while (!live.ended || !more.ended) {
+        pthread_mutex_lock(&world->lock);
+        world->done = false;
+        pthread_mutex_unlock(&world->lock);
+        pause_ms(1);
+    }
+    is_int(live.rows, 2, "and wakes for rows that come");
+    on_loop(world, pull_end, &more);
+    on_loop(world, pull_end, &live);
+    world->done = false;
+    /* Ended while it waits. */
+    pull_init(&live, world, &follow(help, topic, SCAN_FROM_LATEST, NULL)->plan);
+    on_loop(world, pull_start, &live);
+    on_loop(world, pull_end, &live);
+    ok(true, "a run may be freed while it waits");
+    /* Cancelled while it waits. */
+    pull_init(&live, world, &follow(help, topic, SCAN_FROM_LATEST, NULL)->plan);
+    on_loop(world, pull_start, &live);
+    exec_run_cancel(live.run, OX_CANCELED, true);
+    wait_for_it(world);
+    is_int(live.status, EXEC_FAIL, "cancel wakes one that waits");
+    on_loop(world, pull_end, &live);
+    node = follow(help, topic, SCAN_FROM_OFFSET, int_const(help, 77));
+    is_str(run_it(world, &node->plan), "error: offset_out_of_range", "an offset that is not there");
+    node = follow(help, topic, SCAN_FROM_EARLIEST, NULL);
+    node->until = SCAN_UNTIL_IDLE;
+    struct interval idle = {.us = 20000};
+    node->until_value = expr_const(&help->arena, TYPE(TYPE_INTERVAL),
+        datum_copy(TYPE(TYPE_INTERVAL), datum_str(ox_str_n(&idle, sizeof(idle))), &help->arena), 0);
+    pull_init(&pull, world, &node->plan);
+    pull_all(&pull);
+    is_int(pull.rows, 4, "UNTIL IDLE ends by the clock");
+}
+
+static void
+test_progress(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "progress", 1));
+    static const char *const rows[] = {"a", "1", "b", "2", "c", "3"};
+    run_it(world, insert(help, topic, 3, rows, NULL, 0));
+    static const enum scan_column what[] = {SCAN_VALUE, SCAN_PARTITION, SCAN_OFFSET};
+    struct plan_scan_topic *node = scan(help, topic, what, 3);
+    node->follow = true;
+    node->until = SCAN_UNTIL_LATEST;
+    struct plan *filter = plan_filter_new(
+        &help->arena, &node->plan, binary(help, "<>", text_col(help, 0), text_const(help, "3")));
+    struct plan_subscribe *subscribe = plan_subscribe_new(&help->arena, filter, node, true);
+    subscribe->heartbeat_ms = 10000;
+    char all[1024];
+    snprintf(all, sizeof(all), "%s", run_it(world, &subscribe->plan));
+    int lines = 1;
+    for (const char *p = all; *p; p++)
+        lines += *p == ';';
+    is_int(lines, 4, "a start, two rows, an end");
+    ok(strncmp(all, "t,", 2) == 0, "the first is a progress row");
+    char token[256];
+    const char *second = strchr(all, ';') + 1;
+    ok(strncmp(second, "f,", 2) == 0, "then rows");
+    snprintf(token, sizeof(token), "%.*s", (int)strcspn(second + 2, ","), second + 2);
+    node = scan(help, topic, what, 3);
+    node->follow = true;
+    node->until = SCAN_UNTIL_LATEST;
+    node->start = SCAN_FROM_TOKEN;
+    node->start_value = text_const(help, token);
+    is_str(run_it(world, &node->plan), "2,0,1;3,0,2", "a row's token leads to the next row");
+}
+
+static void
+test_newest(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "newest", 2));
+    run_it(world, insert_many(help, topic, 1, 30000));
+    static const enum scan_column what[] = {SCAN_TIMESTAMP, SCAN_VALUE};
+    struct plan_key *key = ox_arena_alloc0(&help->arena, sizeof(*key));
+    *key = (struct plan_key){col(help, 0, TYPE(TYPE_TIMESTAMPTZ)), true, true};
+    struct plan_sort *sort =
+        plan_sort_new(&help->arena, &scan(help, topic, what, 2)->plan, key, 1);
+    sort->limit = int_const(help, 10);
+    struct pull pull;
+    pull_init(&pull, world, &sort->plan);
+    pull.silent = true;
+    pull_all(&pull);
+    is_int(pull.rows, 10, "ORDER BY _timestamp DESC LIMIT");
+}
+
+int
+main(void)
+{
+    struct world world;
+    world_start(&world);
+    const struct plan_topic *topic = keep(&world.help, create_topic(&world, "first", 1));
+    test_insert(&world, topic);
+    test_bounds(&world, topic);
+    test_large(&world);
+    test_follow(&world);
+    test_progress(&world);
+    test_newest(&world);
+    world_stop(&world);
+    return done();
+}
