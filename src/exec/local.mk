@@ -7,5 +7,3 @@ liboxbow_a_SOURCES += src/exec/aggregate.c src/exec/append.c src/exec/cte.c src/
     src/exec/scan_decode.c src/exec/scan_headers.c src/exec/scan_topic.c src/exec/setop.c \
     src/exec/snapshot.c src/exec/sort.c src/exec/sorter.c src/exec/spill.c src/exec/store.c \
     src/exec/subquery.c src/exec/subscribe.c src/exec/token.c src/exec/values.c src/exec/window.c
-
-check_PROGRAMS += regress/unit/exec_plan regress/unit/exec_token regress/unit/exec_topic
