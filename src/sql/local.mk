@@ -5,7 +5,8 @@ LEMPAR = /usr/share/lemon/lempar.c
 BUILT_SOURCES += sql_parser.gen.h
 nodist_liboxbow_a_SOURCES += src/sql/sql_parser.gen.c src/sql/sql_scan.gen.c \
     src/sql/keywords.gen.c src/sql/commands.gen.c
-liboxbow_a_SOURCES += src/sql/ast.c src/sql/parse.c
+liboxbow_a_SOURCES += src/sql/ast.c src/sql/bind.c src/sql/bind_expr.c src/sql/bind_from.c \
+    src/sql/bind_insert.c src/sql/bind_live.c src/sql/bind_query.c src/sql/parse.c
 
 src/sql/sql_words.gen.y: $(srcdir)/catalog/keywords.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_keywords.pm
 	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) keywords $(srcdir)/catalog/keywords.tbl $@
