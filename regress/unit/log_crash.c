@@ -75,6 +75,10 @@ world_random(void *self, void *to, size_t len)
         ((uint8_t *)to)[i] = (uint8_t)ox_rand(&world->random);
 }
 
+static bool tracing;
+
+#define trace(...) (tracing ? (void)printf("# " __VA_ARGS__) : (void)0)
+
 static bool
 problem(struct world *world, const char *what, int partition, int64_t a, int64_t b)
 {
@@ -248,7 +252,11 @@ step(struct world *world)
     ox_code rc = OX_OK;
     uint64_t freed;
     int64_t start;
-    switch (ox_rand_below(&world->rand, 24)) {
+    uint64_t what = ox_rand_below(&world->rand, 24);
+    trace("step %d on %d, log [%lld, %lld) flushed %lld\n", (int)what,
+        (int)(model - world->models), (long long)plog_log_start(model->plog),
+        (long long)plog_log_end(model->plog), (long long)plog_flushed_end(model->plog));
+    switch (what) {
     case 0:
         rc = log_dir_checkpoint_step(world->dir, &err);
         break;
@@ -285,7 +293,8 @@ step(struct world *world)
     }
     if (rc != OX_OK && !file_sim_crashed(world->sim))
         problem(world, err.message, -1, rc, 0);
-    note_flushed(world);
+    if (what != 2 || !file_sim_crashed(world->sim))
+        note_flushed(world);
 }
 
 /* ---- the comparison ---- */
@@ -320,6 +329,15 @@ compare_batches(struct world *world, int p)
     log_cursor_close(cursor);
     if (rc != OX_OK)
         return problem(world, err.message, p, at, end);
+    struct arena arena;
+    struct log_segment_facts *segs;
+    size_t seg_count;
+    ox_arena_init(&arena);
+    plog_segments(model->plog, &arena, &segs, &seg_count, &err);
+    for (size_t i = 0; i < seg_count; i++)
+        trace("%d has segment [%lld, %lld), %llu bytes\n", p, (long long)segs[i].base_offset,
+            (long long)segs[i].next_offset, (unsigned long long)segs[i].bytes);
+    ox_arena_fini(&arena);
     return at == end ? true : problem(world, "the log ends early", p, at, end);
 }
 
@@ -371,6 +389,7 @@ recover(struct world *world)
 {
     for (int tries = 0;; tries++) {
         file_sim_restart(world->sim);
+        trace("power cut at operation %llu\n", (unsigned long long)file_sim_ops(world->sim));
         if (tries < 3 && ox_rand_below(&world->rand, 3) == 0)
             file_sim_crash_at(world->sim,
                 file_sim_ops(world->sim) + 1 + ox_rand_below(&world->rand, 12));
@@ -401,6 +420,7 @@ recover_again(struct world *world)
 static void
 restart_clean(struct world *world)
 {
+    trace("clean restart\n");
     for (int i = 0; i < PARTITIONS; i++) {
         plog_close(world->models[i].plog);
         world->models[i].plog = NULL;
@@ -454,6 +474,7 @@ int
 main(void)
 {
     const char *one = getenv("OX_SEED");
+    tracing = one != NULL;
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;
     uint64_t count = one ? 1 : getenv("OX_LONG") ? 20000 : 300;
     char why[400];

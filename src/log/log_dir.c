@@ -274,6 +274,16 @@ checkpoint_plogs(struct log_dir *dir, struct ox_err *err)
     return rc;
 }
 
+ox_code
+log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err)
+{
+    ox_code rc = OX_OK;
+    refresh_hints(dir);
+    for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
+        rc = write_checkpoint(dir, (enum checkpoint_kind)kind, err);
+    return rc;
+}
+
 static ox_code
 checkpoint_dir(struct log_dir *dir, bool closing, struct ox_err *err)
 {
@@ -281,9 +291,7 @@ checkpoint_dir(struct log_dir *dir, bool closing, struct ox_err *err)
     uint64_t mark = log_wal_mark(dir);
     ox_code rc = checkpoint_plogs(dir, err);
     if (rc == OX_OK)
-        refresh_hints(dir);
-    for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
-        rc = write_checkpoint(dir, (enum checkpoint_kind)kind, err);
+        rc = log_dir_write_checkpoints(dir, err);
     if (rc == OX_OK)
         rc = log_wal_recycle(dir, mark, closing, err);
     if (rc == OX_OK)
@@ -503,8 +511,11 @@ flush_overdue(struct log_dir *dir, int64_t now_ms)
 static ox_code
 write_high_watermarks(struct log_dir *dir, struct ox_err *err)
 {
+    pthread_mutex_lock(&dir->checkpoint);
     refresh_hints(dir);
-    return write_checkpoint(dir, HIGH_WATERMARKS, err);
+    ox_code rc = write_checkpoint(dir, HIGH_WATERMARKS, err);
+    pthread_mutex_unlock(&dir->checkpoint);
+    return rc;
 }
 
 /* One turn of the checkpointer. */

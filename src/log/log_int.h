@@ -3,6 +3,7 @@
  * The inside of log/: what its files share. Nobody else includes this.
  *
  * Locks, in the order in which they are taken:
+ *   dir->checkpoint  one writer of the checkpoint files (plain mutex)
  *   plog->work       one blocking maintenance job on a plog at a time:
  *                    checkpoint, retention, truncation, close (plain mutex)
  *   dir->round       one flush round at a time; on_flushed runs under it
@@ -446,6 +447,8 @@ struct log_dir {
 ox_code log_dir_fail(struct log_dir *dir, ox_code code, const struct ox_err *err);
 /* OX_OK, or why nothing may be written: offline or full. */
 ox_code log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err);
+/* Writes the checkpoint files as the plogs are now. Under dir->checkpoint. */
+ox_code log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err);
 void log_dir_found_full(struct log_dir *dir);
 /* The hint of a partition; made if missing. Under dir->lock. */
 struct partition_hint *log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition);

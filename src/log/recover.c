@@ -560,6 +560,11 @@ load_segment(struct recovery *rec, size_t i, struct ox_err *err)
             rec->flushed_end = OX_MAX(rec->flushed_end,
                 OX_MIN(rec->bases[i + 1], rec->recovery_point));
     }
+    if (rc == OX_OK && whole && !taken && !last && !plog->config.policy_compact &&
+        seg->next_offset < rec->bases[i + 1]) {
+        whole = false; /* the tail is missing without a trace in this file */
+        followed = true;
+    }
     if (rc == OX_OK && !whole)
         rc = judge(rec, i, seg, size, followed, err);
     if (rc != OX_OK) {
@@ -842,7 +847,8 @@ plog_rebuild_producers(struct plog *plog, struct ox_err *err)
     ox_arena_fini(&arena);
     plog->producers.snapshot_offset = from;
     plog->producers.changed = false;
-    int64_t start = OX_MAX(from, plog->log_start);
+    /* From the snapshot on, whatever the log start: a batch may straddle it. */
+    int64_t start = OX_MAX(from, plog->segments[0]->base_offset);
     for (int i = OX_MAX(plog_segment_at(plog, start), 0);
          i < (int)plog->segment_count && rc == OX_OK; i++) {
         struct log_segment *seg = plog->segments[i];

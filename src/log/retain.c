@@ -5,8 +5,9 @@
  *
  * 1. The log start moves before the bytes below it go.
  * 2. A segment goes only when everything in it is below the high watermark.
- * 3. Truncation first makes the rest durable and voids the queued and logged
- *    batches (generation, WAL_VOID), so that a replay cannot bring them back. */
+ * 3. Truncation first makes the rest durable, lowers the checkpoints and voids
+ *    the queued and logged batches (generation, WAL_VOID), so that a replay
+ *    cannot bring them back. */
 #include "log/log_int.h"
 
 #include "base/check.h"
@@ -255,14 +256,28 @@ after_truncation(struct plog *plog, struct ox_err *err)
 static ox_code
 truncate_locked(struct plog *plog, int64_t offset, struct ox_err *err)
 {
-    ox_lock(&plog->dir->lock);
-    plog->recovery_point = OX_MIN(plog->recovery_point, offset);
-    ox_unlock(&plog->dir->lock);
+    uint32_t before = plog->segment_count;
     ox_code rc = drop_segments(plog, offset, err);
+    if (rc == OX_OK && plog->segment_count < before) /* before what they follow on goes */
+        rc = fs_sync_dir(plog->fs, "log.truncate", plog->path, err);
     if (rc == OX_OK)
         rc = cut_active(plog, offset, err);
     if (rc == OX_OK)
         rc = after_truncation(plog, err);
+    return rc;
+}
+
+/* To the start of the batch that holds the offset: where the log will end. */
+static ox_code
+round_down(struct plog *plog, int64_t *offset, struct ox_err *err)
+{
+    uint64_t pos;
+    int64_t next = *offset;
+    ox_lock(&plog->lock);
+    int i = OX_MAX(plog_segment_at(plog, *offset), 0);
+    ox_code rc = boundary(plog->segments[i], *offset, &pos, &next, err);
+    ox_unlock(&plog->lock);
+    *offset = OX_MIN(*offset, next);
     return rc;
 }
 
@@ -293,16 +308,33 @@ cut_failed(struct plog *plog, ox_code rc, struct ox_err *err)
     return rc;
 }
 
+/* What the checkpoint files say must never lie above the end that a cut leaves,
+ * or a recovery would take the difference for a loss. Under dir->checkpoint. */
+static ox_code
+lower_checkpoints(struct plog *plog, int64_t offset, struct ox_err *err)
+{
+    struct log_dir *dir = plog->dir;
+    ox_lock(&dir->lock);
+    plog->recovery_point = OX_MIN(plog->recovery_point, offset);
+    ox_unlock(&dir->lock);
+    if (plog_log_start(plog) > offset)
+        atomic_store(&plog->log_start, offset);
+    return log_dir_write_checkpoints(dir, err);
+}
+
 /* Cuts with the flusher shut out; queued and logged batches become void. */
 static ox_code
 cut(struct plog *plog, int64_t offset,
     ox_code (*how)(struct plog *plog, int64_t offset, struct ox_err *err), struct ox_err *err)
 {
+    ox_code rc = lower_checkpoints(plog, offset, err);
+    if (rc != OX_OK)
+        return rc;
     pthread_mutex_lock(&plog->dir->round);
     ox_lock(&plog->lock);
     plog->generation++;
     ox_unlock(&plog->lock);
-    ox_code rc = log_wal_void(plog->dir, plog, err);
+    rc = log_wal_void(plog->dir, plog, err);
     if (rc == OX_OK) {
         ox_lock(&plog->lock);
         rc = how(plog, offset, err);
@@ -325,11 +357,15 @@ plog_truncate(struct plog *plog, int64_t offset, struct ox_err *err)
     err = err != NULL ? err : &local;
     if (offset >= plog_log_end(plog))
         return OX_OK;
+    pthread_mutex_lock(&plog->dir->checkpoint);
     pthread_mutex_lock(&plog->work);
     ox_code rc = settle_before_cut(plog, err);
     if (rc == OX_OK)
+        rc = round_down(plog, &offset, err);
+    if (rc == OX_OK)
         rc = cut(plog, offset, truncate_locked, err);
     pthread_mutex_unlock(&plog->work);
+    pthread_mutex_unlock(&plog->dir->checkpoint);
     return rc;
 }
 
@@ -365,11 +401,13 @@ plog_restart_at(struct plog *plog, int64_t offset, struct ox_err *err)
 {
     struct ox_err local;
     err = err != NULL ? err : &local;
+    pthread_mutex_lock(&plog->dir->checkpoint);
     pthread_mutex_lock(&plog->work);
     ox_code rc = settle_before_cut(plog, err);
     if (rc == OX_OK)
         rc = cut(plog, offset, restart_locked, err);
     pthread_mutex_unlock(&plog->work);
+    pthread_mutex_unlock(&plog->dir->checkpoint);
     return rc;
 }
 
