@@ -196,6 +196,8 @@ ox_code quorum_start(struct meta *meta, struct raft_store *store,
 void quorum_stop(struct quorum *quorum); /* NULL is allowed */
 /* Hand a request to raft; its answer comes through propose_done(). */
 void quorum_submit(struct quorum *quorum, struct request *request);
+/* The disk failed: tell everybody who waits. */
+void quorum_fail(struct quorum *quorum, const struct ox_err *why);
 /* Flush, apply and collect answers; whether anything happened. */
 bool quorum_step(struct quorum *quorum);
 bool quorum_ready(const struct quorum *quorum);
@@ -263,6 +265,9 @@ void propose_done(struct meta *meta, struct request *request, ox_code code,
     const struct ox_err *err, const struct meta_result *result);
 /* Tell all answered. Returns whether there were any. */
 bool propose_tell(struct meta *meta);
+/* Answer a request that was not submitted. */
+void propose_refuse(struct meta *meta, struct request *request, ox_code code);
+enum meta_command_kind request_kind(const struct request *request);
 /* Answer everything queued with code. */
 void propose_refuse_all(struct meta *meta, ox_code code);
 

@@ -24,7 +24,7 @@
 
 #include "meta/meta_int.h"
 
-enum { TURN_MAX = 256, TICK_MS = 20 };
+enum { TURN_MAX = 256, TICK_MS = 20, RESERVE_BYTES = 16 << 20 };
 
 /* ---- Identity ------------------------------------------------------------------- */
 
@@ -296,6 +296,8 @@ finish_turn(struct meta *meta)
     }
     if (atomic_load(&meta->failed) == OX_OK)
         publish(meta);
+    else
+        quorum_fail(meta->quorum, &meta->failure);
     note_stats(meta);
 }
 
@@ -312,6 +314,18 @@ take_queue(struct meta *meta, struct list *taken)
     ox_unlock(&meta->queue_lock);
 }
 
+/* Room for the log and the catalog to grow. Checked ahead, because a write that
+ * fails on the way ends all promises. What frees space is always let through. */
+static bool
+has_room(struct meta *meta, const struct request *request)
+{
+    struct file_space space;
+    if (request_kind(request) == META_TOPIC_DELETE)
+        return true;
+    return fs_space(meta->env->fs, meta->dir, &space, NULL) != OX_OK ||
+        space.usable >= RESERVE_BYTES;
+}
+
 bool
 meta_turn(struct meta *meta)
 {
@@ -323,7 +337,11 @@ meta_turn(struct meta *meta)
     }
     take_queue(meta, &taken);
     while ((node = ox_list_pop(&taken)) != NULL) {
-        quorum_submit(meta->quorum, ox_container_of(node, struct request, link));
+        struct request *request = ox_container_of(node, struct request, link);
+        if (has_room(meta, request))
+            quorum_submit(meta->quorum, request);
+        else
+            propose_refuse(meta, request, OX_DISK_FULL);
         any = true;
     }
     any |= quorum_step(meta->quorum);

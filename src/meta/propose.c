@@ -123,20 +123,30 @@ propose_tell(struct meta *meta)
     return any;
 }
 
+enum meta_command_kind
+request_kind(const struct request *request)
+{
+    return (enum meta_command_kind)wire_load16((const char *)request->bytes + 2);
+}
+
+void
+propose_refuse(struct meta *meta, struct request *request, ox_code code)
+{
+    struct meta_result none = {0};
+    struct ox_err err;
+    ox_fail_plain(&err, code);
+    raft_free(request->bytes);
+    request->bytes = NULL;
+    propose_done(meta, request, code, &err, &none);
+}
+
 void
 propose_refuse_all(struct meta *meta, ox_code code)
 {
-    struct meta_result none = {0};
     struct list *node;
-    struct ox_err err;
-    ox_fail_plain(&err, code);
     ox_lock(&meta->queue_lock);
-    while ((node = ox_list_pop(&meta->queue)) != NULL) {
-        struct request *request = ox_container_of(node, struct request, link);
-        raft_free(request->bytes);
-        request->bytes = NULL;
-        propose_done(meta, request, code, &err, &none);
-    }
+    while ((node = ox_list_pop(&meta->queue)) != NULL)
+        propose_refuse(meta, ox_container_of(node, struct request, link), code);
     meta->queued = 0;
     ox_unlock(&meta->queue_lock);
 }

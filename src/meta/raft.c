@@ -17,7 +17,8 @@
  * Invariants
  * 1. fsm_apply sees entry raft_last_applied + 1, and entries at or below the
  *    catalog's own index are skipped: they were applied before a restart.
- * 2. A request is answered exactly once: by its completion, or by quorum_stop.
+ * 2. A request is answered exactly once: by its completion, by quorum_fail when
+ *    the disk failed, or by quorum_stop.
  * 3. "Ready" means leader with everything in the log applied: the state that
  *    proposals are checked against is complete. A leader whose log has entries
  *    it cannot know to be committed proposes a barrier and waits for it. */
@@ -35,6 +36,7 @@ struct quorum {
     struct raft raft;
     struct raft_fsm fsm;
     struct list submitted; /* struct request, in the order of their indices */
+    struct list flights;   /* all that the library may still link to */
     struct raft_barrier barrier;
     bool barrier_runs, ready, started;
 };
@@ -42,8 +44,9 @@ struct quorum {
 /* raft's request with ours; the library links it in its lists. */
 struct flight {
     struct raft_apply apply; /* first */
+    struct list link;        /* in the quorum's flights */
     struct quorum *quorum;
-    struct request *request;
+    struct request *request; /* NULL: answered already */
     struct meta_result result;
     ox_code code;
     struct ox_err err;
@@ -147,27 +150,49 @@ fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
 
 /* ---- Completed requests ------------------------------------------------------------ */
 
+/* The outcome that the request's caller is told. */
 static void
-flight_done(struct flight *flight, int status)
+answer(struct flight *flight, int status)
 {
     struct quorum *quorum = flight->quorum;
     struct request *request = flight->request;
     struct ox_err err = flight->err;
     ox_code code = flight->code;
-    if (status == RAFT_LEADERSHIPLOST || status == RAFT_CANCELED || status == RAFT_SHUTDOWN)
+    if (raft_store_health(quorum->store, &err) != OX_OK)
+        code = err.code;
+    else if (status == RAFT_LEADERSHIPLOST || status == RAFT_CANCELED || status == RAFT_SHUTDOWN)
         code = ox_fail(&err, OX_REQUEST_TIMED_OUT,
             "leadership of the metadata was lost, the command may or may not take effect");
     else if (status == RAFT_NOTLEADER)
         code = ox_fail_plain(&err, OX_NOT_CONTROLLER);
-    else if (status != 0 && raft_store_health(quorum->store, &err) != OX_OK)
-        code = err.code;
     else if (status != 0)
         code = ox_fail(&err, OX_UNKNOWN_SERVER_ERROR, "metadata command failed: %s",
             raft_strerror(status));
     ox_list_remove(&request->link);
     request->flight = NULL;
+    flight->request = NULL;
     propose_done(quorum->meta, request, code, &err, &flight->result);
+}
+
+static void
+flight_done(struct flight *flight, int status)
+{
+    if (flight->request != NULL)
+        answer(flight, status);
+    ox_list_remove(&flight->link);
     ox_free(flight);
+}
+
+void
+quorum_fail(struct quorum *quorum, const struct ox_err *why)
+{
+    while (!ox_list_empty(&quorum->submitted)) {
+        struct request *request = ox_container_of(quorum->submitted.next, struct request, link);
+        struct flight *flight = request->flight;
+        flight->code = why->code;
+        flight->err = *why;
+        answer(flight, 0);
+    }
 }
 
 static void
@@ -237,6 +262,7 @@ quorum_submit(struct quorum *quorum, struct request *request)
     struct flight *flight = ox_calloc(1, sizeof(*flight));
     flight->quorum = quorum;
     flight->request = request;
+    ox_list_push(&quorum->flights, &flight->link);
     request->flight = flight;
     request->index = raft_last_index(&quorum->raft) + 1;
     ox_list_push(&quorum->submitted, &request->link);
@@ -248,6 +274,7 @@ quorum_submit(struct quorum *quorum, struct request *request)
     }
     ox_list_remove(&request->link);
     request->flight = NULL;
+    ox_list_remove(&flight->link);
     ox_free(flight);
     if (status != RAFT_NOTLEADER && status != RAFT_NOSPACE)
         request->bytes = NULL; /* the library's, whatever became of it */
@@ -330,6 +357,7 @@ quorum_start(struct meta *meta, struct raft_store *store, const struct meta_conf
     quorum->meta = meta;
     quorum->store = store;
     ox_list_init(&quorum->submitted);
+    ox_list_init(&quorum->flights);
     quorum->fsm = (struct raft_fsm){.version = 1, .data = quorum, .apply = fsm_apply,
         .snapshot = fsm_snapshot, .restore = fsm_restore};
     *out = quorum;
@@ -372,10 +400,8 @@ quorum_stop(struct quorum *quorum)
             continue;
         collect(quorum);
     }
-    while (!ox_list_empty(&quorum->submitted)) {
-        struct request *request = ox_container_of(quorum->submitted.next, struct request, link);
-        flight_done(request->flight, RAFT_SHUTDOWN);
-    }
+    while (!ox_list_empty(&quorum->flights))
+        flight_done(ox_container_of(quorum->flights.next, struct flight, link), RAFT_SHUTDOWN);
     ox_free(quorum);
 }
 

@@ -276,7 +276,8 @@ store_answer(struct raft_store *store, const struct pending *pending, int status
 bool
 raft_store_flush(struct raft_store *store)
 {
-    if (!store->in_transaction && store->pending_count == 0)
+    bool dirty = store->in_transaction && store->failed == OX_OK;
+    if (!dirty && store->pending_count == 0)
         return false;
     int status = store_commit(store);
     struct pending *pending = store->pending;
