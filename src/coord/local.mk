@@ -3,7 +3,7 @@ liboxbow_a_SOURCES += src/coord/admin.c src/coord/consumer_protocol.c src/coord/
     src/coord/host.c src/coord/offsets.c src/coord/rebalance.c src/coord/records.c \
     src/coord/runtime.c src/coord/timers.c
 
-check_PROGRAMS += regress/unit/coord_offsets regress/unit/coord_random \
+check_PROGRAMS += regress/unit/coord_host regress/unit/coord_offsets regress/unit/coord_random \
     regress/unit/coord_rebalance regress/unit/coord_records
 
 if ENABLE_FUZZ
