@@ -800,7 +800,7 @@ parse_value(struct parser *p, struct json_node **out)
         static const struct { const char *word; size_t len; enum json_kind kind; } words[] = {
             {"true", 4, JSON_TRUE}, {"false", 5, JSON_FALSE}, {"null", 4, JSON_NULL}};
         kind = JSON_NUMBER;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3 && kind == JSON_NUMBER; i++)
             if (left >= words[i].len && memcmp(p->at, words[i].word, words[i].len) == 0 &&
                 (left == words[i].len || (p->at[words[i].len] | 32) < 'a' || (p->at[words[i].len] | 32) > 'z')) {
                 kind = words[i].kind;
