@@ -30,8 +30,10 @@ help_init(struct help *help)
     ox_arena_init(&help->arena);
     ox_text_init(&help->text, NULL);
     help->bind = (struct expr_bind){.arena = &help->arena, .format = &row_format_default};
-    help->config = (struct exec_config){.env = env_os(), .format = &row_format_default,
-        .work_mem = 4 * 1024 * 1024, .temp_dir = "/tmp"};
+    help->config = (struct exec_config){.env = env_os(),
+        .format = &row_format_default,
+        .work_mem = 4 * 1024 * 1024,
+        .temp_dir = "/tmp"};
 }
 
 static inline void
@@ -88,7 +90,8 @@ binary(struct help *help, const char *op, struct expr *left, struct expr *right)
 }
 
 static inline const struct func *
-func_named(struct help *help, const char *name, struct expr **args, uint32_t nargs, struct type *type)
+func_named(
+    struct help *help, const char *name, struct expr **args, uint32_t nargs, struct type *type)
 {
     struct expr *out = NULL;
     struct ox_err err;
@@ -101,9 +104,9 @@ func_named(struct help *help, const char *name, struct expr **args, uint32_t nar
 }
 
 /* Array of expressions in the arena. */
-#define EXPRS(help, ...) \
-    ((struct expr **)ox_arena_copy(&(help)->arena, (struct expr *[]){__VA_ARGS__}, \
-        sizeof((struct expr *[]){__VA_ARGS__})))
+#define EXPRS(help, ...)                                                                           \
+    ((struct expr **)ox_arena_copy(                                                                \
+        &(help)->arena, (struct expr *[]){__VA_ARGS__}, sizeof((struct expr *[]){__VA_ARGS__})))
 
 /* generate: n rows (i, i % modulo, text of i % modulo). */
 static inline struct plan *

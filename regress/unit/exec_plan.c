@@ -71,7 +71,8 @@ test_sort(struct help *help)
     struct plan_sort *sort = plan_sort_new(
         &help->arena, numbers(help, 1, 7), keys_of(help, 2, mod, 0, int_col(help, 0), 1), 2);
     is_str(run_plan(help, &sort->plan), "6;3;7;4;1;5;2", "ORDER BY two keys");
-    sort = plan_sort_new(&help->arena, numbers(help, 1, 50000), keys_of(help, 1, int_col(help, 0), 1), 1);
+    sort = plan_sort_new(
+        &help->arena, numbers(help, 1, 50000), keys_of(help, 1, int_col(help, 0), 1), 1);
     sort->limit = int_const(help, 3);
     is_str(run_plan(help, &sort->plan), "50000;49999;49998", "the first of a large sort");
     struct plan *values = plan_values_new(&help->arena,
@@ -85,10 +86,10 @@ test_sort(struct help *help)
 static void
 test_sort_spill(struct help *help)
 {
-    struct expr *key = binary(help, "%",
-        binary(help, "*", int_col(help, 0), int_const(help, 7919)), int_const(help, 100003));
-    struct plan_sort *sort = plan_sort_new(
-        &help->arena, numbers(help, 1, 100002), keys_of(help, 1, key, 0), 1);
+    struct expr *key = binary(help, "%", binary(help, "*", int_col(help, 0), int_const(help, 7919)),
+        int_const(help, 100003));
+    struct plan_sort *sort =
+        plan_sort_new(&help->arena, numbers(help, 1, 100002), keys_of(help, 1, key, 0), 1);
     struct plan *plan = project(help, &sort->plan, EXPRS(help, key), 1);
     help->config.work_mem = 200000;
     struct plan_root root = {.plan = plan, .arena = &help->arena};
@@ -122,8 +123,8 @@ test_aggregate(struct help *help)
     struct plan_aggregate *node = plan_aggregate_new(
         &help->arena, numbers(help, 1, 9), EXPRS(help, mod), 1, aggs_of(help, list, 3), 3);
     is_str(run_plan(help, &node->plan), "1,3,12,7;2,3,15,8;0,3,18,9", "GROUP BY");
-    node = plan_aggregate_new(
-        &help->arena, numbers(help, 1, 0), NULL, 0, aggs_of(help, list, 3), 3);
+    node =
+        plan_aggregate_new(&help->arena, numbers(help, 1, 0), NULL, 0, aggs_of(help, list, 3), 3);
     is_str(run_plan(help, &node->plan), "0,-,-", "aggregates of nothing");
     node = plan_aggregate_new(
         &help->arena, numbers(help, 1, 0), EXPRS(help, mod), 1, aggs_of(help, list, 3), 3);
@@ -132,17 +133,17 @@ test_aggregate(struct help *help)
     distinct.distinct = true;
     filtered.filter = binary(help, ">", int_col(help, 0), int_const(help, 4));
     struct plan_agg two[] = {distinct, filtered};
-    node = plan_aggregate_new(
-        &help->arena, numbers(help, 1, 10), NULL, 0, aggs_of(help, two, 2), 2);
+    node =
+        plan_aggregate_new(&help->arena, numbers(help, 1, 10), NULL, 0, aggs_of(help, two, 2), 2);
     is_str(run_plan(help, &node->plan), "3,6", "DISTINCT and FILTER in an aggregate");
     struct plan_agg ordered = agg(help, "array_agg", int_col(help, 0));
     ordered.order = keys_of(help, 1, int_col(help, 0), 1);
     ordered.order_count = 1;
-    node = plan_aggregate_new(&help->arena, numbers(help, 1, 6), EXPRS(help, mod), 1,
-        aggs_of(help, &ordered, 1), 1);
+    node = plan_aggregate_new(
+        &help->arena, numbers(help, 1, 6), EXPRS(help, mod), 1, aggs_of(help, &ordered, 1), 1);
     is_str(run_plan(help, &node->plan), "1,{4,1};2,{5,2};0,{6,3}", "ORDER BY in an aggregate");
-    node = plan_aggregate_new(&help->arena, numbers(help, 1, 4),
-        EXPRS(help, mod, int_col(help, 0)), 2, aggs_of(help, list, 1), 1);
+    node = plan_aggregate_new(&help->arena, numbers(help, 1, 4), EXPRS(help, mod, int_col(help, 0)),
+        2, aggs_of(help, list, 1), 1);
     static const uint64_t sets[] = {1, 0};
     node->sets = sets;
     node->set_count = 2;
@@ -165,8 +166,8 @@ test_aggregate_spill(struct help *help)
     ok(help->spilled > 0, "with little memory it spills");
     is_int(count, 40000, "and has all groups");
     ok(sum == sum_small, "the same ones");
-    struct plan *distinct =
-        plan_distinct_new(&help->arena, project(help, numbers(help, 1, 120000), EXPRS(help, mod), 1), NULL, 0);
+    struct plan *distinct = plan_distinct_new(
+        &help->arena, project(help, numbers(help, 1, 120000), EXPRS(help, mod), 1), NULL, 0);
     count = run_count(help, distinct, &sum);
     is_int(count, 40000, "DISTINCT that spills");
     ok(help->spilled > 0, "did so");
@@ -190,14 +191,18 @@ join(struct help *help, enum join_kind kind, bool hash)
 static void
 test_joins(struct help *help)
 {
-    static const char *const want[] = {[JOIN_INNER] = "3,3;4,4", [JOIN_LEFT] = "1,-;2,-;3,3;4,4",
-        [JOIN_RIGHT] = "3,3;4,4;-,5;-,6", [JOIN_FULL] = "1,-;2,-;3,3;4,4;-,5;-,6",
-        [JOIN_SEMI] = "3;4", [JOIN_ANTI] = "1;2"};
+    static const char *const want[] = {[JOIN_INNER] = "3,3;4,4",
+        [JOIN_LEFT] = "1,-;2,-;3,3;4,4",
+        [JOIN_RIGHT] = "3,3;4,4;-,5;-,6",
+        [JOIN_FULL] = "1,-;2,-;3,3;4,4;-,5;-,6",
+        [JOIN_SEMI] = "3;4",
+        [JOIN_ANTI] = "1;2"};
     static const char *const names[] = {"inner", "left", "right", "full", "semi", "anti"};
     for (int hash = 0; hash < 2; hash++)
         for (int kind = JOIN_INNER; kind <= JOIN_ANTI; kind++) {
             char sentence[64];
-            snprintf(sentence, sizeof(sentence), "%s join by %s", names[kind], hash ? "hash" : "loop");
+            snprintf(
+                sentence, sizeof(sentence), "%s join by %s", names[kind], hash ? "hash" : "loop");
             is_str(run_plan(help, join(help, (enum join_kind)kind, hash)), want[kind], sentence);
         }
     /* A condition beside the keys, with several candidates. */
@@ -207,10 +212,12 @@ test_joins(struct help *help)
         binary(help, ">", int_col(help, 1), int_col(help, 0)));
     is_str(run_plan(help, &node->plan), "1,3;2,4;3,-", "a hash join with a condition");
     struct plan *plan = &plan_join_loop_new(
-        &help->arena, JOIN_LEFT, numbers(help, 1, 2), numbers(help, 1, 0), NULL, false)->plan;
+        &help->arena, JOIN_LEFT, numbers(help, 1, 2), numbers(help, 1, 0), NULL, false)
+                             ->plan;
     is_str(run_plan(help, plan), "1,-;2,-", "a left join with nothing");
     plan = &plan_join_loop_new(
-        &help->arena, JOIN_INNER, numbers(help, 1, 2), numbers(help, 1, 2), NULL, false)->plan;
+        &help->arena, JOIN_INNER, numbers(help, 1, 2), numbers(help, 1, 2), NULL, false)
+                ->plan;
     is_str(run_plan(help, plan), "1,1;1,2;2,1;2,2", "a cross join");
 }
 
@@ -246,16 +253,16 @@ test_join_large(struct help *help)
 static void
 test_lateral(struct help *help)
 {
-    struct expr **args = EXPRS(help, int_const(help, 2),
-        expr_outer(&help->arena, 1, 0, TYPE(TYPE_INT8), NULL, 0));
+    struct expr **args =
+        EXPRS(help, int_const(help, 2), expr_outer(&help->arena, 1, 0, TYPE(TYPE_INT8), NULL, 0));
     struct expr *call = NULL;
     expr_function(&help->bind, OX_STR("generate_series"), args, 2, false, 0, &call, NULL);
     static const struct plan_column column = {{"i", 1}, {TYPE_INT8, false, -1}};
     struct plan *right = plan_function_scan_new(&help->arena, call, true, &column, 1);
     right->column_count = 1;
     ((struct plan_function_scan *)right)->ordinality = false;
-    struct plan_join_loop *node = plan_join_loop_new(
-        &help->arena, JOIN_INNER, numbers(help, 1, 3), right, NULL, true);
+    struct plan_join_loop *node =
+        plan_join_loop_new(&help->arena, JOIN_INNER, numbers(help, 1, 3), right, NULL, true);
     is_str(run_plan(help, &node->plan), "2,2;3,2;3,3", "LATERAL");
     node = plan_join_loop_new(&help->arena, JOIN_LEFT, numbers(help, 1, 3), right, NULL, true);
     is_str(run_plan(help, &node->plan), "1,-;2,2;3,2;3,3", "LEFT LATERAL");
@@ -265,18 +272,23 @@ static void
 test_sets(struct help *help)
 {
     struct plan *a = numbers(help, 1, 4), *b = numbers(help, 3, 6);
-    is_str(run_plan(help, plan_append_new(&help->arena,
-                              ox_arena_copy(&help->arena, (struct plan *[]){a, b}, sizeof(a) * 2), 2)),
+    is_str(
+        run_plan(help, plan_append_new(&help->arena,
+                           ox_arena_copy(&help->arena, (struct plan *[]){a, b}, sizeof(a) * 2), 2)),
         "1;2;3;4;3;4;5;6", "UNION ALL");
-    is_str(run_plan(help, plan_setop_new(&help->arena, SETOP_UNION, numbers(help, 1, 4), numbers(help, 3, 6))),
+    is_str(run_plan(help,
+               plan_setop_new(&help->arena, SETOP_UNION, numbers(help, 1, 4), numbers(help, 3, 6))),
         "1;2;3;4;5;6", "UNION");
-    is_str(run_plan(help, plan_setop_new(&help->arena, SETOP_INTERSECT, numbers(help, 1, 4), numbers(help, 3, 6))),
+    is_str(run_plan(help, plan_setop_new(&help->arena, SETOP_INTERSECT, numbers(help, 1, 4),
+                              numbers(help, 3, 6))),
         "3;4", "INTERSECT");
-    is_str(run_plan(help, plan_setop_new(&help->arena, SETOP_EXCEPT, numbers(help, 1, 4), numbers(help, 3, 6))),
+    is_str(run_plan(help, plan_setop_new(&help->arena, SETOP_EXCEPT, numbers(help, 1, 4),
+                              numbers(help, 3, 6))),
         "1;2", "EXCEPT");
     struct expr *mod = binary(help, "%", int_col(help, 0), int_const(help, 2));
     struct plan *twice = project(help, numbers(help, 1, 4), EXPRS(help, mod), 1);
-    is_str(run_plan(help, plan_setop_new(&help->arena, SETOP_EXCEPT_ALL, twice, numbers(help, 1, 1))),
+    is_str(
+        run_plan(help, plan_setop_new(&help->arena, SETOP_EXCEPT_ALL, twice, numbers(help, 1, 1))),
         "1;0;0", "EXCEPT ALL");
     struct plan *on = plan_distinct_new(&help->arena, numbers(help, 1, 6), EXPRS(help, mod), 1);
     is_str(run_plan(help, on), "1;2", "DISTINCT ON");
@@ -289,7 +301,8 @@ test_with(struct help *help)
     cte->definition = numbers(help, 1, 3);
     struct plan *both = &plan_join_loop_new(&help->arena, JOIN_INNER,
         plan_cte_scan_new(&help->arena, cte), plan_cte_scan_new(&help->arena, cte),
-        binary(help, "<", int_col(help, 0), int_col(help, 1)), false)->plan;
+        binary(help, "<", int_col(help, 0), int_col(help, 1)), false)
+                             ->plan;
     is_str(run_plan(help, both), "1,2;1,3;2,3", "WITH read twice");
     struct plan_recursive *node = plan_recursive_new(&help->arena, numbers(help, 1, 1), false);
     struct plan *term = plan_filter_new(&help->arena, plan_work_scan_new(&help->arena, node),
@@ -306,7 +319,8 @@ test_with(struct help *help)
 }
 
 static struct expr *
-subquery(struct help *help, enum expr_subkind kind, struct plan *plan, struct type type, bool correlated)
+subquery(
+    struct help *help, enum expr_subkind kind, struct plan *plan, struct type type, bool correlated)
 {
     struct expr *expr = expr_new(&help->arena, EXPR_SUBQUERY, type, 0);
     expr->subkind = kind;
@@ -319,16 +333,19 @@ static void
 test_subqueries(struct help *help)
 {
     struct plan_agg max = agg(help, "max", int_col(help, 0));
-    struct plan *one = &plan_aggregate_new(
-        &help->arena, numbers(help, 1, 9), NULL, 0, aggs_of(help, &max, 1), 1)->plan;
+    struct plan *one =
+        &plan_aggregate_new(&help->arena, numbers(help, 1, 9), NULL, 0, aggs_of(help, &max, 1), 1)
+             ->plan;
     struct plan *plan = project(help, numbers(help, 1, 2),
-        EXPRS(help, int_col(help, 0), subquery(help, SUBQUERY_SCALAR, one, TYPE(TYPE_INT8), false)), 2);
+        EXPRS(help, int_col(help, 0), subquery(help, SUBQUERY_SCALAR, one, TYPE(TYPE_INT8), false)),
+        2);
     is_str(run_plan(help, plan), "1,9;2,9", "a scalar subquery");
     struct expr *outer = expr_outer(&help->arena, 1, 0, TYPE(TYPE_INT8), NULL, 0);
     struct plan *below = plan_filter_new(
         &help->arena, numbers(help, 1, 5), binary(help, ">", int_col(help, 0), outer));
     struct plan *count = &plan_aggregate_new(&help->arena, below, NULL, 0,
-        aggs_of(help, (struct plan_agg[]){agg(help, "count", NULL)}, 1), 1)->plan;
+        aggs_of(help, (struct plan_agg[]){agg(help, "count", NULL)}, 1), 1)
+                              ->plan;
     plan = project(help, numbers(help, 1, 3),
         EXPRS(help, subquery(help, SUBQUERY_SCALAR, count, TYPE(TYPE_INT8), true)), 1);
     is_str(run_plan(help, plan), "4;3;2", "a correlated one");
@@ -336,15 +353,17 @@ test_subqueries(struct help *help)
         subquery(help, SUBQUERY_EXISTS, below, TYPE(TYPE_BOOL), true));
     is_str(run_plan(help, plan), "3;4", "EXISTS");
     plan = project(help, numbers(help, 1, 1),
-        EXPRS(help, subquery(help, SUBQUERY_SCALAR, numbers(help, 1, 2), TYPE(TYPE_INT8), false)), 1);
+        EXPRS(help, subquery(help, SUBQUERY_SCALAR, numbers(help, 1, 2), TYPE(TYPE_INT8), false)),
+        1);
     is_str(run_plan(help, plan), "error: cardinality_violation", "more than one row");
     for (int large = 0; large < 2; large++) {
-        struct expr *in = subquery(
-            help, SUBQUERY_IN, numbers(help, 2, large ? 100 : 4), TYPE(TYPE_BOOL), false);
+        struct expr *in =
+            subquery(help, SUBQUERY_IN, numbers(help, 2, large ? 100 : 4), TYPE(TYPE_BOOL), false);
         in->args = EXPRS(help, int_col(help, 0));
         in->nargs = 1;
         struct type right;
-        expr_subquery_compare(&help->bind, OX_STR("="), in->args, TYPE(TYPE_INT8), &right, &in->func, NULL);
+        expr_subquery_compare(
+            &help->bind, OX_STR("="), in->args, TYPE(TYPE_INT8), &right, &in->func, NULL);
         plan = plan_filter_new(&help->arena, numbers(help, 1, 3), in);
         is_str(run_plan(help, plan), "2;3", large ? "IN by hash" : "IN");
     }
@@ -378,8 +397,8 @@ test_windows(struct help *help)
     node->partition_count = 1;
     node->order = keys_of(help, 1, int_col(help, 0), 0);
     node->order_count = 1;
-    is_str(run_plan(help, &node->plan),
-        "2,1,-,2;4,2,2,6;6,3,4,12;1,1,-,1;3,2,1,4;5,3,3,9", "row_number, lag, running sum");
+    is_str(run_plan(help, &node->plan), "2,1,-,2;4,2,2,6;6,3,4,12;1,1,-,1;3,2,1,4;5,3,3,9",
+        "row_number, lag, running sum");
     struct window_call ranks[] = {window(help, WINDOW_RANK, NULL, TYPE(TYPE_INT8)),
         window(help, WINDOW_DENSE_RANK, NULL, TYPE(TYPE_INT8)),
         window(help, WINDOW_AGGREGATE, NULL, sum.type),
@@ -393,8 +412,11 @@ test_windows(struct help *help)
         "ranks, and peers in the frame");
     struct window_call moving = window(help, WINDOW_AGGREGATE, NULL, sum.type);
     moving.agg = sum;
-    moving.frame = (struct window_frame){.unit = FRAME_ROWS, .start = FRAME_PRECEDING,
-        .end = FRAME_FOLLOWING, .start_value = int_const(help, 1), .end_value = int_const(help, 1)};
+    moving.frame = (struct window_frame){.unit = FRAME_ROWS,
+        .start = FRAME_PRECEDING,
+        .end = FRAME_FOLLOWING,
+        .start_value = int_const(help, 1),
+        .end_value = int_const(help, 1)};
     node = plan_window_new(&help->arena, numbers(help, 1, 4), &moving, NULL, 1);
     node->order = keys_of(help, 1, int_col(help, 0), 0);
     node->order_count = 1;
@@ -437,8 +459,8 @@ test_limits(struct help *help)
     exec_run_free(run);
     help->config.statement_timeout_ms = 1;
     struct plan_agg count = agg(help, "count", NULL);
-    struct plan_aggregate *slow = plan_aggregate_new(&help->arena, numbers(help, 1, 1000000000),
-        NULL, 0, aggs_of(help, &count, 1), 1);
+    struct plan_aggregate *slow = plan_aggregate_new(
+        &help->arena, numbers(help, 1, 1000000000), NULL, 0, aggs_of(help, &count, 1), 1);
     is_str(run_plan(help, &slow->plan), "error: statement_timeout", "statement_timeout");
     help->config.statement_timeout_ms = 0;
 }

@@ -45,7 +45,8 @@ test_tokens(struct arena *arena)
     ok(refused >= (int)text.len - 1, "a changed character is noticed");
     refused = 0;
     for (size_t len = 0; len < text.len; len++)
-        refused += exec_token_read(ox_str_n(text.ptr, len), arena, &got, &back, &count, NULL) != OX_OK;
+        refused +=
+            exec_token_read(ox_str_n(text.ptr, len), arena, &got, &back, &count, NULL) != OX_OK;
     is_int(refused, (int)text.len, "a cut token is refused");
     ox_text_fini(&text);
 }
@@ -55,7 +56,8 @@ test_offsets(struct arena *arena)
 {
     struct exec_position *list;
     uint32_t count;
-    ok(scan_parse_offsets(OX_STR("{0:12, 1 : 99}"), arena, &list, &count, NULL), "a list of offsets");
+    ok(scan_parse_offsets(OX_STR("{0:12, 1 : 99}"), arena, &list, &count, NULL),
+        "a list of offsets");
     is_int(count, 2, "has two");
     is_int(list[1].partition, 1, "partition");
     is_int(list[1].offset, 99, "offset");

@@ -59,8 +59,10 @@ world_start(struct world *world)
     logs.node_id = meta_identity(world->meta)->node_id;
     logs.threads = true;
     must(log_dir_open(&logs, env_os(), &world->log_dir, &err), &err, "logs");
-    struct replica_config replica = {.node_id = logs.node_id, .dir = world->log_dir,
-        .loops = world->loops, .housekeeping_ms = 60000};
+    struct replica_config replica = {.node_id = logs.node_id,
+        .dir = world->log_dir,
+        .loops = world->loops,
+        .housekeeping_ms = 60000};
     must(replica_start(&replica, env_os(), world->meta, &world->replica, &err), &err, "replica");
     struct engine_config engine = {
         logs.node_id, world->dir, world->loops, world->net, world->meta, world->replica};
@@ -191,8 +193,8 @@ pull_on(void *arg)
     if (pull->status == EXEC_FAIL) {
         pull->world->help.err = *exec_run_err(pull->run);
         pull->world->help.text.len = 0;
-        ox_text_addf(&pull->world->help.text, "error: %s",
-            ox_code_facts(pull->world->help.err.code)->name);
+        ox_text_addf(
+            &pull->world->help.text, "error: %s", ox_code_facts(pull->world->help.err.code)->name);
     }
     pull->counters = *exec_run_counters(pull->run, pull->counted);
     pull->rows = exec_run_rows(pull->run);
@@ -257,10 +259,11 @@ keep(struct help *help, struct plan_topic topic)
 }
 
 static struct plan_scan_topic *
-scan(struct help *help, const struct plan_topic *topic, const enum scan_column *what, uint32_t count)
+scan(
+    struct help *help, const struct plan_topic *topic, const enum scan_column *what, uint32_t count)
 {
-    return plan_scan_topic_new(&help->arena, topic, 1,
-        ox_arena_copy(&help->arena, what, count * sizeof(*what)), count);
+    return plan_scan_topic_new(
+        &help->arena, topic, 1, ox_arena_copy(&help->arena, what, count * sizeof(*what)), count);
 }
 
 static const enum scan_column place[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_KEY, SCAN_VALUE};
@@ -383,9 +386,9 @@ count_of(struct help *help, struct plan_scan_topic *node, bool grouped, bool hea
     aggs[1].arg_count = aggs[2].arg_count = 1;
     aggs[1].func = func_named(help, "min", aggs[1].args, 1, &aggs[1].type);
     aggs[2].func = func_named(help, "max", aggs[2].args, 1, &aggs[2].type);
-    struct plan_aggregate *agg = plan_aggregate_new(&help->arena, &node->plan,
-        EXPRS(help, col(help, 0, TYPE(TYPE_INT4))), grouped,
-        ox_arena_copy(&help->arena, aggs, sizeof(aggs)), 3);
+    struct plan_aggregate *agg =
+        plan_aggregate_new(&help->arena, &node->plan, EXPRS(help, col(help, 0, TYPE(TYPE_INT4))),
+            grouped, ox_arena_copy(&help->arena, aggs, sizeof(aggs)), 3);
     const char *why;
     struct plan *fast = plan_aggregate_from_headers(&help->arena, agg, &why);
     if (headers && fast == NULL)
@@ -414,8 +417,8 @@ test_large(struct world *world)
     struct plan_scan_topic *cut = scan(help, topic, place, 2);
     bound(help, cut, BOUND_OFFSET, BOUND_GE, int_const(help, 100));
     bound(help, cut, BOUND_OFFSET, BOUND_LE, int_const(help, 20000));
-    is_str(run_it(world, count_of(help, cut, false, true)), "59703,100,20000",
-        "cut through batches");
+    is_str(
+        run_it(world, count_of(help, cut, false, true)), "59703,100,20000", "cut through batches");
     /* By key a partition each. */
     struct plan_scan_topic *node = scan(help, topic, place, 3);
     bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, "k7"));
@@ -577,8 +580,7 @@ test_newest(struct world *world)
     static const enum scan_column what[] = {SCAN_TIMESTAMP, SCAN_VALUE};
     struct plan_key *key = ox_arena_alloc0(&help->arena, sizeof(*key));
     *key = (struct plan_key){col(help, 0, TYPE(TYPE_TIMESTAMPTZ)), true, true};
-    struct plan_sort *sort =
-        plan_sort_new(&help->arena, &scan(help, topic, what, 2)->plan, key, 1);
+    struct plan_sort *sort = plan_sort_new(&help->arena, &scan(help, topic, what, 2)->plan, key, 1);
     sort->limit = int_const(help, 10);
     struct pull pull;
     pull_init(&pull, world, &sort->plan);

@@ -28,7 +28,7 @@ struct agg_slot {
     struct agg_call call;
     const struct agg_func *func;
     const struct plan_agg *plan;
-    size_t at; /* of its state in the group's */
+    size_t at;          /* of its state in the group's */
     struct type *types; /* args; with ORDER BY: group, args, order keys */
     struct vector *args;
     bool seen_init;
@@ -53,9 +53,9 @@ struct aggregate {
     uint32_t groups; /* with initialised states */
     struct arena states;
     enum { READ, SORTED, GIVE } phase;
-    uint32_t at;     /* group to be given next; call whose rows are sorted */
-    bool working;    /* a sorter was interrupted */
-    bool one;        /* no GROUP BY: one group, whatever comes */
+    uint32_t at;  /* group to be given next; call whose rows are sorted */
+    bool working; /* a sorter was interrupted */
+    bool one;     /* no GROUP BY: one group, whatever comes */
     uint32_t level;
     struct part **parts; /* PARTS a set */
     struct part *todo, *reading;
@@ -64,7 +64,7 @@ struct aggregate {
     struct batch *waiting; /* input whose sorting was interrupted at call `at_call` */
     uint32_t ids[VECTOR_MAX];
     uint64_t hashes[VECTOR_MAX];
-    char *base[VECTOR_MAX];  /* states of the group of a row, by row */
+    char *base[VECTOR_MAX]; /* states of the group of a row, by row */
     void *states_of[VECTOR_MAX];
     uint32_t sel[VECTOR_MAX], sel2[VECTOR_MAX], all[VECTOR_MAX];
     uint32_t row_group[VECTOR_MAX];
@@ -95,8 +95,12 @@ slot_init(struct aggregate *agg, struct agg_slot *call, const struct plan_agg *p
     call->args = ox_arena_alloc0(&op->arena, width * sizeof(struct vector));
     for (uint32_t i = 0; i < plan->arg_count; i++)
         call->types[i] = plan->args[i]->type;
-    call->call = (struct agg_call){.func = plan->func, .types = call->types,
-        .nargs = plan->arg_count, .type = plan->type, .eval = &op->eval, .arena = &agg->states,
+    call->call = (struct agg_call){.func = plan->func,
+        .types = call->types,
+        .nargs = plan->arg_count,
+        .type = plan->type,
+        .eval = &op->eval,
+        .arena = &agg->states,
         .descending = plan->descending};
     call->seen_types = ox_arena_alloc0(&op->arena, width * sizeof(struct type));
     call->seen_types[0] = TYPE(TYPE_INT8);
@@ -261,8 +265,7 @@ memory_used(const struct aggregate *agg)
 }
 
 static bool
-spill_row(struct aggregate *agg, const struct batch *in, uint32_t row, uint64_t hash,
-    uint32_t set)
+spill_row(struct aggregate *agg, const struct batch *in, uint32_t row, uint64_t hash, uint32_t set)
 {
     struct part **slot = &agg->parts[set * PARTS + (hash >> (4 * agg->level)) % PARTS];
     if (*slot == NULL) {
@@ -290,8 +293,7 @@ find_groups(struct aggregate *agg, const struct batch *in, uint32_t set, uint32_
             return false;
     }
     if (plan->sets != NULL)
-        vector_constant(
-            &keys[plan->key_count], TYPE(TYPE_INT8), datum_i64(set), &agg->op.scratch);
+        vector_constant(&keys[plan->key_count], TYPE(TYPE_INT8), datum_i64(set), &agg->op.scratch);
     bool full = agg->level < LEVEL_MAX && memory_used(agg) > agg->op.run->config.work_mem;
     keytable_hash(&agg->table, keys, in->sel, n, agg->hashes);
     keytable_find(&agg->table, keys, in->sel, n, agg->hashes, !full, agg->ids);
@@ -318,8 +320,7 @@ static uint32_t
 drop_seen(struct aggregate *agg, struct agg_slot *call, uint32_t *sel, uint32_t n)
 {
     uint32_t width = call->plan->arg_count + 1;
-    struct vector *cols =
-        ox_arena_alloc0(&agg->op.scratch, width * sizeof(struct vector));
+    struct vector *cols = ox_arena_alloc0(&agg->op.scratch, width * sizeof(struct vector));
     vector_init(&cols[0], TYPE(TYPE_INT8), VECTOR_MAX, &agg->op.scratch);
     for (uint32_t k = 0; k < n; k++)
         cols[0].i[sel[k]] = agg->row_group[sel[k]];
@@ -367,8 +368,8 @@ keep_for_order(struct aggregate *agg, struct agg_slot *call, const struct batch 
 }
 
 static enum exec_status
-take_call(struct aggregate *agg, struct agg_slot *call, const struct batch *in, const uint32_t *rows,
-    uint32_t count)
+take_call(struct aggregate *agg, struct agg_slot *call, const struct batch *in,
+    const uint32_t *rows, uint32_t count)
 {
     struct op *op = &agg->op;
     const struct plan_agg *plan = call->plan;

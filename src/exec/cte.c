@@ -50,8 +50,7 @@ cte_open(struct op *op)
     struct cte_scan *scan = (struct cte_scan *)op;
     const struct plan_cte_scan *plan = (const struct plan_cte_scan *)op->plan;
     const struct plan *definition = plan->cte->definition;
-    struct cte_state *state =
-        plan->cte->correlated ? &scan->own : &op->run->ctes[plan->cte->index];
+    struct cte_state *state = plan->cte->correlated ? &scan->own : &op->run->ctes[plan->cte->index];
     scan->state = state;
     if (state->op == NULL) {
         struct exec_scope *scope = op->scope;

@@ -23,9 +23,9 @@ struct distinct {
     struct type *types, *input_types;
     struct vector *keys;
     bool whole_row;
-    uint32_t level;              /* of what is read now */
-    struct part *parts[PARTS];   /* filling; all NULL before the first spill */
-    struct part *todo;           /* full */
+    uint32_t level;            /* of what is read now */
+    struct part *parts[PARTS]; /* filling; all NULL before the first spill */
+    struct part *todo;         /* full */
     struct part *reading;
     struct spill_reader reader;
     struct chunk *chunk;
@@ -100,8 +100,7 @@ firsts(struct distinct *distinct, const struct batch *in, uint32_t *kept)
                 keytable_bytes(&distinct->table) > op->run->config.work_mem;
     uint32_t known = keytable_count(&distinct->table);
     keytable_hash(&distinct->table, keys, in->sel, n, distinct->hashes);
-    keytable_find(
-        &distinct->table, keys, in->sel, n, distinct->hashes, !full, distinct->ids);
+    keytable_find(&distinct->table, keys, in->sel, n, distinct->hashes, !full, distinct->ids);
     *kept = 0;
     for (uint32_t k = 0; k < n; k++) {
         if (distinct->ids[k] == KEYTABLE_NONE) {
@@ -112,8 +111,7 @@ firsts(struct distinct *distinct, const struct batch *in, uint32_t *kept)
             known++;
         }
     }
-    op->counters->memory_max =
-        OX_MAX(op->counters->memory_max, keytable_bytes(&distinct->table));
+    op->counters->memory_max = OX_MAX(op->counters->memory_max, keytable_bytes(&distinct->table));
     return true;
 }
 

@@ -112,14 +112,13 @@ struct exec_run {
 /* ---- run.c ---- */
 
 struct op *op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope);
-bool op_open(struct op *op);   /* inputs first */
-void op_close(struct op *op);  /* and its inputs */
-void op_free(struct op *op);   /* closes; memory is the run's */
+bool op_open(struct op *op);  /* inputs first */
+void op_close(struct op *op); /* and its inputs */
+void op_free(struct op *op);  /* closes; memory is the run's */
 enum exec_status op_next(struct op *op, struct batch **out);
 
 /* Evaluate over the selected rows of batch. False: run->err is set. */
-bool op_eval(struct op *op, const struct expr *expr, const struct batch *batch,
-    struct vector *out);
+bool op_eval(struct op *op, const struct expr *expr, const struct batch *batch, struct vector *out);
 /* An expression without columns. */
 bool op_eval_one(struct op *op, const struct expr *expr, struct datum *out);
 /* int8 without columns; NULL gives `absent`. */
@@ -175,8 +174,8 @@ void cte_states_fini(struct exec_run *run);
 /* subquery.c: the hook of EXPR_SUBQUERY and EXPR_OUTER. */
 ox_code subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *batch,
     uint32_t row, const struct datum *args, struct datum *out, struct ox_err *err);
-ox_code subquery_outer(struct eval *eval, const struct expr *expr, struct datum *out,
-    struct ox_err *err);
+ox_code subquery_outer(
+    struct eval *eval, const struct expr *expr, struct datum *out, struct ox_err *err);
 /* Run those that see no outer row, before the plan; may park. EXEC_DONE: all have. */
 enum exec_status subquery_prepare(struct exec_run *run);
 void subquery_fini(struct exec_run *run);
@@ -186,7 +185,7 @@ struct partition;
 struct exec_range {
     int64_t start, end;
 };
-void snapshot_range(struct exec_run *run, struct partition *part, bool uncommitted,
-    struct exec_range *out);
+void snapshot_range(
+    struct exec_run *run, struct partition *part, bool uncommitted, struct exec_range *out);
 
 #endif

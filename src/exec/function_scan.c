@@ -32,8 +32,12 @@ function_open(struct op *op)
         if (scan->args[i].null && call->func->strict)
             scan->ended = true;
     }
-    scan->call = (struct set_call){.eval = &op->eval, .func = call->func, .arena = &op->arena,
-        .row_arena = &op->scratch, .types = scan->types, .args = scan->args,
+    scan->call = (struct set_call){.eval = &op->eval,
+        .func = call->func,
+        .arena = &op->arena,
+        .row_arena = &op->scratch,
+        .types = scan->types,
+        .args = scan->args,
         .nargs = call->nargs};
     return scan->ended || call->func->set->open(&scan->call, &op->run->err) == OX_OK;
 }

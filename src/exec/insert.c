@@ -83,8 +83,8 @@ struct insert {
     struct batch out;
 };
 
-static const struct type kept_types[] = {
-    {TYPE_BYTEA, false, -1}, {TYPE_BYTEA, false, -1}, {TYPE_BYTEA, false, -1}, {TYPE_INT8, false, -1}};
+static const struct type kept_types[] = {{TYPE_BYTEA, false, -1}, {TYPE_BYTEA, false, -1},
+    {TYPE_BYTEA, false, -1}, {TYPE_INT8, false, -1}};
 
 static const struct plan_insert *
 plan_of(const struct insert *insert)
@@ -111,8 +111,8 @@ insert_open(struct op *op)
     struct partition *part;
     ox_code code = OX_NOT_LEADER;
     for (uint32_t i = 0; i < insert->partitions && code != OX_OK; i++)
-        code = engine_partition(run->config.session, plan->topic.name, &plan->topic.id,
-            (int32_t)i, ENGINE_WRITE, &part, &run->err);
+        code = engine_partition(run->config.session, plan->topic.name, &plan->topic.id, (int32_t)i,
+            ENGINE_WRITE, &part, &run->err);
     if (code != OX_OK)
         return false;
     plog_get_config(partition_log(part), &insert->config);
@@ -121,10 +121,17 @@ insert_open(struct op *op)
     if (insert->config.compression != LOG_COMPRESSION_PRODUCER) {
         insert->builder_config.codec = (enum ox_codec)insert->config.compression;
         switch (insert->builder_config.codec) {
-        case OX_CODEC_GZIP: insert->builder_config.level = insert->config.gzip_level; break;
-        case OX_CODEC_LZ4: insert->builder_config.level = insert->config.lz4_level; break;
-        case OX_CODEC_ZSTD: insert->builder_config.level = insert->config.zstd_level; break;
-        default: break;
+        case OX_CODEC_GZIP:
+            insert->builder_config.level = insert->config.gzip_level;
+            break;
+        case OX_CODEC_LZ4:
+            insert->builder_config.level = insert->config.lz4_level;
+            break;
+        case OX_CODEC_ZSTD:
+            insert->builder_config.level = insert->config.zstd_level;
+            break;
+        default:
+            break;
         }
     }
     env_random(run->config.env, &insert->sticky, sizeof(insert->sticky));
@@ -207,8 +214,7 @@ append_done(struct engine_append *call)
 static void
 send_one(struct insert *insert)
 {
-    struct flight *flight =
-        ox_container_of(ox_list_pop(&insert->queue), struct flight, link);
+    struct flight *flight = ox_container_of(ox_list_pop(&insert->queue), struct flight, link);
     const struct plan_insert *plan = plan_of(insert);
     struct engine_append *call = &flight->call;
     call->sess = insert->op.run->config.session;
@@ -312,9 +318,8 @@ read_row(struct insert *insert, const struct batch *in, uint32_t row, struct row
     to->headers = OX_STR("");
     to->header_count = 0;
     struct str headers = bytes_of(in, plan->headers, row);
-    if (headers.ptr != NULL &&
-        insert_headers(headers, &insert->row_arena, &to->headers, &to->header_count,
-            &insert->op.run->err) != OX_OK)
+    if (headers.ptr != NULL && insert_headers(headers, &insert->row_arena, &to->headers,
+                                   &to->header_count, &insert->op.run->err) != OX_OK)
         return false;
     to->timestamp = env_wall_ms(insert->op.run->config.env);
     if (plan->timestamp >= 0 && !vector_null(&in->cols[plan->timestamp], row)) {
@@ -343,8 +348,8 @@ keep_row(struct insert *insert, const struct row *row)
         insert->kept_cap = OX_MAX(insert->kept_cap * 2, (uint64_t)64);
         insert->kept = ox_realloc(insert->kept, insert->kept_cap * sizeof(*insert->kept));
     }
-    insert->kept[insert->kept_count++] = (struct kept){target->flight,
-        (uint32_t)target->builder.count, row->partition, row->timestamp};
+    insert->kept[insert->kept_count++] = (struct kept){
+        target->flight, (uint32_t)target->builder.count, row->partition, row->timestamp};
     struct datum values[4] = {
         {.null = row->key.ptr == NULL || !insert->sink.want_key, .s = row->key},
         {.null = row->value.ptr == NULL || !insert->sink.want_value, .s = row->value},
@@ -366,8 +371,7 @@ add_row(struct insert *insert, const struct row *row)
             insert->config.max_message_bytes, OX_STR_ARG(plan->topic.name));
         return false;
     }
-    if (target->flight != NULL &&
-        record_builder_len(&target->builder) + need > insert->batch_max) {
+    if (target->flight != NULL && record_builder_len(&target->builder) + need > insert->batch_max) {
         if (!end_batch(insert, (uint32_t)row->partition))
             return false;
         if (row->key.ptr == NULL)
@@ -385,8 +389,8 @@ add_row(struct insert *insert, const struct row *row)
     }
     if (insert->op.plan->column_count > 0)
         keep_row(insert, row);
-    record_builder_add_encoded(&target->builder, row->timestamp, row->key, row->value,
-        row->header_count, row->headers);
+    record_builder_add_encoded(
+        &target->builder, row->timestamp, row->key, row->value, row->header_count, row->headers);
     insert->rows++;
     return true;
 }
@@ -401,8 +405,7 @@ take_rows(struct insert *insert)
     ox_arena_reset(&insert->row_arena);
     for (; insert->input_at < n; insert->input_at++) {
         struct row row;
-        if (!read_row(insert, in, batch_row(in, insert->input_at), &row) ||
-            !add_row(insert, &row))
+        if (!read_row(insert, in, batch_row(in, insert->input_at), &row) || !add_row(insert, &row))
             return EXEC_FAIL;
     }
     insert->input = NULL;
@@ -465,7 +468,9 @@ give(struct insert *insert, struct batch **out)
         }
         if (sink->want_batch)
             sink->batch[i] = (struct record_batch){.base_offset = call->base_offset,
-                .leader_epoch = call->leader_epoch, .producer_id = -1, .producer_epoch = -1,
+                .leader_epoch = call->leader_epoch,
+                .producer_id = -1,
+                .producer_epoch = -1,
                 .base_sequence = -1,
                 .attributes = (int16_t)(insert->builder_config.codec |
                                         (stamped ? RECORD_LOG_APPEND_TIME : 0))};
@@ -511,7 +516,8 @@ insert_next(struct op *op, struct batch **out)
             }
             insert->phase = GIVE;
             break;
-        case GIVE: return give(insert, out);
+        case GIVE:
+            return give(insert, out);
         }
     }
 }

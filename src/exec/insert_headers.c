@@ -10,7 +10,8 @@ enum { HEADERS_MAX = 10000 };
 static void
 blanks(struct str *s)
 {
-    while (s->len > 0 && (*s->ptr == ' ' || *s->ptr == '\t' || *s->ptr == '\n' || *s->ptr == '\r')) {
+    while (
+        s->len > 0 && (*s->ptr == ' ' || *s->ptr == '\t' || *s->ptr == '\n' || *s->ptr == '\r')) {
         s->ptr++;
         s->len--;
     }
@@ -64,7 +65,8 @@ static ox_code
 bad(struct ox_err *err, const char *what)
 {
     ox_fail(err, OX_INVALID_PARAMETER_VALUE, "_headers %s", what);
-    return ox_hint(err, "Give {\"name\": \"value\"} or [{\"key\": \"name\", \"value\": \"value\"}].");
+    return ox_hint(
+        err, "Give {\"name\": \"value\"} or [{\"key\": \"name\", \"value\": \"value\"}].");
 }
 
 static void
@@ -110,8 +112,8 @@ element(struct str object, struct arena *arena, struct text *to, struct ox_err *
 }
 
 ox_code
-insert_headers(struct str json, struct arena *arena, struct str *encoded, int32_t *count,
-    struct ox_err *err)
+insert_headers(
+    struct str json, struct arena *arena, struct str *encoded, int32_t *count, struct ox_err *err)
 {
     struct text to;
     ox_text_init(&to, arena);

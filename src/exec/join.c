@@ -2,8 +2,8 @@
 #include "exec/join.h"
 
 void
-joiner_init(struct joiner *joiner, struct op *op, enum join_kind kind,
-    const struct expr *condition, uint32_t left_cols, uint32_t right_cols)
+joiner_init(struct joiner *joiner, struct op *op, enum join_kind kind, const struct expr *condition,
+    uint32_t left_cols, uint32_t right_cols)
 {
     memset(joiner, 0, sizeof(*joiner));
     joiner->op = op;
@@ -31,10 +31,16 @@ gather(struct vector *to, const struct vector *from, const uint32_t *rows, uint3
             continue;
         }
         switch (phys) {
-        case PHYS_BOOL: to->b[k] = from->b[row]; break;
+        case PHYS_BOOL:
+            to->b[k] = from->b[row];
+            break;
         case PHYS_I64:
-        case PHYS_F64: to->i[k] = from->i[row]; break;
-        case PHYS_STR: to->s[k] = from->s[row]; break;
+        case PHYS_F64:
+            to->i[k] = from->i[row];
+            break;
+        case PHYS_STR:
+            to->s[k] = from->s[row];
+            break;
         }
     }
 }

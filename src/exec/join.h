@@ -36,7 +36,7 @@ void joiner_init(struct joiner *joiner, struct op *op, enum join_kind kind,
 
 /* Where right rows are: in a store by number, or in one chunk. */
 struct join_right {
-    const struct rows *rows;    /* or NULL: */
+    const struct rows *rows; /* or NULL: */
     const struct batch *chunk;
     uint8_t *matched; /* RIGHT, FULL: a byte a row, set for those that passed */
     uint64_t base;    /* of matched for row 0 */

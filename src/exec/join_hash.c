@@ -184,8 +184,8 @@ split_batch(struct join_hash *join, const struct batch *in, bool left)
 {
     uint32_t sel[VECTOR_MAX], count;
     ox_arena_reset(&join->op.scratch);
-    if (!eval_keys(join, in, left ? plan_of(join)->left_keys : plan_of(join)->right_keys, sel,
-            &count))
+    if (!eval_keys(
+            join, in, left ? plan_of(join)->left_keys : plan_of(join)->right_keys, sel, &count))
         return false;
     uint32_t n = in->sel != NULL ? in->sel_count : in->count;
     bool keep = left ? keeps_left(join) : keeps_right(join);

@@ -21,9 +21,9 @@ struct join_loop {
     struct batch *left;
     uint32_t left_n, left_at;
     const struct batch *chunk;
-    uint32_t chunk_at;      /* right row of left_at that comes next */
+    uint32_t chunk_at; /* right row of left_at that comes next */
     uint64_t chunk_base;
-    bool several;           /* more than one chunk: left_seen is used */
+    bool several; /* more than one chunk: left_seen is used */
     uint8_t left_seen[VECTOR_MAX];
     enum { LEFT, PAIRS, LEFT_REST, RIGHT_REST } phase;
     struct exec_scope scope; /* lateral */
@@ -348,7 +348,8 @@ loop_next(struct op *op, struct batch **out)
             if (status != EXEC_DONE)
                 return status;
             break;
-        case RIGHT_REST: return right_rest(join, out);
+        case RIGHT_REST:
+            return right_rest(join, out);
         }
     }
 }

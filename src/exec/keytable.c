@@ -18,8 +18,10 @@ bytewise(struct type type)
     case TYPE_VARCHAR:
     case TYPE_NAME:
     case TYPE_BYTEA:
-    case TYPE_UUID: return true;
-    default: return false;
+    case TYPE_UUID:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -116,11 +118,14 @@ vector_same(const struct vector *a, uint32_t arow, const struct vector *b, uint3
     if (anull || bnull)
         return anull && bnull;
     switch (type_phys(a->type)) {
-    case PHYS_BOOL: return a->b[arow] == b->b[brow];
-    case PHYS_I64: return a->i[arow] == b->i[brow];
+    case PHYS_BOOL:
+        return a->b[arow] == b->b[brow];
+    case PHYS_I64:
+        return a->i[arow] == b->i[brow];
     case PHYS_F64:
         return a->f[arow] == b->f[brow] || (a->f[arow] != a->f[arow] && b->f[brow] != b->f[brow]);
-    case PHYS_STR: break;
+    case PHYS_STR:
+        break;
     }
     if (a->s[arow].len == b->s[brow].len &&
         (a->s[arow].len == 0 || memcmp(a->s[arow].ptr, b->s[brow].ptr, a->s[arow].len) == 0))

@@ -336,7 +336,13 @@ struct plan_append {
     uint32_t input_count;
 };
 
-enum setop_kind { SETOP_UNION, SETOP_INTERSECT, SETOP_INTERSECT_ALL, SETOP_EXCEPT, SETOP_EXCEPT_ALL };
+enum setop_kind {
+    SETOP_UNION,
+    SETOP_INTERSECT,
+    SETOP_INTERSECT_ALL,
+    SETOP_EXCEPT,
+    SETOP_EXCEPT_ALL,
+};
 
 struct plan_setop {
     struct plan plan;
@@ -394,7 +400,12 @@ enum frame_edge {
     FRAME_FOLLOWING, /* value */
     FRAME_UNBOUNDED_FOLLOWING,
 };
-enum frame_exclude { FRAME_EXCLUDE_NONE, FRAME_EXCLUDE_CURRENT, FRAME_EXCLUDE_GROUP, FRAME_EXCLUDE_TIES };
+enum frame_exclude {
+    FRAME_EXCLUDE_NONE,
+    FRAME_EXCLUDE_CURRENT,
+    FRAME_EXCLUDE_GROUP,
+    FRAME_EXCLUDE_TIES,
+};
 
 struct window_frame {
     enum frame_unit unit;
@@ -474,7 +485,8 @@ struct plan_root {
 };
 
 /* Number the nodes and check what the run relies on.
- * Fails: OX_STATEMENT_TOO_COMPLEX, OX_FEATURE_NOT_SUPPORTED (an endless input under an operator that needs its end) */
+ * Fails: OX_STATEMENT_TOO_COMPLEX, OX_FEATURE_NOT_SUPPORTED (an endless input
+ *        under an operator that needs its end) */
 ox_code plan_root_finish(struct plan_root *root, struct ox_err *err);
 
 /* Nodes whose columns follow from the inputs. Other members are set by the caller. */

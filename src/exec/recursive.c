@@ -75,8 +75,7 @@ take(struct recursive *recursive, struct batch *in)
         recursive->out.sel_count = kept;
     }
     rows_add_batch(&recursive->next, &recursive->out);
-    size_t bytes =
-        recursive->next.bytes + recursive->work.bytes + keytable_bytes(&recursive->seen);
+    size_t bytes = recursive->next.bytes + recursive->work.bytes + keytable_bytes(&recursive->seen);
     op->counters->memory_max = OX_MAX(op->counters->memory_max, bytes);
     if (bytes > OX_MAX(op->run->config.work_mem, (size_t)65536) * 8) {
         ox_fail(&op->run->err, OX_WORK_MEM_EXCEEDED,

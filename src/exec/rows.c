@@ -153,16 +153,15 @@ add_column(struct chunk *chunk, struct vector *to, uint32_t at, const struct vec
 }
 
 void
-rows_add(struct rows *rows, const struct vector *cols, const uint32_t *sel, uint32_t from,
-    uint32_t n)
+rows_add(
+    struct rows *rows, const struct vector *cols, const uint32_t *sel, uint32_t from, uint32_t n)
 {
     while (n > 0) {
         struct chunk *chunk = chunk_with_room(rows);
         size_t before = rows->chunk_count > 0 && chunk->batch.count > 0 ? chunk->arena.used : 0;
         uint32_t take = OX_MIN(n, chunk->cap - chunk->batch.count);
         for (uint32_t i = 0; i < rows->ncols; i++)
-            add_column(chunk, &chunk->batch.cols[i], chunk->batch.count, &cols[i], sel, from,
-                take);
+            add_column(chunk, &chunk->batch.cols[i], chunk->batch.count, &cols[i], sel, from, take);
         chunk->batch.count += take;
         chunk->batch.sel_count = chunk->batch.count;
         rows->bytes += chunk->arena.used - before;
@@ -175,8 +174,8 @@ rows_add(struct rows *rows, const struct vector *cols, const uint32_t *sel, uint
 void
 rows_add_batch(struct rows *rows, const struct batch *batch)
 {
-    rows_add(rows, batch->cols, batch->sel, 0,
-        batch->sel != NULL ? batch->sel_count : batch->count);
+    rows_add(
+        rows, batch->cols, batch->sel, 0, batch->sel != NULL ? batch->sel_count : batch->count);
 }
 
 void
@@ -214,10 +213,16 @@ rows_gather(const struct rows *rows, uint32_t col, const uint32_t *refs, uint32_
         if (from->nulls != NULL && from->nulls[at])
             vector_nulls(to, n, arena)[k] = 1;
         switch (phys) {
-        case PHYS_BOOL: to->b[k] = from->b[at]; break;
+        case PHYS_BOOL:
+            to->b[k] = from->b[at];
+            break;
         case PHYS_I64:
-        case PHYS_F64: to->i[k] = from->i[at]; break;
-        case PHYS_STR: to->s[k] = from->s[at]; break;
+        case PHYS_F64:
+            to->i[k] = from->i[at];
+            break;
+        case PHYS_STR:
+            to->s[k] = from->s[at];
+            break;
         }
     }
 }

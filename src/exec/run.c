@@ -209,20 +209,20 @@ plan_types(const struct plan *plan, struct arena *arena)
 /* ---- the run ------------------------------------------------------------------ */
 
 ox_code
-exec_run_new(const struct plan_root *root, const struct exec_config *config,
-    struct exec_run **out, struct ox_err *err)
+exec_run_new(const struct plan_root *root, const struct exec_config *config, struct exec_run **out,
+    struct ox_err *err)
 {
     ox_assert(config->loop == NULL || loop_is(config->loop));
     struct exec_run *run = ox_calloc(1, sizeof(*run));
     run->root = root;
     run->config = *config;
     ox_arena_init(&run->arena);
-    struct datum *params = ox_arena_alloc0(&run->arena, (config->param_count + 1) * sizeof(*params));
+    struct datum *params =
+        ox_arena_alloc0(&run->arena, (config->param_count + 1) * sizeof(*params));
     for (uint32_t i = 0; i < config->param_count; i++)
         params[i] = datum_copy(config->param_types[i], config->params[i], &run->arena);
     run->config.params = params;
-    run->counters =
-        ox_arena_alloc0(&run->arena, (root->node_count + 1) * sizeof(*run->counters));
+    run->counters = ox_arena_alloc0(&run->arena, (root->node_count + 1) * sizeof(*run->counters));
     run->snapshot = config->snapshot;
     if (run->snapshot == NULL) {
         run->snapshot = exec_snapshot_new();
@@ -380,8 +380,8 @@ exec_run_wake_at(struct exec_run *run, uint64_t mono_ns)
         return;
     }
     uint64_t now = run_now_ns(run);
-    loop_timer_start(run->config.loop, &run->deadline, mono_ns > now ? mono_ns - now : 0,
-        deadline_passed);
+    loop_timer_start(
+        run->config.loop, &run->deadline, mono_ns > now ? mono_ns - now : 0, deadline_passed);
 }
 
 bool
@@ -393,8 +393,8 @@ run_count_bytes(struct exec_run *run, uint64_t bytes)
     ox_fail(&run->err, OX_SCAN_LIMIT_EXCEEDED,
         "statement reads more than \"scan_bytes_limit\" (%" PRIu64 " bytes)",
         run->config.scan_bytes_limit);
-    ox_hint(&run->err,
-        "Narrow the scan with conditions on _partition, _offset or _timestamp, or raise the limit.");
+    ox_hint(&run->err, "Narrow the scan with conditions on _partition, _offset or _timestamp, or "
+                       "raise the limit.");
     run->failed = true;
     return false;
 }
@@ -560,8 +560,7 @@ exec_run_free(struct exec_run *run)
     cte_states_fini(run);
     ox_map_fini(&run->subplans);
     ox_map_fini(&run->work_tables);
-    ox_list_each(node, &run->ops)
-        eval_fini(&ox_container_of(node, struct op, link)->eval);
+    ox_list_each(node, &run->ops) eval_fini(&ox_container_of(node, struct op, link)->eval);
     if (run->posted)
         run_hold(run);
     if (atomic_load(&run->cancel_posted))

@@ -33,7 +33,8 @@ bound_values(struct op *op, const struct scan_bound *bound, struct datum **out, 
             if (item.null)
                 continue;
             ox_arena_grow(&op->arena, (void **)out, &cap, *count + 1, sizeof(**out));
-            struct type type = array ? type_element(bound->values[i]->type) : bound->values[i]->type;
+            struct type type =
+                array ? type_element(bound->values[i]->type) : bound->values[i]->type;
             (*out)[(*count)++] = datum_copy(type, item, &op->arena);
         }
     }
@@ -50,18 +51,27 @@ narrow(enum scan_bound_op op, int64_t value, int64_t *from, int64_t *to)
         *from = OX_MAX(*from, value);
         *to = OX_MIN(*to, after);
         break;
-    case BOUND_LT: *to = OX_MIN(*to, value); break;
-    case BOUND_LE: *to = OX_MIN(*to, after); break;
-    case BOUND_GT: *from = OX_MAX(*from, after); break;
-    case BOUND_GE: *from = OX_MAX(*from, value); break;
-    case BOUND_IN: break;
+    case BOUND_LT:
+        *to = OX_MIN(*to, value);
+        break;
+    case BOUND_LE:
+        *to = OX_MIN(*to, after);
+        break;
+    case BOUND_GT:
+        *from = OX_MAX(*from, after);
+        break;
+    case BOUND_GE:
+        *from = OX_MAX(*from, value);
+        break;
+    case BOUND_IN:
+        break;
     }
 }
 
 /* Values in both sorted sets; the first bound of its kind gives its own. */
 static void
-intersect(struct op *op, const struct datum *values, uint32_t n, const int64_t **set,
-    uint32_t *count)
+intersect(
+    struct op *op, const struct datum *values, uint32_t n, const int64_t **set, uint32_t *count)
 {
     int64_t *sorted = ox_arena_alloc(&op->arena, OX_MAX(n, 1u) * sizeof(int64_t));
     for (uint32_t i = 0; i < n; i++)
@@ -126,8 +136,7 @@ apply(struct op *op, const struct scan_bound *bound, struct scan_bounds *out)
         break;
     case BOUND_TIMESTAMP:
         if (bound->op == BOUND_IN) {
-            ox_fail(&op->run->err, OX_FEATURE_NOT_SUPPORTED,
-                "a scan takes no list of timestamps");
+            ox_fail(&op->run->err, OX_FEATURE_NOT_SUPPORTED, "a scan takes no list of timestamps");
             return false;
         }
         out->timed = true;
@@ -145,8 +154,12 @@ apply(struct op *op, const struct scan_bound *bound, struct scan_bounds *out)
 bool
 scan_bounds_eval(struct op *op, const struct plan_scan_topic *plan, struct scan_bounds *out)
 {
-    *out = (struct scan_bounds){.offset_from = 0, .offset_to = INT64_MAX, .us_from = INT64_MIN,
-        .us_to = INT64_MAX, .partition_from = 0, .partition_to = INT64_MAX};
+    *out = (struct scan_bounds){.offset_from = 0,
+        .offset_to = INT64_MAX,
+        .us_from = INT64_MIN,
+        .us_to = INT64_MAX,
+        .partition_from = 0,
+        .partition_to = INT64_MAX};
     for (uint32_t i = 0; i < plan->bound_count; i++)
         if (!apply(op, &plan->bounds[i], out))
             return false;
@@ -162,9 +175,8 @@ scan_bounds_partition(const struct scan_bounds *bounds, int32_t partition)
     if (bounds->empty || partition < bounds->partition_from || partition >= bounds->partition_to)
         return false;
     int64_t key = partition;
-    return bounds->partitions == NULL || bsearch(&key, bounds->partitions,
-                                             bounds->partition_count, sizeof(key),
-                                             compare_i64) != NULL;
+    return bounds->partitions == NULL || bsearch(&key, bounds->partitions, bounds->partition_count,
+                                             sizeof(key), compare_i64) != NULL;
 }
 
 void

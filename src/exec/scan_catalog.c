@@ -111,8 +111,10 @@ is_text(struct type type)
     case TYPE_NAME:
     case TYPE_CHAR:
     case TYPE_JSON:
-    case TYPE_UNKNOWN: return true;
-    default: return false;
+    case TYPE_UNKNOWN:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -203,8 +205,8 @@ begin(struct scan_catalog *scan)
     if (code != OX_OK)
         return code;
     if (scan->stmt == NULL || catalog_column_count(scan->stmt) < (int)scan->op.plan->column_count)
-        return ox_fail(&scan->err, OX_UNKNOWN_SERVER_ERROR,
-            "catalog query gives fewer columns than planned");
+        return ox_fail(
+            &scan->err, OX_UNKNOWN_SERVER_ERROR, "catalog query gives fewer columns than planned");
     bind_params(scan);
     return OX_OK;
 }

@@ -43,8 +43,11 @@ scan_sink_init(struct scan_sink *sink, const struct plan_scan_topic *plan,
         case SCAN_SEQUENCE:
         case SCAN_TXN:
         case SCAN_COMPRESSION:
-        case SCAN_BATCH_OFFSET: sink->want_batch = true; break;
-        default: break;
+        case SCAN_BATCH_OFFSET:
+            sink->want_batch = true;
+            break;
+        default:
+            break;
         }
 }
 
@@ -56,12 +59,10 @@ scan_sink_begin(struct scan_sink *sink)
     sink->partition = ox_arena_alloc(arena, VECTOR_MAX * sizeof(int32_t));
     sink->offset = ox_arena_alloc(arena, VECTOR_MAX * sizeof(int64_t));
     sink->timestamp = ox_arena_alloc(arena, VECTOR_MAX * sizeof(int64_t));
-    sink->topic = sink->plan->topic_count > 1
-                      ? ox_arena_alloc(arena, VECTOR_MAX * sizeof(uint32_t))
-                      : NULL;
+    sink->topic =
+        sink->plan->topic_count > 1 ? ox_arena_alloc(arena, VECTOR_MAX * sizeof(uint32_t)) : NULL;
     sink->key = sink->want_key ? ox_arena_alloc(arena, VECTOR_MAX * sizeof(struct str)) : NULL;
-    sink->value =
-        sink->want_value ? ox_arena_alloc(arena, VECTOR_MAX * sizeof(struct str)) : NULL;
+    sink->value = sink->want_value ? ox_arena_alloc(arena, VECTOR_MAX * sizeof(struct str)) : NULL;
     if (sink->want_headers) {
         sink->headers = ox_arena_alloc(arena, VECTOR_MAX * sizeof(struct str));
         sink->header_count = ox_arena_alloc(arena, VECTOR_MAX * sizeof(int32_t));
@@ -167,9 +168,10 @@ read_record(const struct scan_cut *cut, const uint8_t *at, const uint8_t *end, s
 static bool
 corrupt(const struct scan_cut *cut, const struct scan_sink *sink, struct ox_err *err)
 {
-    ox_fail(err, OX_CORRUPT_MESSAGE, "record %d of the batch at offset %lld of \"%.*s\" partition %d is damaged",
-        cut->index, (long long)cut->batch.base_offset,
-        OX_STR_ARG(sink->plan->topics[cut->topic].name), cut->partition);
+    ox_fail(err, OX_CORRUPT_MESSAGE,
+        "record %d of the batch at offset %lld of \"%.*s\" partition %d is damaged", cut->index,
+        (long long)cut->batch.base_offset, OX_STR_ARG(sink->plan->topics[cut->topic].name),
+        cut->partition);
     return false;
 }
 
@@ -243,10 +245,9 @@ put(struct scan_sink *sink, const struct scan_cut *cut, const struct raw *raw)
     if (sink->want_batch) {
         sink->batch[at] = cut->batch;
         if (cut->batch.base_sequence >= 0)
-            sink->batch[at].base_sequence =
-                (int32_t)(((int64_t)cut->batch.base_sequence + raw->offset -
-                              cut->batch.base_offset) &
-                          INT32_MAX);
+            sink->batch[at].base_sequence = (int32_t)(((int64_t)cut->batch.base_sequence +
+                                                          raw->offset - cut->batch.base_offset) &
+                                                      INT32_MAX);
     }
 }
 
@@ -254,15 +255,15 @@ put(struct scan_sink *sink, const struct scan_cut *cut, const struct raw *raw)
 
 /* Whether the record [at, end) holds every needle. */
 static bool
-holds_needles(struct scan_cut *cut, const struct scan_sink *sink, const uint8_t *at,
-    const uint8_t *end)
+holds_needles(
+    struct scan_cut *cut, const struct scan_sink *sink, const uint8_t *at, const uint8_t *end)
 {
     const struct str *needles = sink->plan->needles;
     while (cut->hit != NULL && cut->hit < at)
         cut->hit = memmem(at, (size_t)(cut->end - at), needles[0].ptr, needles[0].len);
     if (cut->hit != NULL && cut->hit < end && cut->hit + needles[0].len > end)
-        cut->hit = memmem(cut->hit + 1, (size_t)(cut->end - cut->hit - 1), needles[0].ptr,
-            needles[0].len);
+        cut->hit =
+            memmem(cut->hit + 1, (size_t)(cut->end - cut->hit - 1), needles[0].ptr, needles[0].len);
     if (cut->hit == NULL || cut->hit >= end)
         return false;
     for (uint32_t i = 1; i < sink->plan->needle_count; i++)
@@ -437,8 +438,7 @@ scan_headers_json(struct str encoded, int32_t count, struct arena *arena)
 }
 
 static void
-text_column(struct vector *col, const struct str *from, uint32_t n, bool check,
-    struct arena *arena)
+text_column(struct vector *col, const struct str *from, uint32_t n, bool check, struct arena *arena)
 {
     col->s = ox_arena_alloc(arena, OX_MAX(n, 1u) * sizeof(struct str));
     for (uint32_t i = 0; i < n; i++) {
@@ -484,7 +484,9 @@ batch_column(const struct scan_sink *sink, enum scan_column what, struct vector 
             col->s[i] = (batch->attributes & RECORD_LOG_APPEND_TIME) != 0 ? OX_STR("append")
                                                                           : OX_STR("create");
             break;
-        case SCAN_LEADER_EPOCH: col->i[i] = batch->leader_epoch; break;
+        case SCAN_LEADER_EPOCH:
+            col->i[i] = batch->leader_epoch;
+            break;
         case SCAN_PRODUCER_ID:
             null = batch->producer_id < 0;
             col->i[i] = batch->producer_id;
@@ -497,12 +499,17 @@ batch_column(const struct scan_sink *sink, enum scan_column what, struct vector 
             null = batch->base_sequence < 0;
             col->i[i] = batch->base_sequence;
             break;
-        case SCAN_TXN: col->s[i] = txn_word(sink, batch); break;
+        case SCAN_TXN:
+            col->s[i] = txn_word(sink, batch);
+            break;
         case SCAN_COMPRESSION:
             col->s[i] = ox_str(ox_codec_name(record_batch_codec(batch)));
             break;
-        case SCAN_BATCH_OFFSET: col->i[i] = batch->base_offset; break;
-        default: ox_unreachable();
+        case SCAN_BATCH_OFFSET:
+            col->i[i] = batch->base_offset;
+            break;
+        default:
+            ox_unreachable();
         }
         if (null)
             vector_nulls(col, n, sink->arena)[i] = 1;
@@ -517,7 +524,9 @@ value_column(const struct scan_sink *sink, enum scan_column what, struct vector 
     for (uint32_t i = 0; i < n; i++) {
         struct str value = sink->value[i];
         switch (what) {
-        case SCAN_TOMBSTONE: col->b[i] = value.ptr == NULL; break;
+        case SCAN_TOMBSTONE:
+            col->b[i] = value.ptr == NULL;
+            break;
         case SCAN_SIZE: {
             size_t headers = sink->header_count[i] > 0 ? sink->headers[i].len : 0;
             col->i[i] = (int64_t)(sink->key[i].len + value.len + headers);
@@ -529,7 +538,8 @@ value_column(const struct scan_sink *sink, enum scan_column what, struct vector 
             else
                 col->i[i] = (int32_t)wire_load32(value.ptr + 1);
             break;
-        default: ox_unreachable();
+        default:
+            ox_unreachable();
         }
     }
 }
@@ -546,12 +556,24 @@ put_column(struct scan_sink *sink, enum scan_column what, struct vector *col)
         for (uint32_t i = 0; i < n; i++)
             col->i[i] = sink->partition[i];
         break;
-    case SCAN_OFFSET: col->i = sink->offset; break;
-    case SCAN_TIMESTAMP: timestamp_column(col, sink->timestamp, n, arena); break;
-    case SCAN_KEY: text_column(col, sink->key, n, true, arena); break;
-    case SCAN_KEY_BYTES: text_column(col, sink->key, n, false, arena); break;
-    case SCAN_VALUE: text_column(col, sink->value, n, true, arena); break;
-    case SCAN_VALUE_BYTES: text_column(col, sink->value, n, false, arena); break;
+    case SCAN_OFFSET:
+        col->i = sink->offset;
+        break;
+    case SCAN_TIMESTAMP:
+        timestamp_column(col, sink->timestamp, n, arena);
+        break;
+    case SCAN_KEY:
+        text_column(col, sink->key, n, true, arena);
+        break;
+    case SCAN_KEY_BYTES:
+        text_column(col, sink->key, n, false, arena);
+        break;
+    case SCAN_VALUE:
+        text_column(col, sink->value, n, true, arena);
+        break;
+    case SCAN_VALUE_BYTES:
+        text_column(col, sink->value, n, false, arena);
+        break;
     case SCAN_HEADERS:
         col->s = ox_arena_alloc(arena, OX_MAX(n, 1u) * sizeof(struct str));
         for (uint32_t i = 0; i < n; i++)
@@ -566,8 +588,12 @@ put_column(struct scan_sink *sink, enum scan_column what, struct vector *col)
         break;
     case SCAN_TOMBSTONE:
     case SCAN_SIZE:
-    case SCAN_SCHEMA_ID: value_column(sink, what, col); break;
-    default: batch_column(sink, what, col); break;
+    case SCAN_SCHEMA_ID:
+        value_column(sink, what, col);
+        break;
+    default:
+        batch_column(sink, what, col);
+        break;
     }
 }
 

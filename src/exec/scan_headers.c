@@ -274,9 +274,12 @@ static struct datum
 value_of(const struct scan_headers *scan, enum header_what what, const struct tally *tally)
 {
     switch (what) {
-    case HEADER_TOPIC: return datum_str(plan_of(scan)->scan->topics[tally->topic].name);
-    case HEADER_PARTITION: return datum_i64(tally->partition);
-    case HEADER_COUNT: return datum_i64((int64_t)tally->count);
+    case HEADER_TOPIC:
+        return datum_str(plan_of(scan)->scan->topics[tally->topic].name);
+    case HEADER_PARTITION:
+        return datum_i64(tally->partition);
+    case HEADER_COUNT:
+        return datum_i64((int64_t)tally->count);
     case HEADER_MIN_OFFSET:
         return tally->min_offset < 0 ? DATUM_NULL : datum_i64(tally->min_offset);
     case HEADER_MAX_OFFSET:
@@ -310,8 +313,7 @@ headers_next(struct op *op, struct batch **out)
     for (uint32_t i = 0; i < batch->ncols; i++) {
         vector_init(&batch->cols[i], op->plan->columns[i].type, n, &op->scratch);
         for (uint32_t k = 0; k < n; k++) {
-            struct datum value =
-                value_of(scan, plan->what[i], &scan->tallies[scan->give_at + k]);
+            struct datum value = value_of(scan, plan->what[i], &scan->tallies[scan->give_at + k]);
             if (value.null)
                 vector_nulls(&batch->cols[i], n, &op->scratch);
             vector_set(&batch->cols[i], k, value);

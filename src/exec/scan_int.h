@@ -56,7 +56,7 @@ struct scan_sink {
     /* Rows so far. Arrays of VECTOR_MAX, NULL when not needed. */
     uint32_t count;
     int32_t *partition;
-    uint32_t *topic; /* index into plan->topics */
+    uint32_t *topic;             /* index into plan->topics */
     int64_t *offset, *timestamp; /* ms, -1 none */
     struct str *key, *value, *headers;
     int32_t *header_count;
@@ -70,9 +70,9 @@ struct scan_cut {
     struct record_batch batch;
     int32_t partition;
     uint32_t topic;
-    int64_t from, to;  /* offsets wanted */
+    int64_t from, to;   /* offsets wanted */
     const uint8_t *hit; /* next place of the first needle; NULL: not looked for */
-    uint32_t *places;  /* backward: record starts from at0, still to be decoded */
+    uint32_t *places;   /* backward: record starts from at0, still to be decoded */
     int32_t place_count;
     const uint8_t *at0;
     bool active;
@@ -85,8 +85,8 @@ void scan_sink_init(struct scan_sink *sink, const struct plan_scan_topic *plan,
 /* New arrays for the next output batch. */
 void scan_sink_begin(struct scan_sink *sink);
 /* Begin with a batch's plain records. */
-void scan_cut_begin(struct scan_cut *cut, const struct record_batch *batch, const uint8_t *records,
-    size_t len);
+void scan_cut_begin(
+    struct scan_cut *cut, const struct record_batch *batch, const uint8_t *records, size_t len);
 /* Decode until the batch ends or the sink is full. False: corrupt bytes, err set. *read:
  * records passed. cut->active tells whether there is more. */
 bool scan_cut_forward(struct scan_cut *cut, struct scan_sink *sink, struct exec_counters *counters,
@@ -111,8 +111,8 @@ void scan_newest_first(struct op *scan);
 void scan_set_floor(struct op *scan, int64_t us);
 
 /* For the subscribe operator and tokens. */
-uint32_t scan_positions(struct op *scan, struct exec_position **out, struct uuid *topic_id,
-    struct arena *arena);
+uint32_t scan_positions(
+    struct op *scan, struct exec_position **out, struct uuid *topic_id, struct arena *arena);
 bool scan_caught_up(const struct op *scan);
 
 #endif

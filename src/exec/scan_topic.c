@@ -98,12 +98,13 @@ part_readable(struct scan_part *part)
 {
     struct partition_state state;
     partition_state(part->part, &state);
-    if (state.fault == OX_OK || (state.fault == OX_DATA_CORRUPTED && partition_log(part->part) != NULL))
+    if (state.fault == OX_OK ||
+        (state.fault == OX_DATA_CORRUPTED && partition_log(part->part) != NULL))
         return true;
     const struct plan_topic *topic = &plan_of(part->scan)->topics[part->topic];
     ox_fail(&part->scan->op.run->err, state.fault,
-        "partition %d of topic \"%.*s\" cannot be read: %s", part->index,
-        OX_STR_ARG(topic->name), ox_code_facts(state.fault)->message);
+        "partition %d of topic \"%.*s\" cannot be read: %s", part->index, OX_STR_ARG(topic->name),
+        ox_code_facts(state.fault)->message);
     return false;
 }
 
@@ -112,12 +113,16 @@ add_part(struct scan *scan, uint32_t topic, int32_t index, struct ox_err *err)
 {
     const struct plan_topic *of = &plan_of(scan)->topics[topic];
     struct partition *part;
-    if (engine_partition(scan->op.run->config.session, of->name, &of->id, index, ENGINE_READ,
-            &part, err) != OX_OK)
+    if (engine_partition(scan->op.run->config.session, of->name, &of->id, index, ENGINE_READ, &part,
+            err) != OX_OK)
         return false;
     struct scan_part *at = &scan->parts[scan->part_count++];
-    *at = (struct scan_part){.scan = scan, .part = partition_hold(part), .topic = topic,
-        .index = index, .until = INT64_MAX, .epoch = -1};
+    *at = (struct scan_part){.scan = scan,
+        .part = partition_hold(part),
+        .topic = topic,
+        .index = index,
+        .until = INT64_MAX,
+        .epoch = -1};
     at->cut.stop_us = INT64_MAX;
     scan_aborted_init(&at->aborted);
     if (!part_readable(at))
@@ -207,8 +212,8 @@ interval_us(const struct datum *value)
 }
 
 static int64_t
-position_in(const struct exec_position *positions, uint32_t count, int32_t partition,
-    int64_t absent)
+position_in(
+    const struct exec_position *positions, uint32_t count, int32_t partition, int64_t absent)
 {
     for (uint32_t i = 0; i < count; i++)
         if (positions[i].partition == partition)
@@ -229,9 +234,14 @@ check_gap(struct scan_part *part, int64_t asked, const struct exec_range *range,
     if (asked > range->end && asked <= plog_log_end(part->plog))
         return true;
     switch (plan->on_gap) {
-    case SCAN_GAP_EARLIEST: *start = range->start; return true;
-    case SCAN_GAP_LATEST: *start = range->end; return true;
-    case SCAN_GAP_ERROR: break;
+    case SCAN_GAP_EARLIEST:
+        *start = range->start;
+        return true;
+    case SCAN_GAP_LATEST:
+        *start = range->end;
+        return true;
+    case SCAN_GAP_ERROR:
+        break;
     }
     ox_fail(&scan->op.run->err, OX_OFFSET_OUT_OF_RANGE,
         "offset %" PRId64 " of partition %d of topic \"%.*s\" is out of range", asked, part->index,
@@ -259,21 +269,21 @@ newer_first(const void *a, const void *b)
 }
 
 static bool batch_visible(struct scan_part *part, const struct record_batch *batch, bool *visible);
-static bool begin_cut(struct scan_part *part, const struct record_batch *batch, bool copy,
-    struct arena *arena);
+static bool begin_cut(
+    struct scan_part *part, const struct record_batch *batch, bool copy, struct arena *arena);
 
 /* Offsets and times of the newest n records of a partition, newest first. */
 static bool
-newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n,
-    struct newest **list, size_t *count, size_t *cap)
+newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, struct newest **list,
+    size_t *count, size_t *cap)
 {
     struct scan *scan = part->scan;
     struct exec_run *run = scan->op.run;
     struct log_cursor *cursor;
     if (range->end <= range->start || n == 0)
         return true;
-    if (log_cursor_open(part->plog, range->start, range->end, LOG_CURSOR_BACKWARD, &cursor,
-            &run->err) != OX_OK)
+    if (log_cursor_open(
+            part->plog, range->start, range->end, LOG_CURSOR_BACKWARD, &cursor, &run->err) != OX_OK)
         return false;
     struct arena arena;
     ox_arena_init(&arena);
@@ -296,14 +306,13 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n,
             struct scan_sink sink;
             scan_sink_init(&sink, plan_of(scan), &scan->bounds, &arena);
             scan_sink_begin(&sink);
-            good = scan_cut_backward(
-                &part->cut, &sink, n - found, scan->op.counters, &run->err);
+            good = scan_cut_backward(&part->cut, &sink, n - found, scan->op.counters, &run->err);
             *list = *count + sink.count > *cap
                         ? ox_realloc(*list, (*cap = (*count + sink.count) * 2) * sizeof(**list))
                         : *list;
             for (uint32_t i = 0; i < sink.count; i++)
-                (*list)[(*count)++] = (struct newest){sink.timestamp[i], sink.offset[i],
-                    (uint32_t)(part - scan->parts)};
+                (*list)[(*count)++] = (struct newest){
+                    sink.timestamp[i], sink.offset[i], (uint32_t)(part - scan->parts)};
             found += sink.count;
             ox_arena_reset(&arena);
         }
@@ -394,21 +403,29 @@ set_start(struct scan *scan)
         int64_t asked = range.start;
         bool good = true;
         switch (plan->start) {
-        case SCAN_FROM_EARLIEST: break;
-        case SCAN_FROM_LATEST: asked = range.end; break;
-        case SCAN_FROM_OFFSET: good = check_gap(part, value.i, &range, &asked); break;
+        case SCAN_FROM_EARLIEST:
+            break;
+        case SCAN_FROM_LATEST:
+            asked = range.end;
+            break;
+        case SCAN_FROM_OFFSET:
+            good = check_gap(part, value.i, &range, &asked);
+            break;
         case SCAN_FROM_OFFSETS:
         case SCAN_FROM_TOKEN:
             good = check_gap(
                 part, position_in(positions, count, part->index, range.start), &range, &asked);
             break;
-        case SCAN_FROM_TIMESTAMP: good = offset_at_time(part, value.i, &range, &asked); break;
+        case SCAN_FROM_TIMESTAMP:
+            good = offset_at_time(part, value.i, &range, &asked);
+            break;
         case SCAN_FROM_LAST_TIME: {
             int64_t now = row_us_from_unix_ms(env_wall_ms(scan->op.run->config.env));
             good = offset_at_time(part, now - interval_us(&value), &range, &asked);
             break;
         }
-        case SCAN_FROM_LAST_ROWS: break;
+        case SCAN_FROM_LAST_ROWS:
+            break;
         }
         if (!good)
             return false;
@@ -449,14 +466,19 @@ set_until(struct scan *scan)
         visible_range(part, &range);
         part->cut.stop_us = scan->stop_us;
         switch (plan->until) {
-        case SCAN_UNTIL_LATEST: part->until = range.end; break;
-        case SCAN_UNTIL_OFFSET: part->until = value.i; break;
+        case SCAN_UNTIL_LATEST:
+            part->until = range.end;
+            break;
+        case SCAN_UNTIL_OFFSET:
+            part->until = value.i;
+            break;
         case SCAN_UNTIL_OFFSETS:
             part->until = position_in(positions, count, part->index, 0);
             break;
         case SCAN_UNTIL_NEVER:
         case SCAN_UNTIL_TIMESTAMP:
-        case SCAN_UNTIL_IDLE: break;
+        case SCAN_UNTIL_IDLE:
+            break;
         }
     }
     return true;
@@ -623,8 +645,8 @@ fell_behind(struct scan_part *part)
         if (start <= part->position)
             return false;
         part->position = OX_MIN(start, part->end);
-        run_notice(run, "retention removed records of partition %d while they were read",
-            part->index);
+        run_notice(
+            run, "retention removed records of partition %d while they were read", part->index);
     } else if (!check_gap(part, part->position, &range, &part->position)) {
         return false;
     }
@@ -782,8 +804,10 @@ part_at_end(struct scan_part *part)
         return true;
     }
     part_rest(part);
-    part->waiter = (struct partition_waiter){.fn = data_arrived, .loop = scan->op.run->config.loop,
-        .offset = OX_MAX(part->position, range.end), .isolation = isolation_of(scan)};
+    part->waiter = (struct partition_waiter){.fn = data_arrived,
+        .loop = scan->op.run->config.loop,
+        .offset = OX_MAX(part->position, range.end),
+        .isolation = isolation_of(scan)};
     part->state = PART_WAITING;
     if (!partition_wait(part->part, &part->waiter))
         part->state = PART_READY;
@@ -812,11 +836,11 @@ wait_for_data(struct scan *scan)
         return EXEC_DONE;
     if (plan_of(scan)->until == SCAN_UNTIL_TIMESTAMP) {
         int64_t left = scan->stop_us - row_us_from_unix_ms(env_wall_ms(run->config.env));
-        loop_timer_start(run->config.loop, &scan->timer, (uint64_t)left * 1000 + 1000000, timer_fired);
+        loop_timer_start(
+            run->config.loop, &scan->timer, (uint64_t)left * 1000 + 1000000, timer_fired);
     } else if (scan->idle_us >= 0) {
         uint64_t due = scan->last_row + (uint64_t)scan->idle_us * 1000, now = run_now_ns(run);
-        loop_timer_start(
-            run->config.loop, &scan->timer, due > now ? due - now : 0, timer_fired);
+        loop_timer_start(run->config.loop, &scan->timer, due > now ? due - now : 0, timer_fired);
     }
     return EXEC_PARK;
 }
@@ -881,16 +905,22 @@ merge_head(struct scan *scan)
 }
 
 static void
-merge_put(struct vector *to, const struct vector *from, uint32_t row, uint32_t at,
-    struct arena *arena)
+merge_put(
+    struct vector *to, const struct vector *from, uint32_t row, uint32_t at, struct arena *arena)
 {
     if (from->nulls != NULL && from->nulls[row])
         vector_nulls(to, VECTOR_MAX, arena)[at] = 1;
     switch (type_phys(to->type)) {
-    case PHYS_BOOL: to->b[at] = from->b[row]; break;
+    case PHYS_BOOL:
+        to->b[at] = from->b[row];
+        break;
     case PHYS_I64:
-    case PHYS_F64: to->i[at] = from->i[row]; break;
-    case PHYS_STR: to->s[at] = from->s[row]; break;
+    case PHYS_F64:
+        to->i[at] = from->i[row];
+        break;
+    case PHYS_STR:
+        to->s[at] = from->s[row];
+        break;
     }
 }
 
@@ -914,8 +944,8 @@ merge_next(struct scan *scan, struct batch **out)
         if (part == NULL)
             break;
         for (uint32_t c = 0; c < batch->ncols; c++)
-            merge_put(&batch->cols[c], &part->ahead->batch.cols[c], part->ahead->at,
-                batch->count, &op->scratch);
+            merge_put(&batch->cols[c], &part->ahead->batch.cols[c], part->ahead->at, batch->count,
+                &op->scratch);
         batch->count++;
         /* Its next rows would move what was just borrowed. */
         if (++part->ahead->at == part->ahead->sink.count && part->state == PART_READY)
@@ -992,8 +1022,7 @@ scan_next(struct op *op, struct batch **out)
     if (limit_left(scan) == 0)
         return EXEC_DONE;
     loop_timer_stop(&scan->timer);
-    enum exec_status status =
-        scan->merge ? merge_next(scan, out) : read_next(scan, out);
+    enum exec_status status = scan->merge ? merge_next(scan, out) : read_next(scan, out);
     if (status != EXEC_ROWS)
         return status;
     uint64_t left = limit_left(scan);
@@ -1051,8 +1080,8 @@ scan_set_floor(struct op *op, int64_t us)
 /* ---- what SUBSCRIBE asks ---------------------------------------------------------------- */
 
 uint32_t
-scan_positions(struct op *op, struct exec_position **out, struct uuid *topic_id,
-    struct arena *arena)
+scan_positions(
+    struct op *op, struct exec_position **out, struct uuid *topic_id, struct arena *arena)
 {
     struct scan *scan = (struct scan *)op;
     *out = ox_arena_alloc0(arena, (scan->part_count + 1) * sizeof(**out));

@@ -50,8 +50,8 @@ setop_take(struct setop *setop, const struct batch *in, bool left)
     if (known > setop->count_cap) {
         uint32_t cap = OX_MAX(setop->count_cap * 2, known);
         setop->counts = ox_realloc(setop->counts, cap * sizeof(*setop->counts));
-        memset(setop->counts + setop->count_cap, 0,
-            (cap - setop->count_cap) * sizeof(*setop->counts));
+        memset(
+            setop->counts + setop->count_cap, 0, (cap - setop->count_cap) * sizeof(*setop->counts));
         setop->count_cap = cap;
     }
     for (uint32_t k = 0; k < n; k++) {
@@ -76,10 +76,14 @@ static uint64_t
 times(enum setop_kind kind, const struct counts *counts)
 {
     switch (kind) {
-    case SETOP_UNION: return 1;
-    case SETOP_INTERSECT: return counts->left > 0 && counts->right > 0;
-    case SETOP_INTERSECT_ALL: return OX_MIN(counts->left, counts->right);
-    case SETOP_EXCEPT: return counts->left > 0 && counts->right == 0;
+    case SETOP_UNION:
+        return 1;
+    case SETOP_INTERSECT:
+        return counts->left > 0 && counts->right > 0;
+    case SETOP_INTERSECT_ALL:
+        return OX_MIN(counts->left, counts->right);
+    case SETOP_EXCEPT:
+        return counts->left > 0 && counts->right == 0;
     case SETOP_EXCEPT_ALL:
         return counts->left > counts->right ? counts->left - counts->right : 0;
     }

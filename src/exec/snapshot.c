@@ -37,8 +37,8 @@ exec_snapshot_free(struct exec_snapshot *snapshot)
 }
 
 void
-snapshot_range(struct exec_run *run, struct partition *part, bool uncommitted,
-    struct exec_range *out)
+snapshot_range(
+    struct exec_run *run, struct partition *part, bool uncommitted, struct exec_range *out)
 {
     struct range_key key = {*partition_topic_id(part), partition_index(part), uncommitted};
     struct str bytes = ox_str_n(&key, sizeof(key));

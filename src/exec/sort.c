@@ -76,14 +76,12 @@ sort_open(struct op *op)
     }
     sort->cols = ox_arena_alloc0(&op->arena, (sort->width + 1) * sizeof(struct vector));
     int64_t limit, offset;
-    if (!op_eval_count(op, plan->limit, -1, &limit) ||
-        !op_eval_count(op, plan->offset, 0, &offset))
+    if (!op_eval_count(op, plan->limit, -1, &limit) || !op_eval_count(op, plan->offset, 0, &offset))
         return false;
     uint64_t keep = UINT64_MAX;
     if (limit >= 0 && offset >= 0)
         keep = (uint64_t)limit + (uint64_t)offset;
-    sort->sorter =
-        sorter_new(op, sort->types, sort->width, sort->keys, plan->key_count, keep);
+    sort->sorter = sorter_new(op, sort->types, sort->width, sort->keys, plan->key_count, keep);
     sort->drained = sort->working = false;
     return true;
 }

@@ -28,7 +28,7 @@ struct source {
     uint64_t prefix;
     const struct batch *batch; /* of the current row */
     uint32_t row;
-    uint32_t number; /* earlier sources win ties: stability */
+    uint32_t number;            /* earlier sources win ties: stability */
     uint32_t at, end;           /* memory: entries */
     struct spill_reader reader; /* file: reader.spill not NULL */
     struct chunk *chunk;
@@ -89,7 +89,8 @@ drop_retired(struct sorter *sorter)
 static void
 drop_sources(struct sorter *sorter)
 {
-    for (uint32_t i = 0; sorter->sources != NULL && i < sorter->spill_count + sorter->run_count; i++)
+    for (uint32_t i = 0; sorter->sources != NULL && i < sorter->spill_count + sorter->run_count;
+         i++)
         chunk_free(sorter->sources[i].chunk);
     ox_free(sorter->sources);
     ox_free(sorter->heap);
@@ -122,8 +123,8 @@ sorter_free(struct sorter *sorter)
 /* ---- order --------------------------------------------------------------------- */
 
 int
-sorter_compare(struct type type, bool desc, bool nulls_first, const struct vector *a,
-    uint32_t arow, const struct vector *b, uint32_t brow)
+sorter_compare(struct type type, bool desc, bool nulls_first, const struct vector *a, uint32_t arow,
+    const struct vector *b, uint32_t brow)
 {
     bool anull = vector_null(a, arow), bnull = vector_null(b, brow);
     if (anull || bnull) {
@@ -191,9 +192,15 @@ prefix_of(const struct sorter_key *key, const struct vector *vec, uint32_t row)
         row = 0;
     uint64_t value = 0;
     switch (type_phys(vec->type)) {
-    case PHYS_BOOL: value = (uint64_t)vec->b[row] << 63; break;
-    case PHYS_I64: value = (uint64_t)vec->i[row] ^ 1ull << 63; break;
-    case PHYS_F64: value = double_prefix(vec->f[row]); break;
+    case PHYS_BOOL:
+        value = (uint64_t)vec->b[row] << 63;
+        break;
+    case PHYS_I64:
+        value = (uint64_t)vec->i[row] ^ 1ull << 63;
+        break;
+    case PHYS_F64:
+        value = double_prefix(vec->f[row]);
+        break;
     case PHYS_STR:
         if (vec->type.array)
             break;
@@ -202,9 +209,14 @@ prefix_of(const struct sorter_key *key, const struct vector *vec, uint32_t row)
         case TYPE_VARCHAR:
         case TYPE_NAME:
         case TYPE_BYTEA:
-        case TYPE_UUID: value = bytes_prefix(vec->s[row]); break;
-        case TYPE_NUMERIC: value = double_prefix(numeric_to_f64(vec->s[row])); break;
-        default: break;
+        case TYPE_UUID:
+            value = bytes_prefix(vec->s[row]);
+            break;
+        case TYPE_NUMERIC:
+            value = double_prefix(numeric_to_f64(vec->s[row]));
+            break;
+        default:
+            break;
         }
         break;
     }
@@ -284,8 +296,7 @@ sift_down(struct sorter *sorter, uint32_t at)
         uint32_t child = at * 2 + 1;
         if (child >= sorter->heap_count)
             break;
-        if (child + 1 < sorter->heap_count &&
-            source_after(sorter, heap[child], heap[child + 1]))
+        if (child + 1 < sorter->heap_count && source_after(sorter, heap[child], heap[child + 1]))
             child++;
         if (!source_after(sorter, moved, heap[child]))
             break;
@@ -335,8 +346,8 @@ source_step(struct sorter *sorter, struct source *source, bool *more)
     }
     source->prefix = sorter->key_count == 0
                          ? 0
-                         : prefix_of(&sorter->keys[0],
-                               &source->batch->cols[sorter->keys[0].column], source->row);
+                         : prefix_of(&sorter->keys[0], &source->batch->cols[sorter->keys[0].column],
+                               source->row);
     return true;
 }
 
@@ -348,7 +359,8 @@ open_sources(struct sorter *sorter, bool files)
     uint32_t spills = files ? sorter->spill_count : 0;
     uint32_t total = spills + sorter->run_count;
     /* drop_sources() counts all spills: keep the array that long. */
-    sorter->sources = ox_calloc(sorter->spill_count + sorter->run_count + 1, sizeof(*sorter->sources));
+    sorter->sources =
+        ox_calloc(sorter->spill_count + sorter->run_count + 1, sizeof(*sorter->sources));
     sorter->heap = ox_calloc(total + 1, sizeof(*sorter->heap));
     sorter->heap_count = 0;
     for (uint32_t i = 0; i < total; i++) {
@@ -389,10 +401,16 @@ gather(struct sorter *sorter, const struct ref *refs, uint32_t n, uint32_t col, 
         if (from->nulls != NULL && from->nulls[row])
             vector_nulls(to, n, &sorter->arena)[k] = 1;
         switch (phys) {
-        case PHYS_BOOL: to->b[k] = from->b[row]; break;
+        case PHYS_BOOL:
+            to->b[k] = from->b[row];
+            break;
         case PHYS_I64:
-        case PHYS_F64: to->i[k] = from->i[row]; break;
-        case PHYS_STR: to->s[k] = from->s[row]; break;
+        case PHYS_F64:
+            to->i[k] = from->i[row];
+            break;
+        case PHYS_STR:
+            to->s[k] = from->s[row];
+            break;
         }
     }
 }

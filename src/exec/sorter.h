@@ -22,8 +22,8 @@ struct sorter *sorter_new(struct op *op, const struct type *types, uint32_t ncol
 void sorter_free(struct sorter *sorter); /* NULL is allowed */
 
 /* EXEC_ROWS: added. EXEC_PARK, EXEC_FAIL: call sorter_work() until it gives EXEC_ROWS. */
-enum exec_status sorter_add(struct sorter *sorter, const struct vector *cols,
-    const uint32_t *sel, uint32_t n);
+enum exec_status sorter_add(
+    struct sorter *sorter, const struct vector *cols, const uint32_t *sel, uint32_t n);
 /* Go on with a spill that was interrupted. */
 enum exec_status sorter_work(struct sorter *sorter);
 /* After the last add and until EXEC_DONE: batches in order, all columns, borrowed until the

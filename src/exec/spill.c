@@ -67,9 +67,13 @@ put_column(struct text *to, const struct vector *col, uint32_t rows)
     if (col->nulls != NULL)
         ox_text_add(to, col->nulls, rows);
     switch (type_phys(col->type)) {
-    case PHYS_BOOL: ox_text_add(to, col->b, rows); break;
+    case PHYS_BOOL:
+        ox_text_add(to, col->b, rows);
+        break;
     case PHYS_I64:
-    case PHYS_F64: ox_text_add(to, col->i, rows * sizeof(int64_t)); break;
+    case PHYS_F64:
+        ox_text_add(to, col->i, rows * sizeof(int64_t));
+        break;
     case PHYS_STR: {
         char *lens = ox_text_reserve(to, rows * sizeof(uint32_t));
         size_t total = 0;
@@ -109,15 +113,15 @@ write_chunk(struct spill *spill, const struct batch *batch)
     memcpy(text.ptr, header, sizeof(header));
     run->temp_bytes += text.len;
     bool good = true;
-    if (text.len > UINT32_MAX || (run->config.temp_bytes_max > 0 &&
-                                     run->temp_bytes > run->config.temp_bytes_max)) {
+    if (text.len > UINT32_MAX ||
+        (run->config.temp_bytes_max > 0 && run->temp_bytes > run->config.temp_bytes_max)) {
         ox_fail(&run->err, OX_LIMIT_EXCEEDED,
             "temporary files of the statement exceed their limit (%" PRIu64 " bytes)",
             run->config.temp_bytes_max);
         good = false;
     } else {
-        good = file_pwrite(run->config.env->fs, "exec.spill.write", spill->file, text.ptr,
-                   text.len, spill->len, &run->err) == OX_OK;
+        good = file_pwrite(run->config.env->fs, "exec.spill.write", spill->file, text.ptr, text.len,
+                   spill->len, &run->err) == OX_OK;
         spill->len += text.len;
     }
     ox_text_fini(&text);
@@ -135,8 +139,8 @@ spill_flush(struct spill *spill)
 }
 
 bool
-spill_add(struct spill *spill, const struct vector *cols, const uint32_t *sel, uint32_t from,
-    uint32_t n)
+spill_add(
+    struct spill *spill, const struct vector *cols, const uint32_t *sel, uint32_t from, uint32_t n)
 {
     rows_add(&spill->tail, cols, sel, from, n);
     spill->count += n;
@@ -194,8 +198,8 @@ spill_read(struct spill_reader *reader, struct chunk **out)
     struct file_system *fs = spill->run->config.env->fs;
     uint32_t header[2];
     size_t got;
-    if (fs_pread(fs, spill->file, header, sizeof(header), reader->pos, &got,
-            &spill->run->err) != OX_OK)
+    if (fs_pread(fs, spill->file, header, sizeof(header), reader->pos, &got, &spill->run->err) !=
+        OX_OK)
         return false;
     if (got != sizeof(header) || header[0] > VECTOR_MAX ||
         reader->pos + sizeof(header) + header[1] > spill->len)

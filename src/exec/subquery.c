@@ -15,8 +15,8 @@ struct exec_subplan {
     struct type *types;
     struct arena arena; /* of the kept answer, or of this row's */
     struct rows rows;
-    bool kept;          /* rows are of the one run */
-    bool has_null;      /* IN over kept rows: some column is NULL */
+    bool kept;     /* rows are of the one run */
+    bool has_null; /* IN over kept rows: some column is NULL */
     bool hashed;
     struct keytable table;
     struct exec_subplan *next;
@@ -66,9 +66,12 @@ static uint64_t
 rows_wanted(const struct expr *expr)
 {
     switch (expr->subkind) {
-    case SUBQUERY_EXISTS: return 1;
-    case SUBQUERY_SCALAR: return 2;
-    default: return UINT64_MAX;
+    case SUBQUERY_EXISTS:
+        return 1;
+    case SUBQUERY_SCALAR:
+        return 2;
+    default:
+        return UINT64_MAX;
     }
 }
 
@@ -160,8 +163,7 @@ compare_row(struct exec_subplan *sub, struct eval *eval, const struct expr *expr
         *out = -1;
         if (expr->func->strict && (pair[0].null || pair[1].null))
             return OX_OK;
-        ox_code code =
-            func_call(eval, expr->func, types, pair, 2, TYPE(TYPE_BOOL), &result, err);
+        ox_code code = func_call(eval, expr->func, types, pair, 2, TYPE(TYPE_BOOL), &result, err);
         if (code == OX_OK && !result.null)
             *out = result.b != 0;
         return code;
@@ -184,20 +186,32 @@ compare_row(struct exec_subplan *sub, struct eval *eval, const struct expr *expr
         return OX_OK;
     }
     switch (expr->op) {
-    case OP_EQ: *out = order == 0; break;
-    case OP_NE: *out = order != 0; break;
-    case OP_LT: *out = order < 0; break;
-    case OP_LE: *out = order <= 0; break;
-    case OP_GT: *out = order > 0; break;
-    case OP_GE: *out = order >= 0; break;
+    case OP_EQ:
+        *out = order == 0;
+        break;
+    case OP_NE:
+        *out = order != 0;
+        break;
+    case OP_LT:
+        *out = order < 0;
+        break;
+    case OP_LE:
+        *out = order <= 0;
+        break;
+    case OP_GT:
+        *out = order > 0;
+        break;
+    case OP_GE:
+        *out = order >= 0;
+        break;
     }
     return OX_OK;
 }
 
 /* = ANY over kept rows of the same type: by hash. */
 static bool
-hash_answer(struct exec_subplan *sub, const struct expr *expr, const struct datum *args,
-    struct datum *out)
+hash_answer(
+    struct exec_subplan *sub, const struct expr *expr, const struct datum *args, struct datum *out)
 {
     bool equality = expr->func != NULL ? strcmp(expr->func->name, "=") == 0 : expr->op == OP_EQ;
     if (!sub->kept || !equality || sub->rows.count < 8 || expr->nargs != 1 ||
@@ -270,17 +284,21 @@ subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *ba
         sub->kept = !expr->correlated;
     }
     switch (expr->subkind) {
-    case SUBQUERY_EXISTS: *out = datum_bool(sub->rows.count > 0); return OX_OK;
+    case SUBQUERY_EXISTS:
+        *out = datum_bool(sub->rows.count > 0);
+        return OX_OK;
     case SUBQUERY_SCALAR: {
         ox_code code = scalar_answer(sub, out, err);
         if (code == OX_OK && !sub->kept)
             *out = datum_copy(sub->types[0], *out, eval->arena);
         return code;
     }
-    case SUBQUERY_ARRAY: return array_answer(sub, eval, out);
+    case SUBQUERY_ARRAY:
+        return array_answer(sub, eval, out);
     case SUBQUERY_IN:
     case SUBQUERY_ANY:
-    case SUBQUERY_ALL: break;
+    case SUBQUERY_ALL:
+        break;
     }
     return any_all_answer(sub, eval, expr, args, out, err);
 }

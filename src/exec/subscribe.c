@@ -75,8 +75,7 @@ progress_row(struct subscribe *subscribe, struct batch **out)
     ox_arena_reset(&op->scratch);
     struct batch *batch = batch_new(&op->scratch, ncols);
     vector_constant(&batch->cols[0], TYPE(TYPE_BOOL), datum_bool(true), &op->scratch);
-    vector_constant(
-        &batch->cols[1], TYPE(TYPE_TEXT), datum_str(token(subscribe)), &op->scratch);
+    vector_constant(&batch->cols[1], TYPE(TYPE_TEXT), datum_str(token(subscribe)), &op->scratch);
     for (uint32_t i = 2; i < ncols; i++)
         vector_constant(&batch->cols[i], op->plan->columns[i].type, DATUM_NULL, &op->scratch);
     batch->count = batch->sel_count = 1;

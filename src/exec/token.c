@@ -14,8 +14,8 @@
 enum { TOKEN_VERSION = 1, TOKEN_LEN_MAX = 4 * 1024 * 1024 };
 
 void
-exec_token_write(const struct uuid *topic_id, const struct exec_position *positions,
-    uint32_t count, struct text *out)
+exec_token_write(const struct uuid *topic_id, const struct exec_position *positions, uint32_t count,
+    struct text *out)
 {
     struct text bytes;
     ox_text_init(&bytes, NULL);
@@ -143,8 +143,8 @@ exec_murmur2(const void *ptr, size_t len)
     const uint8_t *at = ptr;
     uint32_t h = 0x9747b28cu ^ (uint32_t)len;
     for (size_t left = len; left >= 4; left -= 4, at += 4) {
-        uint32_t k = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-                     (uint32_t)at[3] << 24;
+        uint32_t k =
+            (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
         k *= m;
         k ^= k >> 24;
         k *= m;
@@ -152,8 +152,10 @@ exec_murmur2(const void *ptr, size_t len)
         h ^= k;
     }
     switch (len % 4) {
-    case 3: h ^= (uint32_t)at[2] << 16; /* fall through */
-    case 2: h ^= (uint32_t)at[1] << 8;  /* fall through */
+    case 3:
+        h ^= (uint32_t)at[2] << 16; /* fall through */
+    case 2:
+        h ^= (uint32_t)at[1] << 8; /* fall through */
     case 1:
         h ^= at[0];
         h *= m;

@@ -34,9 +34,9 @@ struct window {
     struct vector *cols;
     struct window_slot *calls;
     bool drained, working, sorted_end;
-    struct rows rows; /* the partition */
-    uint64_t at;      /* row to be given next */
-    bool complete;    /* rows is a whole partition */
+    struct rows rows;     /* the partition */
+    uint64_t at;          /* row to be given next */
+    bool complete;        /* rows is a whole partition */
     struct batch *sorted; /* being cut into partitions */
     uint32_t sorted_at;
     uint64_t *group_starts; /* first rows of peer groups, and the count */
@@ -68,8 +68,7 @@ slot_open(struct window *window, struct window_slot *call, const struct window_c
     for (uint32_t i = 0; i < plan->agg.arg_count; i++)
         add_column(window, plan->agg.args[i]);
     call->filter = plan->agg.filter != NULL ? add_column(window, plan->agg.filter) : 0;
-    call->start =
-        plan->frame.start_value != NULL ? add_column(window, plan->frame.start_value) : 0;
+    call->start = plan->frame.start_value != NULL ? add_column(window, plan->frame.start_value) : 0;
     call->end = plan->frame.end_value != NULL ? add_column(window, plan->frame.end_value) : 0;
     ox_arena_init(&call->arena);
     ox_arena_init(&call->last_arena);
@@ -78,8 +77,11 @@ slot_open(struct window *window, struct window_slot *call, const struct window_c
         return;
     call->types = window->types + call->args;
     call->state = ox_arena_alloc0(&op->arena, plan->agg.func->agg->state_size + 16);
-    call->agg = (struct agg_call){.func = plan->agg.func, .types = call->types,
-        .nargs = plan->agg.arg_count, .type = plan->agg.type, .eval = &op->eval,
+    call->agg = (struct agg_call){.func = plan->agg.func,
+        .types = call->types,
+        .nargs = plan->agg.arg_count,
+        .type = plan->agg.type,
+        .eval = &op->eval,
         .arena = &call->arena};
 }
 
@@ -103,10 +105,11 @@ window_open(struct op *op)
         window->keys[i] = (struct sorter_key){add_column(window, plan->partition[i]), false, false};
     window->order_at = window->width;
     for (uint32_t i = 0; i < plan->order_count; i++)
-        window->keys[plan->partition_count + i] = (struct sorter_key){
-            add_column(window, plan->order[i].expr), plan->order[i].desc,
-            plan->order[i].nulls_first};
-    window->calls = ox_arena_alloc0(&op->arena, (plan->call_count + 1) * sizeof(struct window_slot));
+        window->keys[plan->partition_count + i] =
+            (struct sorter_key){add_column(window, plan->order[i].expr), plan->order[i].desc,
+                plan->order[i].nulls_first};
+    window->calls =
+        ox_arena_alloc0(&op->arena, (plan->call_count + 1) * sizeof(struct window_slot));
     for (uint32_t i = 0; i < plan->call_count; i++)
         slot_open(window, &window->calls[i], &plan->calls[i]);
     window->sorter = sorter_new(op, window->types, window->width, window->keys,
@@ -192,8 +195,8 @@ drain(struct window *window)
                 return status;
             if (!compute_columns(window, in))
                 return EXEC_FAIL;
-            status = sorter_add(window->sorter, window->cols, in->sel,
-                in->sel != NULL ? in->sel_count : in->count);
+            status = sorter_add(
+                window->sorter, window->cols, in->sel, in->sel != NULL ? in->sel_count : in->count);
         }
         window->working = status != EXEC_ROWS;
         if (status != EXEC_ROWS)
@@ -231,8 +234,8 @@ begin_partition(struct window *window)
         bool first = row == 0;
         if (!first) {
             const struct batch *last = rows_at(&window->rows, row - 1, &before);
-            first = !same_keys(
-                window, window->order_at, plan->order_count, last, before, batch, at);
+            first =
+                !same_keys(window, window->order_at, plan->order_count, last, before, batch, at);
         }
         if (first)
             window->group_starts[window->group_count++] = row;
@@ -275,8 +278,8 @@ gather_partition(struct window *window)
             /* As many rows as share the partition. */
             uint32_t end = row + 1;
             while (end < window->sorted->count &&
-                   same_keys(window, window->partition_at, plan->partition_count,
-                       window->sorted, row, window->sorted, end))
+                   same_keys(window, window->partition_at, plan->partition_count, window->sorted,
+                       row, window->sorted, end))
                 end++;
             rows_add(&window->rows, window->sorted->cols, NULL, row, end - row);
             window->sorted_at = end;
@@ -358,7 +361,8 @@ clamp(int64_t value, int64_t low, int64_t high)
 
 /* One edge as a row number: of the frame's first row, or one past its last. */
 static bool
-edge(struct window *window, const struct window_slot *call, uint64_t row, bool is_end, uint64_t *out)
+edge(
+    struct window *window, const struct window_slot *call, uint64_t row, bool is_end, uint64_t *out)
 {
     const struct window_frame *frame = &call->plan->frame;
     enum frame_edge kind = is_end ? frame->end : frame->start;
@@ -400,7 +404,8 @@ edge(struct window *window, const struct window_slot *call, uint64_t row, bool i
 }
 
 static bool
-frame_of(struct window *window, const struct window_slot *call, uint64_t row, uint64_t *from, uint64_t *to)
+frame_of(struct window *window, const struct window_slot *call, uint64_t row, uint64_t *from,
+    uint64_t *to)
 {
     if (!edge(window, call, row, false, from) || !edge(window, call, row, true, to))
         return false;
@@ -410,14 +415,19 @@ frame_of(struct window *window, const struct window_slot *call, uint64_t row, ui
 }
 
 static bool
-excluded(const struct window *window, const struct window_slot *call, uint64_t current, uint64_t row)
+excluded(
+    const struct window *window, const struct window_slot *call, uint64_t current, uint64_t row)
 {
     bool peer = window->group_of[row] == window->group_of[current];
     switch (call->plan->frame.exclude) {
-    case FRAME_EXCLUDE_NONE: return false;
-    case FRAME_EXCLUDE_CURRENT: return row == current;
-    case FRAME_EXCLUDE_GROUP: return peer;
-    case FRAME_EXCLUDE_TIES: return peer && row != current;
+    case FRAME_EXCLUDE_NONE:
+        return false;
+    case FRAME_EXCLUDE_CURRENT:
+        return row == current;
+    case FRAME_EXCLUDE_GROUP:
+        return peer;
+    case FRAME_EXCLUDE_TIES:
+        return peer && row != current;
     }
     return false;
 }
@@ -426,7 +436,8 @@ excluded(const struct window *window, const struct window_slot *call, uint64_t c
 
 /* Rows [from, to) into the state, a chunk at a time. */
 static bool
-step_rows(struct window *window, struct window_slot *call, uint64_t current, uint64_t from, uint64_t to)
+step_rows(
+    struct window *window, struct window_slot *call, uint64_t current, uint64_t from, uint64_t to)
 {
     while (from < to) {
         uint32_t first, sel[VECTOR_MAX], n = 0;
@@ -481,7 +492,8 @@ aggregate_value(struct window *window, struct window_slot *call, uint64_t row, s
 
 /* lag and lead: the row at a distance, else the default. */
 static bool
-shifted_value(struct window *window, const struct window_slot *call, uint64_t row, struct datum *out)
+shifted_value(
+    struct window *window, const struct window_slot *call, uint64_t row, struct datum *out)
 {
     int64_t distance = 1;
     if (call->plan->agg.arg_count > 1) {
@@ -571,27 +583,38 @@ value_of(struct window *window, struct window_slot *call, uint64_t row, struct d
     uint32_t group = window->group_of[row];
     uint64_t first = window->group_starts[group], n = window->rows.count;
     switch (call->plan->func) {
-    case WINDOW_AGGREGATE: return aggregate_value(window, call, row, out);
-    case WINDOW_ROW_NUMBER: *out = datum_i64((int64_t)row + 1); return true;
-    case WINDOW_RANK: *out = datum_i64((int64_t)first + 1); return true;
-    case WINDOW_DENSE_RANK: *out = datum_i64((int64_t)group + 1); return true;
+    case WINDOW_AGGREGATE:
+        return aggregate_value(window, call, row, out);
+    case WINDOW_ROW_NUMBER:
+        *out = datum_i64((int64_t)row + 1);
+        return true;
+    case WINDOW_RANK:
+        *out = datum_i64((int64_t)first + 1);
+        return true;
+    case WINDOW_DENSE_RANK:
+        *out = datum_i64((int64_t)group + 1);
+        return true;
     case WINDOW_PERCENT_RANK:
         *out = datum_f64(n <= 1 ? 0 : (double)first / (double)(n - 1));
         return true;
     case WINDOW_CUME_DIST:
         *out = datum_f64((double)window->group_starts[group + 1] / (double)n);
         return true;
-    case WINDOW_NTILE: return ntile_value(window, call, row, out);
+    case WINDOW_NTILE:
+        return ntile_value(window, call, row, out);
     case WINDOW_LAG:
-    case WINDOW_LEAD: return shifted_value(window, call, row, out);
+    case WINDOW_LEAD:
+        return shifted_value(window, call, row, out);
     case WINDOW_FIRST_VALUE:
     case WINDOW_LAST_VALUE:
-    case WINDOW_NTH_VALUE: return framed_value(window, call, row, out);
+    case WINDOW_NTH_VALUE:
+        return framed_value(window, call, row, out);
     }
     return true;
 }
 
-/* ---- giving ------------------------------------------------------------------------------------ */
+/* ---- giving ------------------------------------------------------------------------------------
+ */
 
 static enum exec_status
 give(struct window *window, struct batch **out)

@@ -15,8 +15,7 @@ append_open(struct op *op)
     struct append *append = (struct append *)op;
     const struct plan_append *plan = (const struct plan_append *)op->plan;
     if (append->inputs == NULL) {
-        append->inputs =
-            ox_arena_alloc0(&op->run->arena, plan->input_count * sizeof(struct op *));
+        append->inputs = ox_arena_alloc0(&op->run->arena, plan->input_count * sizeof(struct op *));
         for (uint32_t i = 0; i < plan->input_count; i++)
             append->inputs[i] = op_new(op->run, plan->inputs[i], op->scope);
     }

@@ -121,8 +121,8 @@ plan_scan_topic_new(struct arena *arena, const struct plan_topic *topics, uint32
     scan->until = SCAN_UNTIL_LATEST;
     struct plan_column *columns = new_columns(arena, &scan->plan, column_count);
     for (uint32_t i = 0; i < column_count; i++)
-        columns[i] = (struct plan_column){
-            plan_scan_column_name(what[i]), plan_scan_column_type(what[i])};
+        columns[i] =
+            (struct plan_column){plan_scan_column_name(what[i]), plan_scan_column_type(what[i])};
     return scan;
 }
 
@@ -147,8 +147,7 @@ plan_project_new(struct arena *arena, struct plan *input, struct expr **exprs,
     project->exprs = exprs;
     struct plan_column *columns = new_columns(arena, &project->plan, count);
     for (uint32_t i = 0; i < count; i++)
-        columns[i] =
-            (struct plan_column){names != NULL ? names[i] : OX_STR(""), exprs[i]->type};
+        columns[i] = (struct plan_column){names != NULL ? names[i] : OX_STR(""), exprs[i]->type};
     return &project->plan;
 }
 
@@ -178,8 +177,7 @@ plan_sort_new(
 }
 
 struct plan *
-plan_distinct_new(
-    struct arena *arena, struct plan *input, struct expr **exprs, uint32_t expr_count)
+plan_distinct_new(struct arena *arena, struct plan *input, struct expr **exprs, uint32_t expr_count)
 {
     struct plan_distinct *distinct = ox_arena_new(arena, struct plan_distinct);
     distinct->plan.kind = PLAN_DISTINCT;
@@ -191,8 +189,8 @@ plan_distinct_new(
 }
 
 struct plan_aggregate *
-plan_aggregate_new(struct arena *arena, struct plan *input, struct expr **keys,
-    uint32_t key_count, const struct plan_agg *aggs, uint32_t agg_count)
+plan_aggregate_new(struct arena *arena, struct plan *input, struct expr **keys, uint32_t key_count,
+    const struct plan_agg *aggs, uint32_t agg_count)
 {
     struct plan_aggregate *node = ox_arena_new(arena, struct plan_aggregate);
     node->plan.kind = PLAN_AGGREGATE;
@@ -206,8 +204,7 @@ plan_aggregate_new(struct arena *arena, struct plan *input, struct expr **keys,
         columns[i] = (struct plan_column){
             keys[i]->label != NULL ? ox_str(keys[i]->label) : OX_STR(""), keys[i]->type};
     for (uint32_t i = 0; i < agg_count; i++)
-        columns[key_count + i] =
-            (struct plan_column){ox_str(aggs[i].func->name), aggs[i].type};
+        columns[key_count + i] = (struct plan_column){ox_str(aggs[i].func->name), aggs[i].type};
     return node;
 }
 
@@ -227,9 +224,8 @@ join_columns(struct arena *arena, struct plan *plan, enum join_kind kind)
 }
 
 struct plan_join_hash *
-plan_join_hash_new(struct arena *arena, enum join_kind kind, struct plan *left,
-    struct plan *right, struct expr **left_keys, struct expr **right_keys, uint32_t key_count,
-    struct expr *condition)
+plan_join_hash_new(struct arena *arena, enum join_kind kind, struct plan *left, struct plan *right,
+    struct expr **left_keys, struct expr **right_keys, uint32_t key_count, struct expr *condition)
 {
     struct plan_join_hash *join = ox_arena_new(arena, struct plan_join_hash);
     join->plan.kind = PLAN_JOIN_HASH;
@@ -245,8 +241,8 @@ plan_join_hash_new(struct arena *arena, enum join_kind kind, struct plan *left,
 }
 
 struct plan_join_loop *
-plan_join_loop_new(struct arena *arena, enum join_kind kind, struct plan *left,
-    struct plan *right, struct expr *condition, bool lateral)
+plan_join_loop_new(struct arena *arena, enum join_kind kind, struct plan *left, struct plan *right,
+    struct expr *condition, bool lateral)
 {
     struct plan_join_loop *join = ox_arena_new(arena, struct plan_join_loop);
     join->plan.kind = PLAN_JOIN_LOOP;
@@ -271,8 +267,7 @@ plan_append_new(struct arena *arena, struct plan **inputs, uint32_t count)
 }
 
 struct plan *
-plan_setop_new(
-    struct arena *arena, enum setop_kind kind, struct plan *left, struct plan *right)
+plan_setop_new(struct arena *arena, enum setop_kind kind, struct plan *left, struct plan *right)
 {
     struct plan_setop *node = ox_arena_new(arena, struct plan_setop);
     node->plan.kind = PLAN_SETOP;
@@ -334,8 +329,8 @@ plan_window_new(struct arena *arena, struct plan *input, const struct window_cal
 }
 
 struct plan *
-plan_values_new(struct arena *arena, struct expr **exprs, uint32_t row_count,
-    uint32_t column_count, const struct str *names)
+plan_values_new(struct arena *arena, struct expr **exprs, uint32_t row_count, uint32_t column_count,
+    const struct str *names)
 {
     struct plan_values *values = ox_arena_new(arena, struct plan_values);
     values->plan.kind = PLAN_VALUES;
@@ -343,8 +338,7 @@ plan_values_new(struct arena *arena, struct expr **exprs, uint32_t row_count,
     values->row_count = row_count;
     struct plan_column *columns = new_columns(arena, &values->plan, column_count);
     for (uint32_t i = 0; row_count > 0 && i < column_count; i++)
-        columns[i] =
-            (struct plan_column){names != NULL ? names[i] : OX_STR(""), exprs[i]->type};
+        columns[i] = (struct plan_column){names != NULL ? names[i] : OX_STR(""), exprs[i]->type};
     return &values->plan;
 }
 
@@ -386,8 +380,8 @@ plan_function_scan_new(struct arena *arena, struct expr *call, bool ordinality,
 }
 
 struct plan_subscribe *
-plan_subscribe_new(struct arena *arena, struct plan *input, const struct plan_scan_topic *scan,
-    bool progress)
+plan_subscribe_new(
+    struct arena *arena, struct plan *input, const struct plan_scan_topic *scan, bool progress)
 {
     struct plan_subscribe *node = ox_arena_new(arena, struct plan_subscribe);
     node->plan.kind = PLAN_SUBSCRIBE;
@@ -433,8 +427,7 @@ scans(const struct expr *expr, const struct plan_scan_topic *scan, enum scan_col
 }
 
 struct plan *
-plan_aggregate_from_headers(
-    struct arena *arena, const struct plan_aggregate *agg, const char **why)
+plan_aggregate_from_headers(struct arena *arena, const struct plan_aggregate *agg, const char **why)
 {
     *why = NULL;
     if (agg->plan.input->kind != PLAN_SCAN_TOPIC) {
@@ -449,8 +442,7 @@ plan_aggregate_from_headers(
             (scan->bounds[i].what == BOUND_OFFSET && scan->bounds[i].op == BOUND_IN))
             *why = "a condition needs the records themselves";
     struct plan_scan_headers *node = ox_arena_new(arena, struct plan_scan_headers);
-    enum header_what *what =
-        ox_arena_alloc0(arena, (agg->plan.column_count + 1) * sizeof(*what));
+    enum header_what *what = ox_arena_alloc0(arena, (agg->plan.column_count + 1) * sizeof(*what));
     for (uint32_t i = 0; *why == NULL && i < agg->key_count; i++) {
         if (scans(agg->keys[i], scan, SCAN_PARTITION)) {
             what[i] = HEADER_PARTITION;
@@ -501,7 +493,7 @@ struct finish {
     struct plan_root *root;
     size_t node_cap, cte_cap, subquery_cap;
     uint32_t depth;
-    uint32_t rows; /* enclosing things that run once a row: correlated subqueries, laterals */
+    uint32_t rows;   /* enclosing things that run once a row: correlated subqueries, laterals */
     struct map seen; /* ctes */
     struct ox_err *err;
     ox_code code;
@@ -599,7 +591,9 @@ static void
 visit_parts(struct finish *finish, const struct plan *plan)
 {
     switch (plan->kind) {
-    case PLAN_SCAN_TOPIC: visit_scan(finish, (const void *)plan); break;
+    case PLAN_SCAN_TOPIC:
+        visit_scan(finish, (const void *)plan);
+        break;
     case PLAN_SCAN_HEADERS:
         visit_scan(finish, ((const struct plan_scan_headers *)plan)->scan);
         break;
@@ -616,7 +610,9 @@ visit_parts(struct finish *finish, const struct plan *plan)
     case PLAN_FUNCTION_SCAN:
         visit_expr(finish, ((const struct plan_function_scan *)plan)->call);
         break;
-    case PLAN_FILTER: visit_expr(finish, ((const struct plan_filter *)plan)->condition); break;
+    case PLAN_FILTER:
+        visit_expr(finish, ((const struct plan_filter *)plan)->condition);
+        break;
     case PLAN_PROJECT:
         visit_exprs(finish, ((const struct plan_project *)plan)->exprs, plan->column_count);
         break;
@@ -650,22 +646,29 @@ visit_parts(struct finish *finish, const struct plan *plan)
         visit_expr(finish, node->condition);
         break;
     }
-    case PLAN_JOIN_LOOP: visit_expr(finish, ((const struct plan_join_loop *)plan)->condition); break;
+    case PLAN_JOIN_LOOP:
+        visit_expr(finish, ((const struct plan_join_loop *)plan)->condition);
+        break;
     case PLAN_APPEND: {
         const struct plan_append *node = (const void *)plan;
         for (uint32_t i = 0; i < node->input_count; i++)
             visit(finish, node->inputs[i]);
         break;
     }
-    case PLAN_CTE_SCAN: visit_cte(finish, ((const struct plan_cte_scan *)plan)->cte); break;
-    case PLAN_WINDOW: visit_window(finish, (const void *)plan); break;
+    case PLAN_CTE_SCAN:
+        visit_cte(finish, ((const struct plan_cte_scan *)plan)->cte);
+        break;
+    case PLAN_WINDOW:
+        visit_window(finish, (const void *)plan);
+        break;
     case PLAN_FEED:
     case PLAN_SETOP:
     case PLAN_RECURSIVE:
     case PLAN_WORK_SCAN:
     case PLAN_SUBSCRIBE:
     case PLAN_INSERT:
-    case PLAN_KIND_COUNT: break;
+    case PLAN_KIND_COUNT:
+        break;
     }
 }
 
@@ -680,7 +683,8 @@ endless(const struct plan *plan)
         const struct plan_scan_topic *scan = (const void *)plan;
         return scan->follow && scan->until == SCAN_UNTIL_NEVER;
     }
-    case PLAN_LIMIT: return ((const struct plan_limit *)plan)->limit == NULL && endless(plan->input);
+    case PLAN_LIMIT:
+        return ((const struct plan_limit *)plan)->limit == NULL && endless(plan->input);
     case PLAN_APPEND: {
         const struct plan_append *node = (const void *)plan;
         for (uint32_t i = 0; i < node->input_count; i++)
@@ -688,10 +692,12 @@ endless(const struct plan *plan)
                 return true;
         return false;
     }
-    case PLAN_CTE_SCAN: return endless(((const struct plan_cte_scan *)plan)->cte->definition);
+    case PLAN_CTE_SCAN:
+        return endless(((const struct plan_cte_scan *)plan)->cte->definition);
     case PLAN_SUBSCRIBE:
         return ((const struct plan_subscribe *)plan)->limit == 0 && endless(plan->input);
-    default: return endless(plan->input) || endless(plan->right);
+    default:
+        return endless(plan->input) || endless(plan->right);
     }
 }
 
@@ -699,15 +705,22 @@ static const char *
 needs_an_end(const struct plan *plan)
 {
     switch (plan->kind) {
-    case PLAN_SORT: return endless(plan->input) ? "ORDER BY" : NULL;
-    case PLAN_AGGREGATE: return endless(plan->input) ? "an aggregate" : NULL;
-    case PLAN_WINDOW: return endless(plan->input) ? "a window function" : NULL;
-    case PLAN_SETOP: return endless(plan->input) || endless(plan->right) ? "a set operation" : NULL;
+    case PLAN_SORT:
+        return endless(plan->input) ? "ORDER BY" : NULL;
+    case PLAN_AGGREGATE:
+        return endless(plan->input) ? "an aggregate" : NULL;
+    case PLAN_WINDOW:
+        return endless(plan->input) ? "a window function" : NULL;
+    case PLAN_SETOP:
+        return endless(plan->input) || endless(plan->right) ? "a set operation" : NULL;
     case PLAN_JOIN_HASH:
-    case PLAN_JOIN_LOOP: return endless(plan->right) ? "the right side of a join" : NULL;
+    case PLAN_JOIN_LOOP:
+        return endless(plan->right) ? "the right side of a join" : NULL;
     case PLAN_CTE_SCAN:
-        return endless(((const struct plan_cte_scan *)plan)->cte->definition) ? "a WITH query" : NULL;
-    default: return NULL;
+        return endless(((const struct plan_cte_scan *)plan)->cte->definition) ? "a WITH query"
+                                                                              : NULL;
+    default:
+        return NULL;
     }
 }
 
