@@ -395,7 +395,7 @@ recover(struct world *world)
                 file_sim_ops(world->sim) + 1 + ox_rand_below(&world->rand, 12));
         bool open = open_world(world);
         file_sim_crash_at(world->sim, 0);
-        if (open)
+        if (open && !file_sim_crashed(world->sim))
             return true;
         if (!file_sim_crashed(world->sim))
             return false;

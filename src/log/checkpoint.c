@@ -181,6 +181,31 @@ snapshot(struct plog *plog, bool closing, struct ox_err *err)
     return rc;
 }
 
+ox_code
+plog_save_producers(struct plog *plog, struct ox_err *err)
+{
+    struct text bytes;
+    int64_t flushed;
+    ox_text_init(&bytes, NULL);
+    ox_lock(&plog->lock);
+    int64_t end = plog_log_end(plog);
+    bool any = plog->producers.by_id.count > 0;
+    if (any) {
+        producers_encode(&plog->producers, &bytes);
+        plog->producers.snapshot_offset = end;
+        plog->producers.changed = false;
+    }
+    ox_unlock(&plog->lock);
+    /* A snapshot above what is left after a crash would be thrown away. */
+    ox_code rc = any ? plog_sync_segments(plog, &flushed, err) : OX_OK;
+    if (rc == OX_OK && any)
+        rc = plog_write_snapshot(plog, end, &bytes, true, err);
+    if (rc == OX_OK && any)
+        rc = fs_sync_dir(plog->fs, "snapshot.sync", plog->path, err);
+    ox_text_fini(&bytes);
+    return rc;
+}
+
 /* Under dir->round: closed tells whether the owner still wants to hear. */
 void
 plog_flushed(struct plog *plog, uint32_t generation, int64_t end)

@@ -302,6 +302,8 @@ ox_code plog_recover(struct plog *plog, int64_t recovery_point, int64_t flushed_
 ox_code plog_rebuild_producers(struct plog *plog, struct ox_err *err);
 ox_code plog_write_snapshot(struct plog *plog, int64_t offset, const struct text *bytes,
     bool sync, struct ox_err *err);
+/* A durable snapshot of the producers as they are now. Under plog->work. */
+ox_code plog_save_producers(struct plog *plog, struct ox_err *err);
 void plog_prune_snapshots(struct plog *plog, int64_t keep_from);
 /* Flushes segments and derived files up to the log end, moves the recovery
  * point. Under plog->work. checkpoint.c */

@@ -497,6 +497,17 @@ mark_corrupt(struct recovery *rec, const struct log_segment *seg)
     return OX_OK;
 }
 
+static void
+unlink_derived(struct plog *plog, int64_t base)
+{
+    static const char *const derived[] = {".index", ".timeindex", ".txnindex"};
+    for (size_t i = 0; i < ox_count(derived); i++) {
+        char path[PATH_LEN_MAX];
+        log_segment_path(path, plog->path, base, derived[i]);
+        fs_unlink(plog->fs, "recover.unlink", path, NULL);
+    }
+}
+
 /* Later segments of a log whose unflushed tail lost a piece before them. */
 static ox_code
 set_aside(struct recovery *rec, size_t from, struct ox_err *err)
@@ -505,6 +516,7 @@ set_aside(struct recovery *rec, size_t from, struct ox_err *err)
     for (size_t i = from; i < rec->base_count; i++) {
         char path[PATH_LEN_MAX], lost[PATH_LEN_MAX + 8];
         struct file_stat st;
+        unlink_derived(plog, rec->bases[i]);
         log_segment_path(path, plog->path, rec->bases[i], ".log");
         ox_code rc = fs_stat(plog->fs, path, &st, err);
         if (rc != OX_OK)

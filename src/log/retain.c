@@ -82,8 +82,11 @@ plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *e
         if (rc != OX_OK || seg == NULL)
             break;
         *freed += seg->size;
+        /* What the segment says of producers cannot be read again. */
+        rc = any ? OX_OK : plog_save_producers(plog, err);
         any = true;
-        rc = log_segment_condemn(seg, plog->dir, now_ms + delay, err);
+        if (rc == OX_OK)
+            rc = log_segment_condemn(seg, plog->dir, now_ms + delay, err);
         log_segment_put(seg);
         if (rc != OX_OK)
             break;

@@ -632,9 +632,15 @@ log_wal_recycle(struct log_dir *dir, uint64_t lsn, bool all, struct ox_err *err)
     pthread_mutex_lock(&dir->round);
     while (rc == OX_OK && !ox_list_empty(&wal->files)) {
         struct wal_file *oldest = ox_container_of(wal->files.next, struct wal_file, link);
-        if (!all && oldest->seq >= lsn >> 32)
+        bool newest = oldest->link.next == &wal->files;
+        if (!all && (newest || oldest->seq >= lsn >> 32))
             break;
-        rc = drop_file(dir, oldest, !all, err);
+        /* The newest goes when the others are gone for good: alone it is safe,
+         * an older one without it is not. */
+        if (newest && any)
+            rc = fs_sync_dir(dir->fs, "wal.recycle", dir->path, err);
+        if (rc == OX_OK)
+            rc = drop_file(dir, oldest, !all, err);
         any = true;
     }
     if (rc == OX_OK && all)
