@@ -171,6 +171,10 @@ raft_store_format(const struct env *env, const char *dir,
         code = fs_sync(env->fs, "meta.format", file, err);
     if (file != NULL)
         fs_close(env->fs, file);
+    /* The name is durable before it is changed: what an earlier attempt left
+     * under it must not be what the rename finds after a power cut. */
+    if (code == OX_OK)
+        code = fs_sync_dir(env->fs, "meta.format", dir, err);
     if (code == OX_OK)
         code = fs_rename(env->fs, "meta.format", made, path, err);
     if (code == OX_OK)
