@@ -467,6 +467,8 @@ give(struct insert *insert, struct batch **out)
             sink->header_count[i] = (int32_t)rows_get(&insert->kept_rows, at, 3).i;
         }
         if (sink->want_batch)
+            sink->txn[i] = SCAN_TXN_NONE;
+        if (sink->want_batch)
             sink->batch[i] = (struct record_batch){.base_offset = call->base_offset,
                 .leader_epoch = call->leader_epoch,
                 .producer_id = -1,

@@ -67,8 +67,10 @@ scan_sink_begin(struct scan_sink *sink)
         sink->headers = ox_arena_alloc(arena, VECTOR_MAX * sizeof(struct str));
         sink->header_count = ox_arena_alloc(arena, VECTOR_MAX * sizeof(int32_t));
     }
-    if (sink->want_batch)
+    if (sink->want_batch) {
         sink->batch = ox_arena_alloc(arena, VECTOR_MAX * sizeof(struct record_batch));
+        sink->txn = ox_arena_alloc(arena, VECTOR_MAX);
+    }
 }
 
 void
@@ -244,6 +246,7 @@ put(struct scan_sink *sink, const struct scan_cut *cut, const struct raw *raw)
     }
     if (sink->want_batch) {
         sink->batch[at] = cut->batch;
+        sink->txn[at] = (uint8_t)cut->txn;
         if (cut->batch.base_sequence >= 0)
             sink->batch[at].base_sequence = (int32_t)(((int64_t)cut->batch.base_sequence +
                                                           raw->offset - cut->batch.base_offset) &
@@ -463,11 +466,19 @@ timestamp_column(struct vector *col, const int64_t *ms, uint32_t n, struct arena
 }
 
 static struct str
-txn_word(const struct scan_sink *sink, const struct record_batch *batch)
+txn_word(uint8_t txn)
 {
-    if (!record_batch_is_transactional(batch))
-        return OX_STR("none");
-    return sink->plan->uncommitted ? OX_STR("open") : OX_STR("committed");
+    switch ((enum scan_txn)txn) {
+    case SCAN_TXN_NONE:
+        break;
+    case SCAN_TXN_COMMITTED:
+        return OX_STR("committed");
+    case SCAN_TXN_ABORTED:
+        return OX_STR("aborted");
+    case SCAN_TXN_OPEN:
+        return OX_STR("open");
+    }
+    return OX_STR("none");
 }
 
 /* Columns about the batch that a row came in. */
@@ -500,7 +511,7 @@ batch_column(const struct scan_sink *sink, enum scan_column what, struct vector 
             col->i[i] = batch->base_sequence;
             break;
         case SCAN_TXN:
-            col->s[i] = txn_word(sink, batch);
+            col->s[i] = txn_word(sink->txn[i]);
             break;
         case SCAN_COMPRESSION:
             col->s[i] = ox_str(ox_codec_name(record_batch_codec(batch)));

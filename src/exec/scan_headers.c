@@ -68,7 +68,7 @@ headers_open(struct op *op)
             if (engine_partition(op->run->config.session, topics->topics[t].name,
                     &topics->topics[t].id, (int32_t)p, ENGINE_READ, &part, &op->run->err) != OX_OK)
                 return false;
-            snapshot_range(op->run, part, topics->uncommitted, &range);
+            snapshot_range(op->run, part, scan_uncommitted(op->run, topics), &range);
             op->counters->partitions++;
         }
     return true;
@@ -109,7 +109,7 @@ begin_partition(struct scan_headers *scan, bool *more)
                     ENGINE_READ, &part, &op->run->err) != OX_OK)
                 return false;
             struct exec_range range;
-            snapshot_range(op->run, part, topics->uncommitted, &range);
+            snapshot_range(op->run, part, scan_uncommitted(op->run, topics), &range);
             scan_bounds_range(&scan->bounds, &range.start, &range.end);
             scan->part = partition_hold(part);
             scan->plog = partition_log(part);
@@ -178,10 +178,10 @@ take_header(struct scan_headers *scan, const struct record_batch *batch)
     op->counters->batches_skipped++;
     if (record_batch_is_control(batch))
         return true;
-    if (!plan_of(scan)->scan->uncommitted &&
+    if (!scan_uncommitted(op->run, plan_of(scan)->scan) &&
         scan_aborted_has(&scan->aborted, op->run, scan->plog, batch, scan->to, &good))
         return true;
-    if (!plan_of(scan)->scan->uncommitted && !good)
+    if (!scan_uncommitted(op->run, plan_of(scan)->scan) && !good)
         return false;
     if (batch->base_offset < scan->from || record_batch_next_offset(batch) > scan->to)
         return decode_batch(scan, batch->base_offset, true);

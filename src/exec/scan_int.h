@@ -46,6 +46,13 @@ void scan_aborted_fini(struct scan_aborted *aborted);
 bool scan_aborted_has(struct scan_aborted *aborted, struct exec_run *run, struct plog *plog,
     const struct record_batch *batch, int64_t to, bool *good);
 
+/* Whether a plan's scan in this run reads what is not committed. */
+static inline bool
+scan_uncommitted(const struct exec_run *run, const struct plan_scan_topic *plan)
+{
+    return plan->uncommitted || (run->config.read_uncommitted && !plan->follow);
+}
+
 /* Fixed columns in decode order. */
 struct scan_sink {
     const struct plan_scan_topic *plan;
@@ -61,13 +68,17 @@ struct scan_sink {
     struct str *key, *value, *headers;
     int32_t *header_count;
     struct record_batch *batch; /* facts of the row's batch */
+    uint8_t *txn;               /* enum scan_txn of it */
 };
+
+enum scan_txn { SCAN_TXN_NONE, SCAN_TXN_COMMITTED, SCAN_TXN_ABORTED, SCAN_TXN_OPEN };
 
 /* Where a decode stands inside one record batch. */
 struct scan_cut {
     const uint8_t *at, *end;
     int32_t index, count; /* of records */
     struct record_batch batch;
+    enum scan_txn txn;
     int32_t partition;
     uint32_t topic;
     int64_t from, to;   /* offsets wanted */

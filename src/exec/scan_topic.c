@@ -74,6 +74,7 @@ struct scan {
     int64_t stop_us;   /* TIMESTAMP */
     int64_t idle_us;   /* IDLE; -1 none */
     uint64_t last_row; /* mono ns */
+    bool told;         /* that partitions were added */
     struct loop_timer timer;
     struct batch out;
 };
@@ -87,7 +88,7 @@ plan_of(const struct scan *scan)
 static enum partition_isolation
 isolation_of(const struct scan *scan)
 {
-    return plan_of(scan)->uncommitted ? READ_UNCOMMITTED : READ_COMMITTED;
+    return scan_uncommitted(scan->op.run, plan_of(scan)) ? READ_UNCOMMITTED : READ_COMMITTED;
 }
 
 /* ---- opening: partitions, starts and ends ------------------------------------------- */
@@ -158,7 +159,8 @@ visible_range(struct scan_part *part, struct exec_range *range)
 {
     struct scan *scan = part->scan;
     if (!plan_of(scan)->follow) {
-        snapshot_range(scan->op.run, part->part, plan_of(scan)->uncommitted, range);
+        snapshot_range(
+            scan->op.run, part->part, scan_uncommitted(scan->op.run, plan_of(scan)), range);
         return;
     }
     struct partition_state state;
@@ -564,7 +566,7 @@ batch_visible(struct scan_part *part, const struct record_batch *batch, bool *vi
     *visible = false;
     if (record_batch_is_control(batch))
         return true;
-    if (!plan_of(scan)->uncommitted) {
+    if (isolation_of(scan) == READ_COMMITTED) {
         bool good;
         if (scan_aborted_has(&part->aborted, scan->op.run, part->plog, batch, part->end, &good))
             return true;
@@ -654,6 +656,25 @@ fell_behind(struct scan_part *part)
     return true;
 }
 
+/* What has become of the batch's transaction, if _txn is asked for. */
+static bool
+tell_txn(struct scan_part *part, const struct record_batch *batch)
+{
+    struct scan *scan = part->scan;
+    bool good = true;
+    part->cut.txn = SCAN_TXN_NONE;
+    if ((scan->sink.need >> SCAN_TXN & 1) == 0 || !record_batch_is_transactional(batch))
+        return true;
+    part->cut.txn = SCAN_TXN_COMMITTED;
+    if (isolation_of(scan) == READ_COMMITTED)
+        return true;
+    if (batch->base_offset >= plog_last_stable(part->plog))
+        part->cut.txn = SCAN_TXN_OPEN;
+    else if (scan_aborted_has(&part->aborted, scan->op.run, part->plog, batch, part->end, &good))
+        part->cut.txn = SCAN_TXN_ABORTED;
+    return good;
+}
+
 static bool
 borrows(const struct scan *scan)
 {
@@ -706,7 +727,7 @@ next_batch(struct scan_part *part, struct arena *arena, bool always, bool may_co
         counters->batches_read++;
         bool copy = always || (may_copy && batch.bytes <= JOIN_BYTES &&
                                   batch.count < JOIN_RECORDS && borrows(scan));
-        if (!begin_cut(part, &batch, copy, arena))
+        if (!begin_cut(part, &batch, copy, arena) || !tell_txn(part, &batch))
             return false;
         part->cut.from = scan->backward ? part->start : part->position;
         part->cut.to = part->end;
@@ -826,10 +847,27 @@ time_is_up(struct scan *scan)
     return run_now_ns(run) - scan->last_row >= (uint64_t)scan->idle_us * 1000;
 }
 
+/* Partitions that were added later are not followed: say so once. */
+static void
+look_for_partitions(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = plan_of(scan);
+    const struct meta_view *view = engine_view(scan->op.run->config.session->engine);
+    for (uint32_t t = 0; t < plan->topic_count && !scan->told; t++) {
+        const struct meta_topic *topic = meta_view_topic_by_id(view, &plan->topics[t].id);
+        if (topic == NULL || topic->partition_count <= plan->topics[t].partition_count)
+            continue;
+        scan->told = true;
+        run_notice(scan->op.run, "topic \"%.*s\" has new partitions; subscribe again to read them",
+            OX_STR_ARG(plan->topics[t].name));
+    }
+}
+
 static enum exec_status
 wait_for_data(struct scan *scan)
 {
     struct exec_run *run = scan->op.run;
+    look_for_partitions(scan);
     ox_arena_fini(&scan->op.scratch);
     ox_text_fini(&scan->inflated);
     if (time_is_up(scan))
