@@ -182,6 +182,8 @@ append(struct world *world, struct model *model)
     int64_t end = plog_log_end(model->plog);
     ox_code rc = plog_append(model->plog, &append, &err);
     ox_buf_put(out.buf);
+    trace("append on %d at %lld code %d crc %08x\n", (int)(model - world->models), (long long)end,
+        rc, crc);
     if (rc == OX_OK) {
         model->batches[model->count++] = (struct model_batch){append.base_offset,
             append.last_offset, crc, config.producer_id,
@@ -320,6 +322,8 @@ compare_batches(struct world *world, int p)
         bool same = false;
         for (int i = k; i < model->count && model->batches[i].base == batch.base_offset; i++)
             same |= model->batches[i].crc == batch.crc;
+        if (!same)
+            trace("found crc %08x\n", batch.crc);
         if (!same)
             problem(world, "a batch is not what was written", p, batch.base_offset, end);
         if (batch.base_offset > at)

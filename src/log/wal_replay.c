@@ -94,6 +94,44 @@ read_header(struct replay *replay, uint32_t seq, uint32_t *previous_end)
     return true;
 }
 
+static ox_code
+remove_file(struct replay *replay, const char *name, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX];
+    snprintf(path, sizeof(path), "%s/%s", replay->dir->path, name);
+    return fs_unlink(replay->dir->fs, "wal.unlink", path, err);
+}
+
+/* The files of the run so far lie before a gap: they are not needed any more,
+ * and must not be met again when the newer ones are gone. */
+static ox_code
+remove_run(struct replay *replay, struct ox_err *err)
+{
+    ox_code rc = OX_OK;
+    for (size_t i = 0; i < replay->count && rc == OX_OK; i++)
+        rc = remove_file(replay,
+            ox_arena_printf(&replay->arena, "oxbow-wal-%08x", replay->seqs[i]), err);
+    replay->count = 0;
+    return rc;
+}
+
+static ox_code
+add_to_run(struct replay *replay, uint32_t seq, uint32_t previous_end, bool *changed,
+    struct ox_err *err)
+{
+    ox_code rc = OX_OK;
+    if (replay->count > 0 && replay->seqs[replay->count - 1] + 1 != seq) {
+        rc = remove_run(replay, err);
+        *changed = true;
+    }
+    if (replay->count > 0)
+        replay->ends[replay->count - 1] = previous_end;
+    replay->seqs[replay->count] = seq;
+    replay->ends[replay->count++] = 0;
+    replay->dir->wal.seq_next = OX_MAX(replay->dir->wal.seq_next, seq + 1);
+    return rc;
+}
+
 /* Fills seqs with the newest unbroken run; removes what is not part of it. */
 static ox_code
 find_run(struct replay *replay, struct ox_err *err)
@@ -101,31 +139,24 @@ find_run(struct replay *replay, struct ox_err *err)
     struct log_dir *dir = replay->dir;
     struct file_name *names;
     size_t count;
+    bool changed = false;
     ox_code rc = fs_list(dir->fs, dir->path, &replay->arena, &names, &count, err);
     if (rc != OX_OK)
         return rc;
     replay->seqs = ox_arena_array(&replay->arena, uint32_t, count + 1);
-    replay->ends = ox_arena_array(&replay->arena, uint32_t, count + 2);
+    replay->ends = ox_arena_array(&replay->arena, uint32_t, count + 1);
     for (size_t i = 0; i < count && rc == OX_OK; i++) {
         uint32_t seq, previous_end;
         if (strncmp(names[i].name, "oxbow-wal-", 10) != 0)
             continue;
         if (parse_name(names[i].name, &seq) && read_header(replay, seq, &previous_end)) {
-            if (replay->count > 0 && replay->seqs[replay->count - 1] + 1 != seq)
-                replay->count = 0; /* older than a gap: not needed any more */
-            if (replay->count > 0)
-                replay->ends[replay->count - 1] = previous_end;
-            replay->seqs[replay->count] = seq;
-            replay->ends[replay->count++] = 0;
-            if (seq >= dir->wal.seq_next)
-                dir->wal.seq_next = seq + 1;
+            rc = add_to_run(replay, seq, previous_end, &changed, err);
         } else {
-            char path[PATH_LEN_MAX];
-            snprintf(path, sizeof(path), "%s/%s", dir->path, names[i].name);
-            rc = fs_unlink(dir->fs, "wal.unlink", path, err);
+            rc = remove_file(replay, names[i].name, err);
+            changed = true;
         }
     }
-    return rc;
+    return rc == OX_OK && changed ? fs_sync_dir(dir->fs, "wal.unlink", dir->path, err) : rc;
 }
 
 /* ---- targets ---- */
