@@ -82,7 +82,7 @@ enum expr_kind {
     EXPR_DISTINCT, /* args[0] IS DISTINCT FROM args[1] */
     EXPR_CASE,     /* args: cond, value, cond, value, ..., else (CASE x WHEN is bound to x = y) */
     EXPR_COALESCE,
-    EXPR_NULLIF,   /* args[0], args[1]; func is the "=" */
+    EXPR_NULLIF,   /* args[0], then the bound "left = right" */
     EXPR_GREATEST,
     EXPR_LEAST,
     EXPR_IN,       /* args[0] IN (args[1..]); same types; negate */
@@ -118,6 +118,7 @@ struct expr {
     bool negate;        /* EXPR_IN, EXPR_DISTINCT */
     bool variadic;      /* EXPR_CALL: the last argument is VARIADIC array */
     bool implicit;      /* EXPR_CALL of a cast nobody wrote: not deparsed */
+    bool raw;           /* EXPR_CALL of -> on text: only looked into, no normal form needed */
     enum expr_test test;
     enum expr_op op;           /* EXPR_ROW_COMPARE; SUBQUERY_ANY/ALL with several columns */
     enum expr_subkind subkind; /* EXPR_SUBQUERY */
@@ -279,6 +280,7 @@ struct eval {
     struct eval_slot *slots;
     uint32_t slot_count, slot_cap;
     uint32_t depth;
+    uint64_t random; /* of random(); 0: not seeded */
 };
 
 void eval_init(struct eval *eval, const struct eval_config *config, struct arena *arena);

@@ -7,3 +7,15 @@ liboxbow_a_SOURCES += src/exec/aggregate.c src/exec/concat.c src/exec/cte.c src/
     src/exec/scan_decode.c src/exec/scan_headers.c src/exec/scan_topic.c src/exec/setop.c \
     src/exec/snapshot.c src/exec/sort.c src/exec/sorter.c src/exec/spill.c src/exec/store.c \
     src/exec/subquery.c src/exec/subscribe.c src/exec/token.c src/exec/values.c src/exec/window.c
+
+# Expressions, functions, aggregates
+BUILT_SOURCES += src/exec/functions.gen.h src/exec/functions.gen.c
+nodist_liboxbow_a_SOURCES += src/exec/functions.gen.c
+liboxbow_a_SOURCES += src/exec/agg.c src/exec/agg_collect.c src/exec/expr.c src/exec/expr_bind.c \
+    src/exec/expr_tree.c src/exec/func_compare.c src/exec/func_json.c src/exec/func_math.c \
+    src/exec/func_set.c
+
+src/exec/functions.gen.h: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_functions.pm
+	$(AM_V_GEN)$(MKDIR_P) src/exec && $(TBL) functions $(srcdir)/catalog/functions.tbl $@
+src/exec/functions.gen.c: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_functions.pm
+	$(AM_V_GEN)$(MKDIR_P) src/exec && $(TBL) functions $(srcdir)/catalog/functions.tbl $@

@@ -1,0 +1,1068 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Evaluation of bound expressions, a batch at a time.
+ *
+ * Every step gets a list of rows (always a list: the identity stands for all) and
+ * writes entries of those rows only. Steps that choose (AND, OR, CASE, COALESCE)
+ * pass shorter lists down, so that an error can only come from a row that
+ * needs the value. A constant vector stays constant through strict functions.
+ *
+ * Invariants: 1. rows in a list rise and are below the batch's count; 2. a strict
+ * function never sees a row with a null argument; 3. what the result borrows
+ * lives as long as the batch and the eval's arena. */
+#include "exec/expr_int.h"
+
+#include <math.h>
+
+/* State kept for one node: made on first use, by the node's address. */
+struct eval_slot {
+    const struct expr *expr;
+    void *state;
+};
+
+enum { EVAL_DEPTH_MAX = 2000 };
+
+#define R4(n) n, n + 1, n + 2, n + 3
+#define R16(n) R4(n), R4(n + 4), R4(n + 8), R4(n + 12)
+#define R64(n) R16(n), R16(n + 16), R16(n + 32), R16(n + 48)
+#define R256(n) R64(n), R64(n + 64), R64(n + 128), R64(n + 192)
+const uint32_t eval_all_rows[VECTOR_MAX] = {R256(0), R256(256), R256(512), R256(768)};
+
+struct rows {
+    const uint32_t *sel;
+    uint32_t n;
+};
+
+static ox_code eval_node(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct rows rows, struct vector *out, struct ox_err *err);
+
+void
+eval_init(struct eval *ev, const struct eval_config *config, struct arena *arena)
+{
+    memset(ev, 0, sizeof(*ev));
+    ev->config = config;
+    ev->arena = arena;
+    ox_arena_init(&ev->kept);
+}
+
+void
+eval_fini(struct eval *ev)
+{
+    ox_arena_fini(&ev->kept);
+    ox_free(ev->slots);
+    ev->slots = NULL;
+    ev->slot_count = ev->slot_cap = 0;
+}
+
+static inline uint32_t
+slot_hash(const struct expr *expr, uint32_t cap)
+{
+    return (uint32_t)(((uintptr_t)expr >> 4) * 0x9E3779B97F4A7C15u >> 32) & (cap - 1);
+}
+
+static void **
+eval_slot(struct eval *ev, const struct expr *expr)
+{
+    if (ev->slot_count * 2 >= ev->slot_cap) {
+        uint32_t cap = ev->slot_cap ? ev->slot_cap * 2 : 16;
+        struct eval_slot *bigger = ox_calloc(cap, sizeof(*bigger));
+        for (uint32_t i = 0; i < ev->slot_cap; i++) {
+            if (ev->slots[i].expr == NULL)
+                continue;
+            uint32_t at = slot_hash(ev->slots[i].expr, cap);
+            while (bigger[at].expr != NULL)
+                at = (at + 1) & (cap - 1);
+            bigger[at] = ev->slots[i];
+        }
+        ox_free(ev->slots);
+        ev->slots = bigger;
+        ev->slot_cap = cap;
+    }
+    uint32_t at = slot_hash(expr, ev->slot_cap);
+    while (ev->slots[at].expr != NULL && ev->slots[at].expr != expr)
+        at = (at + 1) & (ev->slot_cap - 1);
+    if (ev->slots[at].expr == NULL) {
+        ev->slots[at].expr = expr;
+        ev->slot_count++;
+    }
+    return &ev->slots[at].state;
+}
+
+static inline uint32_t
+rows_room(struct rows rows)
+{
+    return rows.n > 0 ? rows.sel[rows.n - 1] + 1 : 1;
+}
+
+static inline bool
+is_null(const struct vector *vec, uint32_t row)
+{
+    return vec->nulls != NULL && vec->nulls[vec->constant ? 0 : row];
+}
+
+/* ---- calls ---------------------------------------------------------------------- */
+
+/* One row through a function that may only have a column form. */
+static ox_code
+call_row(struct call *call, const struct func *func, const struct datum *args, struct datum *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (func->strict)
+        for (uint32_t i = 0; i < call->nargs; i++)
+            if (args[i].null) {
+                out->null = true;
+                return OX_OK;
+            }
+    if (func->fn != NULL)
+        return func->fn(call, args, out);
+    struct vector vecs[16], result;
+    ox_assert(call->nargs <= ox_count(vecs));
+    for (uint32_t i = 0; i < call->nargs; i++) {
+        vector_constant(&vecs[i], call->types[i], args[i], call->arena);
+        vecs[i].constant = false;
+    }
+    vector_init(&result, call->type, 1, call->arena);
+    ox_code code = func->vec(call, vecs, eval_all_rows, 1, &result);
+    if (code == OX_OK)
+        *out = vector_get(&result, 0);
+    return code;
+}
+
+ox_code
+func_call(struct eval *ev, const struct func *func, const struct type *types, const struct datum *args,
+    uint32_t nargs, struct type result, struct datum *out, struct ox_err *err)
+{
+    void *state = NULL;
+    struct call call = {.eval = ev, .types = types, .nargs = nargs, .type = result, .arena = ev->arena,
+        .state = &state, .err = err};
+    return call_row(&call, func, args, out);
+}
+
+static ox_code
+call_each(struct call *call, const struct func *func, const struct vector *args, struct rows rows,
+    struct vector *out)
+{
+    struct datum stack[16], *values = stack;
+    if (call->nargs > ox_count(stack))
+        values = ox_arena_alloc(call->arena, call->nargs * sizeof(*values));
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        struct datum result = {.null = false};
+        for (uint32_t i = 0; i < call->nargs; i++)
+            values[i] = vector_get(&args[i], r);
+        ox_code code = func->fn(call, values, &result);
+        if (code != OX_OK)
+            return code;
+        if (result.null)
+            vector_nulls(out, out->constant ? 1 : rows_room(rows), call->arena);
+        vector_set(out, r, result);
+    }
+    return OX_OK;
+}
+
+/* Rows without a null argument; marks the others in out. */
+static struct rows
+skip_nulls(struct eval *ev, const struct vector *args, uint32_t nargs, struct rows rows, struct vector *out)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < nargs; i++)
+        any |= args[i].nulls != NULL;
+    if (!any)
+        return rows;
+    uint32_t *sel = ox_arena_alloc(ev->arena, (rows.n + 1) * sizeof(*sel)), n = 0;
+    uint8_t *nulls = vector_nulls(out, rows_room(rows), ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        uint8_t null = 0;
+        for (uint32_t i = 0; i < nargs; i++)
+            null |= (uint8_t)is_null(&args[i], r);
+        nulls[r] = null;
+        sel[n] = r;
+        n += !null;
+    }
+    return n == rows.n ? rows : (struct rows){sel, n};
+}
+
+static ox_code
+eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    const struct func *func = expr->func;
+    struct vector stack_args[8], *args = stack_args;
+    struct type stack_types[8], *types = stack_types;
+    if (expr->nargs > 8) {
+        args = ox_arena_alloc(ev->arena, expr->nargs * sizeof(*args));
+        types = ox_arena_alloc(ev->arena, expr->nargs * sizeof(*types));
+    }
+    bool constant = func->volatility != FUNC_VOLATILE;
+    for (uint32_t i = 0; i < expr->nargs; i++) {
+        ox_code code = eval_node(ev, expr->args[i], batch, rows, &args[i], err);
+        if (code != OX_OK)
+            return code;
+        types[i] = expr->args[i]->type;
+        constant &= args[i].constant;
+        if (func->strict && args[i].constant && args[i].nulls != NULL && args[i].nulls[0]) {
+            vector_constant(out, expr->type, DATUM_NULL, ev->arena);
+            return OX_OK;
+        }
+    }
+    if (rows.n == 0) { /* nothing to compute: an empty column */
+        vector_init(out, expr->type, 1, ev->arena);
+        return OX_OK;
+    }
+    struct rows all = constant ? (struct rows){eval_all_rows, 1} : rows;
+    vector_init(out, expr->type, rows_room(all), ev->arena);
+    out->constant = constant;
+    if (func->strict)
+        all = skip_nulls(ev, args, expr->nargs, all, out);
+    struct call call = {.eval = ev, .expr = expr, .types = types, .nargs = expr->nargs, .type = expr->type,
+        .arena = ev->arena, .state = eval_slot(ev, expr), .err = err};
+    if (all.n == 0)
+        return OX_OK;
+    if (func->vec != NULL)
+        return func->vec(&call, args, all.sel, all.n, out);
+    return call_each(&call, func, args, all, out);
+}
+
+/* ---- logic ------------------------------------------------------------------------- */
+
+/* AND (stop = false) or OR (stop = true): a row that meets `stop` is decided. */
+static ox_code
+eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows, bool stop,
+    struct vector *out, struct ox_err *err)
+{
+    uint32_t room = rows_room(rows), n = rows.n;
+    vector_init(out, expr->type, room, ev->arena);
+    uint32_t *sel = ox_arena_alloc(ev->arena, (n + 1) * sizeof(*sel));
+    memcpy(sel, rows.sel, n * sizeof(*sel));
+    for (uint32_t k = 0; k < n; k++)
+        out->b[sel[k]] = !stop;
+    for (uint32_t i = 0; i < expr->nargs && n > 0; i++) {
+        struct vector arg;
+        ox_code code = eval_node(ev, expr->args[i], batch, (struct rows){sel, n}, &arg, err);
+        if (code != OX_OK)
+            return code;
+        uint32_t *next = ox_arena_alloc(ev->arena, (n + 1) * sizeof(*next)), m = 0;
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t r = sel[k];
+            if (is_null(&arg, r)) {
+                vector_nulls(out, room, ev->arena)[r] = 1;
+                next[m++] = r;
+            } else if ((AT(&arg, b, r) != 0) == stop) {
+                out->b[r] = stop;
+                if (out->nulls != NULL)
+                    out->nulls[r] = 0;
+            } else {
+                next[m++] = r;
+            }
+        }
+        sel = next;
+        n = m;
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_not(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector arg;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
+    if (code != OX_OK)
+        return code;
+    if (arg.constant) {
+        struct datum d = vector_get(&arg, 0);
+        d.b = !d.b;
+        vector_constant(out, expr->type, d, ev->arena);
+        return OX_OK;
+    }
+    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    out->nulls = arg.nulls;
+    for (uint32_t k = 0; k < rows.n; k++)
+        out->b[rows.sel[k]] = !arg.b[rows.sel[k]];
+    return OX_OK;
+}
+
+static ox_code
+eval_test(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector arg;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
+    if (code != OX_OK)
+        return code;
+    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    bool record = expr->args[0]->type.id == TYPE_RECORD && !expr->args[0]->type.array;
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        bool null = is_null(&arg, r), v = false;
+        bool boolean = !null && expr->test >= TEST_TRUE && AT(&arg, b, r);
+        switch (expr->test) {
+        case TEST_NULL: v = null; break;
+        case TEST_NOT_NULL: v = !null; break;
+        case TEST_TRUE: v = boolean; break;
+        case TEST_NOT_TRUE: v = !boolean; break;
+        case TEST_FALSE: v = !null && !boolean; break;
+        case TEST_NOT_FALSE: v = null || boolean; break;
+        case TEST_UNKNOWN: v = null; break;
+        case TEST_NOT_UNKNOWN: v = !null; break;
+        }
+        if (record && !null && expr->test <= TEST_NOT_NULL) { /* all fields */
+            struct record_view view;
+            record_view(AT(&arg, s, r), ev->arena, &view);
+            v = true;
+            for (uint32_t i = 0; i < view.count; i++)
+                v &= view.values[i].null == (expr->test == TEST_NULL);
+        }
+        out->b[r] = v;
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_distinct(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector a, b;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &a, err);
+    if (code == OX_OK)
+        code = eval_node(ev, expr->args[1], batch, rows, &b, err);
+    if (code != OX_OK)
+        return code;
+    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        struct datum x = vector_get(&a, r), y = vector_get(&b, r);
+        out->b[r] = datum_equal(expr->args[0]->type, &x, &y) == expr->negate;
+    }
+    return OX_OK;
+}
+
+/* ---- choices --------------------------------------------------------------------------- */
+
+static void
+scatter(struct eval *ev, struct vector *out, uint32_t room, const struct vector *from, struct rows rows)
+{
+    if (from->nulls != NULL) {
+        uint8_t *nulls = vector_nulls(out, room, ev->arena);
+        for (uint32_t k = 0; k < rows.n; k++)
+            nulls[rows.sel[k]] = from->nulls[from->constant ? 0 : rows.sel[k]];
+    } else if (out->nulls != NULL) {
+        for (uint32_t k = 0; k < rows.n; k++)
+            out->nulls[rows.sel[k]] = 0;
+    }
+    switch (type_phys(out->type)) {
+    case PHYS_BOOL:
+        for (uint32_t k = 0; k < rows.n; k++)
+            out->b[rows.sel[k]] = AT(from, b, rows.sel[k]);
+        break;
+    case PHYS_I64:
+    case PHYS_F64:
+        for (uint32_t k = 0; k < rows.n; k++)
+            out->i[rows.sel[k]] = AT(from, i, rows.sel[k]);
+        break;
+    case PHYS_STR:
+        for (uint32_t k = 0; k < rows.n; k++)
+            out->s[rows.sel[k]] = AT(from, s, rows.sel[k]);
+        break;
+    }
+}
+
+static ox_code
+eval_into(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, uint32_t room, struct ox_err *err)
+{
+    struct vector value;
+    if (rows.n == 0)
+        return OX_OK;
+    ox_code code = eval_node(ev, expr, batch, rows, &value, err);
+    if (code == OX_OK)
+        scatter(ev, out, room, &value, rows);
+    return code;
+}
+
+static ox_code
+eval_case(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    uint32_t room = rows_room(rows);
+    vector_init(out, expr->type, room, ev->arena);
+    struct rows left = rows;
+    for (uint32_t i = 0; i + 1 < expr->nargs && left.n > 0; i += 2) {
+        struct vector cond;
+        ox_code code = eval_node(ev, expr->args[i], batch, left, &cond, err);
+        if (code != OX_OK)
+            return code;
+        uint32_t *yes = ox_arena_alloc(ev->arena, (left.n + 1) * 4), *no = ox_arena_alloc(ev->arena, (left.n + 1) * 4);
+        uint32_t y = 0, n = 0;
+        for (uint32_t k = 0; k < left.n; k++) {
+            uint32_t r = left.sel[k];
+            if (!is_null(&cond, r) && AT(&cond, b, r))
+                yes[y++] = r;
+            else
+                no[n++] = r;
+        }
+        code = eval_into(ev, expr->args[i + 1], batch, (struct rows){yes, y}, out, room, err);
+        if (code != OX_OK)
+            return code;
+        left = (struct rows){no, n};
+    }
+    if (expr->nargs % 2 == 1)
+        return eval_into(ev, expr->args[expr->nargs - 1], batch, left, out, room, err);
+    for (uint32_t k = 0; k < left.n; k++)
+        vector_nulls(out, room, ev->arena)[left.sel[k]] = 1;
+    return OX_OK;
+}
+
+static ox_code
+eval_coalesce(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    uint32_t room = rows_room(rows);
+    vector_init(out, expr->type, room, ev->arena);
+    struct rows left = rows;
+    for (uint32_t i = 0; i < expr->nargs && left.n > 0; i++) {
+        ox_code code = eval_into(ev, expr->args[i], batch, left, out, room, err);
+        if (code != OX_OK)
+            return code;
+        uint32_t *next = ox_arena_alloc(ev->arena, (left.n + 1) * 4), n = 0;
+        for (uint32_t k = 0; out->nulls != NULL && k < left.n; k++)
+            if (out->nulls[left.sel[k]])
+                next[n++] = left.sel[k];
+        left = (struct rows){next, n};
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_extreme(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    uint32_t room = rows_room(rows);
+    int want = expr->kind == EXPR_GREATEST ? 1 : -1;
+    vector_init(out, expr->type, room, ev->arena);
+    memset(vector_nulls(out, room, ev->arena), 1, room);
+    for (uint32_t i = 0; i < expr->nargs; i++) {
+        struct vector arg;
+        ox_code code = eval_node(ev, expr->args[i], batch, rows, &arg, err);
+        if (code != OX_OK)
+            return code;
+        for (uint32_t k = 0; k < rows.n; k++) {
+            uint32_t r = rows.sel[k];
+            struct datum x = vector_get(&arg, r), best = vector_get(out, r);
+            if (!x.null && (best.null || datum_compare(expr->type, &x, &best) == want))
+                vector_set(out, r, x);
+        }
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_nullif(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    /* args: the left side, then the bound comparison of both */
+    struct vector value, same;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &value, err);
+    if (code == OX_OK)
+        code = eval_node(ev, expr->args[1], batch, rows, &same, err);
+    if (code != OX_OK)
+        return code;
+    uint32_t room = rows_room(rows);
+    vector_init(out, expr->type, room, ev->arena);
+    scatter(ev, out, room, &value, rows);
+    for (uint32_t k = 0; k < rows.n; k++)
+        if (!is_null(&same, rows.sel[k]) && AT(&same, b, rows.sel[k]))
+            vector_nulls(out, room, ev->arena)[rows.sel[k]] = 1;
+    return OX_OK;
+}
+
+/* ---- IN ------------------------------------------------------------------------------------ */
+
+/* Constants of an IN list, by hash. */
+struct in_set {
+    uint32_t cap; /* power of two; 0: the list is short, compare one by one */
+    bool has_null;
+    struct datum *values;
+    uint8_t *used;
+};
+
+static struct in_set *
+in_set_make(struct eval *ev, const struct expr *expr)
+{
+    struct type type = expr->args[0]->type;
+    struct in_set *set = ox_arena_new(&ev->kept, struct in_set);
+    uint32_t count = expr->nargs - 1;
+    bool constant = true;
+    for (uint32_t i = 1; i < expr->nargs; i++)
+        constant &= expr->args[i]->kind == EXPR_CONST;
+    if (!constant || count < 6 || !type_hashable(type))
+        return set;
+    for (set->cap = 16; set->cap < count * 2; set->cap *= 2)
+        ;
+    set->values = ox_arena_alloc0(&ev->kept, set->cap * sizeof(*set->values));
+    set->used = ox_arena_alloc0(&ev->kept, set->cap);
+    for (uint32_t i = 1; i < expr->nargs; i++) {
+        const struct datum *value = &expr->args[i]->value;
+        if (value->null) {
+            set->has_null = true;
+            continue;
+        }
+        uint32_t at = (uint32_t)datum_hash(type, value, 1) & (set->cap - 1);
+        while (set->used[at] && !datum_equal(type, &set->values[at], value))
+            at = (at + 1) & (set->cap - 1);
+        set->used[at] = 1;
+        set->values[at] = *value;
+    }
+    return set;
+}
+
+static ox_code
+eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct type type = expr->args[0]->type;
+    void **state = eval_slot(ev, expr);
+    if (*state == NULL)
+        *state = in_set_make(ev, expr);
+    const struct in_set *set = *state;
+    uint32_t room = rows_room(rows), n = 0;
+    struct vector left;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &left, err);
+    if (code != OX_OK)
+        return code;
+    vector_init(out, expr->type, room, ev->arena);
+    uint32_t *sel = ox_arena_alloc(ev->arena, (rows.n + 1) * 4);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        out->b[r] = expr->negate;
+        if (is_null(&left, r))
+            vector_nulls(out, room, ev->arena)[r] = 1;
+        else
+            sel[n++] = r;
+    }
+    if (set->cap > 0) {
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t r = sel[k];
+            struct datum x = vector_get(&left, r);
+            uint32_t at = (uint32_t)datum_hash(type, &x, 1) & (set->cap - 1);
+            while (set->used[at] && !datum_equal(type, &set->values[at], &x))
+                at = (at + 1) & (set->cap - 1);
+            if (set->used[at])
+                out->b[r] = !expr->negate;
+            else if (set->has_null)
+                vector_nulls(out, room, ev->arena)[r] = 1;
+        }
+        return OX_OK;
+    }
+    for (uint32_t i = 1; i < expr->nargs && n > 0; i++) {
+        struct vector item;
+        if ((code = eval_node(ev, expr->args[i], batch, (struct rows){sel, n}, &item, err)) != OX_OK)
+            return code;
+        uint32_t m = 0;
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t r = sel[k];
+            struct datum x = vector_get(&left, r), y = vector_get(&item, r);
+            if (y.null) {
+                vector_nulls(out, room, ev->arena)[r] = 1;
+            } else if (datum_compare(type, &x, &y) == 0) {
+                out->b[r] = !expr->negate;
+                if (out->nulls != NULL)
+                    out->nulls[r] = 0;
+                continue;
+            }
+            sel[m++] = r;
+        }
+        n = m;
+    }
+    return OX_OK;
+}
+
+/* ---- arrays and rows --------------------------------------------------------------------------- */
+
+static ox_code
+eval_args(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector **out, struct ox_err *err)
+{
+    *out = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(**out));
+    for (uint32_t i = 0; i < expr->nargs; i++) {
+        if (expr->args[i] == NULL) {
+            memset(&(*out)[i], 0, sizeof(**out));
+            continue;
+        }
+        ox_code code = eval_node(ev, expr->args[i], batch, rows, &(*out)[i], err);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
+/* Items that are arrays themselves make one array of a dimension more. */
+static ox_code
+nest_arrays(struct eval *ev, const struct expr *expr, const struct datum *items, struct datum *out, struct ox_err *err)
+{
+    struct array_view view = {0}, first = {0};
+    struct datum *flat = NULL;
+    size_t cap = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < expr->nargs; i++) {
+        if (items[i].null)
+            view = (struct array_view){.ndim = 0};
+        else
+            array_view(items[i].s, &view);
+        if (i == 0)
+            first = view;
+        bool same = view.ndim == first.ndim;
+        for (uint32_t d = 0; same && d < view.ndim; d++)
+            same = view.len[d] == first.len[d];
+        if (!same)
+            return ox_fail(err, OX_ARRAY_SUBSCRIPT_ERROR,
+                "multidimensional arrays must have array expressions with matching dimensions");
+        ox_arena_grow(ev->arena, (void **)&flat, &cap, count + view.count + 1, sizeof(*flat));
+        for (uint32_t k = 0; k < view.count; k++)
+            flat[count++] = array_get(&view, k);
+    }
+    int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
+    if (first.ndim + 1 > ARRAY_DIMS_MAX)
+        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
+    len[0] = (int32_t)expr->nargs;
+    lower[0] = 1;
+    for (uint32_t d = 0; d < first.ndim; d++) {
+        len[d + 1] = first.len[d];
+        lower[d + 1] = 1;
+    }
+    out->s = array_make_dims(type_element(expr->type), flat, count, count > 0 ? first.ndim + 1 : 0, len, lower, ev->arena);
+    return OX_OK;
+}
+
+static ox_code
+eval_array(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector *args;
+    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
+    if (code != OX_OK)
+        return code;
+    struct datum *items = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*items));
+    bool nested = expr->nargs > 0 && expr->args[0]->type.array;
+    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        struct datum value = {.null = false};
+        for (uint32_t i = 0; i < expr->nargs; i++)
+            items[i] = vector_get(&args[i], rows.sel[k]);
+        if (!nested)
+            value.s = array_make(type_element(expr->type), items, expr->nargs, ev->arena);
+        else if ((code = nest_arrays(ev, expr, items, &value, err)) != OX_OK)
+            return code;
+        vector_set(out, rows.sel[k], value);
+    }
+    return OX_OK;
+}
+
+static void
+subscript(const struct array_view *view, const struct vector *args, uint32_t n, uint32_t row, struct datum *out)
+{
+    uint32_t at = 0;
+    out->null = true;
+    if (n != view->ndim)
+        return;
+    for (uint32_t d = 0; d < n; d++) {
+        struct datum index = vector_get(&args[d + 1], row);
+        int64_t i = index.i - view->lower[d];
+        if (index.null || i < 0 || i >= view->len[d])
+            return;
+        at = at * (uint32_t)view->len[d] + (uint32_t)i;
+    }
+    *out = array_get(view, at);
+}
+
+static void
+slice(struct eval *ev, const struct array_view *view, const struct vector *args, bool has_from, bool has_to,
+    uint32_t row, struct datum *out)
+{
+    struct datum from = has_from ? vector_get(&args[1], row) : datum_i64(INT64_MIN);
+    struct datum to = has_to ? vector_get(&args[2], row) : datum_i64(INT64_MAX);
+    if (from.null || to.null) {
+        out->null = true;
+        return;
+    }
+    if (view->ndim == 0) {
+        out->s = array_make(view->element, NULL, 0, ev->arena);
+        return;
+    }
+    uint32_t unit = view->count / (uint32_t)OX_MAX(view->len[0], 1);
+    int64_t low = OX_MAX(from.i, (int64_t)view->lower[0]) - view->lower[0];
+    int64_t high = OX_MIN(to.i, (int64_t)view->lower[0] + view->len[0] - 1) - view->lower[0];
+    uint32_t count = high >= low ? (uint32_t)(high - low + 1) * unit : 0;
+    struct datum *items = ox_arena_alloc(ev->arena, (count + 1) * sizeof(*items));
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = array_get(view, (uint32_t)low * unit + i);
+    int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
+    for (uint32_t d = 0; d < view->ndim; d++) {
+        len[d] = d == 0 ? (int32_t)(high - low + 1) : view->len[d];
+        lower[d] = 1;
+    }
+    out->s = array_make_dims(view->element, items, count, count > 0 ? view->ndim : 0, len, lower, ev->arena);
+}
+
+static ox_code
+eval_subscript(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector *args;
+    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
+    if (code != OX_OK)
+        return code;
+    uint32_t room = rows_room(rows);
+    vector_init(out, expr->type, room, ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        struct datum array = vector_get(&args[0], r), value = {.null = array.null};
+        if (!array.null) {
+            struct array_view view;
+            array_view(array.s, &view);
+            if (expr->kind == EXPR_SUBSCRIPT)
+                subscript(&view, args, expr->nargs - 1, r, &value);
+            else
+                slice(ev, &view, args, expr->args[1] != NULL, expr->args[2] != NULL, r, &value);
+        }
+        if (value.null)
+            vector_nulls(out, room, ev->arena);
+        vector_set(out, r, value);
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_any_all(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector left, array;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &left, err);
+    if (code == OX_OK)
+        code = eval_node(ev, expr->args[1], batch, rows, &array, err);
+    if (code != OX_OK)
+        return code;
+    bool any = expr->kind == EXPR_ANY;
+    uint32_t room = rows_room(rows);
+    struct type types[2] = {expr->args[0]->type, type_element(expr->args[1]->type)};
+    struct call call = {.eval = ev, .expr = expr, .types = types, .nargs = 2, .type = TYPE(TYPE_BOOL),
+        .arena = ev->arena, .state = eval_slot(ev, expr), .err = err};
+    vector_init(out, expr->type, room, ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        struct datum args[2] = {vector_get(&left, r)}, packed = vector_get(&array, r), result;
+        struct array_view view = {0};
+        if (!packed.null)
+            array_view(packed.s, &view);
+        bool null = packed.null || (args[0].null && view.count > 0), decided = false;
+        for (uint32_t i = 0; i < view.count && !decided && !args[0].null; i++) {
+            args[1] = array_get(&view, i);
+            if ((code = call_row(&call, expr->func, args, &result)) != OX_OK)
+                return code;
+            null |= result.null;
+            decided = !result.null && (result.b != 0) == any;
+        }
+        out->b[r] = decided ? any : !any;
+        if (null && !decided)
+            vector_nulls(out, room, ev->arena)[r] = 1;
+        else if (out->nulls != NULL)
+            out->nulls[r] = 0;
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_row(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector *args;
+    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
+    if (code != OX_OK)
+        return code;
+    struct datum *values = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*values));
+    struct type *types = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*types));
+    for (uint32_t i = 0; i < expr->nargs; i++)
+        types[i] = expr->args[i]->type;
+    struct record_view record = {expr->nargs, expr->names, types, values};
+    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        for (uint32_t i = 0; i < expr->nargs; i++)
+            values[i] = vector_get(&args[i], rows.sel[k]);
+        out->s[rows.sel[k]] = record_make(&record, ev->arena);
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_field(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector arg;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
+    if (code != OX_OK)
+        return code;
+    uint32_t room = rows_room(rows);
+    vector_init(out, expr->type, room, ev->arena);
+    vector_nulls(out, room, ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        struct datum record = vector_get(&arg, rows.sel[k]), value = DATUM_NULL;
+        if (!record.null) {
+            struct record_view view;
+            record_view(record.s, ev->arena, &view);
+            if (expr->column < view.count)
+                value = view.values[expr->column];
+        }
+        vector_set(out, rows.sel[k], value);
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_row_compare(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector *args;
+    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
+    if (code != OX_OK)
+        return code;
+    uint32_t half = expr->nargs / 2, room = rows_room(rows);
+    bool equality = expr->op == OP_EQ || expr->op == OP_NE;
+    vector_init(out, expr->type, room, ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        int c = 0;
+        bool null = false;
+        for (uint32_t i = 0; i < half && c == 0; i++) {
+            struct datum x = vector_get(&args[i], r), y = vector_get(&args[half + i], r);
+            if (x.null || y.null) {
+                null = true;
+                if (!equality)
+                    break;
+            } else {
+                c = datum_compare(expr->args[i]->type, &x, &y);
+            }
+        }
+        bool v = false;
+        switch (expr->op) {
+        case OP_EQ: v = c == 0; break;
+        case OP_NE: v = c != 0; break;
+        case OP_LT: v = c < 0; break;
+        case OP_LE: v = c <= 0; break;
+        case OP_GT: v = c > 0; break;
+        case OP_GE: v = c >= 0; break;
+        }
+        out->b[r] = v;
+        if (null && c == 0)
+            vector_nulls(out, room, ev->arena)[r] = 1;
+        else if (out->nulls != NULL)
+            out->nulls[r] = 0;
+    }
+    return OX_OK;
+}
+
+static ox_code
+eval_cast_text(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector arg;
+    ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
+    if (code != OX_OK)
+        return code;
+    if (arg.constant && rows.n > 1)
+        rows = (struct rows){eval_all_rows, 1};
+    uint32_t room = rows_room(rows);
+    struct type from = expr->args[0]->type;
+    vector_init(out, expr->type, room, ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        struct datum value = vector_get(&arg, r), result = DATUM_NULL;
+        if (value.null) {
+            vector_nulls(out, room, ev->arena)[r] = 1;
+            continue;
+        }
+        if (type_phys(from) == PHYS_STR && !from.array && type_category(from) == 'S') {
+            code = type_in_text(expr->type, value.s, ev->config->format, ev->arena, &result, err);
+        } else {
+            struct text text;
+            ox_text_init(&text, ev->arena);
+            type_out_text(from, &value, ev->config->format, &text);
+            code = type_in_text(expr->type, ox_text_str(&text), ev->config->format, ev->arena, &result, err);
+        }
+        if (code != OX_OK)
+            return code;
+        vector_set(out, r, result);
+    }
+    out->constant = arg.constant;
+    return OX_OK;
+}
+
+static ox_code
+eval_subquery(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    struct vector *args;
+    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
+    if (code != OX_OK)
+        return code;
+    if (ev->config->subquery == NULL)
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "subqueries are not allowed here");
+    bool once = !expr->correlated && expr->nargs == 0;
+    uint32_t room = rows_room(rows);
+    struct datum *values = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*values));
+    vector_init(out, expr->type, room, ev->arena);
+    for (uint32_t k = 0; k < rows.n; k++) {
+        uint32_t r = rows.sel[k];
+        struct datum value = {.null = false};
+        for (uint32_t i = 0; i < expr->nargs; i++)
+            values[i] = vector_get(&args[i], r);
+        if ((code = ev->config->subquery(ev, expr, batch, r, values, &value, err)) != OX_OK)
+            return code;
+        if (once) {
+            vector_constant(out, expr->type, value, ev->arena);
+            return OX_OK;
+        }
+        if (value.null)
+            vector_nulls(out, room, ev->arena);
+        vector_set(out, r, value);
+    }
+    return OX_OK;
+}
+
+/* ---- the switch -------------------------------------------------------------------------------- */
+
+static ox_code
+eval_leaf(struct eval *ev, const struct expr *expr, const struct batch *batch, struct vector *out,
+    struct ox_err *err)
+{
+    struct datum value = {.null = false};
+    ox_code code = OX_OK;
+    switch (expr->kind) {
+    case EXPR_COLUMN:
+        ox_assert(expr->column < batch->ncols);
+        *out = batch->cols[expr->column];
+        return OX_OK;
+    case EXPR_PARAM:
+        if (expr->column >= ev->config->param_count)
+            return ox_fail(err, OX_UNDEFINED_PARAMETER, "there is no parameter $%u", expr->column + 1);
+        value = ev->config->params[expr->column];
+        break;
+    case EXPR_OUTER:
+        ox_assert(ev->config->outer != NULL);
+        code = ev->config->outer(ev, expr, &value, err);
+        break;
+    default: value = expr->value;
+    }
+    if (code == OX_OK)
+        vector_constant(out, expr->type, value, ev->arena);
+    return code;
+}
+
+static ox_code
+eval_node(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    struct vector *out, struct ox_err *err)
+{
+    ox_code code;
+    if (expr->kind <= EXPR_PARAM)
+        return eval_leaf(ev, expr, batch, out, err);
+    if (++ev->depth > EVAL_DEPTH_MAX) {
+        ev->depth = 0;
+        return ox_fail(err, OX_STATEMENT_TOO_COMPLEX, "expression is nested too deeply");
+    }
+    switch (expr->kind) {
+    case EXPR_CALL: code = eval_call(ev, expr, batch, rows, out, err); break;
+    case EXPR_AND: code = eval_logic(ev, expr, batch, rows, false, out, err); break;
+    case EXPR_OR: code = eval_logic(ev, expr, batch, rows, true, out, err); break;
+    case EXPR_NOT: code = eval_not(ev, expr, batch, rows, out, err); break;
+    case EXPR_TEST: code = eval_test(ev, expr, batch, rows, out, err); break;
+    case EXPR_DISTINCT: code = eval_distinct(ev, expr, batch, rows, out, err); break;
+    case EXPR_CASE: code = eval_case(ev, expr, batch, rows, out, err); break;
+    case EXPR_COALESCE: code = eval_coalesce(ev, expr, batch, rows, out, err); break;
+    case EXPR_NULLIF: code = eval_nullif(ev, expr, batch, rows, out, err); break;
+    case EXPR_GREATEST:
+    case EXPR_LEAST: code = eval_extreme(ev, expr, batch, rows, out, err); break;
+    case EXPR_IN: code = eval_in(ev, expr, batch, rows, out, err); break;
+    case EXPR_ARRAY: code = eval_array(ev, expr, batch, rows, out, err); break;
+    case EXPR_SUBSCRIPT:
+    case EXPR_SLICE: code = eval_subscript(ev, expr, batch, rows, out, err); break;
+    case EXPR_ANY:
+    case EXPR_ALL: code = eval_any_all(ev, expr, batch, rows, out, err); break;
+    case EXPR_ROW: code = eval_row(ev, expr, batch, rows, out, err); break;
+    case EXPR_FIELD: code = eval_field(ev, expr, batch, rows, out, err); break;
+    case EXPR_ROW_COMPARE: code = eval_row_compare(ev, expr, batch, rows, out, err); break;
+    case EXPR_CAST_TEXT: code = eval_cast_text(ev, expr, batch, rows, out, err); break;
+    case EXPR_SUBQUERY: code = eval_subquery(ev, expr, batch, rows, out, err); break;
+    default: ox_unreachable();
+    }
+    if (ev->depth > 0)
+        ev->depth--;
+    if (code != OX_OK && err != NULL && err->position == 0)
+        err->position = 0; /* run-time errors carry no position, as in PostgreSQL */
+    return code;
+}
+
+static struct rows
+batch_rows(const struct batch *batch)
+{
+    ox_assert(batch->count <= VECTOR_MAX);
+    return batch->sel != NULL ? (struct rows){batch->sel, batch->sel_count}
+                              : (struct rows){eval_all_rows, batch->count};
+}
+
+ox_code
+expr_eval(struct eval *ev, const struct expr *expr, const struct batch *batch, struct vector *out,
+    struct ox_err *err)
+{
+    ev->depth = 0;
+    return eval_node(ev, expr, batch, batch_rows(batch), out, err);
+}
+
+static ox_code
+select_rows(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    uint32_t *sel, uint32_t *count, struct ox_err *err)
+{
+    if (expr->kind == EXPR_AND) {
+        for (uint32_t i = 0; i < expr->nargs; i++) {
+            ox_code code = select_rows(ev, expr->args[i], batch, rows, sel, count, err);
+            if (code != OX_OK)
+                return code;
+            rows = (struct rows){sel, *count};
+        }
+        return OX_OK;
+    }
+    struct vector vec;
+    uint32_t n = 0;
+    *count = 0;
+    if (rows.n == 0)
+        return OX_OK;
+    ox_code code = eval_node(ev, expr, batch, rows, &vec, err);
+    if (code != OX_OK)
+        return code;
+    if (vec.constant) {
+        struct datum value = vector_get(&vec, 0);
+        n = !value.null && value.b ? rows.n : 0;
+        memmove(sel, rows.sel, n * sizeof(*sel));
+    } else if (vec.nulls == NULL) {
+        for (uint32_t k = 0; k < rows.n; k++) {
+            uint32_t r = rows.sel[k];
+            sel[n] = r;
+            n += vec.b[r];
+        }
+    } else {
+        for (uint32_t k = 0; k < rows.n; k++) {
+            uint32_t r = rows.sel[k];
+            sel[n] = r;
+            n += vec.b[r] & (uint8_t)!vec.nulls[r];
+        }
+    }
+    *count = n;
+    return OX_OK;
+}
+
+ox_code
+expr_select(struct eval *ev, const struct expr *expr, const struct batch *batch, uint32_t *sel,
+    uint32_t *sel_count, struct ox_err *err)
+{
+    ev->depth = 0;
+    return select_rows(ev, expr, batch, batch_rows(batch), sel, sel_count, err);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Shared by the evaluator and the function files. */
+#ifndef EXEC_EXPR_INT_H
+#define EXEC_EXPR_INT_H
+
+#include "base/check.h"
+#include "exec/expr.h"
+#include "exec/functions.gen.h"
+
+/* 0, 1, 2, ...: the selection of all rows. Kernels compare the pointer. */
+extern const uint32_t eval_all_rows[VECTOR_MAX];
+
+/* Entry of a row, whether the vector is constant or not. */
+#define AT(vec, member, row) ((vec)->member[(vec)->constant ? 0 : (row)])
+
+static inline void *
+call_alloc(struct call *call, size_t len)
+{
+    return ox_arena_alloc(call->arena, len);
+}
+
+static inline const struct row_format *
+call_format(const struct call *call)
+{
+    return call->eval->config->format;
+}
+
+/* The row functions' errors. */
+#define call_fail(call, code, ...) ox_fail((call)->err, (code), __VA_ARGS__)
+
+/* The arguments of a VARIADIC function from one on: spread when an array was
+ * given as VARIADIC. */
+void call_items(struct call *call, const struct datum *args, uint32_t from, const struct datum **items,
+    const struct type **types, uint32_t *count);
+/* A key of a JSON object from any scalar. */
+ox_code json_add_key(struct ox_err *err, struct type type, const struct datum *key,
+    const struct row_format *format, struct text *to);
+
+static inline struct interval
+datum_interval(const struct datum *d)
+{
+    struct interval span;
+    __builtin_memcpy(&span, d->s.ptr, sizeof(span));
+    return span;
+}
+
+static inline void
+give_interval(struct arena *arena, struct interval span, struct datum *out)
+{
+    out->s = ox_str_n(ox_arena_copy(arena, &span, sizeof(span)), sizeof(span));
+}
+
+#endif

@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Numbers: arithmetic, rounding, logarithms, casts among them. */
+#include "exec/expr_int.h"
+
+#include <math.h>
+
+static const char *
+int_name(uint16_t id)
+{
+    return id == TYPE_INT2 ? "smallint" : id == TYPE_INT4 ? "integer" : "bigint";
+}
+
+static ox_code
+int_range(struct call *call)
+{
+    return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "%s out of range", int_name(call->type.id));
+}
+
+static inline bool
+fits(uint16_t id, int64_t v)
+{
+    return id == TYPE_INT8 || (id == TYPE_INT4 ? v == (int32_t)v : v == (int16_t)v);
+}
+
+#define INT_LOOP(NAME, BUILTIN)                                                                    \
+    ox_code vec_int_##NAME(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, \
+        struct vector *out)                                                                        \
+    {                                                                                              \
+        uint16_t id = call->type.id;                                                               \
+        bool bad = false;                                                                          \
+        for (uint32_t k = 0; k < n; k++) {                                                         \
+            uint32_t r = sel[k];                                                                   \
+            int64_t v;                                                                             \
+            bad |= BUILTIN(AT(&args[0], i, r), AT(&args[1], i, r), &v);                            \
+            bad |= !fits(id, v);                                                                   \
+            out->i[r] = v;                                                                         \
+        }                                                                                          \
+        return bad ? int_range(call) : OX_OK;                                                      \
+    }
+
+INT_LOOP(add, __builtin_add_overflow)
+INT_LOOP(sub, __builtin_sub_overflow)
+INT_LOOP(mul, __builtin_mul_overflow)
+
+ox_code
+vec_int_div(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t r = sel[k];
+        int64_t x = AT(&args[0], i, r), y = AT(&args[1], i, r);
+        if (y == 0)
+            return ox_fail_plain(call->err, OX_DIVISION_BY_ZERO);
+        if (y == -1 && (x == INT64_MIN || !fits(call->type.id, -x)))
+            return int_range(call);
+        out->i[r] = x / y;
+    }
+    return OX_OK;
+}
+
+ox_code
+vec_int_mod(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t r = sel[k];
+        int64_t x = AT(&args[0], i, r), y = AT(&args[1], i, r);
+        if (y == 0)
+            return ox_fail_plain(call->err, OX_DIVISION_BY_ZERO);
+        out->i[r] = y == -1 ? 0 : x % y;
+    }
+    return OX_OK;
+}
+
+static inline double
+narrow(struct call *call, double v)
+{
+    return call->type.id == TYPE_FLOAT4 ? (double)(float)v : v;
+}
+
+static ox_code
+float_check(struct call *call, double v, bool inf_ok, bool zero_ok)
+{
+    if (ox_unlikely(isinf(v)) && !inf_ok)
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+    if (ox_unlikely(v == 0) && !zero_ok)
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow");
+    return OX_OK;
+}
+
+#define FLOAT_LOOP(NAME, OP, ZERO_OK)                                                             \
+    ox_code vec_float_##NAME(struct call *call, const struct vector *args, const uint32_t *sel,   \
+        uint32_t n, struct vector *out)                                                           \
+    {                                                                                             \
+        for (uint32_t k = 0; k < n; k++) {                                                        \
+            uint32_t r = sel[k];                                                                  \
+            double x = AT(&args[0], f, r), y = AT(&args[1], f, r), v = narrow(call, x OP y);      \
+            if (ox_unlikely(isinf(v) || v == 0)) {                                                \
+                ox_code code = float_check(call, v, isinf(x) || isinf(y), ZERO_OK);               \
+                if (code != OX_OK)                                                                \
+                    return code;                                                                  \
+            }                                                                                     \
+            out->f[r] = v;                                                                        \
+        }                                                                                         \
+        return OX_OK;                                                                             \
+    }
+
+FLOAT_LOOP(add, +, true)
+FLOAT_LOOP(sub, -, true)
+FLOAT_LOOP(mul, *, x == 0 || y == 0)
+
+ox_code
+vec_float_div(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t r = sel[k];
+        double x = AT(&args[0], f, r), y = AT(&args[1], f, r), v = narrow(call, x / y);
+        if (y == 0 && !isnan(x))
+            return ox_fail_plain(call->err, OX_DIVISION_BY_ZERO);
+        ox_code code = float_check(call, v, isinf(x), x == 0 || isinf(y));
+        if (code != OX_OK)
+            return code;
+        out->f[r] = v;
+    }
+    return OX_OK;
+}
+
+#define NUMERIC2(NAME)                                                                   \
+    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
+    {                                                                                    \
+        return numeric_##NAME(args[0].s, args[1].s, call->arena, &out->s, call->err);    \
+    }
+NUMERIC2(add)
+NUMERIC2(sub)
+NUMERIC2(mul)
+NUMERIC2(div)
+NUMERIC2(div_trunc)
+NUMERIC2(mod)
+NUMERIC2(power)
+NUMERIC2(gcd)
+NUMERIC2(log)
+
+#define NUMERIC1(NAME)                                                                   \
+    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
+    {                                                                                    \
+        return numeric_##NAME(args[0].s, call->arena, &out->s, call->err);               \
+    }
+NUMERIC1(sqrt)
+NUMERIC1(exp)
+NUMERIC1(ln)
+
+#define NUMERIC_PLAIN(NAME)                                                              \
+    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
+    {                                                                                    \
+        out->s = numeric_##NAME(args[0].s, call->arena);                                 \
+        return OX_OK;                                                                    \
+    }
+NUMERIC_PLAIN(negate)
+NUMERIC_PLAIN(abs)
+NUMERIC_PLAIN(ceil)
+NUMERIC_PLAIN(floor)
+NUMERIC_PLAIN(trim_scale)
+
+ox_code
+num_lcm(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct str gcd, product;
+    if (numeric_sign(args[0].s) == 0 || numeric_sign(args[1].s) == 0) {
+        int scale = OX_MAX(numeric_scale(args[0].s), numeric_scale(args[1].s));
+        out->s = numeric_round(numeric_from_i64(0, call->arena), scale, call->arena);
+        return OX_OK;
+    }
+    ox_code code = numeric_gcd(args[0].s, args[1].s, call->arena, &gcd, call->err);
+    if (code == OX_OK)
+        code = numeric_div_trunc(args[0].s, gcd, call->arena, &product, call->err);
+    if (code == OX_OK)
+        code = numeric_mul(args[1].s, product, call->arena, &out->s, call->err);
+    if (code == OX_OK)
+        out->s = numeric_abs(out->s, call->arena);
+    return code;
+}
+
+ox_code
+num_log10(struct call *call, const struct datum *args, struct datum *out)
+{
+    return numeric_log(numeric_from_i64(10, call->arena), args[0].s, call->arena, &out->s, call->err);
+}
+
+static int
+scale_arg(struct call *call, const struct datum *args)
+{
+    return call->nargs > 1 ? (int)OX_MAX(OX_MIN(args[1].i, 2000), -2000) : 0;
+}
+
+ox_code
+num_round(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->s = numeric_round(args[0].s, scale_arg(call, args), call->arena);
+    return OX_OK;
+}
+
+ox_code
+num_trunc(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->s = numeric_trunc(args[0].s, scale_arg(call, args), call->arena);
+    return OX_OK;
+}
+
+ox_code
+num_sign(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->s = numeric_is_nan(args[0].s) ? args[0].s : numeric_from_i64(numeric_sign(args[0].s), call->arena);
+    return OX_OK;
+}
+
+ox_code
+num_scale(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = numeric_scale(args[0].s);
+    out->null = out->i < 0;
+    return OX_OK;
+}
+
+ox_code
+num_min_scale(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = numeric_min_scale(args[0].s);
+    out->null = numeric_scale(args[0].s) < 0;
+    return OX_OK;
+}
+
+ox_code
+num_same(struct call *call, const struct datum *args, struct datum *out)
+{
+    *out = args[0];
+    return OX_OK;
+}
+
+ox_code
+num_factorial(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[0].i < 0)
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined");
+    if (args[0].i > 32177)
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    out->s = numeric_from_i64(1, call->arena);
+    for (int64_t i = 2; i <= args[0].i; i++) {
+        ox_code code = numeric_mul(out->s, numeric_from_i64(i, call->arena), call->arena, &out->s, call->err);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
+/* ---- integers --------------------------------------------------------------------- */
+
+ox_code
+int_negate(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[0].i == INT64_MIN || !fits(call->type.id, -args[0].i))
+        return int_range(call);
+    out->i = -args[0].i;
+    return OX_OK;
+}
+
+ox_code
+int_abs(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[0].i < 0)
+        return int_negate(call, args, out);
+    out->i = args[0].i;
+    return OX_OK;
+}
+
+ox_code
+int_gcd(struct call *call, const struct datum *args, struct datum *out)
+{
+    uint64_t a = args[0].i < 0 ? -(uint64_t)args[0].i : (uint64_t)args[0].i;
+    uint64_t b = args[1].i < 0 ? -(uint64_t)args[1].i : (uint64_t)args[1].i;
+    while (b != 0) {
+        uint64_t t = a % b;
+        a = b;
+        b = t;
+    }
+    out->i = (int64_t)a;
+    return a > INT64_MAX || !fits(call->type.id, out->i) ? int_range(call) : OX_OK;
+}
+
+ox_code
+int_lcm(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[0].i == 0 || args[1].i == 0)
+        return OX_OK;
+    ox_code code = int_gcd(call, args, out);
+    int64_t v;
+    if (code != OX_OK)
+        return code;
+    if (__builtin_mul_overflow(args[0].i / out->i, args[1].i, &v) || v == INT64_MIN)
+        return int_range(call);
+    out->i = v < 0 ? -v : v;
+    return fits(call->type.id, out->i) ? OX_OK : int_range(call);
+}
+
+static int
+int_bits(const struct call *call)
+{
+    return call->type.id == TYPE_INT2 ? 16 : call->type.id == TYPE_INT4 ? 32 : 64;
+}
+
+static int64_t
+wrap(const struct call *call, int64_t v)
+{
+    return call->type.id == TYPE_INT2 ? (int16_t)v : call->type.id == TYPE_INT4 ? (int32_t)v : v;
+}
+
+ox_code
+int_and(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = args[0].i & args[1].i;
+    return OX_OK;
+}
+
+ox_code
+int_or(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = args[0].i | args[1].i;
+    return OX_OK;
+}
+
+ox_code
+int_xor(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = args[0].i ^ args[1].i;
+    return OX_OK;
+}
+
+ox_code
+int_not(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = ~args[0].i;
+    return OX_OK;
+}
+
+ox_code
+int_shl(struct call *call, const struct datum *args, struct datum *out)
+{
+    int bits = int_bits(call) == 64 ? 63 : 31;
+    out->i = wrap(call, (int64_t)((uint64_t)args[0].i << (args[1].i & bits)));
+    return OX_OK;
+}
+
+ox_code
+int_shr(struct call *call, const struct datum *args, struct datum *out)
+{
+    int bits = int_bits(call) == 64 ? 63 : 31;
+    out->i = args[0].i >> (args[1].i & bits);
+    return OX_OK;
+}
+
+/* ---- floats -------------------------------------------------------------------------- */
+
+#define FLOAT1(NAME, EXPR)                                                                 \
+    ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
+    {                                                                                      \
+        double x = args[0].f;                                                              \
+        out->f = (EXPR);                                                                   \
+        return OX_OK;                                                                      \
+    }
+FLOAT1(negate, -x)
+FLOAT1(abs, fabs(x))
+FLOAT1(ceil, ceil(x))
+FLOAT1(floor, floor(x))
+FLOAT1(round, rint(x))
+FLOAT1(trunc, trunc(x))
+FLOAT1(sign, x > 0 ? 1 : x < 0 ? -1 : x)
+FLOAT1(cbrt, cbrt(x))
+FLOAT1(degrees, x / 0.0174532925199432957692)
+FLOAT1(radians, x * 0.0174532925199432957692)
+FLOAT1(sinh, sinh(x))
+FLOAT1(cosh, cosh(x))
+FLOAT1(tanh, tanh(x))
+FLOAT1(asinh, asinh(x))
+FLOAT1(atan, atan(x))
+
+#define FLOAT_BOUND(NAME, EXPR, BAD)                                                       \
+    ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
+    {                                                                                      \
+        double x = args[0].f;                                                              \
+        if (BAD)                                                                           \
+            return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range"); \
+        out->f = (EXPR);                                                                   \
+        return OX_OK;                                                                      \
+    }
+FLOAT_BOUND(sin, sin(x), isinf(x))
+FLOAT_BOUND(cos, cos(x), isinf(x))
+FLOAT_BOUND(tan, tan(x), isinf(x))
+FLOAT_BOUND(asin, asin(x), x < -1 || x > 1)
+FLOAT_BOUND(acos, acos(x), x < -1 || x > 1)
+FLOAT_BOUND(acosh, acosh(x), x < 1)
+FLOAT_BOUND(atanh, atanh(x), x < -1 || x > 1)
+
+ox_code
+float_cot(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (isinf(args[0].f))
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range");
+    out->f = 1.0 / tan(args[0].f);
+    return OX_OK;
+}
+
+ox_code
+float_atan2(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = atan2(args[0].f, args[1].f);
+    return OX_OK;
+}
+
+ox_code
+float_sqrt(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[0].f < 0)
+        return call_fail(call, OX_INVALID_ARGUMENT_FOR_POWER, "cannot take square root of a negative number");
+    out->f = sqrt(args[0].f);
+    return OX_OK;
+}
+
+ox_code
+float_exp(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = exp(args[0].f);
+    return float_check(call, out->f, isinf(args[0].f), isinf(args[0].f));
+}
+
+static ox_code
+log_check(struct call *call, double x)
+{
+    if (x == 0)
+        return call_fail(call, OX_INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of zero");
+    if (x < 0)
+        return call_fail(call, OX_INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of a negative number");
+    return OX_OK;
+}
+
+ox_code
+float_ln(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = log(args[0].f);
+    return log_check(call, args[0].f);
+}
+
+ox_code
+float_log10(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = log10(args[0].f);
+    return log_check(call, args[0].f);
+}
+
+ox_code
+float_power(struct call *call, const struct datum *args, struct datum *out)
+{
+    double x = args[0].f, y = args[1].f;
+    if (x == 0 && y < 0)
+        return call_fail(call, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
+    if (x < 0 && floor(y) != y && !isnan(y))
+        return call_fail(call, OX_INVALID_ARGUMENT_FOR_POWER,
+            "a negative number raised to a non-integer power yields a complex result");
+    out->f = pow(x, y);
+    if (isinf(x) || isinf(y) || isnan(x) || isnan(y))
+        return OX_OK;
+    return float_check(call, out->f, false, x == 0);
+}
+
+ox_code
+float_pi(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = M_PI;
+    return OX_OK;
+}
+
+ox_code
+float_div_trunc(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[1].f == 0)
+        return ox_fail_plain(call->err, OX_DIVISION_BY_ZERO);
+    out->f = trunc(args[0].f / args[1].f);
+    return OX_OK;
+}
+
+ox_code
+float_random(struct call *call, const struct datum *args, struct datum *out)
+{
+    uint64_t bits;
+    const struct env *env = call->eval->config->env;
+    if (call->eval->random == 0) {
+        env_random(env != NULL ? env : env_os(), &call->eval->random, 8);
+        call->eval->random |= 1;
+    }
+    bits = (call->eval->random += 0x9E3779B97F4A7C15u);
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9u;
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EBu;
+    out->f = (double)((bits ^ bits >> 31) >> 11) * 0x1p-53;
+    return OX_OK;
+}
+
+ox_code
+float_width_bucket(struct call *call, const struct datum *args, struct datum *out)
+{
+    double x = args[0].f, low = args[1].f, high = args[2].f;
+    int64_t count = args[3].i;
+    if (count <= 0)
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "count must be greater than zero");
+    if (isnan(x) || isnan(low) || isnan(high))
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "operand, lower bound, and upper bound cannot be NaN");
+    if (isinf(low) || isinf(high))
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "lower and upper bounds must be finite");
+    if (low == high)
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "lower bound cannot equal upper bound");
+    if (low < high)
+        out->i = x < low ? 0 : x >= high ? count + 1 : (int64_t)((double)count * ((x - low) / (high - low))) + 1;
+    else
+        out->i = x > low ? 0 : x <= high ? count + 1 : (int64_t)((double)count * ((low - x) / (low - high))) + 1;
+    return OX_OK;
+}
+
+ox_code
+num_width_bucket(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct datum floats[4] = {datum_f64(numeric_to_f64(args[0].s)), datum_f64(numeric_to_f64(args[1].s)),
+        datum_f64(numeric_to_f64(args[2].s)), args[3]};
+    ox_code code = float_width_bucket(call, floats, out);
+    /* The edge decides exactly. */
+    if (code != OX_OK || out->i == 0 || out->i > args[3].i)
+        return code;
+    struct str span, at, width;
+    struct arena *arena = call->arena;
+    bool up = numeric_compare(args[1].s, args[2].s) < 0;
+    code = numeric_sub(up ? args[2].s : args[1].s, up ? args[1].s : args[2].s, arena, &span, call->err);
+    if (code == OX_OK)
+        code = numeric_sub(up ? args[0].s : args[1].s, up ? args[1].s : args[0].s, arena, &at, call->err);
+    if (code == OX_OK)
+        code = numeric_mul(at, numeric_from_i64(args[3].i, arena), arena, &at, call->err);
+    if (code == OX_OK)
+        code = numeric_div_trunc(at, span, arena, &width, call->err);
+    if (code == OX_OK)
+        code = numeric_to_i64(width, &out->i, call->err);
+    out->i += 1;
+    return code;
+}
+
+/* ---- casts ------------------------------------------------------------------------------- */
+
+ox_code
+vec_relabel(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+{
+    out->data = args[0].data;
+    return OX_OK;
+}
+
+ox_code
+vec_int_to_int(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+{
+    uint16_t id = call->type.id;
+    bool wide = id == TYPE_INT8 || call->types[0].id == TYPE_INT2 ||
+                (id == TYPE_INT4 && call->types[0].id == TYPE_INT4);
+    if (!wide)
+        for (uint32_t k = 0; k < n; k++)
+            if (!fits(id, AT(&args[0], i, sel[k])))
+                return int_range(call);
+    out->data = args[0].data;
+    return OX_OK;
+}
+
+ox_code
+vec_int_to_float(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        int64_t v = AT(&args[0], i, sel[k]);
+        out->f[out->constant ? 0 : sel[k]] = call->type.id == TYPE_FLOAT4 ? (double)(float)v : (double)v;
+    }
+    return OX_OK;
+}
+
+ox_code
+float_to_int(struct call *call, const struct datum *args, struct datum *out)
+{
+    double v = rint(args[0].f);
+    if (isnan(v) || v < -9223372036854775808.0 || v >= 9223372036854775808.0 || !fits(call->type.id, (int64_t)v))
+        return int_range(call);
+    out->i = (int64_t)v;
+    return OX_OK;
+}
+
+ox_code
+float_to_float(struct call *call, const struct datum *args, struct datum *out)
+{
+    double x = args[0].f;
+    out->f = narrow(call, x);
+    return float_check(call, out->f, isinf(x), x == 0);
+}
+
+ox_code
+int_to_num(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->s = numeric_from_i64(args[0].i, call->arena);
+    return OX_OK;
+}
+
+ox_code
+float_to_num(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->s = numeric_from_f64(args[0].f, call->types[0].id == TYPE_FLOAT4 ? 6 : 15, call->arena);
+    return OX_OK;
+}
+
+ox_code
+num_to_int(struct call *call, const struct datum *args, struct datum *out)
+{
+    ox_code code = numeric_to_i64_named(args[0].s, int_name(call->type.id), &out->i, call->err);
+    return code != OX_OK ? code : fits(call->type.id, out->i) ? OX_OK : int_range(call);
+}
+
+ox_code
+num_to_float(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = numeric_to_f64(args[0].s);
+    if (call->type.id == TYPE_FLOAT4) {
+        double wide = out->f;
+        out->f = (double)(float)wide;
+        if (isinf(out->f) && !isinf(wide))
+            return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+    }
+    return OX_OK;
+}
+
+ox_code
+int_to_bool(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->b = args[0].i != 0;
+    return OX_OK;
+}
+
+ox_code
+bool_to_int(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = args[0].b;
+    return OX_OK;
+}
+
+ox_code
+bool_to_text(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->s = args[0].b ? OX_STR("true") : OX_STR("false");
+    return OX_OK;
+}
+
+ox_code
+int_to_oid(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (call->types[0].id == TYPE_INT8 && (args[0].i < 0 || args[0].i > UINT32_MAX))
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "OID out of range");
+    out->i = (uint32_t)args[0].i;
+    return OX_OK;
+}
+
+ox_code
+oid_to_int(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->i = call->type.id == TYPE_INT4 ? (int32_t)(uint32_t)args[0].i : args[0].i;
+    return OX_OK;
+}
