@@ -696,7 +696,7 @@ ox_code
 expr_function(const struct expr_bind *bind, struct str name, struct expr **args, uint32_t nargs, bool variadic,
     int position, struct expr **out, struct ox_err *err)
 {
-    struct type types[ARGS_MAX], target;
+    struct type types[ARGS_MAX] = {{0, false, 0}}, target;
     bool ambiguous;
     if (name.len > 11 && memcmp(name.ptr, "pg_catalog.", 11) == 0)
         name = ox_str_n(name.ptr + 11, name.len - 11);
@@ -917,12 +917,11 @@ comparable(const struct expr_bind *bind, struct str op, struct expr **left, stru
     if (code != OX_OK)
         return code;
     if (call->kind != EXPR_CALL) { /* folded: bind again, unfolded */
-        struct type type, types[2] = {l->type, r->type};
+        struct type types[2] = {l->type, r->type};
         bool ambiguous;
         const struct func *f = choose(op, types, 2, true, &ambiguous);
         if ((code = finish_call(bind, f, op, (struct expr *[]){l, r}, 2, false, position, &call, err)) != OX_OK)
             return code;
-        (void)type;
     }
     *left = call->args[0];
     *right = call->args[1];

@@ -477,15 +477,6 @@ float_pi(struct call *call, const struct datum *args, struct datum *out)
 }
 
 ox_code
-float_div_trunc(struct call *call, const struct datum *args, struct datum *out)
-{
-    if (args[1].f == 0)
-        return ox_fail_plain(call->err, OX_DIVISION_BY_ZERO);
-    out->f = trunc(args[0].f / args[1].f);
-    return OX_OK;
-}
-
-ox_code
 float_random(struct call *call, const struct datum *args, struct datum *out)
 {
     uint64_t bits;
