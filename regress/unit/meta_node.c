@@ -348,6 +348,46 @@ test_burst(void)
     remove_dir(dir);
 }
 
+/* Bursts over many snapshots, on the thread; the tail of the log alone must not
+ * be enough, nor the snapshot alone. */
+static void
+test_burst_snapshots(void)
+{
+    enum { COUNT = 3000 };
+    const char *dir = new_dir();
+    struct meta_config config = {.dir = dir, .node_id = -1, .format = true,
+        .snapshot_threshold = 50, .snapshot_trailing = 10};
+    struct meta *meta = NULL;
+    struct burst *bursts = ox_calloc(COUNT, sizeof(*bursts));
+    struct meta_stats stats;
+    int left = COUNT, refused = 0;
+    meta_open(&config, env_os(), &meta, &err);
+    for (int i = 0; i < COUNT; i++) {
+        struct meta_command cmd = {.kind = META_PRODUCER_IDS, .producer_ids = {1, 10}};
+        bursts[i] = (struct burst){{.done = burst_done}, &left, &refused};
+        meta_propose(meta, &bursts[i].call, &cmd, NULL);
+    }
+    struct meta_command last = {.kind = META_PRODUCER_IDS, .producer_ids = {1, 1}};
+    struct meta_result result = {0};
+    is_int(meta_propose_wait(meta, &last, &result, &err), OX_OK, "a command behind a burst");
+    is_int(result.producer_id_first, COUNT * 10, "comes after all of it");
+    is_int(left, 0, "which was answered before");
+    is_int(refused, 0, "and accepted");
+    meta_stats(meta, &stats);
+    ok(stats.snapshots > 2, "snapshots were taken on the way");
+    printf("# %llu snapshots, log %llu..%llu\n", (unsigned long long)stats.snapshots,
+        (unsigned long long)stats.log_first, (unsigned long long)stats.log_last);
+    meta_close(meta);
+    shell("rm %s/catalog.db%s", dir, "");
+    meta_open(&config, env_os(), &meta, &err);
+    const struct meta_view *view = meta_view_get(meta);
+    is_int(view->producer_id_next, COUNT * 10 + 1, "all of it is rebuilt");
+    meta_view_put(view);
+    meta_close(meta);
+    ox_free(bursts);
+    remove_dir(dir);
+}
+
 static void
 test_limits(void)
 {
@@ -430,4 +470,4 @@ test_observers(void)
 }
 
 META_TESTS(test_commands(), test_identity(), test_old_copy(), test_damage(), test_snapshots(),
-    test_burst(), test_limits(), test_observers())
+    test_burst(), test_burst_snapshots(), test_limits(), test_observers())

@@ -86,20 +86,50 @@ test_kafka_shape(void)
 }
 
 static void
+test_reload(void)
+{
+    struct meta_setting settings[] = {
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("num.partitions")), "9", false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.retention.bytes")), "77", false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "5", false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("message.max.bytes")), "5", false},
+    };
+    const struct meta_view *view;
+    meta_reload(meta, settings, 4);
+    for (int i = 0; i < 1000; i++) {
+        view = meta_view_get(meta);
+        if (view->settings->num_partitions == 9)
+            break;
+        meta_view_put(view);
+        view = NULL;
+        usleep(1000);
+    }
+    ok(view != NULL, "the file's new settings are in force");
+    if (view == NULL)
+        return;
+    is_int(meta_view_topic(view, OX_STR("t"))->config->retention_bytes, 77, "for topics, too");
+    is_int(view->settings->log_roll_hours, 2, "what needs a restart stays");
+    is_int(view->settings->message_max_bytes, 2000, "the command line wins");
+    meta_view_put(view);
+}
+
+static void
 test_all(void)
 {
     const char *dir = new_dir();
     struct meta_setting settings[] = {
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.segment.bytes")), "2097152"},
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "2"},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.segment.bytes")), "2097152", false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "2", false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("message.max.bytes")), "2000", true},
     };
     struct meta_config config = {.dir = dir, .node_id = 1, .format = true, .settings = settings,
-        .setting_count = 2};
+        .setting_count = 3};
     is_int(meta_open(&config, env_os(), &meta, &err), OX_OK, "opens with settings of its own");
     register_broker(meta, 1);
     create(meta, "t", 1, NULL, NULL);
     test_sources();
     test_kafka_shape();
+    test_reload();
     meta_close(meta);
     remove_dir(dir);
 }

@@ -104,7 +104,7 @@ open_existing(struct catalog_writer *catalog, struct ox_err *err)
     if (code != OX_OK)
         return code;
     queries_init(&catalog->queries, catalog->db);
-    code = queries_exec(catalog->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL", err);
+    code = queries_exec(catalog->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024", err);
     if (code == OX_OK && schema_version(catalog->db) < 1)
         return ox_fail(err, OX_DATA_CORRUPTED, "catalog has no tables");
     if (code == OX_OK)
@@ -135,7 +135,8 @@ catalog_writer_reset(struct catalog_writer *catalog, struct ox_err *err)
         code = query_state_put(&catalog->queries, ox_str(catalog->cluster_id),
             uuid_str(&catalog->incarnation), 0, 0, 0, err);
     if (code == OX_OK)
-        code = queries_exec(catalog->db, "PRAGMA synchronous=NORMAL", err);
+        code = queries_exec(catalog->db, "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024",
+            err);
     return code;
 }
 

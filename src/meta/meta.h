@@ -55,6 +55,7 @@ ox_code meta_identity_write(struct file_system *fs, const char *dir,
 struct meta_setting {
     const struct param *param; /* of scope PARAM_SCOPE_SERVER */
     const char *value;         /* canonical */
+    bool fixed;                /* of the command line: reloading the file leaves it */
 };
 
 struct meta_config {
@@ -85,6 +86,11 @@ ox_code meta_open(const struct meta_config *config, const struct env *env, struc
 void meta_close(struct meta *meta);
 
 const struct meta_identity *meta_identity(const struct meta *meta);
+
+/* The configuration file was read again: its settings, copied, take the place of
+ * those it had, as far as they may change live. A view with them follows soon.
+ * Any thread. */
+void meta_reload(struct meta *meta, const struct meta_setting *settings, size_t count);
 
 /* Manual mode: do what is pending; returns whether there was anything. */
 bool meta_turn(struct meta *meta);

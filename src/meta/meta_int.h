@@ -96,6 +96,8 @@ const struct meta_topic *view_topic_collides(const struct view *view, struct str
 /* Takes statics. */
 void image_init(struct image *image, const struct statics *statics, int32_t node_id);
 void image_fini(struct image *image, struct view_chain *chain);
+/* Other settings of this node. */
+void image_set_statics(struct image *image, const struct statics *statics);
 /* Frees everything and starts empty; keeps the settings of this node. */
 void image_reset(struct image *image);
 
@@ -134,6 +136,9 @@ void image_broker_put(struct image *image, const struct meta_broker *from);
 /* ---- Settings (settings.c) --------------------------------------------------- */
 
 const struct statics *settings_statics_new(const struct meta_setting *settings, size_t count);
+/* What stays of old, and what the file says now. */
+const struct statics *settings_statics_merge(const struct statics *old,
+    const struct statics *file);
 struct server_config *settings_server_new(const struct view *view);
 struct topic_config *settings_topic_new(const struct view *view,
     const struct meta_config_set *own);
@@ -246,11 +251,12 @@ struct meta {
 
     pthread_t thread;
     bool thread_runs;
-    struct lock queue_lock; /* queue, queued, closing */
+    struct lock queue_lock; /* queue, queued, closing, reload */
     pthread_cond_t queue_cond;
     struct list queue;
     uint32_t queued;
     bool closing;
+    const struct statics *reload; /* the file's settings, not yet taken */
 
     _Atomic int failed; /* ox_code */
     struct ox_err failure;

@@ -301,6 +301,31 @@ finish_turn(struct meta *meta)
     note_stats(meta);
 }
 
+void
+meta_reload(struct meta *meta, const struct meta_setting *settings, size_t count)
+{
+    const struct statics *statics = settings_statics_new(settings, count);
+    ox_lock(&meta->queue_lock);
+    const struct statics *before = meta->reload;
+    meta->reload = statics;
+    pthread_cond_signal(&meta->queue_cond);
+    ox_unlock(&meta->queue_lock);
+    ox_free((void *)(uintptr_t)before);
+}
+
+static void
+take_reload(struct meta *meta)
+{
+    ox_lock(&meta->queue_lock);
+    const struct statics *file = meta->reload;
+    meta->reload = NULL;
+    ox_unlock(&meta->queue_lock);
+    if (file == NULL)
+        return;
+    image_set_statics(&meta->image, settings_statics_merge(meta->image.view.statics, file));
+    ox_free((void *)(uintptr_t)file);
+}
+
 static void
 take_queue(struct meta *meta, struct list *taken)
 {
@@ -335,6 +360,7 @@ meta_turn(struct meta *meta)
         propose_refuse_all(meta, atomic_load(&meta->failed));
         return propose_tell(meta);
     }
+    take_reload(meta);
     take_queue(meta, &taken);
     while ((node = ox_list_pop(&taken)) != NULL) {
         struct request *request = ox_container_of(node, struct request, link);
@@ -359,7 +385,7 @@ wait_for_work(struct meta *meta, bool alone)
     struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
     bool tick = false, go_on;
     ox_lock(&meta->queue_lock);
-    while (ox_list_empty(&meta->queue) && !meta->closing && !tick) {
+    while (ox_list_empty(&meta->queue) && meta->reload == NULL && !meta->closing && !tick) {
         if (alone)
             pthread_cond_wait(&meta->queue_cond, &meta->queue_lock.mutex);
         else
@@ -476,6 +502,7 @@ meta_close(struct meta *meta)
         fs_close(meta->env->fs, meta->lock_file);
     image_fini(&meta->image, meta->chain);
     view_chain_put(meta->chain);
+    ox_free((void *)(uintptr_t)meta->reload);
     while (!ox_list_empty(&meta->observers))
         ox_free(ox_container_of(ox_list_pop(&meta->observers), struct observer, link));
     pthread_cond_destroy(&meta->queue_cond);

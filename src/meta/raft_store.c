@@ -747,7 +747,8 @@ raft_store_open(const struct env *env, const char *dir, struct raft_store **out,
     ox_code code = sqlite_open(env, path, SQLITE_OLD | SQLITE_ALONE, &store->db, err);
     if (code == OX_OK)
         code = queries_exec(store->db,
-            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+            "PRAGMA cache_size=-256",
             err);
     if (code == OX_OK) {
         queries_init(&store->queries, store->db);

@@ -141,10 +141,37 @@ settings_statics_new(const struct meta_setting *settings, size_t count)
     statics->count = count;
     for (size_t i = 0; i < count; i++) {
         size_t value_len = strlen(settings[i].value) + 1;
-        statics->at[i] = (struct meta_setting){settings[i].param, at};
+        statics->at[i] = (struct meta_setting){settings[i].param, at, settings[i].fixed};
         memcpy(at, settings[i].value, value_len);
         at += value_len;
     }
+    return statics;
+}
+
+static bool
+names_param(const struct meta_setting *settings, size_t count, const struct param *param)
+{
+    for (size_t i = 0; i < count; i++)
+        if (settings[i].param == param)
+            return true;
+    return false;
+}
+
+const struct statics *
+settings_statics_merge(const struct statics *old, const struct statics *file)
+{
+    struct meta_setting *all = ox_calloc(old->count + file->count + 1, sizeof(*all));
+    size_t count = 0;
+    for (size_t i = 0; i < old->count; i++)
+        if (old->at[i].fixed || old->at[i].param->change == PARAM_RESTART)
+            all[count++] = old->at[i];
+    size_t kept = count;
+    for (size_t i = 0; i < file->count; i++)
+        if (file->at[i].param->change == PARAM_LIVE &&
+            !names_param(all, kept, file->at[i].param))
+            all[count++] = file->at[i];
+    const struct statics *statics = settings_statics_new(all, count);
+    ox_free(all);
     return statics;
 }
 

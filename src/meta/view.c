@@ -879,3 +879,12 @@ image_config_put(struct image *image, int resource, struct str name,
     if (resource == META_RESOURCE_BROKER)
         refresh_topics(image);
 }
+
+void
+image_set_statics(struct image *image, const struct statics *statics)
+{
+    image_retire(image, image->view.statics);
+    image->view.statics = statics;
+    refresh_topics(image);
+    image->changed = true;
+}

@@ -315,21 +315,8 @@ server_reload(struct server *server, const struct server_options *options)
     if (server_options_reload(options, &arena, &settings, &count, &err) != OX_OK) {
         ox_diag_err(OX_DIAG_WARN, "the configuration was not reloaded", &err);
     } else {
-        struct meta_config_change *changes =
-            ox_arena_array(&arena, struct meta_config_change, count + 1);
-        struct meta_command cmd = {.kind = META_CONFIG_ALTER};
-        for (size_t i = 0; i < count; i++)
-            changes[i] = (struct meta_config_change){ox_str(settings[i].param->name),
-                ox_str(settings[i].value), META_CONFIG_SET};
-        cmd.config_alter.resource = META_RESOURCE_BROKER;
-        cmd.config_alter.name = ox_str(
-            ox_arena_printf(&arena, "%d", meta_identity(server->meta)->node_id));
-        cmd.config_alter.changes = changes;
-        cmd.config_alter.change_count = (uint32_t)count;
-        if (count > 0 && meta_propose_wait(server->meta, &cmd, NULL, &err) != OX_OK)
-            ox_diag_err(OX_DIAG_WARN, "the configuration was not reloaded", &err);
-        else
-            ox_info("configuration reloaded", "settings=%zu", count);
+        meta_reload(server->meta, settings, count);
+        ox_info("configuration reloaded", "settings=%zu", count);
     }
     ox_arena_fini(&arena);
 }

@@ -23,6 +23,7 @@ struct reader {
     struct meta_setting *settings;
     size_t count, cap;
     int faults;
+    bool fixed; /* reading the command line: a reload of the file leaves it */
     struct text ignored; /* Kafka's names without a meaning here */
 };
 
@@ -74,6 +75,7 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
         setting = &reader->settings[reader->count++];
     }
     setting->param = param;
+    setting->fixed = reader->fixed;
     setting->value = ox_arena_strndup(reader->arena, canonical.ptr, canonical.len);
 }
 
@@ -204,6 +206,7 @@ read_all(struct server_options *options, char **assignments, int assignment_coun
         options->config_file = ox_arena_printf(&options->arena, "%s/oxbow.conf", options->dir);
     ox_text_init(&reader.ignored, NULL);
     ox_code code = read_file(&reader, options->config_file, named, err);
+    reader.fixed = true;
     for (int i = 0; i < assignment_count && code == OX_OK; i++)
         take_assignment(&reader, assignments[i]);
     ox_code faults = finish(&reader, code == OX_OK ? err : NULL);
