@@ -39,6 +39,7 @@ void
 engine_stop(struct engine *engine)
 {
     engine_groups_stop(engine);
+    ox_free(engine->attachment);
     ox_free(engine);
 }
 
@@ -126,6 +127,12 @@ struct coord *
 engine_coord(struct engine *engine)
 {
     return engine->coord;
+}
+
+void **
+engine_attachment(struct engine *engine)
+{
+    return &engine->attachment;
 }
 
 struct net *

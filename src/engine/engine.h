@@ -68,6 +68,9 @@ struct meta *engine_meta(struct engine *engine);
 struct replica *engine_replica(struct engine *engine);
 struct coord *engine_coord(struct engine *engine);
 struct net *engine_net(struct engine *engine);
+/* A place for what sql/ keeps for the engine's life: NULL at first, freed with
+ * ox_free() at the end. Atomic. */
+void **engine_attachment(struct engine *engine);
 const struct env *engine_env(const struct engine *engine);
 struct loop_group *engine_loops(struct engine *engine);
 int32_t engine_node_id(const struct engine *engine);

@@ -16,6 +16,7 @@ struct engine {
     struct coord_host *coord_host;
     struct announced *announced; /* consume.c */
     struct engine_stats stats;
+    void *attachment;
     _Atomic bool stopping;
     _Atomic uint64_t seed; /* of placement */
 };

@@ -63,7 +63,7 @@ struct piece {
 struct conn {
     struct net_loop *home;
     const struct conn_handler *handler;
-    void *user;
+    void *user, *session;
     struct list link;
     uv_poll_t poll;
     int fd, events;
@@ -721,6 +721,12 @@ conn_set_user(struct conn *conn, void *user)
     conn->user = user;
 }
 
+void
+conn_set_session(struct conn *conn, void *session)
+{
+    conn->session = session;
+}
+
 void *
 conn_user(const struct conn *conn)
 {
@@ -763,7 +769,7 @@ net_each_conn(struct net *net, struct loop *loop,
             continue;
         struct conn_facts facts = {conn->id, conn->handler->protocol, conn->peer_host,
             conn->peer_port, loop_index(loop), conn->opened_ms, conn->bytes_in, conn->bytes_out,
-            conn->messages, conn->user};
+            conn->messages, conn->session};
         fn(conn, &facts, arg);
     }
 }

@@ -79,6 +79,8 @@ void conn_set_user(struct conn *conn, void *user);
 void *conn_user(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
 uint64_t conn_id(const struct conn *conn); /* unique in this process */
+/* Who is at the other end, as views show it; borrowed for the connection's life. */
+void conn_set_session(struct conn *conn, void *session);
 /* "127.0.0.1" and port of the peer; of our own end. Live as long as conn. */
 const char *conn_peer_host(const struct conn *conn);
 int conn_peer_port(const struct conn *conn);
@@ -124,7 +126,7 @@ struct conn_facts {
     int peer_port, loop_index;
     int64_t opened_ms;
     uint64_t bytes_in, bytes_out, messages;
-    void *user;
+    void *session; /* of conn_set_session(), or NULL */
 };
 /* Calls fn for each connection of this loop. On: that loop. */
 void net_each_conn(struct net *net, struct loop *loop,

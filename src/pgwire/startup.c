@@ -314,6 +314,7 @@ on_opened(struct conn *conn, void *arg)
     ox_text_init(&pg->out, NULL);
     engine_session_init(&pg->engine, pg->door->config.engine, conn_loop(conn), "sql",
         "SQL", conn_peer_host(conn), conn_id(conn));
+    conn_set_session(conn, &pg->engine);
     pg_client_init(pg);
 }
 

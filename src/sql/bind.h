@@ -9,6 +9,7 @@
 #include "exec/plan.h"
 #include "sql/ast.h"
 #include "sql/sql.h"
+#include "sql/syscat.h"
 
 /* What binding needs to know. All is borrowed. */
 struct bind_config {
@@ -59,19 +60,6 @@ ox_code bind_type(const struct bind_config *config, const struct ast_type *type,
  * topic. Fails: OX_UNDEFINED_TABLE with a hint on quoting where that may be why. */
 ox_code bind_topic(const struct bind_config *config, const struct ast_name *name,
     const struct meta_topic **out, struct ox_err *err);
-
-/* ---- catalog relations (syscat.c) ---- */
-
-/* A relation of pg_catalog, information_schema or oxbow: a SELECT of SQLite. */
-struct syscat_relation {
-    const char *schema, *name;
-    const char *sql; /* a SELECT whose columns are these, in order */
-    const struct plan_column *columns;
-    uint32_t column_count;
-    uint32_t oid;
-};
-/* NULL: there is none. */
-const struct syscat_relation *syscat_find(struct str schema, struct str name);
 
 /* ---- EXPLAIN (explain.c) ---- */
 

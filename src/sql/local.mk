@@ -3,11 +3,14 @@
 # conflict in the grammar fails the build.
 LEMPAR = /usr/share/lemon/lempar.c
 BUILT_SOURCES += sql_parser.gen.h
-nodist_liboxbow_a_SOURCES += src/sql/sql_parser.gen.c src/sql/sql_scan.gen.c \
+nodist_liboxbow_a_SOURCES += src/sql/views.gen.c src/sql/sql_parser.gen.c src/sql/sql_scan.gen.c \
     src/sql/keywords.gen.c src/sql/commands.gen.c
 liboxbow_a_SOURCES += src/sql/ast.c src/sql/bind.c src/sql/bind_expr.c src/sql/bind_from.c \
-    src/sql/bind_insert.c src/sql/bind_live.c src/sql/bind_query.c src/sql/parse.c
+    src/sql/bind_insert.c src/sql/bind_live.c src/sql/bind_query.c src/sql/parse.c \
+    src/sql/syscat.c src/sql/syscat_feeds.c
 
+src/sql/views.gen.c: $(srcdir)/catalog/views.tbl $(srcdir)/catalog/types.tbl $(srcdir)/src/gen/views.pl
+	$(AM_V_GEN)$(MKDIR_P) src/sql && $(PERL) $(srcdir)/src/gen/views.pl $(srcdir)/catalog/views.tbl $(srcdir)/catalog/types.tbl $@
 src/sql/sql_words.gen.y: $(srcdir)/catalog/keywords.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_keywords.pm
 	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) keywords $(srcdir)/catalog/keywords.tbl $@
 src/sql/sql_parser.gen.c: $(srcdir)/grammar/sql.y src/sql/sql_words.gen.y
@@ -21,7 +24,7 @@ src/sql/keywords.gen.c: $(srcdir)/catalog/keywords.tbl $(TBL_DEPS) $(srcdir)/src
 	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) keywords $(srcdir)/catalog/keywords.tbl $@
 src/sql/commands.gen.c: $(srcdir)/catalog/commands.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_commands.pm
 	$(AM_V_GEN)$(MKDIR_P) src/sql && $(TBL) commands $(srcdir)/catalog/commands.tbl $@
-CLEANFILES += src/sql/sql_words.gen.y src/sql/sql_parser.gen.c src/sql/sql_parser.y src/sql/sql_parser.h \
+CLEANFILES += src/sql/views.gen.c src/sql/sql_words.gen.y src/sql/sql_parser.gen.c src/sql/sql_parser.y src/sql/sql_parser.h \
     src/sql/sql_parser.out src/sql/sql_scan.gen.c src/sql/keywords.gen.c src/sql/commands.gen.c
 EXTRA_DIST += grammar/sql.y grammar/sql.re catalog/keywords.tbl catalog/commands.tbl
 check_PROGRAMS += regress/unit/sql_parse

@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Live facts as tables of SQLite: f_partitions, f_groups, f_connections, ... A
+ * feed collects its rows when a scan opens, on a pool thread, then hands them
+ * out; what belongs to a loop is collected by that loop (loop_each_sync).
+ *
+ * A row is an array of cells in the scan's arena. */
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/param.h"
+#include "coord/coord.h"
+#include "engine/metrics.h"
+#include "exec/expr.h"
+#include "net/net.h"
+#include "sql/syscat.h"
+
+enum { CELLS_MAX = 16 };
+
+enum cell_kind { CELL_NULL, CELL_INT, CELL_DOUBLE, CELL_TEXT };
+
+struct cell {
+    enum cell_kind kind;
+    int64_t i;
+    double f;
+    struct str s;
+};
+
+struct feed_rows {
+    struct arena arena;
+    struct cell (*rows)[CELLS_MAX];
+    size_t count, cap;
+    struct engine *engine;
+};
+
+struct feed_scan {
+    struct catalog_scan scan;
+    struct feed_rows rows;
+    size_t at; /* of the next row */
+};
+
+/* One row; cells beyond those given are NULL. */
+static struct cell *
+add_row(struct feed_rows *rows)
+{
+    ox_arena_grow(&rows->arena, (void **)&rows->rows, &rows->cap, rows->count + 1,
+        sizeof(rows->rows[0]));
+    struct cell *row = rows->rows[rows->count++];
+    memset(row, 0, sizeof(rows->rows[0]));
+    return row;
+}
+
+static struct cell
+cell_int(int64_t value)
+{
+    return (struct cell){.kind = CELL_INT, .i = value};
+}
+
+static struct cell
+cell_text(struct feed_rows *rows, const char *text)
+{
+    if (text == NULL)
+        return (struct cell){0};
+    return (struct cell){.kind = CELL_TEXT, .s = ox_str_dup(&rows->arena, ox_str(text))};
+}
+
+static struct cell
+cell_str(struct feed_rows *rows, struct str text)
+{
+    if (text.ptr == NULL)
+        return (struct cell){0};
+    return (struct cell){.kind = CELL_TEXT, .s = ox_str_dup(&rows->arena, text)};
+}
+
+/* Milliseconds since 1970 as microseconds since 2000; negative: unknown. */
+static struct cell
+cell_time(int64_t ms)
+{
+    return ms < 0 ? (struct cell){0} : cell_int(row_us_from_unix_ms(ms));
+}
+
+/* ---- partitions, segments, producers ---- */
+
+static void
+add_partition(struct partition *part, void *arg)
+{
+    struct feed_rows *rows = arg;
+    struct partition_state state;
+    struct plog *log = partition_log(part);
+    partition_state(part, &state);
+    struct cell *row = add_row(rows);
+    row[0] = cell_text(rows, partition_topic(part));
+    row[1] = cell_int(partition_index(part));
+    row[2] = cell_int(state.log_start);
+    row[3] = cell_int(state.high_watermark);
+    row[4] = cell_int(state.last_stable);
+    row[5] = cell_int(state.log_end);
+    row[6] = cell_int(log != NULL ? (int64_t)plog_bytes(log) : 0);
+    if (log != NULL) {
+        struct arena arena;
+        struct log_segment_facts *segments;
+        size_t count;
+        int64_t last = -1, first = -1;
+        ox_arena_init(&arena);
+        if (plog_segments(log, &arena, &segments, &count, NULL) == OX_OK && count > 0) {
+            first = segments[0].first_timestamp;
+            for (size_t i = 0; i < count; i++)
+                last = OX_MAX(last, segments[i].max_timestamp);
+        }
+        row[7] = cell_time(first);
+        row[8] = cell_time(last);
+        ox_arena_fini(&arena);
+    }
+    if (state.fault != OX_OK)
+        row[9] = cell_text(rows, ox_code_facts(state.fault)->message);
+}
+
+static void
+collect_partitions(struct feed_rows *rows)
+{
+    replica_each(engine_replica(rows->engine), add_partition, rows);
+}
+
+static void
+add_segments(struct partition *part, void *arg)
+{
+    struct feed_rows *rows = arg;
+    struct arena arena;
+    struct log_segment_facts *segments;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    if (partition_log(part) != NULL &&
+        plog_segments(partition_log(part), &arena, &segments, &count, NULL) != OX_OK)
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct cell *row = add_row(rows);
+        row[0] = cell_text(rows, partition_topic(part));
+        row[1] = cell_int(partition_index(part));
+        row[2] = cell_int(segments[i].base_offset);
+        row[3] = cell_int(segments[i].next_offset);
+        row[4] = cell_int((int64_t)segments[i].bytes);
+        row[5] = cell_time(segments[i].first_timestamp);
+        row[6] = cell_time(segments[i].max_timestamp);
+        row[7] = cell_int(segments[i].active);
+    }
+    ox_arena_fini(&arena);
+}
+
+static void
+collect_segments(struct feed_rows *rows)
+{
+    replica_each(engine_replica(rows->engine), add_segments, rows);
+}
+
+static void
+add_producers(struct partition *part, void *arg)
+{
+    struct feed_rows *rows = arg;
+    struct arena arena;
+    struct log_producer_facts *producers;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    if (partition_log(part) != NULL)
+        plog_producers(partition_log(part), &arena, &producers, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct cell *row = add_row(rows);
+        row[0] = cell_text(rows, partition_topic(part));
+        row[1] = cell_int(partition_index(part));
+        row[2] = cell_int(producers[i].producer_id);
+        row[3] = cell_int(producers[i].producer_epoch);
+        row[4] = cell_int(producers[i].last_sequence);
+        row[5] = cell_time(producers[i].last_timestamp);
+        if (producers[i].txn_start_offset >= 0)
+            row[6] = cell_int(producers[i].txn_start_offset);
+    }
+    ox_arena_fini(&arena);
+}
+
+static void
+collect_producers(struct feed_rows *rows)
+{
+    replica_each(engine_replica(rows->engine), add_producers, rows);
+}
+
+/* ---- groups: asked of the coordinators on a loop, waited for here ---- */
+
+struct group_call {
+    struct coord_snapshot_call snapshot;
+    struct arena arena;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool done;
+};
+
+static void
+groups_known(struct coord_call *call)
+{
+    struct coord_snapshot_call *snapshot = ox_container_of(call, struct coord_snapshot_call, call);
+    struct group_call *group = ox_container_of(snapshot, struct group_call, snapshot);
+    pthread_mutex_lock(&group->lock);
+    group->done = true;
+    pthread_cond_signal(&group->wake);
+    pthread_mutex_unlock(&group->lock);
+}
+
+struct group_ask {
+    struct loop_msg msg;
+    struct coord *coord;
+    struct group_call *call;
+};
+
+static void
+ask_groups(struct loop_msg *msg)
+{
+    struct group_ask *ask = ox_container_of(msg, struct group_ask, msg);
+    coord_snapshot(ask->coord, &ask->call->snapshot);
+}
+
+static void
+groups_ask(struct engine *engine, struct group_call *call, bool members, bool offsets)
+{
+    memset(call, 0, sizeof(*call));
+    ox_arena_init(&call->arena);
+    pthread_mutex_init(&call->lock, NULL);
+    pthread_cond_init(&call->wake, NULL);
+    call->snapshot.call.arena = &call->arena;
+    call->snapshot.call.done = groups_known;
+    call->snapshot.with_members = members;
+    call->snapshot.with_offsets = offsets;
+    struct group_ask ask = {{.fn = ask_groups}, engine_coord(engine), call};
+    loop_post(loop_at(engine_loops(engine), 0), &ask.msg);
+    pthread_mutex_lock(&call->lock);
+    while (!call->done)
+        pthread_cond_wait(&call->wake, &call->lock);
+    pthread_mutex_unlock(&call->lock);
+}
+
+static void
+groups_release(struct group_call *call)
+{
+    pthread_mutex_destroy(&call->lock);
+    pthread_cond_destroy(&call->wake);
+    ox_arena_fini(&call->arena);
+}
+
+static void
+collect_groups(struct feed_rows *rows)
+{
+    struct group_call call;
+    groups_ask(rows->engine, &call, true, false);
+    for (size_t i = 0; i < call.snapshot.group_count; i++) {
+        const struct coord_snapshot_group *group = &call.snapshot.groups[i];
+        struct cell *row = add_row(rows);
+        row[0] = cell_str(rows, group->group_id);
+        row[1] = cell_text(rows, group->state);
+        row[2] = cell_str(rows, group->protocol_type);
+        row[3] = cell_str(rows, group->protocol);
+        row[4] = cell_int(group->generation);
+        for (size_t j = 0; j < group->member_count; j++)
+            if (group->members[j].leader)
+                row[5] = cell_str(rows, group->members[j].member_id);
+        row[6] = cell_int(engine_node_id(rows->engine));
+        row[7] = cell_int((int64_t)group->member_count);
+    }
+    groups_release(&call);
+}
+
+static void
+collect_members(struct feed_rows *rows)
+{
+    struct group_call call;
+    groups_ask(rows->engine, &call, true, false);
+    for (size_t i = 0; i < call.snapshot.group_count; i++) {
+        const struct coord_snapshot_group *group = &call.snapshot.groups[i];
+        for (size_t j = 0; j < group->member_count; j++) {
+            const struct coord_snapshot_member *member = &group->members[j];
+            int64_t partitions = 0;
+            for (size_t k = 0; k < member->assigned_count; k++)
+                partitions += (int64_t)member->assigned[k].partition_count;
+            struct cell *row = add_row(rows);
+            row[0] = cell_str(rows, group->group_id);
+            row[1] = cell_str(rows, member->member_id);
+            row[2] = cell_str(rows, member->instance_id);
+            row[3] = cell_str(rows, member->client_id);
+            row[4] = cell_str(rows, member->client_host);
+            row[5] = cell_int(partitions);
+        }
+    }
+    groups_release(&call);
+}
+
+static void
+collect_offsets(struct feed_rows *rows)
+{
+    struct group_call call;
+    groups_ask(rows->engine, &call, false, true);
+    for (size_t i = 0; i < call.snapshot.group_count; i++) {
+        const struct coord_snapshot_group *group = &call.snapshot.groups[i];
+        for (size_t j = 0; j < group->topic_count; j++)
+            for (size_t k = 0; k < group->topics[j].partition_count; k++) {
+                const struct coord_offset *part = &group->topics[j].partitions[k];
+                struct cell *row = add_row(rows);
+                row[0] = cell_str(rows, group->group_id);
+                row[1] = cell_str(rows, group->topics[j].name);
+                row[2] = cell_int(part->partition);
+                row[3] = cell_int(part->offset);
+                row[4] = cell_str(rows, part->metadata);
+                row[5] = cell_time(part->commit_ms);
+            }
+    }
+    groups_release(&call);
+}
+
+/* ---- connections ---- */
+
+static void
+add_connection(struct conn *conn, const struct conn_facts *facts, void *arg)
+{
+    struct feed_rows *rows = arg;
+    const struct engine_session *sess = facts->session;
+    struct cell *row = add_row(rows);
+    row[0] = cell_int((int64_t)facts->id);
+    row[1] = cell_text(rows, facts->protocol);
+    if (sess != NULL) {
+        row[2] = cell_text(rows, sess->principal);
+        row[3] = cell_text(rows, sess->client_id);
+        row[4] = cell_text(rows, sess->software);
+        row[9] = cell_int((int64_t)atomic_load(&sess->requests));
+    }
+    row[5] = cell_text(rows, facts->peer_host);
+    row[6] = cell_int(facts->peer_port);
+    row[7] = cell_int(facts->loop_index);
+    row[8] = cell_time(facts->opened_ms);
+    row[10] = cell_int((int64_t)facts->bytes_in);
+    row[11] = cell_int((int64_t)facts->bytes_out);
+}
+
+static void
+add_connections(struct loop *loop, void *arg)
+{
+    struct feed_rows *rows = arg;
+    net_each_conn(engine_net(rows->engine), loop, add_connection, rows);
+}
+
+static void
+collect_connections(struct feed_rows *rows)
+{
+    loop_each_sync(engine_loops(rows->engine), add_connections, rows);
+}
+
+/* ---- settings, configs, metrics ---- */
+
+static const char *
+source_name(int source)
+{
+    switch (source) {
+    case META_SOURCE_TOPIC: return "topic";
+    case META_SOURCE_BROKER: return "node";
+    case META_SOURCE_BROKER_DEFAULT: return "system";
+    case META_SOURCE_STATIC: return "file";
+    case META_SOURCE_CLIENT_METRICS: return "client metrics";
+    case META_SOURCE_GROUP: return "group";
+    default: return "default";
+    }
+}
+
+static void
+add_configs(struct feed_rows *rows, const struct meta_view *view, int resource,
+    const char *kind, struct str name)
+{
+    struct meta_config_fact *facts;
+    size_t count;
+    struct arena arena;
+    ox_arena_init(&arena);
+    if (meta_config_describe(view, resource, name, &arena, &facts, &count, NULL) != OX_OK)
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct cell *row = add_row(rows);
+        row[0] = cell_text(rows, kind);
+        row[1] = cell_str(rows, name);
+        row[2] = cell_text(rows, facts[i].name);
+        row[3] = facts[i].sensitive ? (struct cell){0} : cell_str(rows, facts[i].value);
+        row[4] = cell_text(rows, source_name(facts[i].source));
+        row[5] = cell_int(facts[i].read_only);
+        row[6] = cell_text(rows, facts[i].param != NULL ? facts[i].param->doc : NULL);
+    }
+    ox_arena_fini(&arena);
+}
+
+static void
+collect_configs(struct feed_rows *rows)
+{
+    const struct meta_view *view = meta_view_get(engine_meta(rows->engine));
+    for (uint32_t i = 0; i < view->topic_count; i++)
+        add_configs(rows, view, META_RESOURCE_TOPIC, "topic", meta_view_topic_at(view, i)->name);
+    char node[16];
+    snprintf(node, sizeof(node), "%d", engine_node_id(rows->engine));
+    add_configs(rows, view, META_RESOURCE_BROKER, "node", ox_str(node));
+    meta_view_put(view);
+}
+
+static const char *
+param_type_name(const struct param *param)
+{
+    switch (param->type) {
+    case PARAM_BOOL: return "bool";
+    case PARAM_INT:
+    case PARAM_LONG: return "integer";
+    case PARAM_DOUBLE: return "real";
+    case PARAM_ENUM: return "enum";
+    default: return "string";
+    }
+}
+
+static void
+collect_settings(struct feed_rows *rows)
+{
+    const struct meta_view *view = meta_view_get(engine_meta(rows->engine));
+    struct meta_config_fact *facts;
+    struct arena arena;
+    size_t count;
+    char node[16];
+    snprintf(node, sizeof(node), "%d", engine_node_id(rows->engine));
+    ox_arena_init(&arena);
+    if (meta_config_describe(view, META_RESOURCE_BROKER, ox_str(node), &arena, &facts, &count,
+            NULL) != OX_OK)
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct param *param = facts[i].param;
+        struct cell *row = add_row(rows);
+        row[0] = cell_text(rows, param->name);
+        row[1] = facts[i].sensitive ? (struct cell){0} : cell_str(rows, facts[i].value);
+        row[2] = cell_text(rows, source_name(facts[i].source));
+        row[3] = cell_text(rows, param->change == PARAM_LIVE ? "live" : "restart");
+        row[4] = cell_text(rows, param->kafka_name);
+        row[5] = cell_text(rows, param->doc);
+        row[6] = cell_text(rows, param_type_name(param));
+        row[7] = cell_text(rows, param->fallback);
+    }
+    ox_arena_fini(&arena);
+    meta_view_put(view);
+}
+
+static void
+add_metric(enum metric_id id, const char *labels, double value, void *arg)
+{
+    struct feed_rows *rows = arg;
+    struct cell *row = add_row(rows);
+    row[0] = cell_text(rows, metric_table[id].name);
+    row[1] = cell_text(rows, labels);
+    row[2] = cell_text(rows, metric_table[id].type);
+    row[3] = (struct cell){.kind = CELL_DOUBLE, .f = value};
+    row[4] = cell_text(rows, metric_table[id].help);
+}
+
+static void
+collect_metrics(struct feed_rows *rows)
+{
+    engine_metrics_each(rows->engine, add_metric, rows);
+}
+
+/* ---- what SQL itself is made of ---- */
+
+static void
+add_type(struct feed_rows *rows, struct type type)
+{
+    const struct type_facts *facts = type_facts(type);
+    struct cell *row = add_row(rows);
+    char text[80];
+    snprintf(text, sizeof(text), "%s%s", type.array ? "_" : "", facts->name);
+    row[0] = cell_int(type_oid(type));
+    row[1] = cell_text(rows, text);
+    row[2] = cell_int(type_len(type));
+    row[3] = cell_text(rows, type_category(type) == 'P' ? "p" : "b");
+    snprintf(text, sizeof(text), "%c", type_category(type));
+    row[4] = cell_text(rows, text);
+    row[5] = cell_int(!type.array && facts->preferred);
+    row[6] = cell_int(type.array ? type_oid(type_element(type)) : 0);
+    row[7] = cell_int(type.array ? 0 : facts->array_oid);
+}
+
+static void
+collect_types(struct feed_rows *rows)
+{
+    for (int id = 0; id < TYPE_COUNT; id++) {
+        struct type type = TYPE((uint16_t)id);
+        if (type_oid(type) == 0)
+            continue;
+        add_type(rows, type);
+        if (type_facts(type)->array_oid != 0)
+            add_type(rows, type_array_of(type));
+    }
+}
+
+static void
+collect_functions(struct feed_rows *rows)
+{
+    static const char *const volatility[] = {"i", "s", "v"};
+    for (uint32_t i = 0; i < func_count; i++) {
+        const struct func *func = &func_table[i];
+        if (func->kind == FUNC_OPERATOR || func->kind == FUNC_CAST)
+            continue;
+        struct text args;
+        ox_text_init(&args, &rows->arena);
+        ox_text_addc(&args, '{');
+        for (uint8_t j = 0; j < func->nargs; j++)
+            ox_text_addf(&args, "%s%u", j ? "," : "", type_oid(func->args[j]));
+        ox_text_addc(&args, '}');
+        struct cell *row = add_row(rows);
+        row[0] = cell_int(func->oid);
+        row[1] = cell_text(rows, func->name);
+        row[2] = cell_text(rows, func->kind == FUNC_AGGREGATE ? "a"
+                                 : func->kind == FUNC_WINDOW  ? "w"
+                                                              : "f");
+        row[3] = cell_int(func->strict);
+        row[4] = cell_int(func->kind == FUNC_SET);
+        row[5] = cell_text(rows, volatility[func->volatility]);
+        row[6] = cell_int(func->nargs);
+        row[7] = cell_int(type_oid(func->result));
+        row[8] = (struct cell){.kind = CELL_TEXT, .s = ox_text_str(&args)};
+    }
+}
+
+static void
+collect_relations(struct feed_rows *rows)
+{
+    for (uint32_t i = 0; i < syscat_relation_count; i++) {
+        const struct syscat_relation *relation = &syscat_relations[i];
+        struct cell *row = add_row(rows);
+        row[0] = cell_int(relation->oid);
+        row[1] = cell_text(rows, relation->schema);
+        row[2] = cell_text(rows, relation->name);
+        row[3] = cell_int(relation->schema_oid);
+        row[4] = cell_int(relation->column_count);
+        row[5] = cell_text(rows, relation->sql);
+    }
+}
+
+/* name, type oid, len, attnum, notnull, sql type, type name */
+static void
+describe_column(struct feed_rows *rows, struct cell *row, struct str name, struct type type,
+    int attnum)
+{
+    struct text sql;
+    struct cell type_row;
+    ox_text_init(&sql, &rows->arena);
+    type_format(type, &sql);
+    row[0] = cell_str(rows, name);
+    row[1] = cell_int(type_oid(type));
+    row[2] = cell_int(type_len(type));
+    row[3] = cell_int(attnum);
+    row[4] = cell_int(0);
+    row[5] = (struct cell){.kind = CELL_TEXT, .s = ox_text_str(&sql)};
+    char text[80];
+    snprintf(text, sizeof(text), "%s%s", type.array ? "_" : "", type_facts(type)->name);
+    type_row = cell_text(rows, text);
+    row[6] = type_row;
+}
+
+static void
+collect_columns(struct feed_rows *rows)
+{
+    for (uint32_t i = 0; i < syscat_relation_count; i++)
+        for (uint32_t j = 0; j < syscat_relations[i].column_count; j++) {
+            const struct plan_column *column = &syscat_relations[i].columns[j];
+            struct cell *row = add_row(rows);
+            describe_column(rows, row, column->name, column->type, (int)j + 1);
+            row[7] = cell_int(syscat_relations[i].oid);
+        }
+}
+
+static void
+collect_topic_columns(struct feed_rows *rows)
+{
+    static const enum scan_column shown[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_TIMESTAMP,
+        SCAN_KEY, SCAN_VALUE, SCAN_HEADERS};
+    int hidden = (int)ox_count(shown);
+    for (size_t i = 0; i < ox_count(shown); i++)
+        describe_column(rows, add_row(rows), plan_scan_column_name(shown[i]),
+            plan_scan_column_type(shown[i]), (int)i + 1);
+    for (int what = 0; what < SCAN_COLUMN_COUNT; what++) {
+        bool is_shown = false;
+        for (size_t i = 0; i < ox_count(shown); i++)
+            is_shown |= (int)shown[i] == what;
+        if (!is_shown)
+            describe_column(rows, add_row(rows), plan_scan_column_name((enum scan_column)what),
+                plan_scan_column_type((enum scan_column)what), -(hidden++ + 10));
+    }
+}
+
+/* ---- the tables ---- */
+
+struct feed_def {
+    const char *name, *columns;
+    void (*collect)(struct feed_rows *rows);
+};
+
+static const struct feed_def defs[] = {
+    {"f_partitions", "topic text, partition int4, log_start int8, high_watermark int8, "
+                     "last_stable int8, log_end int8, bytes int8, first_ts int8, last_ts int8, "
+                     "fault text",
+        collect_partitions},
+    {"f_segments", "topic text, partition int4, base_offset int8, next_offset int8, bytes int8, "
+                   "first_ts int8, max_ts int8, active int4",
+        collect_segments},
+    {"f_producers", "topic text, partition int4, producer_id int8, producer_epoch int4, "
+                    "last_sequence int4, last_ts int8, txn_start int8",
+        collect_producers},
+    {"f_groups", "group_id text, state text, protocol_type text, protocol text, generation int4, "
+                 "leader text, coordinator int4, members int4",
+        collect_groups},
+    {"f_group_members", "group_id text, member_id text, static_id text, client_id text, "
+                        "host text, partitions int4",
+        collect_members},
+    {"f_group_offsets", "group_id text, topic text, partition int4, committed int8, "
+                        "metadata text, committed_at int8",
+        collect_offsets},
+    {"f_connections", "id int8, protocol text, principal text, client_id text, software text, "
+                      "host text, port int4, loop int4, opened int8, requests int8, "
+                      "bytes_in int8, bytes_out int8",
+        collect_connections},
+    {"f_configs", "resource text, object text, name text, value text, source text, "
+                  "read_only int4, doc text",
+        collect_configs},
+    {"f_settings", "name text, value text, source text, change text, kafka_name text, doc text, "
+                   "type text, fallback text",
+        collect_settings},
+    {"f_metrics", "name text, labels text, type text, value float8, help text", collect_metrics},
+    {"f_types", "oid int8, name text, len int4, kind text, category text, preferred int4, "
+                "element int8, array_oid int8",
+        collect_types},
+    {"f_functions", "oid int8, name text, kind text, strict int4, is_set int4, volatility text, "
+                    "nargs int4, result int8, args text",
+        collect_functions},
+    {"f_relations", "oid int8, schema text, name text, schema_oid int8, columns int4, "
+                    "definition text",
+        collect_relations},
+    {"f_columns", "name text, type int8, len int4, attnum int4, notnull int4, sql_type text, "
+                  "type_name text, relation_oid int8",
+        collect_columns},
+    {"f_topic_columns", "name text, type int8, len int4, attnum int4, notnull int4, "
+                        "sql_type text, type_name text",
+        collect_topic_columns},
+};
+
+/* A feed needs its definition and the engine. */
+struct feed_arg {
+    struct catalog_feed feed;
+    const struct feed_def *def;
+    struct engine *engine;
+};
+
+static ox_code
+feed_open(struct catalog_scan *base, void *arg, struct ox_err *err)
+{
+    struct feed_scan *scan = (struct feed_scan *)base;
+    struct feed_arg *feed = arg;
+    ox_arena_init(&scan->rows.arena);
+    scan->rows.engine = feed->engine;
+    scan->rows.rows = NULL;
+    scan->rows.count = scan->rows.cap = 0;
+    scan->at = 0;
+    feed->def->collect(&scan->rows);
+    return OX_OK;
+}
+
+static ox_code
+feed_next(struct catalog_scan *base, bool *row, struct ox_err *err)
+{
+    struct feed_scan *scan = (struct feed_scan *)base;
+    *row = scan->at < scan->rows.count;
+    scan->at += *row;
+    return OX_OK;
+}
+
+static void
+feed_column(struct catalog_scan *base, int at, struct catalog_call *call)
+{
+    struct feed_scan *scan = (struct feed_scan *)base;
+    const struct cell *cell = &scan->rows.rows[scan->at - 1][at];
+    switch (cell->kind) {
+    case CELL_NULL: catalog_result_null(call); break;
+    case CELL_INT: catalog_result_int(call, cell->i); break;
+    case CELL_DOUBLE: catalog_result_double(call, cell->f); break;
+    case CELL_TEXT: catalog_result_text(call, cell->s); break;
+    }
+}
+
+static void
+feed_close(struct catalog_scan *base)
+{
+    struct feed_scan *scan = (struct feed_scan *)base;
+    ox_arena_fini(&scan->rows.arena);
+}
+
+/* Feeds outlive connections: one set a process and engine, never freed before. */
+static struct feed_arg *
+feeds_of(struct engine *engine)
+{
+    void **slot = engine_attachment(engine);
+    void *none = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (none != NULL)
+        return none;
+    struct feed_arg *feeds = ox_calloc(ox_count(defs), sizeof(*feeds));
+    for (size_t i = 0; i < ox_count(defs); i++) {
+        feeds[i].def = &defs[i];
+        feeds[i].engine = engine;
+        feeds[i].feed = (struct catalog_feed){.name = defs[i].name, .schema = "temp",
+            .columns = defs[i].columns, .scan_len = sizeof(struct feed_scan), .open = feed_open,
+            .next = feed_next, .column = feed_column, .close = feed_close, .arg = &feeds[i]};
+    }
+    if (!__atomic_compare_exchange_n(slot, &none, feeds, false, __ATOMIC_ACQ_REL,
+            __ATOMIC_ACQUIRE)) {
+        ox_free(feeds);
+        return none;
+    }
+    return feeds;
+}
+
+ox_code
+syscat_connect(struct engine *engine, struct catalog_db **out, struct ox_err *err)
+{
+    struct feed_arg *feeds = feeds_of(engine);
+    ox_code code = catalog_db_open(engine_meta(engine), out, err);
+    for (size_t i = 0; i < ox_count(defs) && code == OX_OK; i++) {
+        code = catalog_db_feed(*out, &feeds[i].feed, err);
+        if (code != OX_OK)
+            catalog_db_close(*out);
+    }
+    return code;
+}
