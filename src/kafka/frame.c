@@ -112,6 +112,7 @@ opened(struct conn *conn, void *listener_arg)
     engine_session_init(&kc->sess, door->config.engine, conn_loop(conn), "kafka",
         door->config.listener, conn_peer_host(conn), conn_id(conn));
     conn_set_user(conn, kc);
+    conn_set_session(conn, &kc->sess);
     /* Nobody logs in on a plain listener. */
     conn_set_idle_limit(conn,
         (uint64_t)OX_MAX(engine_settings(door->config.engine)->connections_max_idle_ms, 0) *
