@@ -4,7 +4,7 @@
  *
  * Forward, a window of the file is read at once and batches are handed out of
  * it; with LOG_CURSOR_HEADERS only headers are, in large steps where batches are
- * large. Backward, the positions of the batches of one index interval are
+ * large. Backward, the positions of the batches from some index entry on are
  * listed, then handed out from the end.
  *
  * 1. The current segment is pinned. The next one is looked up by offset, so
@@ -38,6 +38,7 @@ struct log_cursor {
     /* backward */
     struct back_batch *back;
     uint32_t back_count, back_cap;
+    uint64_t back_span; /* how far before the index entry a region begins */
 };
 
 ox_code
@@ -50,6 +51,7 @@ log_cursor_open(struct plog *plog, int64_t from, int64_t to, int flags, struct l
     memset(cursor, 0, offsetof(struct log_cursor, walk));
     cursor->back = NULL;
     cursor->back_count = cursor->back_cap = 0;
+    cursor->back_span = 0;
     cursor->plog = plog_get(plog);
     int64_t start = plog_log_start(plog), end = plog_log_end(plog);
     cursor->from = OX_MAX(from, start);
@@ -89,15 +91,22 @@ fill(struct log_cursor *cursor, uint64_t pos, size_t len, const uint8_t **at, st
     if (pos < cursor->window_pos || pos + len > cursor->window_pos + cursor->window_len ||
         cursor->window == NULL) {
         size_t want = OX_MAX(len, (size_t)WINDOW);
+        uint64_t wanted = pos;
+        /* Backward, what comes next lies before: end the window here. */
+        if ((cursor->flags & LOG_CURSOR_BACKWARD) && pos + len > cursor->pos + want)
+            pos = pos + len - want;
+        else if (cursor->flags & LOG_CURSOR_BACKWARD)
+            pos = cursor->pos;
         if (cursor->window == NULL || cursor->window->cap < want) {
             ox_buf_put(cursor->window);
             cursor->window = ox_buf_new(want);
         }
-        size_t room = OX_MIN((uint64_t)want, OX_MAX(cursor->limit, pos + len) - pos);
+        size_t room = OX_MIN((uint64_t)want, OX_MAX(cursor->limit, wanted + len) - pos);
         ox_code rc = fs_pread(cursor->seg->fs, cursor->seg->file, cursor->window->ptr, room, pos,
             &cursor->window_len, err);
         cursor->window_pos = pos;
-        if (rc != OX_OK || cursor->window_len < len) {
+        pos = wanted;
+        if (rc != OX_OK || pos + len > cursor->window_pos + cursor->window_len) {
             cursor->window_len = 0;
             return rc != OX_OK ? rc : ox_fail(err, OX_CORRUPT_MESSAGE,
                 "segment \"%s\" ends inside a batch", cursor->seg->path);
@@ -249,7 +258,12 @@ enter_before(struct log_cursor *cursor, struct ox_err *err)
         cursor->limit = cursor->seg->size;
         rc = log_segment_lookup(cursor->seg, cursor->next - 1, &cursor->pos, err);
     }
+    if (rc == OX_OK && !cursor->done && cursor->back_span > 0)
+        rc = log_segment_lookup_pos(cursor->seg,
+            cursor->pos - OX_MIN(cursor->back_span, cursor->pos), &cursor->pos, err);
     ox_unlock(&plog->lock);
+    /* The first region is small, for "the last n"; a longer walk takes more. */
+    cursor->back_span = OX_MIN(cursor->back_span * 4 + 16384, (uint64_t)WINDOW - 32768);
     return rc;
 }
 
@@ -274,6 +288,7 @@ list_region(struct log_cursor *cursor, struct ox_err *err)
     bool more;
     ox_code rc;
     header_walk_init(walk, cursor->seg, cursor->pos, cursor->limit);
+    walk->buffer = cursor->walk_space;
     while ((rc = header_walk_next(walk, &more, err)) == OX_OK && more &&
            walk->batch.base_offset < cursor->next)
         push_back(cursor, walk);

@@ -303,7 +303,10 @@ checkpoint_dir(struct log_dir *dir, bool closing, struct ox_err *err)
 ox_code
 log_dir_checkpoint_step(struct log_dir *dir, struct ox_err *err)
 {
-    return checkpoint_dir(dir, false, err);
+    ox_code rc = checkpoint_dir(dir, false, err);
+    if (rc == OX_OK)
+        log_wal_prepare(dir);
+    return rc;
 }
 
 ox_code

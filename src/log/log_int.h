@@ -356,6 +356,7 @@ struct wal {
     uint32_t file_count, spare_count;
     uint32_t seq_next;
     uint64_t pos;        /* end of the entries in the last file */
+    uint64_t written;    /* bytes of the last file that exist, zeros included */
     uint64_t synced_lsn; /* everything before it is on disk */
     uint64_t round;
     struct wal_slot *slots; /* the plogs of this round */

@@ -14,9 +14,9 @@
  * touches few files, when a batch is too large for a file, and when a log has
  * unflushed bytes that are not in the queue (it was lazy a moment ago).
  *
- * Files are written before they are used and used again afterwards: a flush of
- * a file that does not grow is a third cheaper. Old entries in such a file are
- * told by their lsn.
+ * Files are used again, and a new one is written with zeros some way ahead: a
+ * flush of a file that does not grow is a third cheaper. Old entries in such a
+ * file are told by their lsn.
  *
  * 1. A batch counts as flushed only when everything of its log below it is on
  *    disk, in segments or here (`covered`).
@@ -44,10 +44,12 @@ enum {
     ITEMS_AT_ONCE = 20, /* three iovecs each */
     QUEUE_WAKE_BYTES = 4 << 20,
     SPARES_MAX = 2,
+    ZEROS = 64 << 10,
+    ZEROS_AHEAD = 8, /* times ZEROS */
 };
 
 static const char FILE_MAGIC[8] = {'O', 'X', 'B', 'O', 'W', 'W', 'A', 'L'};
-static const uint8_t padding[8];
+static const uint8_t zeros[ZEROS];
 
 void
 log_wal_init(struct log_dir *dir)
@@ -170,9 +172,10 @@ encode_file_header(struct log_dir *dir, uint8_t header[FILE_HEADER], uint32_t se
     wire_store32(header + 12, ox_crc32c(0, header + 16, FILE_HEADER - 16));
 }
 
-/* A spare under its new name, or a new file. */
+/* A spare under its new name, or a new file. *written: how long it is. */
 static ox_code
-obtain_file(struct log_dir *dir, uint32_t seq, struct wal_file **out, struct ox_err *err)
+obtain_file(struct log_dir *dir, uint32_t seq, struct wal_file **out, uint64_t *written,
+    struct ox_err *err)
 {
     struct wal *wal = &dir->wal;
     char path[PATH_LEN_MAX], from[PATH_LEN_MAX];
@@ -185,7 +188,7 @@ obtain_file(struct log_dir *dir, uint32_t seq, struct wal_file **out, struct ox_
         ox_code rc = fs_rename(dir->fs, "wal.reuse", from, path, err);
         if (rc == OX_OK) {
             *out = spare;
-            return OX_OK;
+            return fs_size(dir->fs, spare->file, written, err);
         }
         fs_close(dir->fs, spare->file);
         ox_free(spare);
@@ -197,6 +200,7 @@ obtain_file(struct log_dir *dir, uint32_t seq, struct wal_file **out, struct ox_
         return rc;
     *out = ox_calloc(1, sizeof(**out));
     (*out)->file = file;
+    *written = FILE_HEADER;
     return OX_OK;
 }
 
@@ -207,7 +211,8 @@ begin_file(struct log_dir *dir, struct ox_err *err)
     uint8_t header[FILE_HEADER];
     struct wal_file *file;
     uint32_t seq = wal->seq_next;
-    ox_code rc = obtain_file(dir, seq, &file, err);
+    uint64_t written;
+    ox_code rc = obtain_file(dir, seq, &file, &written, err);
     if (rc != OX_OK)
         return rc;
     file->seq = seq;
@@ -229,6 +234,7 @@ begin_file(struct log_dir *dir, struct ox_err *err)
     wal->file_count++;
     wal->seq_next = seq + 1;
     wal->pos = FILE_HEADER;
+    wal->written = written;
     wal->synced_lsn = (uint64_t)seq << 32 | FILE_HEADER;
     wal->begin_new = false;
     return OX_OK;
@@ -302,6 +308,26 @@ struct gather {
     uint64_t start; /* position of the first */
 };
 
+/* Zeros after the entries, so that the next flushes find the file as long as
+ * they need it. It may fail: the entries are what counts. */
+static void
+write_ahead(struct log_dir *dir)
+{
+    struct wal *wal = &dir->wal;
+    struct iovec iov[ZEROS_AHEAD];
+    uint64_t len = 0;
+    for (int i = 0; i < ZEROS_AHEAD; i++) {
+        uint64_t left = dir->config.wal_file_bytes - OX_MIN(wal->pos + len,
+            (uint64_t)dir->config.wal_file_bytes);
+        iov[i] = (struct iovec){(void *)(uintptr_t)zeros, OX_MIN(left, (uint64_t)ZEROS)};
+        len += iov[i].iov_len;
+    }
+    wal->written = wal->pos + len;
+    if (len > 0)
+        fs_pwritev(dir->fs, "wal.zeros", current_file(wal)->file, iov, ZEROS_AHEAD, wal->pos,
+            NULL);
+}
+
 static ox_code
 write_gather(struct gather *gather, struct ox_err *err)
 {
@@ -311,6 +337,9 @@ write_gather(struct gather *gather, struct ox_err *err)
     ox_code rc = fs_pwritev(gather->dir->fs, "wal.append", current_file(wal)->file, gather->iov,
         gather->iov_count, gather->start, err);
     gather->iov_count = gather->item_count = 0;
+    /* A large piece grows the file as it goes: zeros would double its cost. */
+    if (rc == OX_OK && wal->pos > wal->written && wal->pos - gather->start <= 2 * ZEROS)
+        write_ahead(gather->dir);
     return rc;
 }
 
@@ -371,7 +400,7 @@ add_entry(struct gather *gather, enum wal_kind kind, const struct plog *plog,
             (struct iovec){(void *)(uintptr_t)item->ptr, len};
     if (bytes > ENTRY_HEADER + len)
         gather->iov[gather->iov_count++] =
-            (struct iovec){(void *)(uintptr_t)padding, bytes - ENTRY_HEADER - len};
+            (struct iovec){(void *)(uintptr_t)zeros, bytes - ENTRY_HEADER - len};
     wal->pos += bytes;
     atomic_fetch_add(&wal->bytes, bytes);
     return OX_OK;
@@ -666,19 +695,16 @@ log_wal_prepare(struct log_dir *dir)
     pthread_mutex_unlock(&dir->round);
     if (!wanted || atomic_load(&dir->full) || atomic_load(&dir->offline))
         return;
-    enum { PIECE = 1 << 20 };
     char path[PATH_LEN_MAX];
     struct file *file;
     file_path(dir, path, "spare-", seq);
     if (fs_open(dir->fs, "wal.prepare", path,
             FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file, NULL) != OX_OK)
         return;
-    uint8_t *zeros = ox_calloc(1, PIECE);
     ox_code rc = OX_OK;
-    for (uint64_t pos = 0; pos < dir->config.wal_file_bytes && rc == OX_OK; pos += PIECE)
+    for (uint64_t pos = 0; pos < dir->config.wal_file_bytes && rc == OX_OK; pos += ZEROS)
         rc = file_pwrite(dir->fs, "wal.prepare", file, zeros,
-            OX_MIN((uint64_t)PIECE, dir->config.wal_file_bytes - pos), pos, NULL);
-    ox_free(zeros);
+            OX_MIN((uint64_t)ZEROS, dir->config.wal_file_bytes - pos), pos, NULL);
     if (rc == OX_OK)
         rc = fs_sync(dir->fs, "wal.prepare", file, NULL);
     if (rc != OX_OK) {
