@@ -25,7 +25,7 @@ read_bool(struct shell *sh, const char *name, const char *value, bool *slot)
 {
     bool flag = !*slot; /* no value toggles */
     if (value && !vars_parse_bool(value, &flag)) {
-        shell_error(sh, "unrecognized value \"%s\" for \"\\pset %s\": Boolean expected", value, name);
+        shell_error(sh, "unrecognized value \"%s\" for \"%s\": Boolean expected", value, name);
         return false;
     }
     *slot = flag;
@@ -142,7 +142,7 @@ set_expanded(struct shell *sh, struct print_opts *opts, const char *name, const 
         return true;
     }
     if (value && !vars_parse_bool(value, &flag)) {
-        shell_error(sh, "unrecognized value \"%s\" for \"\\pset %s\"\n"
+        shell_error(sh, "unrecognized value \"%s\" for \"%s\"\n"
                         "Available values are: on, off, auto.",
             value, name);
         return false;
@@ -318,7 +318,7 @@ set_pager(struct shell *sh, struct print_opts *opts, const char *name, const cha
         return true;
     }
     if (value && !vars_parse_bool(value, &flag)) {
-        shell_error(sh, "unrecognized value \"%s\" for \"\\pset %s\"\n"
+        shell_error(sh, "unrecognized value \"%s\" for \"%s\"\n"
                         "Available values are: on, off, always.",
             value, name);
         return false;

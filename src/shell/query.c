@@ -549,7 +549,8 @@ take_result(struct shell *sh, PGresult **result, bool last)
         *result = NULL;
         return false;
     }
-    query_outcome(sh, *result, true);
+    if (worked)
+        query_outcome(sh, *result, true);
     return worked;
 }
 

@@ -58,9 +58,6 @@ shell_init(struct shell *sh)
     vars_set(&sh->vars, "VERSION_NUM", "000100", NULL);
     vars_set(&sh->vars, "LAST_ERROR_MESSAGE", "", NULL);
     vars_set(&sh->vars, "LAST_ERROR_SQLSTATE", "00000", NULL);
-    vars_set(&sh->vars, "ERROR", "false", NULL);
-    vars_set(&sh->vars, "SQLSTATE", "00000", NULL);
-    vars_set(&sh->vars, "ROW_COUNT", "0", NULL);
     sh->notty = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
 }
 

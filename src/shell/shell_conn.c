@@ -232,7 +232,7 @@ conn_switch(struct shell *sh, const struct conn_wish *wish)
     PGconn *conn = connect_with_password(sh, &full);
     if (!conn || PQstatus(conn) != CONNECTION_OK) {
         if (conn)
-            shell_error(sh, "%s", PQerrorMessage(conn));
+            shell_error(sh, "\\connect: %s", PQerrorMessage(conn));
         PQfinish(conn);
         if (sh->interactive) {
             if (old)
