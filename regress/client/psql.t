@@ -24,12 +24,14 @@ if ($> == 0) { # the server refuses root
     @as = qw(setpriv --reuid=postgres --regid=postgres --clear-groups);
 }
 
+my @control;
+$SIG{TERM} = $SIG{INT} = sub { exit 1 };
 my $dir = tempdir('oxsql-psql-XXXXXX', TMPDIR => 1, CLEANUP => 0);
 chmod 0777, $dir;
 my $port = 20000 + int rand 20000;
-system(@as, "$bin/initdb", '-D', "$dir/data", '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
-    '--locale=C.UTF-8', '-N') == 0 or plan skip_all => 'initdb failed';
-my @control = (@as, "$bin/pg_ctl", '-D', "$dir/data", '-s', '-w', '-l', "$dir/diag");
+system(@as, 'sh', '-c', '"$0" "$@" >/dev/null', "$bin/initdb", '-D', "$dir/data", '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
+    '--locale=C.UTF-8', '-N', '--no-instructions') == 0 or plan skip_all => 'initdb failed';
+@control = (@as, "$bin/pg_ctl", '-D', "$dir/data", '-s', '-w', '-l', "$dir/diag");
 system(@control, '-o', "-c port=$port -c unix_socket_directories=$dir -c fsync=off -c listen_addresses=127.0.0.1",
     'start') == 0 or plan skip_all => 'PostgreSQL does not start';
 
@@ -67,6 +69,13 @@ for my $file (sort glob "$Oxbow::TOP/regress/client/psql/*.sql") {
     }
 }
 
-system @control, '-m', 'immediate', 'stop';
-remove_tree($dir);
 done_testing;
+
+END {
+    my $status = $?;
+    if (@control) {
+        system @control, '-m', 'immediate', 'stop';
+        remove_tree($dir);
+    }
+    $? = $status;
+}

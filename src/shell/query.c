@@ -169,7 +169,6 @@ query_notifies(struct shell *sh)
     PGnotify *notify;
     if (!sh->conn)
         return;
-    PQconsumeInput(sh->conn);
     while ((notify = PQnotifies(sh->conn))) {
         if (notify->extra[0])
             fprintf(sh->out,
@@ -284,7 +283,7 @@ query_send(struct shell *sh, const char *query)
         shell_print_timing(elapsed);
     if (!conn_alive(sh))
         worked = false;
-    else
+    else if (PQconsumeInput(sh->conn))
         query_notifies(sh);
     conn_settings(sh);
 done:

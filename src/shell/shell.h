@@ -142,6 +142,8 @@ FILE *query_output_open(struct shell *sh, const char *file, bool *pipe);
 void query_output_close(FILE *file, bool pipe);
 double shell_clock_ms(void);
 void shell_print_timing(double ms);
+/* Prints notifications that were already read from the connection; reads nothing, so that whoever
+ * polls misses nothing. */
 void query_notifies(struct shell *sh);
 
 /* --- query_live.c --- */
