@@ -15,7 +15,8 @@ src/meta/queries.gen.h: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 src/meta/queries.gen.c: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 	$(AM_V_GEN)$(MKDIR_P) src/meta && $(PERL) $(srcdir)/src/gen/queries.pl $@ $(META_QUERIES)
 
-check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db regress/unit/meta_crash regress/unit/meta_place \
+check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db regress/unit/meta_command \
+    regress/unit/meta_crash regress/unit/meta_place \
     regress/unit/meta_settings regress/unit/meta_vfs regress/unit/meta_view
 
 if ENABLE_FUZZ
