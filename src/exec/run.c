@@ -291,7 +291,8 @@ run_check(struct exec_run *run)
     int code = atomic_load_explicit(&run->cancel_code, memory_order_relaxed);
     if (ox_unlikely(code != 0)) {
         ox_fail_plain(&run->err, code);
-        if (atomic_load(&run->cancel_sticky))
+        /* Inside a subquery the rows of the enclosing batch are lost with it. */
+        if (atomic_load(&run->cancel_sticky) || run->sync_depth > 0)
             run->failed = true;
         else
             atomic_store(&run->cancel_code, 0);
