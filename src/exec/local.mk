@@ -19,3 +19,14 @@ src/exec/functions.gen.h: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/
 	$(AM_V_GEN)$(MKDIR_P) src/exec && $(TBL) functions $(srcdir)/catalog/functions.tbl $@
 src/exec/functions.gen.c: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_functions.pm
 	$(AM_V_GEN)$(MKDIR_P) src/exec && $(TBL) functions $(srcdir)/catalog/functions.tbl $@
+
+check_PROGRAMS += regress/unit/exec_plan regress/unit/exec_token regress/unit/exec_topic \
+    regress/unit/fuzz_exec_token regress/unit/fuzz_exec_scan
+regress_unit_fuzz_exec_token_SOURCES = regress/fuzz/exec_token.c regress/fuzz/replay.c
+regress_unit_fuzz_exec_scan_SOURCES = regress/fuzz/exec_scan.c regress/fuzz/replay.c
+
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/exec_token regress/fuzz/exec_scan
+regress_fuzz_exec_token_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_exec_scan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
