@@ -19,13 +19,13 @@ some_state(void)
         OX_STR("cleanup.policy"), OX_STR("compact")};
     if (image.view.slots != NULL)
         return &image;
-    image_init(&image, settings_statics_new(NULL, 0), 1);
-    image_broker_put(&image, &(struct meta_broker){.node_id = 1});
-    image_broker_put(&image, &(struct meta_broker){.node_id = 2});
-    parts[0] = image_partition_new(&part);
-    image_topic_add(&image, &(struct image_topic){.name = OX_STR("orders"), .id = {{7}},
+    meta_image_init(&image, meta_settings_statics_new(NULL, 0), 1);
+    meta_image_broker_put(&image, &(struct meta_broker){.node_id = 1});
+    meta_image_broker_put(&image, &(struct meta_broker){.node_id = 2});
+    parts[0] = meta_image_partition_new(&part);
+    meta_image_topic_add(&image, &(struct image_topic){.name = OX_STR("orders"), .id = {{7}},
         .oid = 16384, .partition_count = 1, .partitions = parts,
-        .own = image_config_new(META_RESOURCE_TOPIC, OX_STR("orders"), &item, 1)});
+        .own = meta_image_config_new(META_RESOURCE_TOPIC, OX_STR("orders"), &item, 1)});
     return &image;
 }
 
@@ -37,13 +37,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct text text;
     struct ox_err err;
     ox_arena_init(&arena);
-    if (command_decode(data, len, &arena, &cmd, &err) == OX_OK) {
-        validate_command(&some_state()->view, &cmd, &arena, &err);
+    if (meta_command_decode(data, len, &arena, &cmd, &err) == OX_OK) {
+        meta_validate_command(&some_state()->view, &cmd, &arena, &err);
         ox_text_init(&text, NULL);
-        ox_code code = command_encode(&cmd, &text, &err);
+        ox_code code = meta_command_encode(&cmd, &text, &err);
         ox_assert(code == OX_OK);
         struct meta_command again;
-        code = command_decode(text.ptr, text.len, &arena, &again, &err);
+        code = meta_command_decode(text.ptr, text.len, &arena, &again, &err);
         ox_assert(code == OX_OK);
         ox_assert(again.kind == cmd.kind);
         ox_text_fini(&text);

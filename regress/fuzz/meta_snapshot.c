@@ -28,10 +28,10 @@ restore(const uint8_t *data, size_t len)
     struct catalog_writer *catalog = some_catalog();
     struct image image;
     struct ox_err err;
-    image_init(&image, settings_statics_new(NULL, 0), 1);
+    meta_image_init(&image, meta_settings_statics_new(NULL, 0), 1);
     if (catalog_image_restore(catalog, data, len, &err) == OX_OK)
         catalog_writer_load(catalog, &image, &err);
-    image_fini(&image, NULL);
+    meta_image_fini(&image, NULL);
 }
 
 int
@@ -44,6 +44,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (data[0] & 1)
         restore(data + 1, len - 1);
     else
-        snapshot_decode(data + 1, len - 1, &facts, &err);
+        meta_snapshot_decode(data + 1, len - 1, &facts, &err);
     return 0;
 }

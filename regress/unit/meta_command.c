@@ -56,10 +56,10 @@ check_one(struct meta_command *cmd)
     ox_text_init(&first, &arena);
     ox_text_init(&second, &arena);
     cmd->time_ms = 1234567890123;
-    bool good = command_encode(cmd, &first, &err) == OX_OK && first.len % 8 == 0 &&
-        command_decode(first.ptr, first.len, &arena, &again, &err) == OX_OK &&
+    bool good = meta_command_encode(cmd, &first, &err) == OX_OK && first.len % 8 == 0 &&
+        meta_command_decode(first.ptr, first.len, &arena, &again, &err) == OX_OK &&
         again.kind == cmd->kind && again.time_ms == cmd->time_ms &&
-        command_encode(&again, &second, &err) == OX_OK &&
+        meta_command_encode(&again, &second, &err) == OX_OK &&
         ox_str_eq(ox_text_str(&first), ox_text_str(&second));
     snprintf(sentence, sizeof(sentence), "kind %d comes back as it was", (int)cmd->kind);
     ok(good, sentence);
@@ -67,7 +67,7 @@ check_one(struct meta_command *cmd)
     for (size_t len = 0; len + 8 <= first.len; len++) {
         char *cut = ox_malloc(len); /* so that a sanitizer sees reads past the end */
         memcpy(cut, first.ptr, len);
-        refused &= command_decode(cut, len, &arena, &again, &err) == OX_DATA_CORRUPTED;
+        refused &= meta_command_decode(cut, len, &arena, &again, &err) == OX_DATA_CORRUPTED;
         ox_free(cut);
     }
     snprintf(sentence, sizeof(sentence), "kind %d cut anywhere is refused", (int)cmd->kind);
@@ -82,23 +82,24 @@ check_lies(void)
     struct meta_command again;
     struct text text;
     ox_text_init(&text, &arena);
-    command_encode(&cmd, &text, &err);
+    meta_command_encode(&cmd, &text, &err);
     size_t count_at = 32 + 4 + 1 + 16 + 4 + 4;
     is_int(wire_load32(text.ptr + count_at), 2, "the count of partitions is where it should be");
     wire_store32(text.ptr + count_at, 0x7fffffff);
-    is_int(command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
+    is_int(meta_command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
         "a count past the bytes that are left is refused");
     wire_store32(text.ptr + count_at, 0xffffffff);
-    is_int(command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
+    is_int(meta_command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
         "a negative one, too");
     wire_store32(text.ptr + count_at, 2);
-    is_int(command_decode(text.ptr, text.len, &arena, &again, &err), OX_OK, "the true one is not");
+    is_int(meta_command_decode(text.ptr, text.len, &arena, &again, &err), OX_OK,
+        "the true one is not");
     text.ptr[0] = 'X';
-    is_int(command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
+    is_int(meta_command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
         "another first byte is refused");
     text.ptr[0] = 'M';
     text.ptr[1] = 2;
-    is_int(command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
+    is_int(meta_command_decode(text.ptr, text.len, &arena, &again, &err), OX_DATA_CORRUPTED,
         "another version is refused");
 }
 

@@ -39,7 +39,7 @@ new_partition(struct apply *apply, uint32_t index, const struct meta_assignment 
     struct meta_partition part = {.index = (int32_t)index, .leader = assignment->replicas[0],
         .replica_count = count, .isr_count = count, .replicas = assignment->replicas,
         .isr = assignment->replicas, .directories = directories};
-    return image_partition_new(&part);
+    return meta_image_partition_new(&part);
 }
 
 /* Partitions first.. of a topic and their rows. */
@@ -65,11 +65,11 @@ apply_topic_create(struct apply *apply)
     uint32_t count = cmd->topic_create.partition_count, item_count;
     struct meta_config_item *items;
     uint32_t oid = image->oid_next;
-    ox_code code = validate_config_changes(NULL, META_RESOURCE_TOPIC, false,
+    ox_code code = meta_validate_config_changes(NULL, META_RESOURCE_TOPIC, false,
         cmd->topic_create.configs, cmd->topic_create.config_count, &apply->arena, &items,
         &item_count, apply->err);
     ox_assert(code == OX_OK);
-    const struct meta_config_set *own = image_config_new(META_RESOURCE_TOPIC,
+    const struct meta_config_set *own = meta_image_config_new(META_RESOURCE_TOPIC,
         cmd->topic_create.name, items, item_count);
     const struct meta_partition **partitions = ox_arena_array(&apply->arena,
         const struct meta_partition *, count);
@@ -84,7 +84,7 @@ apply_topic_create(struct apply *apply)
     if (code != OX_OK)
         return code;
     image->oid_next++;
-    image_topic_add(image, &(struct image_topic){.name = cmd->topic_create.name,
+    meta_image_topic_add(image, &(struct image_topic){.name = cmd->topic_create.name,
         .id = cmd->topic_create.id, .oid = oid, .created_ms = cmd->time_ms,
         .owner = cmd->topic_create.owner, .comment = cmd->topic_create.comment,
         .created_index = apply->index, .changed_index = apply->index, .partition_count = count,
@@ -109,7 +109,7 @@ apply_topic_delete(struct apply *apply)
     if (code != OX_OK)
         return code;
     apply->result->topic_id = topic->id;
-    image_topic_remove(apply->image, topic);
+    meta_image_topic_remove(apply->image, topic);
     return OX_OK;
 }
 
@@ -121,7 +121,7 @@ replace_topic(struct apply *apply, const struct meta_topic *topic, struct image_
     ox_code code = query_topic_touch(apply->queries, (int64_t)apply->index, topic->oid,
         apply->err);
     if (code == OX_OK)
-        image_topic_replace(apply->image, topic, from);
+        meta_image_topic_replace(apply->image, topic, from);
     return code;
 }
 
@@ -131,7 +131,7 @@ apply_partitions_create(struct apply *apply)
     const struct meta_command *cmd = &apply->cmd;
     const struct meta_topic *topic = meta_view_topic(&apply->image->view.pub,
         cmd->partitions_create.name);
-    struct image_topic from = image_topic_of(topic);
+    struct image_topic from = meta_image_topic_of(topic);
     const struct meta_partition **partitions = ox_arena_array(&apply->arena,
         const struct meta_partition *, cmd->partitions_create.count);
     memcpy(partitions, topic->partitions, topic->partition_count * sizeof(*partitions));
@@ -154,20 +154,20 @@ apply_config_alter(struct apply *apply)
     int resource = cmd->config_alter.resource;
     struct meta_config_item *items;
     uint32_t count;
-    ox_code code = validate_config_changes(meta_view_config(view, resource, name), resource,
+    ox_code code = meta_validate_config_changes(meta_view_config(view, resource, name), resource,
         cmd->config_alter.replace, cmd->config_alter.changes, cmd->config_alter.change_count,
         &apply->arena, &items, &count, apply->err);
     ox_assert(code == OX_OK);
-    const struct meta_config_set *set = image_config_new(resource, name, items, count);
+    const struct meta_config_set *set = meta_image_config_new(resource, name, items, count);
     code = catalog_config_put(apply->catalog, resource, name, set, apply->err);
     if (code != OX_OK)
         return code;
     if (resource != META_RESOURCE_TOPIC) {
-        image_config_put(apply->image, resource, name, set);
+        meta_image_config_put(apply->image, resource, name, set);
         return OX_OK;
     }
     const struct meta_topic *topic = meta_view_topic(view, name);
-    struct image_topic from = image_topic_of(topic);
+    struct image_topic from = meta_image_topic_of(topic);
     from.own = set;
     return replace_topic(apply, topic, &from);
 }
@@ -177,14 +177,14 @@ apply_comment(struct apply *apply)
 {
     const struct meta_command *cmd = &apply->cmd;
     const struct meta_topic *topic = meta_view_topic(&apply->image->view.pub, cmd->comment.topic);
-    struct image_topic from = image_topic_of(topic);
+    struct image_topic from = meta_image_topic_of(topic);
     ox_code code = query_topic_comment(apply->queries, cmd->comment.text, (int64_t)apply->index,
         topic->oid, apply->err);
     if (code != OX_OK)
         return code;
     from.comment = cmd->comment.text;
     from.changed_index = apply->index;
-    image_topic_replace(apply->image, topic, &from);
+    meta_image_topic_replace(apply->image, topic, &from);
     return OX_OK;
 }
 
@@ -193,7 +193,7 @@ put_broker(struct apply *apply, const struct meta_broker *broker)
 {
     ox_code code = catalog_broker_put(apply->catalog, broker, apply->err);
     if (code == OX_OK)
-        image_broker_put(apply->image, broker);
+        meta_image_broker_put(apply->image, broker);
     return code;
 }
 
@@ -259,7 +259,7 @@ changed_partition(struct apply *apply, const struct meta_partition *old,
     }
     if (change->recovery >= 0)
         part.recovery = change->recovery;
-    return image_partition_new(&part);
+    return meta_image_partition_new(&part);
 }
 
 static ox_code
@@ -268,7 +268,7 @@ apply_partition_change(struct apply *apply)
     const struct meta_command *cmd = &apply->cmd;
     const struct meta_topic *topic = meta_view_topic_by_id(&apply->image->view.pub,
         &cmd->partition_change.topic_id);
-    struct image_topic from = image_topic_of(topic);
+    struct image_topic from = meta_image_topic_of(topic);
     const struct meta_partition **partitions = ox_arena_copy(&apply->arena, topic->partitions,
         topic->partition_count * sizeof(*partitions));
     for (uint32_t i = 0; i < cmd->partition_change.change_count; i++) {
@@ -279,7 +279,7 @@ apply_partition_change(struct apply *apply)
         if (code != OX_OK)
             return code;
         partitions[change->index] = part;
-        image_retire(apply->image, old);
+        meta_image_retire(apply->image, old);
     }
     from.partitions = partitions;
     return replace_topic(apply, topic, &from);
@@ -332,8 +332,8 @@ apply_allowed(struct apply *apply)
 }
 
 ox_code
-apply_entry(struct image *image, struct catalog_writer *catalog, uint64_t index, const void *ptr,
-    size_t len, struct meta_result *result, ox_code *storage, struct ox_err *err)
+meta_apply_entry(struct image *image, struct catalog_writer *catalog, uint64_t index,
+    const void *ptr, size_t len, struct meta_result *result, ox_code *storage, struct ox_err *err)
 {
     struct apply apply = {.image = image, .catalog = catalog, .index = index, .result = result,
         .queries = catalog_writer_queries(catalog), .err = err};
@@ -344,9 +344,9 @@ apply_entry(struct image *image, struct catalog_writer *catalog, uint64_t index,
     *storage = catalog_writer_begin(catalog, err);
     ox_code code = *storage;
     if (code == OX_OK)
-        code = command_decode(ptr, len, &apply.arena, &apply.cmd, err);
+        code = meta_command_decode(ptr, len, &apply.arena, &apply.cmd, err);
     if (code == OX_OK)
-        code = validate_command(&image->view, &apply.cmd, &apply.arena, err);
+        code = meta_validate_command(&image->view, &apply.cmd, &apply.arena, err);
     if (code == OX_OK)
         code = *storage = apply_allowed(&apply);
     if (*storage == OX_OK)

@@ -41,7 +41,7 @@ uuid_str(const struct uuid *id)
     return ox_str_n(id->bytes, sizeof(id->bytes));
 }
 
-/* ---- Open -------------------------------------------------------------------- */
+/* ---- Open ---------------------------------------------------------------- */
 
 static int
 schema_version(struct sqlite3 *db)
@@ -92,7 +92,7 @@ static void
 close_database(struct catalog_writer *catalog)
 {
     queries_fini(&catalog->queries);
-    sqlite_close(catalog->db);
+    meta_sqlite_close(catalog->db);
     catalog->db = NULL;
     catalog->in_transaction = false;
 }
@@ -100,11 +100,12 @@ close_database(struct catalog_writer *catalog)
 static ox_code
 open_existing(struct catalog_writer *catalog, struct ox_err *err)
 {
-    ox_code code = sqlite_open(catalog->env, catalog->path, SQLITE_OLD, &catalog->db, err);
+    ox_code code = meta_sqlite_open(catalog->env, catalog->path, SQLITE_OLD, &catalog->db, err);
     if (code != OX_OK)
         return code;
     queries_init(&catalog->queries, catalog->db);
-    code = queries_exec(catalog->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024", err);
+    code = queries_exec(catalog->db,
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024", err);
     if (code == OX_OK && schema_version(catalog->db) < 1)
         return ox_fail(err, OX_DATA_CORRUPTED, "catalog has no tables");
     if (code == OX_OK)
@@ -121,9 +122,9 @@ catalog_writer_reset(struct catalog_writer *catalog, struct ox_err *err)
 {
     close_database(catalog);
     catalog->index = 0;
-    ox_code code = sqlite_unlink(catalog->env->fs, catalog->path, err);
+    ox_code code = meta_sqlite_unlink(catalog->env->fs, catalog->path, err);
     if (code == OX_OK)
-        code = sqlite_open(catalog->env, catalog->path, SQLITE_NEW, &catalog->db, err);
+        code = meta_sqlite_open(catalog->env, catalog->path, SQLITE_NEW, &catalog->db, err);
     if (code != OX_OK)
         return code;
     queries_init(&catalog->queries, catalog->db);
@@ -174,7 +175,7 @@ catalog_writer_close(struct catalog_writer *catalog)
         queries_exec(catalog->db, "ROLLBACK", NULL);
     close_database(catalog);
     if (catalog->condemned)
-        sqlite_unlink(catalog->env->fs, catalog->path, NULL);
+        meta_sqlite_unlink(catalog->env->fs, catalog->path, NULL);
     ox_free(catalog->path);
     ox_free(catalog);
 }
@@ -197,7 +198,7 @@ catalog_writer_queries(struct catalog_writer *catalog)
     return &catalog->queries;
 }
 
-/* ---- Load ----------------------------------------------------------------------- */
+/* ---- Load ---------------------------------------------------------------- */
 
 /* Rows of the partition and config tables, gathered by topic. */
 struct loader {
@@ -275,7 +276,7 @@ finish_topic(struct loader *loader)
     topic->partition_count = (uint32_t)loader->partition_count;
     topic->partitions = loader->partitions;
     topic->own = ox_map_get(&loader->topic_configs, topic->name);
-    image_topic_add(loader->image, topic);
+    meta_image_topic_add(loader->image, topic);
     if (topic->own != NULL)
         ox_map_remove(&loader->topic_configs, topic->name);
     loader->partition_count = 0;
@@ -312,7 +313,7 @@ load_partition(void *arg, const struct query_partitions *row)
         part.directories = (const void *)row->directories.ptr;
         ox_arena_grow(&loader->arena, (void **)&loader->partitions, &loader->partition_cap,
             loader->partition_count + 1, sizeof(*loader->partitions));
-        loader->partitions[loader->partition_count++] = image_partition_new(&part);
+        loader->partitions[loader->partition_count++] = meta_image_partition_new(&part);
     }
     ox_arena_fini(&arena);
     return good ? OX_OK : contradiction(loader, "replicas of a partition", row->topic_oid);
@@ -321,15 +322,15 @@ load_partition(void *arg, const struct query_partitions *row)
 static void
 finish_resource(struct loader *loader)
 {
-    const struct meta_config_set *set = image_config_new(loader->resource, loader->resource_name,
-        loader->items, (uint32_t)loader->item_count);
+    const struct meta_config_set *set = meta_image_config_new(loader->resource,
+        loader->resource_name, loader->items, (uint32_t)loader->item_count);
     loader->item_count = 0;
     if (set == NULL)
         return;
     if (loader->resource == META_RESOURCE_TOPIC)
         ox_map_put(&loader->topic_configs, set->name, (void *)(uintptr_t)set);
     else
-        image_config_put(loader->image, loader->resource, set->name, set);
+        meta_image_config_put(loader->image, loader->resource, set->name, set);
 }
 
 /* A setting that this version does not know stays in the table, unused. */
@@ -337,7 +338,7 @@ static ox_code
 load_config(void *arg, const struct query_configs *row)
 {
     struct loader *loader = arg;
-    int scope = settings_scope((int)row->resource);
+    int scope = meta_settings_scope((int)row->resource);
     if (row->resource != loader->resource || !ox_str_eq(row->name, loader->resource_name)) {
         finish_resource(loader);
         loader->resource = (int)row->resource;
@@ -399,7 +400,7 @@ finish_brokers(struct loader *loader)
             at++;
         broker->listeners = loader->listeners + from;
         broker->listener_count = (uint32_t)(at - from);
-        image_broker_put(loader->image, broker);
+        meta_image_broker_put(loader->image, broker);
     }
 }
 
@@ -433,9 +434,9 @@ loader_fini(struct loader *loader)
     struct map_entry *entry;
     uint32_t at = 0;
     for (size_t i = 0; i < loader->partition_count; i++)
-        image_retire(loader->image, loader->partitions[i]);
+        meta_image_retire(loader->image, loader->partitions[i]);
     while ((entry = ox_map_next(&loader->topic_configs, &at)) != NULL)
-        image_retire(loader->image, entry->value);
+        meta_image_retire(loader->image, entry->value);
     ox_map_fini(&loader->topic_configs);
     ox_arena_fini(&loader->arena);
 }
@@ -462,7 +463,7 @@ catalog_writer_load(struct catalog_writer *catalog, struct image *image, struct 
     return code;
 }
 
-/* ---- Write ------------------------------------------------------------------------- */
+/* ---- Write --------------------------------------------------------------- */
 
 ox_code
 catalog_writer_begin(struct catalog_writer *catalog, struct ox_err *err)
@@ -547,7 +548,7 @@ catalog_config_put(struct catalog_writer *catalog, int resource, struct str name
     return code;
 }
 
-/* ---- The whole database as bytes ------------------------------------------------------ */
+/* ---- The whole database as bytes ----------------------------------------- */
 
 ox_code
 catalog_image_take(struct catalog_writer *catalog, void **ptr, size_t *len, struct ox_err *err)

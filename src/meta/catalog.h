@@ -84,7 +84,7 @@ double catalog_column_double(struct catalog_stmt *stmt, int at);
 struct str catalog_column_text(struct catalog_stmt *stmt, int at); /* null for NULL */
 struct str catalog_column_blob(struct catalog_stmt *stmt, int at);
 
-/* ---- Functions ------------------------------------------------------------ */
+/* ---- Functions ----------------------------------------------------------- */
 
 struct catalog_call; /* one call of a registered function */
 struct catalog_value; /* an argument */
@@ -124,7 +124,7 @@ ox_code catalog_db_aggregate(struct catalog_db *db, const char *name, int argc,
 ox_code catalog_db_collation(struct catalog_db *db, const char *name,
     int (*compare)(void *arg, struct str a, struct str b), void *arg, struct ox_err *err);
 
-/* ---- Tables fed by callbacks ---------------------------------------------- */
+/* ---- Tables fed by callbacks --------------------------------------------- */
 
 /* A scan of a fed table; the feeder embeds it as first member of its own. */
 struct catalog_scan {

@@ -38,7 +38,7 @@ struct catalog_stmt {
     struct sqlite3_stmt *stmt;
 };
 
-/* ---- Failures -------------------------------------------------------------------- */
+/* ---- Failures ------------------------------------------------------------ */
 
 /* SQLite's own complaints, by how their text begins. */
 static ox_code
@@ -94,7 +94,7 @@ db_fail(struct catalog_db *db, int status, struct ox_err *err)
     return queries_fail(db->db, status, "catalog query", err);
 }
 
-/* ---- Open ------------------------------------------------------------------------- */
+/* ---- Open ---------------------------------------------------------------- */
 
 static bool
 is_own_schema(struct catalog_db *db, const char *schema)
@@ -200,7 +200,7 @@ catalog_db_open(struct meta *meta, struct catalog_db **out, struct ox_err *err)
         sqlite3_extended_result_codes(db->db, 1);
         limit(db->db);
         ox_text_addf(&path, "%s/catalog.db", meta->dir);
-        file_uri(path.ptr, vfs_name(meta->env), &uri);
+        file_uri(path.ptr, meta_vfs_name(meta->env), &uri);
         sqlite3_busy_timeout(db->db, 5000);
         sqlite3_set_authorizer(db->db, authorize, db);
         sqlite3_progress_handler(db->db, PROGRESS_STEPS, progress, db);
@@ -272,7 +272,7 @@ catalog_db_cancel_flag(struct catalog_db *db, const volatile bool *flag)
     db->cancel = flag;
 }
 
-/* ---- Statements ---------------------------------------------------------------------- */
+/* ---- Statements ---------------------------------------------------------- */
 
 ox_code
 catalog_stmt_prepare(struct catalog_db *db, struct str sql, struct catalog_stmt **out,
@@ -439,7 +439,7 @@ catalog_column_blob(struct catalog_stmt *stmt, int at)
     return queries_column_blob(stmt->stmt, at);
 }
 
-/* ---- Values and results ------------------------------------------------------------------ */
+/* ---- Values and results -------------------------------------------------- */
 
 /* A call knows SQLite's context, and whose it is. */
 struct catalog_call {
@@ -535,7 +535,7 @@ catalog_result_value(struct catalog_call *call, const struct catalog_value *valu
     sqlite3_result_value(call->context, value_of(value));
 }
 
-/* ---- Functions ----------------------------------------------------------------------------- */
+/* ---- Functions ----------------------------------------------------------- */
 
 struct function {
     struct catalog_db *db;
@@ -635,7 +635,7 @@ catalog_db_collation(struct catalog_db *db, const char *name,
     return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
 }
 
-/* ---- Fed tables ------------------------------------------------------------------------------ */
+/* ---- Fed tables ---------------------------------------------------------- */
 
 /* The module's client data. */
 struct feed {

@@ -14,7 +14,7 @@
 
 enum { COMMAND_MAGIC = 'M', COMMAND_VERSION = 1, COMMAND_HEAD = 32 };
 
-/* ---- Encode ------------------------------------------------------------------ */
+/* ---- Encode -------------------------------------------------------------- */
 
 static void
 put_str(struct wire_out *out, struct str s)
@@ -147,7 +147,7 @@ put_body(struct wire_out *out, const struct meta_command *cmd)
 }
 
 ox_code
-command_encode(const struct meta_command *cmd, struct text *text, struct ox_err *err)
+meta_command_encode(const struct meta_command *cmd, struct text *text, struct ox_err *err)
 {
     static const char zeros[8];
     struct wire_out size = wire_out(NULL), out = wire_out(text);
@@ -170,7 +170,7 @@ command_encode(const struct meta_command *cmd, struct text *text, struct ox_err 
     return OX_OK;
 }
 
-/* ---- Decode ------------------------------------------------------------------ */
+/* ---- Decode -------------------------------------------------------------- */
 
 static struct str
 get_str(struct wire_in *in)
@@ -343,7 +343,7 @@ get_body(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
 }
 
 ox_code
-command_decode(const void *ptr, size_t len, struct arena *arena, struct meta_command *cmd,
+meta_command_decode(const void *ptr, size_t len, struct arena *arena, struct meta_command *cmd,
     struct ox_err *err)
 {
     struct wire_in in = wire_in(ptr, len);

@@ -30,7 +30,7 @@
 struct meta;
 struct meta_view;
 
-/* ---- Who a directory is ------------------------------------------------- */
+/* ---- Who a directory is -------------------------------------------------- */
 
 enum { META_CLUSTER_ID_MAX = 63 };
 
@@ -49,7 +49,7 @@ ox_code meta_identity_read(struct file_system *fs, const char *dir, struct meta_
 ox_code meta_identity_write(struct file_system *fs, const char *dir,
     const struct meta_identity *identity, struct ox_err *err);
 
-/* ---- Start and stop ----------------------------------------------------- */
+/* ---- Start and stop ------------------------------------------------------ */
 
 /* A setting as the configuration file or command line gave it. */
 struct meta_setting {
@@ -99,7 +99,7 @@ bool meta_turn(struct meta *meta);
  * changed any more, the node should stop. Any thread. */
 ox_code meta_health(const struct meta *meta, struct ox_err *err);
 
-/* ---- Commands ----------------------------------------------------------- */
+/* ---- Commands ------------------------------------------------------------ */
 
 enum meta_command_kind {
     META_TOPIC_CREATE = 1,
@@ -123,7 +123,12 @@ enum meta_resource {
 };
 
 /* As on Kafka's wire. */
-enum meta_config_op { META_CONFIG_SET, META_CONFIG_DELETE, META_CONFIG_APPEND, META_CONFIG_SUBTRACT };
+enum meta_config_op {
+    META_CONFIG_SET,
+    META_CONFIG_DELETE,
+    META_CONFIG_APPEND,
+    META_CONFIG_SUBTRACT,
+};
 
 struct meta_config_change {
     struct str name; /* either name of the setting */
@@ -272,7 +277,7 @@ ox_code meta_topic_name_check(struct str name, struct ox_err *err);
 /* __consumer_offsets, __transaction_state, __share_group_state. */
 bool meta_topic_is_internal(struct str name);
 
-/* ---- Placement (place.c) ------------------------------------------------ */
+/* ---- Placement (place.c) ------------------------------------------------- */
 
 /* Choose replicas for partitions first..first+count-1 over the view's unfenced
  * brokers, racks in turn, starting at a place that seed picks. The assignments
@@ -282,7 +287,7 @@ ox_code meta_place(const struct meta_view *view, uint32_t first, uint32_t count,
     int16_t replication_factor, uint64_t seed, struct arena *arena,
     struct meta_assignment **out, struct ox_err *err);
 
-/* ---- The view ----------------------------------------------------------- */
+/* ---- The view ------------------------------------------------------------ */
 
 struct meta_partition {
     int32_t index;

@@ -18,7 +18,7 @@
 #include "meta/meta.h"
 #include "meta/raft_store.h"
 
-/* ---- Tables of a view (view.c) -------------------------------------------- */
+/* ---- Tables of a view (view.c) ------------------------------------------- */
 
 /* Topics by slot: a small number that a topic keeps while it exists. Shared
  * between views while no topic changes. */
@@ -85,24 +85,24 @@ struct image {
     struct uuid incarnation;
 };
 
-struct view_chain *view_chain_new(void);
-void view_chain_put(struct view_chain *chain);
+struct view_chain *meta_view_chain_new(void);
+void meta_view_chain_put(struct view_chain *chain);
 /* The image's state becomes the chain's current view. */
-struct view *view_publish(struct view_chain *chain, struct image *image);
+struct view *meta_view_publish(struct view_chain *chain, struct image *image);
 
 /* A topic whose name is equal once '.' is read as '_', itself included. */
-const struct meta_topic *view_topic_collides(const struct view *view, struct str name);
+const struct meta_topic *meta_view_topic_collides(const struct view *view, struct str name);
 
 /* Takes statics. */
-void image_init(struct image *image, const struct statics *statics, int32_t node_id);
-void image_fini(struct image *image, struct view_chain *chain);
+void meta_image_init(struct image *image, const struct statics *statics, int32_t node_id);
+void meta_image_fini(struct image *image, struct view_chain *chain);
 /* Other settings of this node. */
-void image_set_statics(struct image *image, const struct statics *statics);
+void meta_image_set_statics(struct image *image, const struct statics *statics);
 /* Frees everything and starts empty; keeps the settings of this node. */
-void image_reset(struct image *image);
+void meta_image_reset(struct image *image);
 
 /* Free ptr (NULL is allowed) once no view can show it. */
-void image_retire(struct image *image, const void *ptr);
+void meta_image_retire(struct image *image, const void *ptr);
 
 /* What a new topic object is made of; everything is copied. */
 struct image_topic {
@@ -117,68 +117,68 @@ struct image_topic {
     const struct meta_config_set *own;              /* taken, or NULL */
 };
 
-void image_topic_add(struct image *image, const struct image_topic *from);
+void meta_image_topic_add(struct image *image, const struct image_topic *from);
 /* As old, with what differs in from; retires what is no longer used. */
-void image_topic_replace(struct image *image, const struct meta_topic *old,
+void meta_image_topic_replace(struct image *image, const struct meta_topic *old,
     const struct image_topic *from);
-void image_topic_remove(struct image *image, const struct meta_topic *topic);
-struct image_topic image_topic_of(const struct meta_topic *topic);
+void meta_image_topic_remove(struct image *image, const struct meta_topic *topic);
+struct image_topic meta_image_topic_of(const struct meta_topic *topic);
 
-const struct meta_partition *image_partition_new(const struct meta_partition *from);
-const struct meta_config_set *image_config_new(int resource, struct str name,
+const struct meta_partition *meta_image_partition_new(const struct meta_partition *from);
+const struct meta_config_set *meta_image_config_new(int resource, struct str name,
     const struct meta_config_item *items, uint32_t count);
 
 /* Takes set; NULL or empty removes the resource's. Not for topics. */
-void image_config_put(struct image *image, int resource, struct str name,
+void meta_image_config_put(struct image *image, int resource, struct str name,
     const struct meta_config_set *set);
-void image_broker_put(struct image *image, const struct meta_broker *from);
+void meta_image_broker_put(struct image *image, const struct meta_broker *from);
 
-/* ---- Settings (settings.c) --------------------------------------------------- */
+/* ---- Settings (meta_settings.c) ------------------------------------------ */
 
-const struct statics *settings_statics_new(const struct meta_setting *settings, size_t count);
+const struct statics *meta_settings_statics_new(const struct meta_setting *settings, size_t count);
 /* What stays of old, and what the file says now. */
-const struct statics *settings_statics_merge(const struct statics *old,
+const struct statics *meta_settings_statics_merge(const struct statics *old,
     const struct statics *file);
-struct server_config *settings_server_new(const struct view *view);
-struct topic_config *settings_topic_new(const struct view *view,
+struct server_config *meta_settings_server_new(const struct view *view);
+struct topic_config *meta_settings_topic_new(const struct view *view,
     const struct meta_config_set *own);
 
 /* What set has for the setting, or null. */
-struct str settings_lookup(const struct meta_config_set *set, const struct param *param);
+struct str meta_settings_lookup(const struct meta_config_set *set, const struct param *param);
 
 /* Scope of a resource's settings, or -1. */
-int settings_scope(int resource);
+int meta_settings_scope(int resource);
 
-/* ---- Commands (command.c, validate.c, apply.c) ---------------------------------- */
+/* ---- Commands (command.c, validate.c, apply.c) --------------------------- */
 
 enum { META_COMMAND_BYTES_MAX = 8 << 20, META_PARTITIONS_MAX = 1000000 };
 
 /* Bytes of an entry, appended to out; padded to a multiple of 8. */
-ox_code command_encode(const struct meta_command *cmd, struct text *out, struct ox_err *err);
+ox_code meta_command_encode(const struct meta_command *cmd, struct text *out, struct ox_err *err);
 /* Arrays in the arena, strings borrowed from ptr.
  * Fails:  OX_DATA_CORRUPTED */
-ox_code command_decode(const void *ptr, size_t len, struct arena *arena,
+ox_code meta_command_decode(const void *ptr, size_t len, struct arena *arena,
     struct meta_command *cmd, struct ox_err *err);
 
 /* Whether cmd may be applied to what the view shows. Deterministic. */
-ox_code validate_command(const struct view *view, const struct meta_command *cmd,
+ox_code meta_validate_command(const struct view *view, const struct meta_command *cmd,
     struct arena *arena, struct ox_err *err);
 
 /* New items of a resource after a config_alter, sorted by name, in the arena. */
-ox_code validate_config_changes(const struct meta_config_set *own, int resource, bool replace,
+ox_code meta_validate_config_changes(const struct meta_config_set *own, int resource, bool replace,
     const struct meta_config_change *changes, uint32_t count, struct arena *arena,
     struct meta_config_item **items, uint32_t *item_count, struct ox_err *err);
 
 /* Check and apply one entry. A refusal is a result; a failure of the catalog
  * comes back in *storage, and the node stops. */
-ox_code apply_entry(struct image *image, struct catalog_writer *catalog, uint64_t index,
+ox_code meta_apply_entry(struct image *image, struct catalog_writer *catalog, uint64_t index,
     const void *ptr, size_t len, struct meta_result *result, ox_code *storage,
     struct ox_err *err);
 
-/* ---- Snapshots (meta_snapshot.c) --------------------------------------------------- */
+/* ---- Snapshots (meta_snapshot.c) ----------------------------------------- */
 
 /* Header and catalog image, in memory of raft's allocator. */
-ox_code snapshot_encode(struct catalog_writer *catalog, const struct image *image,
+ox_code meta_snapshot_encode(struct catalog_writer *catalog, const struct image *image,
     void **ptr, size_t *len, struct ox_err *err);
 struct snapshot_facts {
     uint64_t index;
@@ -187,31 +187,31 @@ struct snapshot_facts {
     struct str database; /* SQLite image */
 };
 /* Fails:  OX_DATA_CORRUPTED */
-ox_code snapshot_decode(const void *ptr, size_t len, struct snapshot_facts *out,
+ox_code meta_snapshot_decode(const void *ptr, size_t len, struct snapshot_facts *out,
     struct ox_err *err);
 
-/* ---- Consensus (raft.c) ---------------------------------------------------------------- */
+/* ---- Consensus (raft.c) -------------------------------------------------- */
 
 struct quorum;
 struct request;
 struct flight;
 
-ox_code quorum_start(struct meta *meta, struct raft_store *store,
+ox_code meta_quorum_start(struct meta *meta, struct raft_store *store,
     const struct meta_config *config, struct quorum **out, struct ox_err *err);
-void quorum_stop(struct quorum *quorum); /* NULL is allowed */
-/* Hand a request to raft; its answer comes through propose_done(). */
-void quorum_submit(struct quorum *quorum, struct request *request);
+void meta_quorum_stop(struct quorum *quorum); /* NULL is allowed */
+/* Hand a request to raft; its answer comes through meta_propose_done(). */
+void meta_quorum_submit(struct quorum *quorum, struct request *request);
 /* The disk failed: tell everybody who waits. */
-void quorum_fail(struct quorum *quorum, const struct ox_err *why);
+void meta_quorum_fail(struct quorum *quorum, const struct ox_err *why);
 /* Flush, apply and collect answers; whether anything happened. */
-bool quorum_step(struct quorum *quorum);
-bool quorum_ready(const struct quorum *quorum);
-int32_t quorum_leader(const struct quorum *quorum); /* node id, -1 unknown */
-bool quorum_alone(const struct quorum *quorum);     /* one voter: no timers needed */
-void quorum_tick(struct quorum *quorum);
-uint64_t quorum_term(const struct quorum *quorum);
+bool meta_quorum_step(struct quorum *quorum);
+bool meta_quorum_ready(const struct quorum *quorum);
+int32_t meta_quorum_leader(const struct quorum *quorum); /* node id, -1 unknown */
+bool meta_quorum_alone(const struct quorum *quorum);     /* one voter: no timers needed */
+void meta_quorum_tick(struct quorum *quorum);
+uint64_t meta_quorum_term(const struct quorum *quorum);
 
-/* ---- Proposals (propose.c) and the thread (node.c) ---------------------------------------- */
+/* ---- Proposals (propose.c) and the thread (node.c) ----------------------- */
 
 /* A proposal on its way. */
 struct request {
@@ -267,17 +267,17 @@ struct meta {
 };
 
 /* The answer to request is known: err->code OX_OK or why not. */
-void propose_done(struct meta *meta, struct request *request, ox_code code,
+void meta_propose_done(struct meta *meta, struct request *request, ox_code code,
     const struct ox_err *err, const struct meta_result *result);
 /* Tell all answered. Returns whether there were any. */
-bool propose_tell(struct meta *meta);
+bool meta_propose_tell(struct meta *meta);
 /* Answer a request that was not submitted. */
-void propose_refuse(struct meta *meta, struct request *request, ox_code code);
-enum meta_command_kind request_kind(const struct request *request);
+void meta_propose_refuse(struct meta *meta, struct request *request, ox_code code);
+enum meta_command_kind meta_request_kind(const struct request *request);
 /* Answer everything queued with code. */
-void propose_refuse_all(struct meta *meta, ox_code code);
+void meta_propose_refuse_all(struct meta *meta, ox_code code);
 
 /* The disk failed: nothing is accepted any more. */
-void node_fail(struct meta *meta, const struct ox_err *err);
+void meta_node_fail(struct meta *meta, const struct ox_err *err);
 
 #endif

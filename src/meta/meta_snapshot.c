@@ -25,7 +25,7 @@ snapshot_crc(const void *head, size_t head_len, const void *database, size_t len
 }
 
 ox_code
-snapshot_encode(struct catalog_writer *catalog, const struct image *image, void **ptr,
+meta_snapshot_encode(struct catalog_writer *catalog, const struct image *image, void **ptr,
     size_t *len, struct ox_err *err)
 {
     struct text head;
@@ -65,7 +65,7 @@ snapshot_encode(struct catalog_writer *catalog, const struct image *image, void 
 }
 
 ox_code
-snapshot_decode(const void *ptr, size_t len, struct snapshot_facts *out, struct ox_err *err)
+meta_snapshot_decode(const void *ptr, size_t len, struct snapshot_facts *out, struct ox_err *err)
 {
     struct wire_in in = wire_in(ptr, len);
     const uint8_t *magic = wire_skip(&in, 4);

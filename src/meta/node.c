@@ -26,7 +26,7 @@
 
 enum { TURN_MAX = 256, TICK_MS = 20, RESERVE_BYTES = 16 << 20 };
 
-/* ---- Identity ------------------------------------------------------------------- */
+/* ---- Identity ------------------------------------------------------------ */
 
 /* One server a directory, from before it is formatted. */
 static ox_code
@@ -104,7 +104,7 @@ format(const struct meta_config *config, const struct env *env, struct ox_err *e
     cmd.cluster_init.cluster_id = ox_str(identity.who.cluster_id);
     cmd.cluster_init.incarnation = identity.incarnation;
     ox_text_init(&bytes, NULL);
-    ox_code code = command_encode(&cmd, &bytes, err);
+    ox_code code = meta_command_encode(&cmd, &bytes, err);
     if (code == OX_OK)
         code = raft_store_format(env, config->dir, &identity, bytes.ptr, bytes.len, err);
     if (code == OX_OK)
@@ -189,7 +189,7 @@ open_store(struct meta *meta, const struct meta_config *config, struct ox_err *e
     return code;
 }
 
-/* ---- Catalog --------------------------------------------------------------------------- */
+/* ---- Catalog ------------------------------------------------------------- */
 
 static ox_code
 open_catalog(struct meta *meta, const struct meta_config *config, struct ox_err *err)
@@ -212,14 +212,14 @@ open_catalog(struct meta *meta, const struct meta_config *config, struct ox_err 
     if (code == OX_OK)
         return OX_OK;
     ox_diag_err(OX_DIAG_WARN, "catalog is rebuilt from the metadata log", &why);
-    image_reset(&meta->image);
+    meta_image_reset(&meta->image);
     return catalog_writer_reset(meta->catalog, err);
 }
 
-/* ---- A turn -------------------------------------------------------------------------------- */
+/* ---- A turn -------------------------------------------------------------- */
 
 void
-node_fail(struct meta *meta, const struct ox_err *err)
+meta_node_fail(struct meta *meta, const struct ox_err *err)
 {
     if (atomic_load(&meta->failed) != OX_OK)
         return;
@@ -252,15 +252,15 @@ static void
 publish(struct meta *meta)
 {
     struct meta_view *pub = &meta->image.view.pub;
-    bool ready = quorum_ready(meta->quorum) && atomic_load(&meta->failed) == OX_OK;
-    int32_t leader = quorum_leader(meta->quorum);
+    bool ready = meta_quorum_ready(meta->quorum) && atomic_load(&meta->failed) == OX_OK;
+    int32_t leader = meta_quorum_leader(meta->quorum);
     if (!meta->image.changed && ready == pub->ready && leader == pub->controller_id)
         return;
     uint64_t began = env_mono_ns(meta->env);
     pub->ready = ready;
     pub->controller_id = leader;
     pub->node_id = meta->identity.node_id;
-    struct view *view = view_publish(meta->chain, &meta->image);
+    struct view *view = meta_view_publish(meta->chain, &meta->image);
     atomic_fetch_add(&meta->publications, 1);
     atomic_fetch_add(&meta->publish_ns_sum, env_mono_ns(meta->env) - began);
     tell_observers(meta, view);
@@ -277,8 +277,8 @@ note_stats(struct meta *meta)
     atomic_store(&meta->log_last, stats.last);
     atomic_store(&meta->snapshot_index, stats.snapshot_index);
     atomic_store(&meta->applied, meta->image.view.pub.index);
-    atomic_store(&meta->term, quorum_term(meta->quorum));
-    atomic_store(&meta->leader, quorum_ready(meta->quorum));
+    atomic_store(&meta->term, meta_quorum_term(meta->quorum));
+    atomic_store(&meta->leader, meta_quorum_ready(meta->quorum));
 }
 
 /* After raft's turn: the catalog's transaction, the view, the answers. */
@@ -287,24 +287,24 @@ finish_turn(struct meta *meta)
 {
     struct ox_err err;
     if (raft_store_health(meta->store, &err) != OX_OK)
-        node_fail(meta, &err);
+        meta_node_fail(meta, &err);
     if (atomic_load(&meta->failed) == OX_OK &&
         catalog_writer_commit(meta->catalog, &meta->image, &err) != OX_OK) {
         if (err.code == OX_DATA_CORRUPTED)
             catalog_writer_condemn(meta->catalog);
-        node_fail(meta, &err);
+        meta_node_fail(meta, &err);
     }
     if (atomic_load(&meta->failed) == OX_OK)
         publish(meta);
     else
-        quorum_fail(meta->quorum, &meta->failure);
+        meta_quorum_fail(meta->quorum, &meta->failure);
     note_stats(meta);
 }
 
 void
 meta_reload(struct meta *meta, const struct meta_setting *settings, size_t count)
 {
-    const struct statics *statics = settings_statics_new(settings, count);
+    const struct statics *statics = meta_settings_statics_new(settings, count);
     ox_lock(&meta->queue_lock);
     const struct statics *before = meta->reload;
     meta->reload = statics;
@@ -322,7 +322,8 @@ take_reload(struct meta *meta)
     ox_unlock(&meta->queue_lock);
     if (file == NULL)
         return;
-    image_set_statics(&meta->image, settings_statics_merge(meta->image.view.statics, file));
+    meta_image_set_statics(&meta->image,
+        meta_settings_statics_merge(meta->image.view.statics, file));
     ox_free((void *)(uintptr_t)file);
 }
 
@@ -345,7 +346,7 @@ static bool
 has_room(struct meta *meta, const struct request *request)
 {
     struct file_space space;
-    if (request_kind(request) == META_TOPIC_DELETE)
+    if (meta_request_kind(request) == META_TOPIC_DELETE)
         return true;
     return fs_space(meta->env->fs, meta->dir, &space, NULL) != OX_OK ||
         space.usable >= RESERVE_BYTES;
@@ -357,25 +358,25 @@ meta_turn(struct meta *meta)
     struct list taken, *node;
     bool any = false;
     if (atomic_load(&meta->failed) != OX_OK) {
-        propose_refuse_all(meta, atomic_load(&meta->failed));
-        return propose_tell(meta);
+        meta_propose_refuse_all(meta, atomic_load(&meta->failed));
+        return meta_propose_tell(meta);
     }
     take_reload(meta);
     take_queue(meta, &taken);
     while ((node = ox_list_pop(&taken)) != NULL) {
         struct request *request = ox_container_of(node, struct request, link);
         if (has_room(meta, request))
-            quorum_submit(meta->quorum, request);
+            meta_quorum_submit(meta->quorum, request);
         else
-            propose_refuse(meta, request, OX_DISK_FULL);
+            meta_propose_refuse(meta, request, OX_DISK_FULL);
         any = true;
     }
-    any |= quorum_step(meta->quorum);
+    any |= meta_quorum_step(meta->quorum);
     finish_turn(meta);
-    return propose_tell(meta) || any;
+    return meta_propose_tell(meta) || any;
 }
 
-/* ---- The thread -------------------------------------------------------------------------------- */
+/* ---- The thread ---------------------------------------------------------- */
 
 /* Sleeps until there is work; alone there are no timers. False: stop. */
 static bool
@@ -395,7 +396,7 @@ wait_for_work(struct meta *meta, bool alone)
     go_on = !meta->closing || !ox_list_empty(&meta->queue);
     ox_unlock(&meta->queue_lock);
     if (tick && atomic_load(&meta->failed) == OX_OK)
-        quorum_tick(meta->quorum);
+        meta_quorum_tick(meta->quorum);
     return go_on;
 }
 
@@ -403,7 +404,7 @@ static void *
 thread_main(void *arg)
 {
     struct meta *meta = arg;
-    while (wait_for_work(meta, quorum_alone(meta->quorum)))
+    while (wait_for_work(meta, meta_quorum_alone(meta->quorum)))
         meta_turn(meta);
     return NULL;
 }
@@ -418,7 +419,7 @@ start_thread(struct meta *meta, struct ox_err *err)
     return OX_OK;
 }
 
-/* ---- Open and close ---------------------------------------------------------------------------- */
+/* ---- Open and close ------------------------------------------------------ */
 
 static struct meta *
 meta_new(const struct meta_config *config, const struct env *env)
@@ -437,7 +438,7 @@ meta_new(const struct meta_config *config, const struct env *env)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&meta->queue_cond, &attr);
     pthread_condattr_destroy(&attr);
-    meta->chain = view_chain_new();
+    meta->chain = meta_view_chain_new();
     return meta;
 }
 
@@ -449,11 +450,12 @@ open_parts(struct meta *meta, const struct meta_config *config, struct ox_err *e
         code = open_store(meta, config, err);
     if (code != OX_OK)
         return code;
-    image_init(&meta->image, settings_statics_new(config->settings, config->setting_count),
+    meta_image_init(&meta->image,
+        meta_settings_statics_new(config->settings, config->setting_count),
         meta->identity.node_id);
     code = open_catalog(meta, config, err);
     if (code == OX_OK)
-        code = quorum_start(meta, meta->store, config, &meta->quorum, err);
+        code = meta_quorum_start(meta, meta->store, config, &meta->quorum, err);
     if (code != OX_OK)
         return code;
     finish_turn(meta);
@@ -493,15 +495,15 @@ meta_close(struct meta *meta)
     if (meta->quorum != NULL && atomic_load(&meta->failed) == OX_OK)
         while (meta_turn(meta))
             continue;
-    quorum_stop(meta->quorum);
-    propose_refuse_all(meta, OX_SHUTTING_DOWN);
-    propose_tell(meta);
+    meta_quorum_stop(meta->quorum);
+    meta_propose_refuse_all(meta, OX_SHUTTING_DOWN);
+    meta_propose_tell(meta);
     catalog_writer_close(meta->catalog);
     raft_store_close(meta->store);
     if (meta->lock_file != NULL)
         fs_close(meta->env->fs, meta->lock_file);
-    image_fini(&meta->image, meta->chain);
-    view_chain_put(meta->chain);
+    meta_image_fini(&meta->image, meta->chain);
+    meta_view_chain_put(meta->chain);
     ox_free((void *)(uintptr_t)meta->reload);
     while (!ox_list_empty(&meta->observers))
         ox_free(ox_container_of(ox_list_pop(&meta->observers), struct observer, link));
@@ -518,7 +520,7 @@ meta_identity(const struct meta *meta)
     return &meta->identity;
 }
 
-/* ---- Observers and figures ------------------------------------------------------------------------ */
+/* ---- Observers and figures ----------------------------------------------- */
 
 void
 meta_on_view(struct meta *meta, meta_view_fn fn, void *arg)

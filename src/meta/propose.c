@@ -33,7 +33,7 @@ request_new(const struct meta_command *cmd, struct request **out, struct ox_err 
 {
     struct text text;
     ox_text_init(&text, NULL);
-    ox_code code = command_encode(cmd, &text, err);
+    ox_code code = meta_command_encode(cmd, &text, err);
     if (code == OX_OK) {
         struct request *request = ox_calloc(1, sizeof(*request));
         request->len = text.len;
@@ -89,8 +89,8 @@ meta_propose(struct meta *meta, struct meta_call *call, const struct meta_comman
 }
 
 void
-propose_done(struct meta *meta, struct request *request, ox_code code, const struct ox_err *err,
-    const struct meta_result *result)
+meta_propose_done(struct meta *meta, struct request *request, ox_code code,
+    const struct ox_err *err, const struct meta_result *result)
 {
     struct meta_call *call = request->call;
     atomic_fetch_add(&meta->proposals, 1);
@@ -108,7 +108,7 @@ propose_done(struct meta *meta, struct request *request, ox_code code, const str
 }
 
 bool
-propose_tell(struct meta *meta)
+meta_propose_tell(struct meta *meta)
 {
     struct list *node;
     bool any = false;
@@ -124,34 +124,34 @@ propose_tell(struct meta *meta)
 }
 
 enum meta_command_kind
-request_kind(const struct request *request)
+meta_request_kind(const struct request *request)
 {
     return (enum meta_command_kind)wire_load16((const char *)request->bytes + 2);
 }
 
 void
-propose_refuse(struct meta *meta, struct request *request, ox_code code)
+meta_propose_refuse(struct meta *meta, struct request *request, ox_code code)
 {
     struct meta_result none = {0};
     struct ox_err err;
     ox_fail_plain(&err, code);
     raft_free(request->bytes);
     request->bytes = NULL;
-    propose_done(meta, request, code, &err, &none);
+    meta_propose_done(meta, request, code, &err, &none);
 }
 
 void
-propose_refuse_all(struct meta *meta, ox_code code)
+meta_propose_refuse_all(struct meta *meta, ox_code code)
 {
     struct list *node;
     ox_lock(&meta->queue_lock);
     while ((node = ox_list_pop(&meta->queue)) != NULL)
-        propose_refuse(meta, ox_container_of(node, struct request, link), code);
+        meta_propose_refuse(meta, ox_container_of(node, struct request, link), code);
     meta->queued = 0;
     ox_unlock(&meta->queue_lock);
 }
 
-/* ---- Waiting for it ------------------------------------------------------------ */
+/* ---- Waiting for it ------------------------------------------------------ */
 
 struct waiter {
     struct meta_call call;

@@ -3,13 +3,13 @@
  * The consensus library, driven by the meta thread. This file and raft_store.c
  * are the only ones that call it.
  *
- * One turn (quorum_step) of a leader:
+ * One turn (meta_quorum_step) of a leader:
  *
- *     quorum_submit   raft_apply -> store: INSERT          (nothing durable yet)
- *     quorum_step     raft_store_flush: COMMIT             durable
- *                     -> append callbacks -> commit index moves -> fsm_apply
- *                     -> catalog rows, image                (one transaction)
- *                     finished requests are collected       -> propose_done
+ *     meta_quorum_submit   raft_apply -> store: INSERT      (nothing durable yet)
+ *     meta_quorum_step     raft_store_flush: COMMIT         durable
+ *                          -> append callbacks -> commit index moves -> fsm_apply
+ *                          -> catalog rows, image           (one transaction)
+ *                          finished requests are collected  -> meta_propose_done
  *
  * The library knows no notification of leadership: after each turn role and
  * leader are compared with what they were (node.c).
@@ -17,8 +17,8 @@
  * Invariants
  * 1. fsm_apply sees entry raft_last_applied + 1, and entries at or below the
  *    catalog's own index are skipped: they were applied before a restart.
- * 2. A request is answered exactly once: by its completion, by quorum_fail when
- *    the disk failed, or by quorum_stop.
+ * 2. A request is answered exactly once: by its completion, by meta_quorum_fail when
+ *    the disk failed, or by meta_quorum_stop.
  * 3. "Ready" means leader with everything in the log applied: the state that
  *    proposals are checked against is complete. A leader whose log has entries
  *    it cannot know to be committed proposes a barrier and waits for it. */
@@ -52,7 +52,7 @@ struct flight {
     struct ox_err err;
 };
 
-/* ---- State machine ------------------------------------------------------------- */
+/* ---- State machine ------------------------------------------------------- */
 
 static struct flight *
 flight_of(struct quorum *quorum, uint64_t index)
@@ -80,7 +80,7 @@ fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
     *result = NULL;
     if (index <= meta->image.view.pub.index)
         return 0;
-    ox_code code = apply_entry(&meta->image, meta->catalog, index, buf->base, buf->len,
+    ox_code code = meta_apply_entry(&meta->image, meta->catalog, index, buf->base, buf->len,
         flight != NULL ? &flight->result : &nobody, &storage, &err);
     if (flight != NULL) {
         flight->code = code;
@@ -90,7 +90,7 @@ fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
         return 0;
     if (storage == OX_DATA_CORRUPTED)
         catalog_writer_condemn(meta->catalog);
-    node_fail(meta, &err);
+    meta_node_fail(meta, &err);
     return RAFT_IOERR;
 }
 
@@ -103,9 +103,9 @@ fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer **bufs, unsigned *count)
     struct raft_buffer *buf = raft_malloc(sizeof(*buf));
     if (buf == NULL)
         return RAFT_NOMEM;
-    if (snapshot_encode(meta->catalog, &meta->image, &buf->base, &buf->len, &err) != OX_OK) {
+    if (meta_snapshot_encode(meta->catalog, &meta->image, &buf->base, &buf->len, &err) != OX_OK) {
         raft_free(buf);
-        node_fail(meta, &err);
+        meta_node_fail(meta, &err);
         return RAFT_IOERR;
     }
     *bufs = buf;
@@ -118,7 +118,7 @@ static ox_code
 restore(struct meta *meta, const struct raft_buffer *buf, struct ox_err *err)
 {
     struct snapshot_facts facts;
-    ox_code code = snapshot_decode(buf->base, buf->len, &facts, err);
+    ox_code code = meta_snapshot_decode(buf->base, buf->len, &facts, err);
     if (code != OX_OK)
         return code;
     if (!ox_str_is(facts.cluster_id, meta->identity.cluster_id))
@@ -131,7 +131,7 @@ restore(struct meta *meta, const struct raft_buffer *buf, struct ox_err *err)
         code = catalog_image_restore(meta->catalog, facts.database.ptr, facts.database.len, err);
     if (code != OX_OK)
         return code;
-    image_reset(&meta->image);
+    meta_image_reset(&meta->image);
     return catalog_writer_load(meta->catalog, &meta->image, err);
 }
 
@@ -141,14 +141,14 @@ fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     struct quorum *quorum = fsm->data;
     struct ox_err err;
     if (restore(quorum->meta, buf, &err) != OX_OK) {
-        node_fail(quorum->meta, &err);
+        meta_node_fail(quorum->meta, &err);
         return RAFT_CORRUPT;
     }
     raft_free(buf->base);
     return 0;
 }
 
-/* ---- Completed requests ------------------------------------------------------------ */
+/* ---- Completed requests -------------------------------------------------- */
 
 /* The outcome that the request's caller is told. */
 static void
@@ -171,7 +171,7 @@ answer(struct flight *flight, int status)
     ox_list_remove(&request->link);
     request->flight = NULL;
     flight->request = NULL;
-    propose_done(quorum->meta, request, code, &err, &flight->result);
+    meta_propose_done(quorum->meta, request, code, &err, &flight->result);
 }
 
 static void
@@ -184,7 +184,7 @@ flight_done(struct flight *flight, int status)
 }
 
 void
-quorum_fail(struct quorum *quorum, const struct ox_err *why)
+meta_quorum_fail(struct quorum *quorum, const struct ox_err *why)
 {
     while (!ox_list_empty(&quorum->submitted)) {
         struct request *request = ox_container_of(quorum->submitted.next, struct request, link);
@@ -225,7 +225,7 @@ collect(struct quorum *quorum)
     return any;
 }
 
-/* ---- Proposals ------------------------------------------------------------------------ */
+/* ---- Proposals ----------------------------------------------------------- */
 
 static void
 refuse(struct quorum *quorum, struct request *request, int status)
@@ -241,7 +241,7 @@ refuse(struct quorum *quorum, struct request *request, int status)
         code = ox_fail(&err, OX_DISK_FULL, "metadata log cannot grow: %s", raft_strerror(status));
     raft_free(request->bytes);
     request->bytes = NULL;
-    propose_done(quorum->meta, request, code, &err, &none);
+    meta_propose_done(quorum->meta, request, code, &err, &none);
 }
 
 /* Completion is seen in collect(); the library only wants a callback. */
@@ -252,7 +252,7 @@ apply_cb(struct raft_apply *req, int status, void *result)
 }
 
 void
-quorum_submit(struct quorum *quorum, struct request *request)
+meta_quorum_submit(struct quorum *quorum, struct request *request)
 {
     struct raft_buffer buf = {request->bytes, request->len};
     if (!quorum->ready) {
@@ -304,7 +304,7 @@ check_ready(struct quorum *quorum)
 }
 
 bool
-quorum_step(struct quorum *quorum)
+meta_quorum_step(struct quorum *quorum)
 {
     bool any = false, more;
     do {
@@ -317,7 +317,7 @@ quorum_step(struct quorum *quorum)
     return any;
 }
 
-/* ---- Start and stop ------------------------------------------------------------------------ */
+/* ---- Start and stop ------------------------------------------------------ */
 
 static unsigned
 voters(const struct quorum *quorum)
@@ -346,7 +346,7 @@ configure(struct quorum *quorum, const struct meta_config *config)
 }
 
 ox_code
-quorum_start(struct meta *meta, struct raft_store *store, const struct meta_config *config,
+meta_quorum_start(struct meta *meta, struct raft_store *store, const struct meta_config *config,
     struct quorum **out, struct ox_err *err)
 {
     struct quorum *quorum = ox_calloc(1, sizeof(*quorum));
@@ -379,7 +379,7 @@ quorum_start(struct meta *meta, struct raft_store *store, const struct meta_conf
             raft_errmsg(&quorum->raft));
     if (voters(quorum) == 1 && config->snapshot_trailing == 0)
         raft_set_snapshot_trailing(&quorum->raft, SNAPSHOT_TRAILING_ALONE);
-    quorum_step(quorum);
+    meta_quorum_step(quorum);
     return OX_OK;
 }
 
@@ -390,7 +390,7 @@ close_cb(struct raft *raft)
 }
 
 void
-quorum_stop(struct quorum *quorum)
+meta_quorum_stop(struct quorum *quorum)
 {
     if (quorum == NULL)
         return;
@@ -405,16 +405,16 @@ quorum_stop(struct quorum *quorum)
     ox_free(quorum);
 }
 
-/* ---- Looking ----------------------------------------------------------------------------------- */
+/* ---- Looking ------------------------------------------------------------- */
 
 bool
-quorum_ready(const struct quorum *quorum)
+meta_quorum_ready(const struct quorum *quorum)
 {
     return quorum->ready;
 }
 
 int32_t
-quorum_leader(const struct quorum *quorum)
+meta_quorum_leader(const struct quorum *quorum)
 {
     raft_id id = 0;
     const char *address;
@@ -423,19 +423,19 @@ quorum_leader(const struct quorum *quorum)
 }
 
 bool
-quorum_alone(const struct quorum *quorum)
+meta_quorum_alone(const struct quorum *quorum)
 {
     return voters(quorum) == 1 && quorum->ready;
 }
 
 void
-quorum_tick(struct quorum *quorum)
+meta_quorum_tick(struct quorum *quorum)
 {
     raft_store_tick(quorum->store);
 }
 
 uint64_t
-quorum_term(const struct quorum *quorum)
+meta_quorum_term(const struct quorum *quorum)
 {
     return raft_current_term(&quorum->raft);
 }

@@ -156,15 +156,15 @@ raft_store_format(const struct env *env, const char *dir,
     ox_arena_init(&arena);
     char *path = ox_arena_printf(&arena, "%s/raft.db", dir);
     char *made = ox_arena_printf(&arena, "%s/raft.db.new", dir);
-    ox_code code = sqlite_unlink(env->fs, made, err);
+    ox_code code = meta_sqlite_unlink(env->fs, made, err);
     if (code == OX_OK)
-        code = sqlite_open(env, made, SQLITE_NEW, &db, err);
+        code = meta_sqlite_open(env, made, SQLITE_NEW, &db, err);
     /* Nothing refers to the file yet, so it is forced to disk once, whole. */
     if (code == OX_OK)
         code = queries_exec(db, "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY", err);
     if (code == OX_OK)
         code = format_rows(db, identity, command, len, err);
-    sqlite_close(db);
+    meta_sqlite_close(db);
     if (code == OX_OK)
         code = fs_open(env->fs, "meta.format", made, FILE_READ | FILE_WRITE, &file, err);
     if (code == OX_OK)
@@ -204,7 +204,7 @@ raft_store_health(const struct raft_store *store, struct ox_err *err)
     return store->failed;
 }
 
-/* ---- Transactions --------------------------------------------------------- */
+/* ---- Transactions -------------------------------------------------------- */
 
 static int
 store_begin(struct raft_store *store)
@@ -294,7 +294,7 @@ raft_store_flush(struct raft_store *store)
     return true;
 }
 
-/* ---- raft_io: load --------------------------------------------------------- */
+/* ---- raft_io: load ------------------------------------------------------- */
 
 struct load {
     struct ox_err *err;
@@ -308,8 +308,8 @@ struct load {
 static ox_code
 corrupt(struct ox_err *err, const char *what, uint64_t index)
 {
-    ox_code code = ox_fail(err, OX_DATA_CORRUPTED, "metadata log is damaged: %s at index %llu", what,
-        (unsigned long long)index);
+    ox_code code = ox_fail(err, OX_DATA_CORRUPTED, "metadata log is damaged: %s at index %llu",
+        what, (unsigned long long)index);
     ox_hint(err, "Restore raft.db from a backup; partitions were not touched.");
     return code;
 }
@@ -466,7 +466,7 @@ io_load(struct raft_io *io, raft_term *term, raft_id *vote, struct raft_snapshot
     return 0;
 }
 
-/* ---- raft_io: writing -------------------------------------------------------- */
+/* ---- raft_io: writing ---------------------------------------------------- */
 
 static int
 put_state(struct raft_store *store, raft_term term, raft_id vote)
@@ -608,7 +608,7 @@ io_send(struct raft_io *io, struct raft_io_send *req, const struct raft_message 
     return 0;
 }
 
-/* ---- raft_io: the rest --------------------------------------------------------- */
+/* ---- raft_io: the rest --------------------------------------------------- */
 
 static int
 io_init(struct raft_io *io, raft_id id, const char *address)
@@ -662,7 +662,7 @@ io_random(struct raft_io *io, int min, int max)
     return min + (int)ox_rand_below(&store->rand, (uint64_t)(max - min) + 1);
 }
 
-/* ---- Open and close -------------------------------------------------------------- */
+/* ---- Open and close ------------------------------------------------------ */
 
 static ox_code
 identity_row(void *arg, const struct query_raft_identity *row)
@@ -744,7 +744,7 @@ raft_store_open(const struct env *env, const char *dir, struct raft_store **out,
     init_io(store);
     env_random(env, &seed, sizeof(seed));
     ox_rand_seed(&store->rand, seed);
-    ox_code code = sqlite_open(env, path, SQLITE_OLD | SQLITE_ALONE, &store->db, err);
+    ox_code code = meta_sqlite_open(env, path, SQLITE_OLD | SQLITE_ALONE, &store->db, err);
     if (code == OX_OK)
         code = queries_exec(store->db,
             "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
@@ -770,7 +770,7 @@ raft_store_close(struct raft_store *store)
     if (store->db != NULL && store->in_transaction)
         queries_exec(store->db, "ROLLBACK", NULL);
     queries_fini(&store->queries);
-    sqlite_close(store->db);
+    meta_sqlite_close(store->db);
     ox_free(store->pending);
     ox_free(store);
 }

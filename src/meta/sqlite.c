@@ -10,7 +10,7 @@
 #include "meta/vfs.h"
 
 ox_code
-sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 **out,
+meta_sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 **out,
     struct ox_err *err)
 {
     struct file_stat stat;
@@ -24,7 +24,7 @@ sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 *
         if (code != OX_OK)
             return code;
     }
-    int status = sqlite3_open_v2(path, &db, open_flags, vfs_name(env));
+    int status = sqlite3_open_v2(path, &db, open_flags, meta_vfs_name(env));
     if (status == SQLITE_OK)
         status = sqlite3_extended_result_codes(db, 1);
     if (status != SQLITE_OK) {
@@ -46,13 +46,13 @@ sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 *
 }
 
 void
-sqlite_close(struct sqlite3 *db)
+meta_sqlite_close(struct sqlite3 *db)
 {
     sqlite3_close_v2(db);
 }
 
 ox_code
-sqlite_unlink(struct file_system *fs, const char *path, struct ox_err *err)
+meta_sqlite_unlink(struct file_system *fs, const char *path, struct ox_err *err)
 {
     static const char *const endings[] = {"-wal", "-shm", "-journal", ""};
     char name[4200];

@@ -17,11 +17,11 @@ enum sqlite_open_flags {
     SQLITE_ALONE = 4,     /* nobody else opens it; needs no shared memory */
 };
 
-ox_code sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 **out,
+ox_code meta_sqlite_open(const struct env *env, const char *path, int flags, struct sqlite3 **out,
     struct ox_err *err);
-void sqlite_close(struct sqlite3 *db); /* NULL is allowed */
+void meta_sqlite_close(struct sqlite3 *db); /* NULL is allowed */
 
 /* Remove a database with its write-ahead log; what is not there is fine. */
-ox_code sqlite_unlink(struct file_system *fs, const char *path, struct ox_err *err);
+ox_code meta_sqlite_unlink(struct file_system *fs, const char *path, struct ox_err *err);
 
 #endif

@@ -11,7 +11,7 @@
 enum { COMMENT_MAX = 4096, VALUE_MAX = 32767, LISTENERS_MAX = 64, PRODUCER_IDS_MAX = 100000,
     RESOURCE_NAME_MAX = 1024, CONFIGS_MAX = 1000 };
 
-/* ---- Names ---------------------------------------------------------------------- */
+/* ---- Names --------------------------------------------------------------- */
 
 ox_code
 meta_topic_name_check(struct str name, struct ox_err *err)
@@ -55,7 +55,7 @@ text_check(struct str text, size_t len_max, const char *what, struct ox_err *err
     return OX_OK;
 }
 
-/* ---- Replicas -------------------------------------------------------------------- */
+/* ---- Replicas ------------------------------------------------------------ */
 
 static bool
 contains(const int32_t *ids, uint32_t count, int32_t id)
@@ -99,7 +99,7 @@ assignments_check(const struct view *view, const struct meta_assignment *at, uin
     return OX_OK;
 }
 
-/* ---- Settings ---------------------------------------------------------------------- */
+/* ---- Settings ------------------------------------------------------------ */
 
 struct merge {
     int resource;
@@ -233,13 +233,13 @@ topic_settings_check(struct merge *merge, struct ox_err *err)
 }
 
 ox_code
-validate_config_changes(const struct meta_config_set *own, int resource, bool replace,
+meta_validate_config_changes(const struct meta_config_set *own, int resource, bool replace,
     const struct meta_config_change *changes, uint32_t count, struct arena *arena,
     struct meta_config_item **items, uint32_t *item_count, struct ox_err *err)
 {
     struct merge merge = {.resource = resource, .arena = arena};
     uint32_t kept = own != NULL && !replace ? own->count : 0;
-    merge.scope = (enum param_scope)settings_scope(resource);
+    merge.scope = (enum param_scope)meta_settings_scope(resource);
     if (count > CONFIGS_MAX)
         return ox_fail(err, OX_INVALID_REQUEST, "more than %d settings in a request", CONFIGS_MAX);
     merge.items = ox_arena_array(arena, struct meta_config_item, (size_t)kept + count + 1);
@@ -258,7 +258,7 @@ validate_config_changes(const struct meta_config_set *own, int resource, bool re
     return resource == META_RESOURCE_TOPIC ? topic_settings_check(&merge, err) : OX_OK;
 }
 
-/* ---- One function a command ------------------------------------------------------------ */
+/* ---- One function a command ---------------------------------------------- */
 
 static ox_code
 check_topic_create(const struct view *view, const struct meta_command *cmd, struct arena *arena,
@@ -275,7 +275,7 @@ check_topic_create(const struct view *view, const struct meta_command *cmd, stru
             OX_STR_ARG(name));
     if (meta_view_topic(&view->pub, name) != NULL)
         return ox_fail(err, OX_TOPIC_EXISTS, "topic \"%.*s\" already exists", OX_STR_ARG(name));
-    const struct meta_topic *other = view_topic_collides(view, name);
+    const struct meta_topic *other = meta_view_topic_collides(view, name);
     if (other != NULL) {
         code = ox_fail(err, OX_INVALID_TOPIC, "topic name \"%.*s\" collides with topic \"%s\"",
             OX_STR_ARG(name), other->name.ptr);
@@ -296,7 +296,7 @@ check_topic_create(const struct view *view, const struct meta_command *cmd, stru
     if (code == OX_OK)
         code = text_check(cmd->topic_create.comment, COMMENT_MAX, "comment", err);
     if (code == OX_OK)
-        code = validate_config_changes(NULL, META_RESOURCE_TOPIC, false,
+        code = meta_validate_config_changes(NULL, META_RESOURCE_TOPIC, false,
             cmd->topic_create.configs, cmd->topic_create.config_count, arena, &items, &count, err);
     return code;
 }
@@ -363,7 +363,7 @@ check_config_alter(const struct view *view, const struct meta_command *cmd, stru
     ox_code code = text_check(name, RESOURCE_NAME_MAX, "name of the resource", err);
     if (code != OX_OK)
         return code;
-    if (settings_scope(resource) < 0)
+    if (meta_settings_scope(resource) < 0)
         return ox_fail(err, OX_INVALID_REQUEST, "resource type %d has no settings", resource);
     if (resource == META_RESOURCE_TOPIC && meta_view_topic(&view->pub, name) == NULL)
         return no_such_topic(name, err);
@@ -372,7 +372,7 @@ check_config_alter(const struct view *view, const struct meta_command *cmd, stru
         return ox_fail(err, OX_INVALID_REQUEST, "\"%.*s\" is not a broker id", OX_STR_ARG(name));
     if (resource != META_RESOURCE_BROKER && name.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "resource has no name");
-    return validate_config_changes(meta_view_config(&view->pub, resource, name), resource,
+    return meta_validate_config_changes(meta_view_config(&view->pub, resource, name), resource,
         cmd->config_alter.replace, cmd->config_alter.changes, cmd->config_alter.change_count,
         arena, &items, &count, err);
 }
@@ -490,7 +490,7 @@ check_cluster_init(const struct view *view, const struct meta_command *cmd, stru
 }
 
 ox_code
-validate_command(const struct view *view, const struct meta_command *cmd, struct arena *arena,
+meta_validate_command(const struct view *view, const struct meta_command *cmd, struct arena *arena,
     struct ox_err *err)
 {
     switch (cmd->kind) {
@@ -530,7 +530,7 @@ meta_check(const struct meta_view *view, const struct meta_command *cmd, struct 
     if (copy.kind == META_TOPIC_CREATE && ox_uuid_is_zero(&copy.topic_create.id))
         memset(copy.topic_create.id.bytes, 0xff, sizeof(copy.topic_create.id.bytes));
     ox_arena_init(&arena);
-    ox_code code = validate_command(
+    ox_code code = meta_validate_command(
         ox_container_of((struct meta_view *)(uintptr_t)view, struct view, pub), &copy, &arena, err);
     ox_arena_fini(&arena);
     return code;

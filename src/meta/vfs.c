@@ -107,7 +107,7 @@ sync_parent(struct file_system *fs, const char *path)
     return fs_sync_dir(fs, "meta.dir.sync", len > 0 ? dir : "/", NULL);
 }
 
-/* ---- Bytes --------------------------------------------------------------------------- */
+/* ---- Bytes --------------------------------------------------------------- */
 
 static int
 file_read(sqlite3_file *base, void *to, int len, sqlite3_int64 pos)
@@ -163,7 +163,7 @@ file_size(sqlite3_file *base, sqlite3_int64 *out)
     return SQLITE_OK;
 }
 
-/* ---- Locks between connections ----------------------------------------------------------- */
+/* ---- Locks between connections ------------------------------------------- */
 
 static int
 raise_level(struct conn *conn, int level)
@@ -232,7 +232,7 @@ file_reserved(sqlite3_file *base, int *out)
     return SQLITE_OK;
 }
 
-/* ---- Shared memory of WAL mode --------------------------------------------------------------- */
+/* ---- Shared memory of WAL mode ------------------------------------------- */
 
 static int
 shm_grow(struct node *node, int region, int size)
@@ -354,7 +354,7 @@ shm_unmap(sqlite3_file *base, int delete)
     return SQLITE_OK;
 }
 
-/* ---- The rest of a file ------------------------------------------------------------------------ */
+/* ---- The rest of a file -------------------------------------------------- */
 
 static int
 file_control(sqlite3_file *base, int op, void *arg)
@@ -438,7 +438,7 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = shm_unmap,
 };
 
-/* ---- Open ------------------------------------------------------------------------------------------ */
+/* ---- Open ---------------------------------------------------------------- */
 
 static struct node *
 find_node(struct vfs *vfs, const char *path)
@@ -597,7 +597,7 @@ vfs_new(const struct env *env, const char *name)
 }
 
 const char *
-vfs_name(const struct env *env)
+meta_vfs_name(const struct env *env)
 {
     char name[32];
     snprintf(name, sizeof(name), "oxbow-%p", (void *)env->fs);

@@ -8,6 +8,6 @@ struct env;
 
 /* Name of the SQLite VFS that works on env's file system; registered at the
  * first call and kept for the life of the process. Any thread. */
-const char *vfs_name(const struct env *env);
+const char *meta_vfs_name(const struct env *env);
 
 #endif

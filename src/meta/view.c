@@ -31,7 +31,7 @@ view_of(const struct meta_view *pub)
     return ox_container_of((struct meta_view *)(uintptr_t)pub, struct view, pub);
 }
 
-/* ---- Tables ---------------------------------------------------------------- */
+/* ---- Tables -------------------------------------------------------------- */
 
 static struct view_slots *
 slots_new(uint32_t cap)
@@ -77,7 +77,7 @@ index_put(struct view_index *index)
 }
 
 /* '.' hashes as '_', so that names which collide in Kafka's metrics meet in the
- * same place; see view_topic_collides(). */
+ * same place; see meta_view_topic_collides(). */
 static uint64_t
 name_hash(struct str name)
 {
@@ -119,7 +119,7 @@ order_rank(const struct view_slots *slots, const struct view_index *index, struc
     return low;
 }
 
-/* ---- Reading ----------------------------------------------------------------- */
+/* ---- Reading ------------------------------------------------------------- */
 
 static const struct meta_topic *
 find_by_name(const struct view *view, struct str name, uint32_t *slot)
@@ -160,7 +160,7 @@ names_collide(struct str a, struct str b)
 }
 
 const struct meta_topic *
-view_topic_collides(const struct view *view, struct str name)
+meta_view_topic_collides(const struct view *view, struct str name)
 {
     const struct view_index *index = view->index;
     uint64_t hash = name_hash(name);
@@ -259,10 +259,10 @@ meta_broker_listener(const struct meta_broker *broker, struct str name)
     return NULL;
 }
 
-/* ---- Life of views ------------------------------------------------------------ */
+/* ---- Life of views ------------------------------------------------------- */
 
 struct view_chain *
-view_chain_new(void)
+meta_view_chain_new(void)
 {
     struct view_chain *chain = ox_calloc(1, sizeof(*chain));
     ox_lock_init(&chain->lock, LOCK_META_VIEW);
@@ -355,7 +355,7 @@ meta_view_put(const struct meta_view *view)
 }
 
 void
-view_chain_put(struct view_chain *chain)
+meta_view_chain_put(struct view_chain *chain)
 {
     if (chain == NULL)
         return;
@@ -367,7 +367,7 @@ view_chain_put(struct view_chain *chain)
 }
 
 struct view *
-view_publish(struct view_chain *chain, struct image *image)
+meta_view_publish(struct view_chain *chain, struct image *image)
 {
     struct view *view = ox_malloc(sizeof(*view));
     struct view *before = chain->current;
@@ -395,10 +395,10 @@ view_publish(struct view_chain *chain, struct image *image)
     return view;
 }
 
-/* ---- The image ------------------------------------------------------------------ */
+/* ---- The image ----------------------------------------------------------- */
 
 void
-image_retire(struct image *image, const void *ptr)
+meta_image_retire(struct image *image, const void *ptr)
 {
     struct retired *retired = &image->retired;
     if (ptr == NULL)
@@ -414,16 +414,16 @@ image_retire(struct image *image, const void *ptr)
 static void
 retire_settings(struct image *image)
 {
-    image_retire(image, image->view.pub.settings);
-    image_retire(image, image->view.pub.topic_default);
+    meta_image_retire(image, image->view.pub.settings);
+    meta_image_retire(image, image->view.pub.topic_default);
 }
 
 static void
 make_settings(struct image *image)
 {
     struct view *view = &image->view;
-    view->pub.settings = settings_server_new(view);
-    view->pub.topic_default = settings_topic_new(view, NULL);
+    view->pub.settings = meta_settings_server_new(view);
+    view->pub.topic_default = meta_settings_topic_new(view, NULL);
 }
 
 static void
@@ -438,7 +438,7 @@ image_begin(struct image *image)
 }
 
 void
-image_init(struct image *image, const struct statics *statics, int32_t node_id)
+meta_image_init(struct image *image, const struct statics *statics, int32_t node_id)
 {
     memset(image, 0, sizeof(*image));
     image->view.pub.node_id = node_id;
@@ -450,10 +450,10 @@ static void
 retire_topic(struct image *image, const struct meta_topic *topic, bool partitions)
 {
     for (uint32_t i = 0; partitions && i < topic->partition_count; i++)
-        image_retire(image, topic->partitions[i]);
+        meta_image_retire(image, topic->partitions[i]);
     if (topic->config != image->view.pub.topic_default)
-        image_retire(image, topic->config);
-    image_retire(image, topic);
+        meta_image_retire(image, topic->config);
+    meta_image_retire(image, topic);
 }
 
 static void
@@ -464,24 +464,24 @@ retire_all(struct image *image)
         const struct meta_topic *topic = image->view.slots->at[i];
         if (topic == NULL)
             continue;
-        image_retire(image, topic->own);
+        meta_image_retire(image, topic->own);
         retire_topic(image, topic, true);
     }
     for (uint32_t i = 0; i < pub->broker_count; i++)
-        image_retire(image, pub->brokers[i]);
+        meta_image_retire(image, pub->brokers[i]);
     for (uint32_t i = 0; i < pub->config_count; i++)
-        image_retire(image, pub->configs[i]);
-    image_retire(image, pub->brokers);
-    image_retire(image, pub->configs);
+        meta_image_retire(image, pub->configs[i]);
+    meta_image_retire(image, pub->brokers);
+    meta_image_retire(image, pub->configs);
     retire_settings(image);
     if (pub->cluster_id.len > 0)
-        image_retire(image, pub->cluster_id.ptr);
+        meta_image_retire(image, pub->cluster_id.ptr);
     slots_put(image->view.slots);
     index_put(image->view.index);
 }
 
 void
-image_reset(struct image *image)
+meta_image_reset(struct image *image)
 {
     uint64_t generation = image->view.pub.generation;
     int32_t node_id = image->view.pub.node_id;
@@ -497,12 +497,12 @@ image_reset(struct image *image)
 
 /* Views may still show the objects: they go with the last one. */
 void
-image_fini(struct image *image, struct view_chain *chain)
+meta_image_fini(struct image *image, struct view_chain *chain)
 {
     if (image->view.slots == NULL)
         return;
     retire_all(image);
-    image_retire(image, image->view.statics);
+    meta_image_retire(image, image->view.statics);
     image->view.slots = NULL;
     if (chain == NULL || chain->current == NULL) {
         retired_free(&image->retired);
@@ -514,7 +514,7 @@ image_fini(struct image *image, struct view_chain *chain)
     ox_unlock(&chain->lock);
 }
 
-/* ---- Objects ----------------------------------------------------------------------- */
+/* ---- Objects ------------------------------------------------------------- */
 
 /* Bytes for one object with what it points to behind it. */
 struct packer {
@@ -561,7 +561,7 @@ pack_partition(struct packer *packer, const struct meta_partition *from)
 }
 
 const struct meta_partition *
-image_partition_new(const struct meta_partition *from)
+meta_image_partition_new(const struct meta_partition *from)
 {
     struct packer packer = {NULL, NULL};
     pack_partition(&packer, from);
@@ -594,7 +594,7 @@ pack_config(struct packer *packer, int resource, struct str name,
 }
 
 const struct meta_config_set *
-image_config_new(int resource, struct str name, const struct meta_config_item *items,
+meta_image_config_new(int resource, struct str name, const struct meta_config_item *items,
     uint32_t count)
 {
     struct packer packer = {NULL, NULL};
@@ -640,12 +640,12 @@ topic_new(struct image *image, const struct image_topic *from)
     struct meta_topic *topic = (void *)packer.base;
     topic->config = from->own == NULL
         ? view->pub.topic_default
-        : settings_topic_new(view, from->own);
+        : meta_settings_topic_new(view, from->own);
     return topic;
 }
 
 struct image_topic
-image_topic_of(const struct meta_topic *topic)
+meta_image_topic_of(const struct meta_topic *topic)
 {
     return (struct image_topic){.name = topic->name, .id = topic->id, .oid = topic->oid,
         .created_ms = topic->created_ms, .owner = topic->owner, .comment = topic->comment,
@@ -654,7 +654,7 @@ image_topic_of(const struct meta_topic *topic)
         .own = topic->own};
 }
 
-/* ---- Changing the set of topics ------------------------------------------------------- */
+/* ---- Changing the set of topics ------------------------------------------ */
 
 /* Invariant 2: the image's own slots, with room for one more if asked. */
 static struct view_slots *
@@ -712,7 +712,7 @@ free_slot(struct view_slots *slots, uint32_t live)
 }
 
 void
-image_topic_add(struct image *image, const struct image_topic *from)
+meta_image_topic_add(struct image *image, const struct image_topic *from)
 {
     struct view_slots *slots = own_slots(image, true);
     struct view_index *index = own_index(image, true);
@@ -732,7 +732,7 @@ image_topic_add(struct image *image, const struct image_topic *from)
 }
 
 void
-image_topic_replace(struct image *image, const struct meta_topic *old,
+meta_image_topic_replace(struct image *image, const struct meta_topic *old,
     const struct image_topic *from)
 {
     uint32_t slot;
@@ -740,7 +740,7 @@ image_topic_replace(struct image *image, const struct meta_topic *old,
     ox_assert(found == old);
     const struct meta_topic *topic = topic_new(image, from);
     if (old->own != from->own)
-        image_retire(image, old->own);
+        meta_image_retire(image, old->own);
     image->view.pub.partition_count += topic->partition_count - old->partition_count;
     retire_topic(image, old, false);
     own_slots(image, false)->at[slot] = topic;
@@ -767,7 +767,7 @@ cells_remove(struct view_cell *cells, uint32_t mask, uint64_t hash, uint32_t slo
 }
 
 void
-image_topic_remove(struct image *image, const struct meta_topic *topic)
+meta_image_topic_remove(struct image *image, const struct meta_topic *topic)
 {
     uint32_t slot;
     const struct meta_topic *found = find_by_name(&image->view, topic->name, &slot);
@@ -784,11 +784,11 @@ image_topic_remove(struct image *image, const struct meta_topic *topic)
     slots->at[slot] = NULL;
     image->view.pub.topic_count--;
     image->view.pub.partition_count -= topic->partition_count;
-    image_retire(image, topic->own);
+    meta_image_retire(image, topic->own);
     retire_topic(image, topic, true);
 }
 
-/* ---- Brokers and configs ---------------------------------------------------------------- */
+/* ---- Brokers and configs ------------------------------------------------- */
 
 static void
 pack_broker(struct packer *packer, const struct meta_broker *from)
@@ -812,7 +812,7 @@ pack_broker(struct packer *packer, const struct meta_broker *from)
 }
 
 void
-image_broker_put(struct image *image, const struct meta_broker *from)
+meta_image_broker_put(struct image *image, const struct meta_broker *from)
 {
     struct meta_view *pub = &image->view.pub;
     struct packer packer = {NULL, NULL};
@@ -826,10 +826,10 @@ image_broker_put(struct image *image, const struct meta_broker *from)
         brokers[count++] = pub->brokers[i++];
     brokers[count++] = (void *)packer.base;
     if (i < pub->broker_count && pub->brokers[i]->node_id == from->node_id)
-        image_retire(image, pub->brokers[i++]);
+        meta_image_retire(image, pub->brokers[i++]);
     while (i < pub->broker_count)
         brokers[count++] = pub->brokers[i++];
-    image_retire(image, pub->brokers);
+    meta_image_retire(image, pub->brokers);
     pub->brokers = brokers;
     pub->broker_count = count;
     image->changed = true;
@@ -847,16 +847,16 @@ refresh_topics(struct image *image)
         const struct meta_topic *old = slots->at[i];
         if (old == NULL)
             continue;
-        struct image_topic from = image_topic_of(old);
+        struct image_topic from = meta_image_topic_of(old);
         slots->at[i] = topic_new(image, &from);
         if (old->config != old_default)
-            image_retire(image, old->config);
-        image_retire(image, old);
+            meta_image_retire(image, old->config);
+        meta_image_retire(image, old);
     }
 }
 
 void
-image_config_put(struct image *image, int resource, struct str name,
+meta_image_config_put(struct image *image, int resource, struct str name,
     const struct meta_config_set *set)
 {
     struct meta_view *pub = &image->view.pub;
@@ -871,8 +871,8 @@ image_config_put(struct image *image, int resource, struct str name,
     for (uint32_t i = rank + there; i < pub->config_count; i++)
         configs[count++] = pub->configs[i];
     if (there)
-        image_retire(image, pub->configs[rank]);
-    image_retire(image, pub->configs);
+        meta_image_retire(image, pub->configs[rank]);
+    meta_image_retire(image, pub->configs);
     pub->configs = configs;
     pub->config_count = count;
     image->changed = true;
@@ -881,9 +881,9 @@ image_config_put(struct image *image, int resource, struct str name,
 }
 
 void
-image_set_statics(struct image *image, const struct statics *statics)
+meta_image_set_statics(struct image *image, const struct statics *statics)
 {
-    image_retire(image, image->view.statics);
+    meta_image_retire(image, image->view.statics);
     image->view.statics = statics;
     refresh_topics(image);
     image->changed = true;

@@ -27,7 +27,7 @@ struct levels {
 };
 
 int
-settings_scope(int resource)
+meta_settings_scope(int resource)
 {
     switch (resource) {
     case META_RESOURCE_TOPIC:
@@ -55,7 +55,7 @@ levels_of(const struct view *view)
 }
 
 struct str
-settings_lookup(const struct meta_config_set *set, const struct param *param)
+meta_settings_lookup(const struct meta_config_set *set, const struct param *param)
 {
     for (uint32_t i = 0; set != NULL && i < set->count; i++)
         if (set->items[i].param == param)
@@ -68,9 +68,9 @@ server_value(const struct levels *levels, int level, const struct param *param)
 {
     switch (level) {
     case LEVEL_BROKER:
-        return settings_lookup(levels->broker, param);
+        return meta_settings_lookup(levels->broker, param);
     case LEVEL_BROKER_DEFAULT:
-        return settings_lookup(levels->broker_default, param);
+        return meta_settings_lookup(levels->broker_default, param);
     case LEVEL_STATIC:
         for (size_t i = 0; i < levels->statics->count; i++)
             if (levels->statics->at[i].param == param)
@@ -120,7 +120,7 @@ inherited(const struct levels *levels, const struct param *param, struct arena *
     return ox_str(param->fallback);
 }
 
-/* ---- Structs ---------------------------------------------------------------- */
+/* ---- Structs ------------------------------------------------------------- */
 
 static bool
 is_text(const struct param *param)
@@ -130,7 +130,7 @@ is_text(const struct param *param)
 }
 
 const struct statics *
-settings_statics_new(const struct meta_setting *settings, size_t count)
+meta_settings_statics_new(const struct meta_setting *settings, size_t count)
 {
     size_t len = sizeof(struct statics) + ox_size_mul(count, sizeof(settings[0]));
     size_t head = len;
@@ -158,7 +158,7 @@ names_param(const struct meta_setting *settings, size_t count, const struct para
 }
 
 const struct statics *
-settings_statics_merge(const struct statics *old, const struct statics *file)
+meta_settings_statics_merge(const struct statics *old, const struct statics *file)
 {
     struct meta_setting *all = ox_calloc(old->count + file->count + 1, sizeof(*all));
     size_t count = 0;
@@ -170,14 +170,14 @@ settings_statics_merge(const struct statics *old, const struct statics *file)
         if (file->at[i].param->change == PARAM_LIVE &&
             !names_param(all, kept, file->at[i].param))
             all[count++] = file->at[i];
-    const struct statics *statics = settings_statics_new(all, count);
+    const struct statics *statics = meta_settings_statics_new(all, count);
     ox_free(all);
     return statics;
 }
 
 /* One allocation: the struct, then the texts it points to. */
 struct server_config *
-settings_server_new(const struct view *view)
+meta_settings_server_new(const struct view *view)
 {
     struct levels levels = levels_of(view);
     struct str values[PARAM_SERVER_COUNT];
@@ -206,7 +206,7 @@ settings_server_new(const struct view *view)
 
 /* Texts are borrowed from own, which lives as long as the topic. */
 struct topic_config *
-settings_topic_new(const struct view *view, const struct meta_config_set *own)
+meta_settings_topic_new(const struct view *view, const struct meta_config_set *own)
 {
     struct levels levels = levels_of(view);
     struct topic_config *config = ox_calloc(1, sizeof(*config));
@@ -214,7 +214,7 @@ settings_topic_new(const struct view *view, const struct meta_config_set *own)
     ox_arena_init(&arena);
     for (int i = 0; i < PARAM_TOPIC_COUNT; i++) {
         const struct param *param = param_at(PARAM_SCOPE_TOPIC, i);
-        struct str value = settings_lookup(own, param);
+        struct str value = meta_settings_lookup(own, param);
         if (value.ptr == NULL)
             value = is_text(param) ? ox_str(param->fallback) : inherited(&levels, param, &arena);
         if (param_store(param, value, config, NULL) != OX_OK)
@@ -224,7 +224,7 @@ settings_topic_new(const struct view *view, const struct meta_config_set *own)
     return config;
 }
 
-/* ---- Rows ---------------------------------------------------------------------- */
+/* ---- Rows ---------------------------------------------------------------- */
 
 struct describe {
     const struct view *view;
@@ -259,7 +259,7 @@ static void
 describe_param(struct describe *describe, const struct param *param,
     struct meta_config_fact *fact)
 {
-    struct str own = settings_lookup(describe->own, param);
+    struct str own = meta_settings_lookup(describe->own, param);
     bool server = param->scope == PARAM_SCOPE_SERVER;
     int chain[8], count = 0, level;
     for (int i = 0; i < param->synonym_count && i < (int)ox_count(chain); i++)
@@ -352,7 +352,7 @@ meta_config_describe(const struct meta_view *pub, int resource, struct str name,
         describe_default(&describe, out, count);
         return OX_OK;
     }
-    enum param_scope scope = (enum param_scope)settings_scope(resource);
+    enum param_scope scope = (enum param_scope)meta_settings_scope(resource);
     *count = (size_t)param_count(scope);
     *out = ox_arena_array(arena, struct meta_config_fact, *count);
     for (size_t i = 0; i < *count; i++)
