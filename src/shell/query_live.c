@@ -221,7 +221,7 @@ live_follow(struct shell *sh, const char *topic, long last)
         sh->once.print.format = FORMAT_JSONL;
     } else if (format && strcmp(format, "raw") == 0) {
         ox_text_clear(&query);
-        ox_text_addf(&query, "SUBSCRIBE (SELECT _value FROM %s) FROM LAST %ld",
+        ox_text_addf(&query, "SUBSCRIBE %s (_value) FROM LAST %ld",
             describe_ident(&sh->arena, topic), last);
         sh->once.print.format = FORMAT_UNALIGNED;
         sh->once.print.tuples_only = true;
