@@ -6,6 +6,10 @@ package KafkaJars;
 use strict;
 use warnings;
 use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use POSIX ();
+use Time::HiRes qw(sleep);
 use Oxbow;
 
 our $RELEASE = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
@@ -35,6 +39,56 @@ END
     my $path = <$in>;
     chomp $path;
     return $path;
+}
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die;
+    return $socket->sockport;
+}
+
+# A Kafka broker of its own, empty; {port, pid}, or undef.
+sub start_broker {
+    my $path = classpath('kafka_2.13') or return undef;
+    my ($port, $controller) = (free_port(), free_port());
+    my $dir = tempdir('kafka-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
+    open my $conf, '>', "$dir/server.properties" or die;
+    print $conf <<"END";
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1\@127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
+controller.listener.names=CONTROLLER
+log.dirs=$dir/data
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+END
+    close $conf;
+    my @java = ('java', '-Xmx500m', '-XX:TieredStopAtLevel=1', '-cp', $path);
+    my $id = 'XOhlI5VeSUehk2xuAwvbFg';
+    system("@java kafka.tools.StorageTool format -t $id -c $dir/server.properties >$dir/out 2>&1") == 0
+        or return undef;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDOUT, '>>', "$dir/out" or die;
+        open STDERR, '>&', \*STDOUT or die;
+        exec @java, 'kafka.Kafka', "$dir/server.properties" or POSIX::_exit(127);
+    }
+    for (1 .. 300) {
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+        return {pid => $pid, port => $port, dir => $dir} if $socket && sleep 3;
+        sleep 0.1;
+    }
+    stop_broker({pid => $pid});
+    return undef;
+}
+
+sub stop_broker {
+    my ($kafka) = @_;
+    kill 'TERM', $kafka->{pid};
+    waitpid $kafka->{pid}, 0;
 }
 
 # The words that run a class of the tools.

@@ -26,7 +26,7 @@ resource_done(struct engine_admin *admin)
 }
 
 /* Type and name of a resource are its identity. */
-static const bool *
+static const uint8_t *
 find_doubles(struct kafka_request *req, const struct alter_configs *all)
 {
     struct str *keys = kafka_array(req, struct str, all->count);
@@ -75,7 +75,7 @@ check_resource(struct kafka_request *req, struct alter_resource *job, bool doubl
     struct str *names = kafka_array(req, struct str, job->change_count);
     for (uint32_t i = 0; i < job->change_count; i++)
         names[i] = job->changes[i].name;
-    const bool *doubles = kafka_doubles(req, names, (int32_t)job->change_count);
+    const uint8_t *doubles = kafka_doubles(req, names, (int32_t)job->change_count);
     for (uint32_t i = 0; i < job->change_count; i++) {
         ox_code code = check_change(&job->changes[i], doubles[i], err);
         if (code != OX_OK)
@@ -110,7 +110,7 @@ describe_resource(struct kafka_request *req, struct alter_configs *all, int32_t 
 static void
 run(struct kafka_request *req, struct alter_configs *all, bool replace, bool validate_only)
 {
-    const bool *doubles = find_doubles(req, all);
+    const uint8_t *doubles = find_doubles(req, all);
     for (int32_t i = 0; i < all->count; i++) {
         struct alter_resource *job = &all->resources[i];
         job->call.admin.sess = req->sess;

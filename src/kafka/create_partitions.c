@@ -12,6 +12,7 @@ struct create_partitions {
         struct engine_partitions_create call; /* first: done() gets its head */
         struct create_partitions *all;
         bool refused;
+        bool again; /* named before: no row */
     } *topics;
 };
 
@@ -50,14 +51,15 @@ kafka_create_partitions(struct kafka_request *req)
     struct str *names = kafka_array(req, struct str, request->topics.count);
     for (int32_t i = 0; i < request->topics.count; i++)
         names[i] = request->topics.at[i].name;
-    const bool *doubles = kafka_doubles(req, names, request->topics.count);
+    const uint8_t *doubles = kafka_doubles(req, names, request->topics.count);
     for (int32_t i = 0; i < request->topics.count; i++) {
         const topic_in *in = &request->topics.at[i];
         struct grow_topic *job = &all->topics[i];
         job->all = all;
         job->call.admin.sess = req->sess;
         job->call.admin.done = topic_done;
-        if (doubles[i]) {
+        job->again = doubles[i] == KAFKA_AGAIN;
+        if (doubles[i] != KAFKA_ALONE) {
             job->refused = true;
             job->call.admin.code = ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
                 "topic \"%.*s\" is named twice", OX_STR_ARG(in->name));
@@ -81,12 +83,13 @@ finish(struct kafka_request *req)
     struct create_partitions *all = req->state;
     struct create_partitions_response response;
     create_partitions_response_init(&response);
-    response.results.count = request->topics.count;
     response.results.at = kafka_array(req, topic_out, request->topics.count);
     for (int32_t i = 0; i < request->topics.count; i++) {
         struct grow_topic *job = &all->topics[i];
         struct engine_admin *admin = &job->call.admin;
-        response.results.at[i] = (topic_out){request->topics.at[i].name,
+        if (job->again)
+            continue;
+        response.results.at[response.results.count++] = (topic_out){request->topics.at[i].name,
             ox_code_kafka(admin->code), kafka_error_text(req, admin->code, &admin->err)};
         if (!job->refused)
             engine_admin_fini(admin);

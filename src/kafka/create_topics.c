@@ -13,6 +13,7 @@ struct create_topics {
         struct engine_topic_create call; /* first: done() gets its head */
         struct create_topics *all;
         bool refused; /* code is set, no call was made */
+        bool again;   /* named before: no row */
     } *topics;
 };
 
@@ -93,14 +94,15 @@ kafka_create_topics(struct kafka_request *req)
     struct str *names = kafka_array(req, struct str, request->topics.count);
     for (int32_t i = 0; i < request->topics.count; i++)
         names[i] = request->topics.at[i].name;
-    const bool *doubles = kafka_doubles(req, names, request->topics.count);
+    const uint8_t *doubles = kafka_doubles(req, names, request->topics.count);
     for (int32_t i = 0; i < request->topics.count; i++) {
         const topic_in *in = &request->topics.at[i];
         struct create_topic *job = &all->topics[i];
         job->all = all;
         job->call.admin.sess = req->sess;
         job->call.admin.done = topic_done;
-        if (doubles[i]) {
+        job->again = doubles[i] == KAFKA_AGAIN;
+        if (doubles[i] != KAFKA_ALONE) {
             refuse(job, ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
                 "topic \"%.*s\" is named twice", OX_STR_ARG(in->name)));
             continue;
@@ -155,12 +157,13 @@ finish(struct kafka_request *req)
     struct create_topics *all = req->state;
     struct create_topics_response response;
     create_topics_response_init(&response);
-    response.topics.count = request->topics.count;
     response.topics.at = kafka_array(req, topic_out, request->topics.count);
     for (int32_t i = 0; i < request->topics.count; i++) {
         struct create_topic *job = &all->topics[i];
         struct engine_admin *admin = &job->call.admin;
-        topic_out *out = &response.topics.at[i];
+        if (job->again)
+            continue;
+        topic_out *out = &response.topics.at[response.topics.count++];
         create_topics_response_topics_init(out);
         out->name = request->topics.at[i].name;
         out->error_code = ox_code_kafka(admin->code);

@@ -45,7 +45,7 @@ list_topics(struct kafka_request *req, struct delete_topics *all)
     }
 }
 
-static const bool *
+static const uint8_t *
 find_doubles(struct kafka_request *req, const struct delete_topics *all)
 {
     struct str *keys = kafka_array(req, struct str, all->count);
@@ -74,7 +74,7 @@ kafka_delete_topics(struct kafka_request *req)
     list_topics(req, all);
     req->state = all;
     kafka_wait_init(&all->wait, req, finish);
-    const bool *doubles = find_doubles(req, all);
+    const uint8_t *doubles = find_doubles(req, all);
     for (int32_t i = 0; i < all->count; i++) {
         struct delete_topic *job = &all->topics[i];
         bool by_id = !ox_uuid_is_zero(&job->call.topic_id);

@@ -33,7 +33,6 @@ kafka_describe_cluster(struct kafka_request *req)
     struct describe_cluster_response response;
     describe_cluster_response_init(&response);
     response.error_message = OX_STR_NULL;
-    response.endpoint_type = request->endpoint_type;
     if (request->endpoint_type != ENDPOINT_BROKERS) {
         bool known = request->endpoint_type == ENDPOINT_CONTROLLERS;
         ox_code code = req->version == 0 ? OX_INVALID_REQUEST

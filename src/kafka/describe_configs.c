@@ -70,6 +70,8 @@ describe(struct kafka_request *req, const resource_in *in, resource_out *out)
     struct ox_err err;
     err.code = OX_OK;
     ox_code code = may_describe(req, in);
+    if (code == OX_OK && in->resource_type == META_RESOURCE_TOPIC)
+        code = meta_topic_name_check(in->resource_name, &err);
     if (code == OX_OK)
         code = meta_config_describe(kafka_view(req), in->resource_type, in->resource_name,
             &req->arena, &facts, &count, &err);

@@ -84,19 +84,22 @@ kafka_endpoint(struct kafka_request *req, int32_t node_id)
     return meta_broker_listener(broker, ox_str(req->sess->listener));
 }
 
-bool *
+uint8_t *
 kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count)
 {
-    bool *doubles = kafka_array(req, bool, count);
+    uint8_t *doubles = kafka_array(req, uint8_t, count);
     struct map seen;
     if (count < 2)
         return doubles;
     ox_map_init(&seen);
     for (int32_t i = 0; i < count; i++) {
-        bool *first = ox_map_put(&seen, keys[i], &doubles[i]);
-        if (first == NULL)
+        uint8_t *first = ox_map_get(&seen, keys[i]);
+        if (first == NULL) {
+            ox_map_put(&seen, keys[i], &doubles[i]);
             continue;
-        *first = doubles[i] = true;
+        }
+        *first = KAFKA_FIRST_OF_MANY;
+        doubles[i] = KAFKA_AGAIN;
     }
     ox_map_fini(&seen);
     return doubles;

@@ -240,7 +240,10 @@ fill_fault(struct fetch *fetch, const struct engine_read *read, part_out *out)
         code = OX_NOT_LEADER;
     out->error_code = ox_code_kafka(code);
     out->high_watermark = -1;
-    out->aborted_transactions.count = -1;
+    /* As Kafka does it: null only where the partition was looked at. */
+    bool unseen = code == OX_UNKNOWN_TOPIC_OR_PARTITION || code == OX_UNKNOWN_TOPIC_ID ||
+                  code == OX_TOPIC_AUTHORIZATION_FAILED;
+    out->aborted_transactions.count = unseen ? 0 : -1;
     out->records.bytes = OX_STR("");
     if (code == OX_NOT_LEADER || code == OX_FENCED_LEADER_EPOCH) {
         out->current_leader.leader_id = read->leader_id;

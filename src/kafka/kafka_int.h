@@ -125,8 +125,10 @@ struct arena *kafka_arena(struct kafka_request *req);
 /* A message in the request's arena, or null when there is none. */
 struct str kafka_error_text(struct kafka_request *req, ox_code code, const struct ox_err *err);
 
-/* Which of the keys are there more than once; an array of count flags. */
-bool *kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count);
+/* Which of the keys are there more than once; one value a key. Kafka answers such
+ * a key once: later ones have no row. */
+enum kafka_double { KAFKA_ALONE, KAFKA_FIRST_OF_MANY, KAFKA_AGAIN };
+uint8_t *kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count);
 
 /* Start creating a topic that a client asked for in passing; outlives the
  * request. Returns OX_UNKNOWN_TOPIC_OR_PARTITION when it is under way, or why it

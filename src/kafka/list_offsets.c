@@ -128,7 +128,7 @@ search_done(struct pool_job *pool_job)
 }
 
 /* Each partition that is named more than once is refused. */
-static const bool *
+static const uint8_t *
 find_doubles(struct kafka_request *req, int32_t count)
 {
     const struct list_offsets_request *request = req->body;
@@ -155,7 +155,7 @@ kafka_list_offsets(struct kafka_request *req)
         count += request->topics.at[t].partitions.count;
     job->req = req;
     job->searches = kafka_array(req, struct search, count);
-    const bool *doubled = find_doubles(req, count);
+    const uint8_t *doubled = find_doubles(req, count);
     list_offsets_response_init(&job->response);
     job->response.topics.count = request->topics.count;
     job->response.topics.at = kafka_array(req, topic_out, request->topics.count);
@@ -163,14 +163,15 @@ kafka_list_offsets(struct kafka_request *req)
         const topic_in *in = &request->topics.at[t];
         topic_out *out = &job->response.topics.at[t];
         out->name = in->name;
-        out->partitions.count = in->partitions.count;
         out->partitions.at = kafka_array(req, part_out, in->partitions.count);
-        for (int32_t p = 0; p < in->partitions.count; p++) {
-            part_out *row = &out->partitions.at[p];
+        for (int32_t p = 0; p < in->partitions.count; p++, doubled++) {
+            if (*doubled == KAFKA_AGAIN)
+                continue;
+            part_out *row = &out->partitions.at[out->partitions.count++];
             list_offsets_response_topics_partitions_init(row);
             row->partition_index = in->partitions.at[p].partition_index;
-            ox_code code = *doubled++ ? OX_INVALID_REQUEST
-                                      : ask(req, job, in->name, &in->partitions.at[p], row);
+            ox_code code = *doubled != KAFKA_ALONE ? OX_INVALID_REQUEST
+                                                    : ask(req, job, in->name, &in->partitions.at[p], row);
             row->error_code = ox_code_kafka(code);
         }
     }

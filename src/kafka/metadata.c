@@ -193,11 +193,29 @@ request_valid(struct kafka_request *req, bool *by_id)
 }
 
 static void
+refuse_all(struct kafka_request *req, struct metadata_response *response)
+{
+    const struct metadata_request *request = req->body;
+    response->topics.at = kafka_array(req, topic_row, request->topics.count);
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        topic_row *row = add_row(response);
+        row->name = request->topics.at[i].name;
+        row->topic_id = request->topics.at[i].topic_id;
+        row->error_code = ox_code_kafka(OX_INVALID_REQUEST);
+    }
+    response->brokers.count = 0;
+    response->controller_id = -1;
+}
+
+static void
 list_asked(struct kafka_request *req, struct metadata_response *response)
 {
     const struct metadata_request *request = req->body;
     bool by_id;
-    bool valid = request_valid(req, &by_id);
+    if (!request_valid(req, &by_id)) {
+        refuse_all(req, response);
+        return;
+    }
     struct map seen;
     ox_map_init(&seen);
     response->topics.at = kafka_array(req, topic_row, request->topics.count);
@@ -205,12 +223,6 @@ list_asked(struct kafka_request *req, struct metadata_response *response)
         const struct metadata_request_topics *asked = &request->topics.at[i];
         struct str key = by_id ? ox_str_n(asked->topic_id.bytes, sizeof(asked->topic_id.bytes))
                                : asked->name;
-        if (!valid) {
-            topic_row *row = add_row(response);
-            row->name = asked->name;
-            row->error_code = ox_code_kafka(OX_INVALID_REQUEST);
-            continue;
-        }
         if (by_id && ox_uuid_is_zero(&asked->topic_id))
             continue;
         if (request->topics.count > 1 && ox_map_put(&seen, key, &seen) != NULL)

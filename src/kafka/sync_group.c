@@ -39,6 +39,9 @@ kafka_sync_group(struct kafka_request *req)
     call->call.code = request->group_id.len == 0 ? OX_INVALID_GROUP_ID
                       : !kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ)
                           ? OX_GROUP_AUTHORIZATION_FAILED
+                      : req->version >= 5 && (request->protocol_type.ptr == NULL ||
+                                                 request->protocol_name.ptr == NULL)
+                          ? OX_INCONSISTENT_GROUP_PROTOCOL
                           : OX_OK;
     if (call->call.code != OX_OK) {
         answer(req, call);

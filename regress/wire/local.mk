@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += regress/wire/wire
