@@ -421,8 +421,5 @@ struct log_verify_result {
 ox_code log_verify_partition(const struct env *env, const char *path,
     void (*say)(void *arg, const char *line), void *arg, struct log_verify_result *out,
     struct ox_err *err);
-/* Writes meta.properties into an empty or missing directory. */
-ox_code log_dir_format(const struct env *env, const char *path, const char *cluster_id,
-    int32_t node_id, struct ox_err *err);
 
 #endif

@@ -947,25 +947,3 @@ log_dir_stats(struct log_dir *dir, struct log_dir_stats *out)
     out->queued_bytes = dir->wal.queue_bytes;
     ox_unlock(&dir->wal.lock);
 }
-
-ox_code
-log_dir_format(const struct env *env, const char *path, const char *cluster_id, int32_t node_id,
-    struct ox_err *err)
-{
-    struct log_dir_config config;
-    struct log_dir *dir;
-    char name[PATH_LEN_MAX];
-    struct file_stat st;
-    snprintf(name, sizeof(name), "%s/meta.properties", path);
-    if (fs_stat(env->fs, name, &st, NULL) == OX_OK)
-        return ox_fail(err, OX_FILE_EXISTS, "\"%s\" is formatted already", path);
-    log_dir_config_init(&config);
-    config.path = path;
-    config.cluster_id = cluster_id;
-    config.node_id = node_id;
-    config.threads = false;
-    ox_code rc = log_dir_open(&config, env, &dir, err);
-    if (rc == OX_OK)
-        log_dir_close(dir);
-    return rc;
-}

@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
+bin_PROGRAMS += ox
+ox_SOURCES = src/tool/ox.c
