@@ -44,7 +44,8 @@ while (my $line = <$in>) {
 close $in;
 
 (my $short = $table) =~ s{.*/(catalog/)}{$1};
-my $text = "/* Generated from $short. Do not edit. */\n";
+my $notice = "Generated from $short. Do not edit.";
+my $text = $output =~ /\.md$/ ? "<!-- $notice -->\n" : "/* $notice */\n";
 $text .= $emitter->emit(\@rows, $table, $output);
 open my $out, '>', "$output.tmp" or die "$output.tmp: $!\n";
 print $out $text;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # params.tbl: name, scope, type, default, range, change, kafka, doc.
-# params.gen.h declares per scope an enum of indices, the constants of choices
+# settings.gen.md is the manual's list. params.gen.h declares per scope an enum of indices, the constants of choices
 # and the config struct; params.gen.c the table that param.c reads.
 package tbl_params;
 use strict;
@@ -134,6 +134,35 @@ sub emit_row {
     return ($pre, "    {" . join(', ', map { ".$_ = $f{$_}" } sort keys %f) . "},\n");
 }
 
+my %titles = (
+    server => 'Server', topic => 'Topic', group => 'Group',
+    client_metrics => 'Client metrics subscription', session => 'Session',
+);
+
+sub md_cell { my $s = shift; $s =~ s/([|<>])/\\$1/g; return $s }
+
+# One table a scope, by name.
+sub emit_manual {
+    my $by_scope = shift;
+    my $text = "# Settings\n\nEither name is accepted wherever a setting is named. Values may be"
+        . " written with units\n(`7 days`, `1GiB`, `on`) in SQL and in the configuration file, and are"
+        . " plain numbers to Kafka\nclients. *live* settings can be changed while the server runs"
+        . " (`ALTER SYSTEM SET`, `ALTER TOPIC`),\n*restart* settings in the configuration file.\n";
+    for my $scope (@scopes) {
+        $text .= "\n## $titles{$scope}\n\n| name | Kafka's name | default | allowed | change | |\n"
+            . "| --- | --- | --- | --- | --- | --- |\n";
+        for my $row (sort { $a->{name} cmp $b->{name} } @{$by_scope->{$scope}}) {
+            my $default = $row->{default} // 'unset';
+            $default = "''" if $default eq '';
+            my $range = $row->{range} eq '-' ? $row->{base} : $row->{range};
+            my $kafka = join ', ', grep { defined } $row->{kafka}, @{$row->{aliases}};
+            $text .= '| ' . join(' | ', map { md_cell($_) } $row->{name}, $kafka, $default, $range,
+                lc $row->{change}, $row->{doc}) . " |\n";
+        }
+    }
+    return $text;
+}
+
 sub emit {
     my ($class, $cells, $table, $output) = @_;
     my %by_scope = map { $_ => [] } @scopes;
@@ -146,6 +175,7 @@ sub emit {
         $server{$row->{name}} = 1 if $row->{scope} eq 'server';
     }
     return emit_header(\%by_scope) if $output =~ /\.h$/;
+    return emit_manual(\%by_scope) if $output =~ /\.md$/;
     my $text = "#include \"base/param.h\"\n\n#include <stddef.h>\n\n";
     my $tables = '';
     for my $scope (@scopes) {

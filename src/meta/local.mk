@@ -15,6 +15,12 @@ src/meta/queries.gen.h: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 src/meta/queries.gen.c: $(META_QUERIES) $(srcdir)/src/gen/queries.pl
 	$(AM_V_GEN)$(MKDIR_P) src/meta && $(PERL) $(srcdir)/src/gen/queries.pl $@ $(META_QUERIES)
 
+# The manual's list of settings.
+doc_DATA += doc/ref/settings.gen.md
+BUILT_SOURCES += doc/ref/settings.gen.md
+doc/ref/settings.gen.md: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_params.pm
+	$(AM_V_GEN)$(MKDIR_P) doc/ref && $(TBL) params $(srcdir)/catalog/params.tbl $@
+
 check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db regress/unit/meta_command \
     regress/unit/meta_crash regress/unit/meta_place \
     regress/unit/meta_settings regress/unit/meta_vfs regress/unit/meta_view
