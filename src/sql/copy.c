@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * COPY. Out: rows of a plan become lines (text, csv, json, raw) or binary tuples,
+ * one message each. In: bytes become rows, which are fed to an INSERT that appends
+ * as its batches fill.
+ *
+ *   out  run -> batch -> lines -> client, until the socket is full
+ *   in   client -> bytes -> whole lines -> batch -> run, when it wants to be fed
+ *
+ * A batch that was fed borrows its arena until the run wants the next. */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "sql/session.h"
+
+enum copy_kind { COPY_TEXT, COPY_CSV, COPY_BINARY, COPY_JSON, COPY_RAW };
+
+enum { IN_BYTES_MAX = 1024 * 1024, TUPLE_MAX = 64 * 1024 * 1024 };
+
+static const char signature[11] = "PGCOPY\n\377\r\n";
+
+struct copy_task {
+    struct arena arena; /* options */
+    enum copy_kind kind;
+    bool in;
+    struct copy_format format;
+    struct str key_path;   /* JSON in: the field that is the key; null: none */
+    struct text out;
+    /* In */
+    struct text bytes;     /* not parsed yet, from `at` on */
+    size_t at;
+    struct arena rows;     /* of the batch that was fed */
+    struct batch batch;
+    bool eof, marker, header_seen, wants_more;
+    uint64_t line;
+    struct ox_err fault;   /* of the input; told once the run has ended */
+};
+
+/* ---- options ---- */
+
+static ox_code
+one_char(const struct ast_option *option, struct str value, char *to, struct ox_err *err)
+{
+    if (value.len != 1)
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+            "COPY %.*s must be a single one-byte character", OX_STR_ARG(option->name));
+    *to = value.ptr[0];
+    return OX_OK;
+}
+
+static ox_code
+read_kind(struct copy_task *task, struct str value, struct ox_err *err)
+{
+    static const char *const names[] = {"text", "csv", "binary", "json", "raw"};
+    for (int kind = 0; kind < 5; kind++)
+        if (ox_str_ieq(value, ox_str(names[kind]))) {
+            task->kind = (enum copy_kind)kind;
+            return OX_OK;
+        }
+    ox_fail(err, OX_INVALID_PARAMETER_VALUE, "COPY format \"%.*s\" not recognized",
+        OX_STR_ARG(value));
+    return ox_hint(err, "Formats are text, csv, binary, json and raw.");
+}
+
+static ox_code
+option_text(struct copy_task *task, const struct ast_option *option, struct str *out,
+    struct ox_err *err)
+{
+    struct text text;
+    ox_text_init(&text, &task->arena);
+    *out = OX_STR("true");
+    if (option->value == NULL)
+        return OX_OK;
+    ox_code code = utility_text(option->value, &text);
+    *out = ox_text_str(&text);
+    return code == OX_OK ? OX_OK
+                         : ox_fail(err, code, "COPY option \"%.*s\" needs a constant",
+                               OX_STR_ARG(option->name));
+}
+
+static bool
+is_true(struct str value)
+{
+    return ox_str_ieq(value, OX_STR("true")) || ox_str_ieq(value, OX_STR("on")) ||
+           ox_str_is(value, "1");
+}
+
+static ox_code
+read_option(struct copy_task *task, const struct ast_option *option, struct ox_err *err)
+{
+    struct str value;
+    ox_code code = option_text(task, option, &value, err);
+    struct str name = option->name;
+    struct copy_format *format = &task->format;
+    if (code != OX_OK || ox_str_is(name, "format"))
+        return code; /* read before */
+    if (ox_str_is(name, "delimiter"))
+        return one_char(option, value, &format->delimiter, err);
+    if (ox_str_is(name, "quote"))
+        return one_char(option, value, &format->quote, err);
+    if (ox_str_is(name, "escape"))
+        return one_char(option, value, &format->escape, err);
+    if (ox_str_is(name, "null"))
+        format->null = value;
+    else if (ox_str_is(name, "header"))
+        format->header = is_true(value);
+    else if (ox_str_is(name, "key"))
+        task->key_path = value;
+    else if (ox_str_is(name, "encoding")) {
+        if (!ox_str_ieq(value, OX_STR("utf8")) && !ox_str_ieq(value, OX_STR("utf-8")))
+            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "encoding \"%.*s\" is not supported",
+                OX_STR_ARG(value));
+    } else {
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY option \"%.*s\" is not supported",
+            OX_STR_ARG(name));
+    }
+    return OX_OK;
+}
+
+static ox_code
+read_options(struct copy_task *task, const struct ast_copy *ast, struct ox_err *err)
+{
+    ox_code code = OX_OK;
+    size_t count = ast->options != NULL ? ast->options->count : 0;
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        const struct ast_option *option = ast_at(ast->options, i, struct ast_option);
+        struct str value;
+        if (!ox_str_is(option->name, "format"))
+            continue;
+        code = option_text(task, option, &value, err);
+        if (code == OX_OK)
+            code = read_kind(task, value, err);
+    }
+    copy_format_init(&task->format, task->kind == COPY_CSV);
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        code = read_option(task, ast_at(ast->options, i, struct ast_option), err);
+    return code;
+}
+
+/* ---- starting ---- */
+
+static ox_code
+bind_source(struct portal *portal, const struct ast_copy *ast, struct copy_task *task,
+    struct ox_err *err)
+{
+    struct bind_config config;
+    struct ast_token value = {.text = OX_STR("_value"), .pos = 0},
+                     key = {.text = OX_STR("_key"), .pos = 0};
+    void *items[2] = {&value, &key};
+    struct ast_list raw = {items, 1, 1}, keyed = {items, 2, 2};
+    const struct ast_list *columns = ast->columns;
+    bool lines = task->kind == COPY_JSON || task->kind == COPY_RAW;
+    bind_config_of(portal->sess, portal->stmt->parse.text, portal->param_types,
+        portal->param_count, &config);
+    if (ast->target.text.ptr != NULL || ast->program) {
+        ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY to and from files of the server is not served");
+        return ox_hint(err, "Use COPY ... FROM STDIN or TO STDOUT, or the shell's \\copy.");
+    }
+    if (ast->where != NULL)
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY ... WHERE is not supported");
+    if (ast->from) {
+        if (lines && columns != NULL && columns->count != 1)
+            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "this format fills one column");
+        if (lines && columns == NULL)
+            columns = task->key_path.ptr != NULL ? &keyed : &raw;
+        return bind_copy_from(&config, ast->table, columns, &portal->arena, &portal->bound, err);
+    }
+    if (ast->table != NULL)
+        return bind_copy_to(&config, ast->table,
+            task->kind == COPY_RAW && columns == NULL ? &raw : columns, &portal->arena,
+            &portal->bound, err);
+    return ast->subscribe != NULL
+               ? bind_subscribe(&config, ast->subscribe, &portal->arena, &portal->bound, err)
+               : bind_select(&config, ast->select, &portal->arena, &portal->bound, err);
+}
+
+static void
+task_free(struct copy_task *task)
+{
+    ox_arena_fini(&task->arena);
+    ox_arena_fini(&task->rows);
+    ox_text_fini(&task->out);
+    ox_text_fini(&task->bytes);
+    ox_free(task);
+}
+
+static void send_start(struct sql_session *sess, struct copy_task *task);
+
+ox_code
+copy_start(struct sql_session *sess, struct portal *portal, struct ox_err *err)
+{
+    const struct ast_copy *ast = portal->ast->copy;
+    struct copy_task *task = ox_calloc(1, sizeof(*task));
+    ox_arena_init(&task->arena);
+    ox_arena_init(&task->rows);
+    ox_text_init(&task->out, NULL);
+    ox_text_init(&task->bytes, NULL);
+    task->in = ast->from;
+    task->key_path = OX_STR_NULL;
+    ox_code code = read_options(task, ast, err);
+    if (code == OX_OK)
+        code = bind_source(portal, ast, task, err);
+    if (code == OX_OK && !task->in && task->kind == COPY_RAW &&
+        portal->bound.column_count != 1)
+        code = ox_fail(err, OX_INVALID_PARAMETER_VALUE, "COPY in raw format takes one column");
+    if (code == OX_OK)
+        code = portal_start(portal, false, err);
+    if (code != OX_OK) {
+        task_free(task);
+        return code;
+    }
+    sess->copy = task;
+    sess->portal = portal;
+    sess->task = task->in ? TASK_COPY_IN : TASK_COPY_OUT;
+    send_start(sess, task);
+    copy_pump(sess);
+    return OX_OK;
+}
+
+void
+copy_forget(struct sql_session *sess)
+{
+    if (sess->copy != NULL)
+        task_free(sess->copy);
+    sess->copy = NULL;
+}
+
+static const struct plan_column *
+feed_columns(const struct portal *portal, uint32_t *count)
+{
+    const struct plan *feed = portal->bound.root.plan;
+    while (feed->kind != PLAN_FEED)
+        feed = feed->input;
+    *count = feed->column_count;
+    return feed->columns;
+}
+
+static void
+send_start(struct sql_session *sess, struct copy_task *task)
+{
+    struct sql_copy copy = {task->kind == COPY_BINARY, sess->portal->bound.column_count};
+    if (task->in) {
+        feed_columns(sess->portal, &copy.columns);
+        sess->client->copy_in_begin(sess->client, &copy);
+        return;
+    }
+    if (task->kind == COPY_JSON)
+        copy.columns = 1;
+    sess->client->copy_out_begin(sess->client, &copy);
+    ox_text_clear(&task->out);
+    if (task->kind == COPY_BINARY) {
+        ox_text_add(&task->out, signature, sizeof(signature));
+        ox_text_add(&task->out, "\0\0\0\0\0\0\0\0", 8);
+        sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
+    } else if (task->format.header && task->kind != COPY_JSON && task->kind != COPY_RAW) {
+        struct str *names = ox_arena_array(&task->arena, struct str, copy.columns);
+        for (uint32_t i = 0; i < copy.columns; i++)
+            names[i] = sess->portal->bound.columns[i].name;
+        copy_out_header(names, copy.columns, &task->format, &task->out);
+        sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
+    }
+}
+
+/* ---- out ---- */
+
+static void
+json_line(struct copy_task *task, const struct portal *portal, const struct batch *batch,
+    uint32_t row, const struct row_format *format)
+{
+    ox_text_addc(&task->out, '{');
+    for (uint32_t i = 0; i < batch->ncols; i++) {
+        struct datum value = vector_get(&batch->cols[i], row);
+        if (i > 0)
+            ox_text_addc(&task->out, ',');
+        json_quote(portal->bound.columns[i].name, &task->out);
+        ox_text_addc(&task->out, ':');
+        if (value.null)
+            ox_text_adds(&task->out, "null");
+        else
+            json_from_datum(batch->cols[i].type, &value, format, &task->out);
+    }
+    ox_text_adds(&task->out, "}\n");
+}
+
+static void
+binary_tuple(struct copy_task *task, const struct batch *batch, uint32_t row,
+    const struct row_format *format)
+{
+    char count[2];
+    wire_store16(count, (uint16_t)batch->ncols);
+    ox_text_add(&task->out, count, sizeof(count));
+    for (uint32_t i = 0; i < batch->ncols; i++)
+        vector_out_field(&batch->cols[i], row, true, format, &task->out);
+}
+
+/* One message a row, as PostgreSQL sends them: clients count on it. */
+static bool
+send_rows(struct sql_session *sess, struct copy_task *task, const struct batch *batch)
+{
+    const struct row_format *format = sql_session_format(sess);
+    bool room = true;
+    for (uint32_t i = 0; i < batch->sel_count; i++) {
+        uint32_t row = batch->sel != NULL ? batch->sel[i] : i;
+        ox_text_clear(&task->out);
+        if (task->kind == COPY_JSON) {
+            json_line(task, sess->portal, batch, row, format);
+        } else if (task->kind == COPY_BINARY) {
+            binary_tuple(task, batch, row, format);
+        } else if (task->kind == COPY_RAW) {
+            if (!vector_null(&batch->cols[0], row))
+                vector_out_text(&batch->cols[0], row, format, &task->out);
+            ox_text_addc(&task->out, '\n');
+        } else {
+            copy_out_rows(batch, i, 1, SIZE_MAX, &task->format, format, &task->out);
+        }
+        room = sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
+    }
+    return room;
+}
+
+static void
+finish(struct sql_session *sess, const struct ox_err *err, uint64_t rows)
+{
+    char tag[48];
+    struct ox_err copy;
+    if (err != NULL)
+        copy = *err;
+    copy_forget(sess);
+    snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)rows);
+    if (err != NULL)
+        session_fail(sess, &copy);
+    else
+        session_complete(sess, tag);
+}
+
+static void
+pump_out(struct sql_session *sess, struct copy_task *task)
+{
+    struct exec_run *run = sess->portal->run;
+    struct batch *batch;
+    while (!sess->full) {
+        switch (exec_run_next(run, 0, &batch)) {
+        case EXEC_ROWS: sess->full = !send_rows(sess, task, batch); break;
+        case EXEC_PARK: sess->client->flush(sess->client); return;
+        case EXEC_FAIL: finish(sess, exec_run_err(run), 0); return;
+        case EXEC_DONE:
+            if (task->kind == COPY_BINARY)
+                sess->client->copy_out_data(sess->client, ox_str_n("\377\377", 2));
+            sess->client->copy_out_end(sess->client);
+            finish(sess, NULL, exec_run_rows(run));
+            return;
+        }
+    }
+}
+
+/* ---- in: bytes to rows ---- */
+
+struct row_maker {
+    struct copy_task *task;
+    const struct plan_column *columns;
+    uint32_t width, count;
+    const struct row_format *format;
+    struct ox_err *err;
+};
+
+static void
+begin_batch(struct row_maker *maker)
+{
+    struct copy_task *task = maker->task;
+    ox_arena_reset(&task->rows);
+    task->batch.ncols = maker->width;
+    task->batch.cols = ox_arena_array(&task->rows, struct vector, maker->width);
+    for (uint32_t i = 0; i < maker->width; i++) {
+        vector_init(&task->batch.cols[i], maker->columns[i].type, VECTOR_MAX, &task->rows);
+        vector_nulls(&task->batch.cols[i], VECTOR_MAX, &task->rows);
+    }
+    maker->count = 0;
+}
+
+static ox_code
+set_field(struct row_maker *maker, uint32_t column, struct str field)
+{
+    struct vector *vec = &maker->task->batch.cols[column];
+    struct datum value = DATUM_NULL;
+    ox_code code = OX_OK;
+    if (field.ptr != NULL) {
+        code = row_check_text(field, maker->err);
+        if (code == OX_OK)
+            code = type_in_text(vec->type, field, maker->format, &maker->task->rows, &value,
+                maker->err);
+    }
+    if (code == OX_OK)
+        vector_set(vec, maker->count, value);
+    return code;
+}
+
+static ox_code
+json_row(struct row_maker *maker, struct str line)
+{
+    struct copy_task *task = maker->task;
+    ox_code code = json_validate(line, maker->err);
+    if (code == OX_OK)
+        code = set_field(maker, 0, line);
+    if (code != OX_OK || task->key_path.ptr == NULL)
+        return code;
+    struct json_finder finder;
+    struct str path = task->key_path, value, key = OX_STR_NULL;
+    if (ox_str_starts(path, OX_STR("$.")))
+        path = ox_str_n(path.ptr + 2, path.len - 2);
+    json_finder_init(&finder, path);
+    if (json_find(&finder, line, &value) &&
+        !json_as_text(value, &task->rows, &key, NULL))
+        key = OX_STR_NULL;
+    return set_field(maker, 1, key);
+}
+
+static ox_code
+line_row(struct row_maker *maker, struct str line)
+{
+    struct copy_task *task = maker->task;
+    if (task->kind == COPY_RAW)
+        return set_field(maker, 0, line);
+    if (task->kind == COPY_JSON)
+        return json_row(maker, line);
+    struct str fields[16];
+    uint32_t count = 0;
+    ox_code code = copy_split_line(&task->format, line, &task->rows, fields, maker->width, &count,
+        maker->err);
+    if (code == OX_OK && count < maker->width)
+        code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "missing data for column \"%.*s\"",
+            OX_STR_ARG(maker->columns[count].name));
+    for (uint32_t i = 0; i < count && code == OX_OK; i++)
+        code = set_field(maker, i, fields[i]);
+    return code;
+}
+
+/* Lines end with \n or \r\n; the last may have no end. */
+static size_t
+next_line(struct copy_task *task, struct str input, struct str *line, bool *last)
+{
+    *last = false;
+    if (task->kind == COPY_TEXT || task->kind == COPY_CSV)
+        return copy_next_line(&task->format, input, task->eof, line, last);
+    const char *end = input.len ? memchr(input.ptr, '\n', input.len) : NULL;
+    if (end == NULL && !(task->eof && input.len > 0))
+        return 0;
+    size_t len = end != NULL ? (size_t)(end - input.ptr) : input.len;
+    *line = ox_str_n(input.ptr, len);
+    if (len > 0 && line->ptr[len - 1] == '\r')
+        line->len--;
+    return len + (end != NULL);
+}
+
+static ox_code
+make_lines(struct row_maker *maker, struct str input, size_t *used)
+{
+    struct copy_task *task = maker->task;
+    ox_code code = OX_OK;
+    *used = 0;
+    while (code == OX_OK && maker->count < VECTOR_MAX && !task->marker) {
+        struct str line, rest = ox_str_n(input.ptr + *used, input.len - *used);
+        bool last;
+        size_t len = next_line(task, rest, &line, &last);
+        if (len == 0)
+            break;
+        *used += len;
+        task->line++;
+        if (last) {
+            task->marker = true;
+            break;
+        }
+        if (task->format.header && !task->header_seen) {
+            task->header_seen = true;
+            continue;
+        }
+        if (line.len == 0 && task->kind == COPY_JSON)
+            continue;
+        code = line_row(maker, line);
+        maker->count += code == OX_OK;
+    }
+    return code;
+}
+
+/* ---- in: binary ---- */
+
+static ox_code
+binary_row(struct row_maker *maker, struct wire_in *in, bool *whole)
+{
+    struct copy_task *task = maker->task;
+    *whole = false;
+    int16_t count = wire_get16(in);
+    if (in->failed)
+        return OX_OK;
+    if (count == -1) {
+        task->marker = true;
+        *whole = true;
+        return OX_OK;
+    }
+    if (count != (int16_t)maker->width)
+        return ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+            "row field count is %d, expected %u", count, maker->width);
+    for (uint32_t i = 0; i < maker->width; i++) {
+        int32_t len = wire_get32(in);
+        struct datum value = DATUM_NULL;
+        if (len < -1 || len > TUPLE_MAX)
+            return ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "invalid field size");
+        const uint8_t *bytes = len >= 0 ? wire_skip(in, (size_t)len) : NULL;
+        if (in->failed)
+            return OX_OK;
+        if (len >= 0) {
+            ox_code code = type_in_binary(maker->columns[i].type, ox_str_n(bytes, (size_t)len),
+                &task->rows, &value, maker->err);
+            if (code != OX_OK)
+                return code;
+        }
+        vector_set(&task->batch.cols[i], maker->count, value);
+    }
+    *whole = true;
+    return OX_OK;
+}
+
+static ox_code
+make_tuples(struct row_maker *maker, struct str input, size_t *used)
+{
+    struct copy_task *task = maker->task;
+    ox_code code = OX_OK;
+    *used = 0;
+    if (!task->header_seen) {
+        if (input.len < 19)
+            return task->eof ? ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+                                   "COPY file signature not recognized")
+                             : OX_OK;
+        uint32_t extension = wire_load32(input.ptr + 15);
+        if (memcmp(input.ptr, signature, sizeof(signature)) != 0)
+            return ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+                "COPY file signature not recognized");
+        if (extension > input.len - 19)
+            return OX_OK;
+        *used = 19 + extension;
+        task->header_seen = true;
+    }
+    while (maker->count < VECTOR_MAX && !task->marker) {
+        struct wire_in in = wire_in(input.ptr + *used, input.len - *used);
+        bool whole;
+        code = binary_row(maker, &in, &whole);
+        if (code != OX_OK || !whole)
+            break;
+        *used = (size_t)(in.at - (const uint8_t *)input.ptr);
+        task->line++;
+        maker->count += !task->marker;
+    }
+    if (code == OX_OK && task->eof && !task->marker && *used < input.len &&
+        maker->count < VECTOR_MAX)
+        code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "unexpected EOF in COPY data");
+    return code;
+}
+
+/* ---- in: feeding the run ---- */
+
+/* The next rows, from a copy of their bytes that lives as long as the batch.
+ * False: there are none (yet). */
+static bool
+make_rows(struct sql_session *sess, struct copy_task *task)
+{
+    struct row_maker maker = {.task = task, .format = sql_session_format(sess),
+        .err = &task->fault};
+    struct str all = ox_str_n(task->bytes.ptr + task->at, task->bytes.len - task->at);
+    size_t used;
+    maker.columns = feed_columns(sess->portal, &maker.width);
+    begin_batch(&maker);
+    size_t most = OX_MIN(all.len, (size_t)IN_BYTES_MAX * 4);
+    const char *kept = ox_arena_copy(&task->rows, all.ptr, most);
+    ox_code code = task->kind == COPY_BINARY
+                       ? make_tuples(&maker, ox_str_n(kept, most), &used)
+                       : make_lines(&maker, ox_str_n(kept, most), &used);
+    task->at += used;
+    if (task->at == task->bytes.len) {
+        ox_text_clear(&task->bytes);
+        task->at = 0;
+    }
+    if (code != OX_OK) {
+        task->fault.code = code;
+        char detail[sizeof(task->fault.detail)];
+        snprintf(detail, sizeof(detail), "%.250s%sLine %llu of the input.", task->fault.detail,
+            task->fault.detail[0] ? " " : "", (unsigned long long)task->line);
+        ox_detail(&task->fault, "%s", detail);
+    }
+    task->batch.count = task->batch.sel_count = maker.count;
+    task->batch.sel = NULL;
+    return maker.count > 0;
+}
+
+static bool
+input_ended(const struct copy_task *task)
+{
+    return task->marker || task->fault.code != OX_OK ||
+           (task->eof && task->at == task->bytes.len);
+}
+
+/* False: nothing to feed before more bytes come. */
+static bool
+feed(struct sql_session *sess, struct copy_task *task)
+{
+    struct exec_run *run = sess->portal->run;
+    if (task->fault.code == OX_OK && !task->marker && make_rows(sess, task)) {
+        exec_run_feed(run, &task->batch);
+        return true;
+    }
+    if (input_ended(task) || task->eof) {
+        exec_run_feed(run, NULL);
+        return true;
+    }
+    return false;
+}
+
+static void
+ask_for_more(struct sql_session *sess, struct copy_task *task)
+{
+    if (task->wants_more && task->bytes.len - task->at < IN_BYTES_MAX / 2) {
+        task->wants_more = false;
+        sess->client->copy_in_more(sess->client);
+    }
+}
+
+/* The statement has failed, but the client may still be sending: its messages are
+ * skipped by the door. */
+static void
+end_in(struct sql_session *sess, struct copy_task *task, const struct ox_err *failure)
+{
+    struct exec_run *run = sess->portal->run;
+    struct ox_err err;
+    if (failure == NULL && task->fault.code == OX_OK) {
+        finish(sess, NULL, exec_run_rows(run));
+        return;
+    }
+    err = failure != NULL && task->fault.code == OX_OK ? *failure : task->fault;
+    uint64_t durable = failure != NULL ? exec_run_rows_durable(run) : exec_run_rows(run);
+    if (durable > 0) {
+        char detail[sizeof(err.detail)];
+        snprintf(detail, sizeof(detail), "%.250s%s%llu rows were written before.", err.detail,
+            err.detail[0] ? " " : "", (unsigned long long)durable);
+        ox_detail(&err, "%s", detail);
+    }
+    finish(sess, &err, 0);
+}
+
+static void
+pump_in(struct sql_session *sess, struct copy_task *task)
+{
+    struct exec_run *run = sess->portal->run;
+    struct batch *batch;
+    for (;;) {
+        switch (exec_run_next(run, 0, &batch)) {
+        case EXEC_ROWS: break;
+        case EXEC_DONE: end_in(sess, task, NULL); return;
+        case EXEC_FAIL: end_in(sess, task, exec_run_err(run)); return;
+        case EXEC_PARK:
+            if (!exec_run_wants_feed(run) || !feed(sess, task)) {
+                ask_for_more(sess, task);
+                return;
+            }
+        }
+    }
+}
+
+void
+copy_pump(struct sql_session *sess)
+{
+    struct copy_task *task = sess->copy;
+    if (task == NULL)
+        return;
+    if (task->in)
+        pump_in(sess, task);
+    else
+        pump_out(sess, task);
+}
+
+bool
+sql_copy_data(struct sql_session *sess, struct str data)
+{
+    struct copy_task *task = sess->copy;
+    if (task == NULL || !task->in || task->marker || task->fault.code != OX_OK)
+        return true;
+    if (task->at > 0 && task->bytes.len + data.len > task->bytes.cap) {
+        memmove(task->bytes.ptr, task->bytes.ptr + task->at, task->bytes.len - task->at);
+        task->bytes.len -= task->at;
+        task->at = 0;
+    }
+    ox_text_add(&task->bytes, data.ptr, data.len);
+    if (task->bytes.len - task->at >= 64 * 1024)
+        copy_pump(sess);
+    if (sess->copy != task) /* it failed */
+        return true;
+    task->wants_more = task->bytes.len - task->at > IN_BYTES_MAX;
+    return !task->wants_more;
+}
+
+void
+sql_copy_done(struct sql_session *sess)
+{
+    if (sess->copy == NULL)
+        return;
+    sess->copy->eof = true;
+    copy_pump(sess);
+}
+
+void
+sql_copy_fail(struct sql_session *sess, struct str message)
+{
+    struct copy_task *task = sess->copy;
+    if (task == NULL)
+        return;
+    ox_fail(&task->fault, OX_QUERY_CANCELED_COPY, "COPY from stdin failed: %.*s",
+        OX_STR_ARG(message));
+    struct ox_err err = task->fault;
+    finish(sess, &err, 0);
+}

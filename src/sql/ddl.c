@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Statements on topics: CREATE, ALTER, DROP, TRUNCATE, COMMENT ON TOPIC, DESCRIBE,
+ * ALTER SYSTEM. Each is a list of steps, one engine call a step, run one after the
+ * other; the first failure ends the statement.
+ *
+ *   ddl_start -> step -> engine call --done--> next step ... -> session_complete */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/param.h"
+#include "sql/session.h"
+
+enum step_kind { STEP_CREATE, STEP_DELETE, STEP_PARTITIONS, STEP_CONFIG, STEP_COMMENT, STEP_TRUNCATE };
+
+struct step {
+    enum step_kind kind;
+    struct str topic;
+    int32_t number; /* partitions; a partition to truncate */
+    int16_t replicas;
+    struct engine_config_kv *configs;
+    uint32_t config_count;
+    struct str text;  /* a comment */
+    int8_t resource;  /* of STEP_CONFIG */
+    bool if_missing;  /* CREATE ... IF NOT EXISTS */
+};
+
+struct ddl_task {
+    struct sql_session *sess; /* NULL: the session is gone, the answer is dropped */
+    struct arena arena;
+    const char *tag;
+    struct step *steps;
+    uint32_t count, at;
+    size_t cap;
+    struct engine_session *engine;
+    bool running; /* an engine call is out */
+    union {
+        struct engine_topic_create create;
+        struct engine_topic_delete drop;
+        struct engine_partitions_create partitions;
+        struct engine_config_alter config;
+        struct engine_topic_comment comment;
+        struct engine_delete_records records;
+    } call;
+};
+
+static void run_steps(struct ddl_task *task);
+
+/* ---- running ---- */
+
+static void
+task_free(struct ddl_task *task)
+{
+    ox_arena_fini(&task->arena);
+    ox_free(task);
+}
+
+static void
+task_end(struct ddl_task *task, const struct ox_err *err)
+{
+    struct sql_session *sess = task->sess;
+    const char *tag = task->tag;
+    struct ox_err copy;
+    if (err != NULL)
+        copy = *err;
+    task_free(task);
+    if (sess == NULL)
+        return;
+    sess->ddl = NULL;
+    if (err != NULL)
+        session_fail(sess, &copy);
+    else
+        session_complete(sess, tag);
+}
+
+static void
+step_done(struct engine_admin *admin)
+{
+    struct ddl_task *task = ox_container_of((void *)admin, struct ddl_task, call);
+    const struct step *step = &task->steps[task->at];
+    struct ox_err err = admin->err;
+    ox_code code = admin->code;
+    task->running = false;
+    engine_admin_fini(admin);
+    if (code == OX_TOPIC_EXISTS && step->kind == STEP_CREATE && step->if_missing) {
+        if (task->sess != NULL)
+            session_notice(task->sess, "NOTICE", OX_TOPIC_EXISTS,
+                "topic \"%.*s\" already exists, skipping", OX_STR_ARG(step->topic));
+        code = OX_OK;
+    }
+    if (code != OX_OK || task->sess == NULL) {
+        task_end(task, code != OX_OK ? &err : NULL);
+        return;
+    }
+    task->at++;
+    run_steps(task);
+}
+
+static void
+admin_prepare(struct ddl_task *task, struct engine_admin *admin)
+{
+    memset(&task->call, 0, sizeof(task->call));
+    admin->sess = task->engine;
+    admin->done = step_done;
+}
+
+/* Starts one step; true: it is finished already. */
+static bool
+start_step(struct ddl_task *task, const struct step *step)
+{
+    switch (step->kind) {
+    case STEP_CREATE:
+        admin_prepare(task, &task->call.create.admin);
+        task->call.create.name = step->topic;
+        task->call.create.partitions = step->number;
+        task->call.create.replication_factor = step->replicas;
+        task->call.create.configs = step->configs;
+        task->call.create.config_count = step->config_count;
+        return engine_topic_create(&task->call.create);
+    case STEP_DELETE:
+        admin_prepare(task, &task->call.drop.admin);
+        task->call.drop.name = step->topic;
+        return engine_topic_delete(&task->call.drop);
+    case STEP_PARTITIONS:
+        admin_prepare(task, &task->call.partitions.admin);
+        task->call.partitions.name = step->topic;
+        task->call.partitions.count = step->number;
+        return engine_partitions_create(&task->call.partitions);
+    case STEP_CONFIG:
+        admin_prepare(task, &task->call.config.admin);
+        task->call.config.resource = step->resource;
+        task->call.config.name = step->topic;
+        task->call.config.changes = step->configs;
+        task->call.config.change_count = step->config_count;
+        return engine_config_alter(&task->call.config);
+    case STEP_COMMENT:
+        admin_prepare(task, &task->call.comment.admin);
+        task->call.comment.name = step->topic;
+        task->call.comment.text = step->text;
+        return engine_topic_comment(&task->call.comment);
+    case STEP_TRUNCATE:
+        admin_prepare(task, &task->call.records.admin);
+        task->call.records.topic = step->topic;
+        task->call.records.partition = step->number;
+        task->call.records.offset = -1;
+        return engine_delete_records(&task->call.records);
+    }
+    ox_unreachable();
+}
+
+static void
+run_steps(struct ddl_task *task)
+{
+    if (task->at == task->count) {
+        task_end(task, NULL);
+        return;
+    }
+    task->running = true;
+    if (start_step(task, &task->steps[task->at]))
+        step_done((struct engine_admin *)&task->call);
+}
+
+/* ---- making steps ---- */
+
+static struct step *
+add_step(struct ddl_task *task, enum step_kind kind, struct str topic)
+{
+    ox_arena_grow(&task->arena, (void **)&task->steps, &task->cap, task->count + 1,
+        sizeof(*task->steps));
+    struct step *step = &task->steps[task->count++];
+    *step = (struct step){.kind = kind, .topic = ox_str_dup(&task->arena, topic), .number = -1,
+        .replicas = -1, .text = OX_STR_NULL, .resource = META_RESOURCE_TOPIC};
+    return step;
+}
+
+static void
+add_config(struct ddl_task *task, struct step *step, struct str name, struct str value, int8_t op)
+{
+    struct engine_config_kv *configs =
+        ox_arena_array(&task->arena, struct engine_config_kv, step->config_count + 1);
+    for (uint32_t i = 0; i < step->config_count; i++)
+        configs[i] = step->configs[i];
+    configs[step->config_count++] = (struct engine_config_kv){ox_str_dup(&task->arena, name),
+        ox_str_dup(&task->arena, value), op};
+    step->configs = configs;
+}
+
+/* A setting of a topic as people write it: 7 days, '1GiB', on, lz4. */
+static ox_code
+add_option(struct ddl_task *task, struct step *step, const struct ast_option *option,
+    struct ox_err *err)
+{
+    struct text text;
+    struct str canonical;
+    const struct param *param = param_find(PARAM_SCOPE_TOPIC, option->name);
+    if (param == NULL) {
+        ox_fail(err, OX_UNDEFINED_OBJECT, "there is no topic setting \"%.*s\"",
+            OX_STR_ARG(option->name));
+        ox_hint(err, "oxbow.configs lists the settings of topics.");
+        return err->code;
+    }
+    ox_text_init(&text, &task->arena);
+    ox_code code = OX_OK;
+    if (option->value != NULL)
+        code = utility_text(option->value, &text);
+    else
+        ox_text_adds(&text, "true");
+    if (code == OX_OK)
+        code = param_canonical(param, PARAM_PEOPLE, ox_text_str(&text), &task->arena, &canonical,
+            err);
+    else
+        ox_fail(err, code, "value of \"%.*s\" is not a constant", OX_STR_ARG(option->name));
+    if (code == OX_OK)
+        add_config(task, step, ox_str(param_wire_name(param)), canonical, META_CONFIG_SET);
+    return code;
+}
+
+static ox_code
+constant_int(struct ddl_task *task, const struct ast_expr *expr, const char *what, int32_t *out,
+    struct ox_err *err)
+{
+    struct bind_config config;
+    struct datum value;
+    bind_config_of(task->sess, OX_STR(""), NULL, 0, &config);
+    ox_code code = bind_constant(&config, expr, TYPE(TYPE_INT4), &task->arena, &value, err);
+    if (code == OX_OK && value.null)
+        return ox_fail(err, OX_NULL_VALUE_NOT_ALLOWED, "number of %s must not be null", what);
+    if (code == OX_OK)
+        *out = (int32_t)value.i;
+    return code;
+}
+
+static ox_code
+add_retain(struct ddl_task *task, struct step *step, const struct ast_expr *age,
+    const struct ast_expr *size, bool all, struct ox_err *err)
+{
+    struct bind_config config;
+    struct datum value;
+    char text[32];
+    ox_code code = OX_OK;
+    bind_config_of(task->sess, OX_STR(""), NULL, 0, &config);
+    if (all) {
+        add_config(task, step, OX_STR("retention.ms"), OX_STR("-1"), META_CONFIG_SET);
+        add_config(task, step, OX_STR("retention.bytes"), OX_STR("-1"), META_CONFIG_SET);
+    }
+    if (age != NULL) {
+        code = bind_constant(&config, age, TYPE(TYPE_INTERVAL), &task->arena, &value, err);
+        if (code != OX_OK)
+            return code;
+        struct interval interval;
+        memcpy(&interval, value.s.ptr, sizeof(interval));
+        int64_t days = (int64_t)interval.days + (int64_t)interval.months * 30;
+        int64_t ms = interval.us / 1000 + days * 86400000;
+        if (ms <= 0)
+            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "RETAIN FOR needs a positive interval");
+        snprintf(text, sizeof(text), "%lld", (long long)ms);
+        add_config(task, step, OX_STR("retention.ms"), ox_str(text), META_CONFIG_SET);
+    }
+    if (size != NULL) {
+        struct ast_option option = {.name = OX_STR("retention_bytes"),
+            .value = (struct ast_expr *)size};
+        code = add_option(task, step, &option, err);
+    }
+    return code;
+}
+
+static ox_code
+make_create(struct ddl_task *task, const struct ast_create_topic *ast, struct ox_err *err)
+{
+    const struct ast_name *name = ast->name;
+    struct str topic = name->parts[name->count - 1];
+    int32_t number = -1;
+    task->tag = "CREATE TOPIC";
+    if (ast->refused.text.len > 0)
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "%.*s belongs to typed topics, which are not supported", OX_STR_ARG(ast->refused.text));
+    if (ast->columns != NULL && ast->columns->count > 0) {
+        ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "topics with declared columns are not supported");
+        return ox_hint(err, "Create the topic without columns; read JSON fields with _value->>'field'.");
+    }
+    if (name->count > 1 && !ox_str_is(name->parts[name->count - 2], "public")) {
+        struct text dotted;
+        ox_text_init(&dotted, &task->arena);
+        for (uint32_t i = 0; i < name->count; i++)
+            ox_text_addf(&dotted, "%s%.*s", i ? "." : "", OX_STR_ARG(name->parts[i]));
+        topic = ox_text_str(&dotted);
+    }
+    struct step *step = add_step(task, STEP_CREATE, topic);
+    step->if_missing = ast->if_not_exists;
+    ox_code code = OX_OK;
+    if (ast->partitions != NULL)
+        code = constant_int(task, ast->partitions, "partitions", &step->number, err);
+    if (code == OX_OK && ast->partitions != NULL && step->number < 1)
+        code = ox_fail(err, OX_INVALID_PARTITIONS, "a topic needs at least one partition");
+    if (code == OX_OK && ast->replicas != NULL) {
+        code = constant_int(task, ast->replicas, "replicas", &number, err);
+        if (code == OX_OK && (number < 1 || number > INT16_MAX))
+            code = ox_fail(err, OX_INVALID_REPLICATION_FACTOR,
+                "number of replicas %d is not positive", number);
+        step->replicas = (int16_t)number;
+    }
+    if (code == OX_OK)
+        code = add_retain(task, step, ast->retain_for, ast->retain_size, ast->retain_all, err);
+    for (size_t i = 0; ast->options != NULL && i < ast->options->count && code == OX_OK; i++)
+        code = add_option(task, step, ast_at(ast->options, i, struct ast_option), err);
+    return code;
+}
+
+/* The topic, or a notice with IF EXISTS (then *topic is NULL). */
+static ox_code
+find_topic(struct ddl_task *task, const struct ast_name *name, bool if_exists,
+    const struct meta_topic **topic, struct ox_err *err)
+{
+    struct bind_config config;
+    bind_config_of(task->sess, OX_STR(""), NULL, 0, &config);
+    ox_code code = bind_topic(&config, name, topic, err);
+    if (code != OX_OK && if_exists) {
+        session_notice(task->sess, "NOTICE", OX_OK, "topic \"%.*s\" does not exist, skipping",
+            OX_STR_ARG(name->parts[name->count - 1]));
+        *topic = NULL;
+        return OX_OK;
+    }
+    return code;
+}
+
+static ox_code
+make_alter(struct ddl_task *task, const struct ast_alter_topic *ast, struct ox_err *err)
+{
+    const struct meta_topic *topic;
+    task->tag = "ALTER TOPIC";
+    ox_code code = find_topic(task, ast->name, ast->if_exists, &topic, err);
+    if (code != OX_OK || topic == NULL)
+        return code;
+    struct step *step;
+    switch (ast->kind) {
+    case AST_ADD_PARTITIONS:
+    case AST_SET_PARTITIONS:
+        step = add_step(task, STEP_PARTITIONS, topic->name);
+        code = constant_int(task, ast->number, "partitions", &step->number, err);
+        if (code == OX_OK && ast->kind == AST_ADD_PARTITIONS) {
+            if (step->number < 1)
+                return ox_fail(err, OX_INVALID_PARTITIONS, "ADD PARTITIONS needs a positive number");
+            step->number += (int32_t)topic->partition_count;
+        }
+        return code;
+    case AST_SET_OPTIONS:
+        step = add_step(task, STEP_CONFIG, topic->name);
+        for (size_t i = 0; i < ast->options->count && code == OX_OK; i++)
+            code = add_option(task, step, ast_at(ast->options, i, struct ast_option), err);
+        return code;
+    case AST_RESET_OPTIONS:
+        step = add_step(task, STEP_CONFIG, topic->name);
+        for (size_t i = 0; i < ast->options->count; i++) {
+            struct str name = ast_at(ast->options, i, struct ast_option)->name;
+            const struct param *param = param_find(PARAM_SCOPE_TOPIC, name);
+            if (param == NULL)
+                return ox_fail(err, OX_UNDEFINED_OBJECT, "there is no topic setting \"%.*s\"",
+                    OX_STR_ARG(name));
+            add_config(task, step, ox_str(param_wire_name(param)), OX_STR_NULL,
+                META_CONFIG_DELETE);
+        }
+        return OX_OK;
+    case AST_RETAIN:
+        step = add_step(task, STEP_CONFIG, topic->name);
+        return add_retain(task, step, ast->retain_for, ast->retain_size, ast->retain_all, err);
+    case AST_ALTER_REFUSED: break;
+    }
+    return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "ALTER TOPIC ... %.*s is not supported",
+        OX_STR_ARG(ast->refused.text));
+}
+
+static ox_code
+make_drop(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    bool truncate = stmt->kind == AST_TRUNCATE;
+    task->tag = truncate ? "TRUNCATE TABLE" : "DROP TOPIC";
+    for (size_t i = 0; i < stmt->drop.names->count; i++) {
+        const struct meta_topic *topic;
+        ox_code code = find_topic(task, ast_at(stmt->drop.names, i, struct ast_name),
+            stmt->drop.if_exists, &topic, err);
+        if (code != OX_OK)
+            return code;
+        if (topic == NULL)
+            continue;
+        if (topic->internal)
+            return ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "topic \"%s\" is internal",
+                topic->name.ptr);
+        if (!truncate) {
+            add_step(task, STEP_DELETE, topic->name);
+            continue;
+        }
+        for (uint32_t part = 0; part < topic->partition_count; part++)
+            add_step(task, STEP_TRUNCATE, topic->name)->number = (int32_t)part;
+    }
+    return OX_OK;
+}
+
+static ox_code
+make_comment(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    const struct meta_topic *topic;
+    task->tag = "COMMENT";
+    ox_code code = find_topic(task, stmt->comment.name, false, &topic, err);
+    if (code == OX_OK)
+        add_step(task, STEP_COMMENT, topic->name)->text =
+            ox_str_dup(&task->arena, stmt->comment.text);
+    return code;
+}
+
+static ox_code
+make_alter_system(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    struct text text;
+    struct str canonical;
+    task->tag = "ALTER SYSTEM";
+    struct step *step = add_step(task, STEP_CONFIG, OX_STR(""));
+    step->resource = META_RESOURCE_BROKER;
+    if (stmt->set.all)
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "ALTER SYSTEM RESET ALL is not supported");
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, stmt->set.name);
+    if (param == NULL)
+        return ox_fail(err, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%.*s\"",
+            OX_STR_ARG(stmt->set.name));
+    if (param->change != PARAM_LIVE) {
+        ox_fail(err, OX_CANT_CHANGE_RUNTIME_PARAM,
+            "parameter \"%s\" cannot be changed without restarting the server", param->name);
+        return ox_hint(err, "Set it in oxbow.conf.");
+    }
+    if (stmt->set.values == NULL) {
+        add_config(task, step, ox_str(param_wire_name(param)), OX_STR_NULL, META_CONFIG_DELETE);
+        return OX_OK;
+    }
+    ox_text_init(&text, &task->arena);
+    ox_code code = OX_OK;
+    for (size_t i = 0; i < stmt->set.values->count && code == OX_OK; i++) {
+        if (i > 0)
+            ox_text_addc(&text, ',');
+        code = utility_text(ast_at(stmt->set.values, i, struct ast_expr), &text);
+    }
+    if (code != OX_OK)
+        return ox_fail(err, code, "value of \"%s\" is not a constant", param->name);
+    code = param_canonical(param, PARAM_PEOPLE, ox_text_str(&text), &task->arena, &canonical, err);
+    if (code == OX_OK)
+        add_config(task, step, ox_str(param_wire_name(param)), canonical, META_CONFIG_SET);
+    return code;
+}
+
+static ox_code
+make_steps(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    switch (stmt->kind) {
+    case AST_CREATE_TOPIC: return make_create(task, stmt->create_topic, err);
+    case AST_ALTER_TOPIC: return make_alter(task, stmt->alter_topic, err);
+    case AST_DROP_TOPIC:
+    case AST_TRUNCATE: return make_drop(task, stmt, err);
+    case AST_COMMENT: return make_comment(task, stmt, err);
+    case AST_ALTER_SYSTEM: return make_alter_system(task, stmt, err);
+    default: ox_unreachable();
+    }
+}
+
+ox_code
+ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    struct ddl_task *task = ox_calloc(1, sizeof(*task));
+    ox_arena_init(&task->arena);
+    task->sess = sess;
+    task->engine = sess->config.engine;
+    ox_code code = make_steps(task, stmt, err);
+    if (code != OX_OK) {
+        task_free(task);
+        return code;
+    }
+    if (sess->explicit_block)
+        session_notice(sess, "WARNING", OX_ACTIVE_TRANSACTION,
+            "%s takes effect at once and is not rolled back", task->tag);
+    sess->ddl = task;
+    run_steps(task);
+    return OX_OK;
+}
+
+void
+ddl_forget(struct sql_session *sess)
+{
+    if (sess->ddl != NULL)
+        sess->ddl->sess = NULL; /* the call that is out ends it */
+    sess->ddl = NULL;
+}
+
+/* ---- DESCRIBE TOPIC: the CREATE TOPIC that makes it ---- */
+
+static void
+describe_options(const struct meta_topic *topic, struct text *out)
+{
+    const struct meta_config_set *own = topic->own;
+    for (uint32_t i = 0; own != NULL && i < own->count; i++) {
+        const struct meta_config_item *item = &own->items[i];
+        ox_text_addf(out, "%s\n    %s = '%.*s'", i ? "," : "\nWITH (",
+            item->param != NULL ? item->param->name : item->name.ptr, OX_STR_ARG(item->value));
+    }
+    if (own != NULL && own->count > 0)
+        ox_text_adds(out, "\n)");
+}
+
+ox_code
+ddl_describe(struct portal *portal, struct ox_err *err)
+{
+    static const char *const names[] = {"Create Topic"};
+    struct bind_config config;
+    const struct meta_topic *topic;
+    struct text text;
+    bind_config_of(portal->sess, portal->stmt->parse.text, NULL, 0, &config);
+    ox_code code = bind_topic(&config, ast_at(portal->ast->drop.names, 0, struct ast_name),
+        &topic, err);
+    if (code != OX_OK)
+        return code;
+    ox_text_init(&text, &portal->arena);
+    bool plain = true;
+    for (size_t i = 0; i < topic->name.len; i++)
+        plain &= topic->name.ptr[i] == '_' ||
+                 (topic->name.ptr[i] >= 'a' && topic->name.ptr[i] <= 'z') ||
+                 (i > 0 && topic->name.ptr[i] >= '0' && topic->name.ptr[i] <= '9');
+    ox_text_addf(&text, plain ? "CREATE TOPIC %s" : "CREATE TOPIC \"%s\"", topic->name.ptr);
+    ox_text_addf(&text, "\nPARTITIONS %u\nREPLICAS %u", topic->partition_count,
+        topic->partitions[0]->replica_count);
+    describe_options(topic, &text);
+    ox_text_addc(&text, ';');
+    if (topic->comment.ptr != NULL)
+        ox_text_addf(&text, "\nCOMMENT ON TOPIC %s IS '%.*s';", topic->name.ptr,
+            OX_STR_ARG(topic->comment));
+    struct str *cell = ox_arena_new(&portal->arena, struct str);
+    *cell = ox_text_str(&text);
+    portal_texts(portal, names, 1, cell, 1);
+    return OX_OK;
+}
