@@ -426,6 +426,31 @@ test_windows(struct help *help)
 }
 
 static void
+test_feed(struct help *help)
+{
+    static const struct plan_column column = {{"i", 1}, {TYPE_INT8, false, -1}};
+    struct plan *plan = project(help, plan_feed_new(&help->arena, &column, 1),
+        EXPRS(help, binary(help, "*", int_col(help, 0), int_const(help, 2))), 1);
+    struct plan_root root = {.plan = plan, .arena = &help->arena};
+    struct exec_run *run;
+    struct batch *out;
+    plan_root_finish(&root, NULL);
+    exec_run_new(&root, &help->config, &run, NULL);
+    is_int(exec_run_next(run, 0, &out), EXEC_PARK, "a feed parks for rows");
+    ok(exec_run_wants_feed(run), "and says so");
+    int64_t values[] = {3, 4};
+    struct vector vec = {.type = TYPE(TYPE_INT8), .i = values};
+    struct batch in = {.count = 2, .ncols = 1, .cols = &vec, .sel_count = 2};
+    exec_run_feed(run, &in);
+    is_int(exec_run_next(run, 0, &out), EXEC_ROWS, "what is fed comes out");
+    is_int(out->cols[0].i[1], 8, "computed");
+    is_int(exec_run_next(run, 0, &out), EXEC_PARK, "then it wants more");
+    exec_run_feed(run, NULL);
+    is_int(exec_run_next(run, 0, &out), EXEC_DONE, "until it is told the end");
+    exec_run_free(run);
+}
+
+static void
 test_limits(struct help *help)
 {
     help->config.row_limit = 10;
@@ -482,6 +507,7 @@ main(void)
     test_with(&help);
     test_subqueries(&help);
     test_windows(&help);
+    test_feed(&help);
     test_limits(&help);
     help_fini(&help);
     return done();

@@ -146,9 +146,13 @@ create_start(struct loop *loop, void *arg)
 }
 
 static struct plan_topic
-create_topic(struct world *world, const char *name, int32_t partitions)
+create_topic_with(struct world *world, const char *name, int32_t partitions, const char *config,
+    const char *value)
 {
     struct create create = {.world = world};
+    struct engine_config_kv kv = {ox_str(config), ox_str(value), 0};
+    create.call.configs = &kv;
+    create.call.config_count = config != NULL;
     create.call.admin.sess = &world->sess;
     create.call.admin.done = create_done;
     create.call.name = ox_str(name);
@@ -160,6 +164,12 @@ create_topic(struct world *world, const char *name, int32_t partitions)
     struct plan_topic topic = {ox_str(name), create.call.topic_id, (uint32_t)partitions};
     engine_admin_fini(&create.call.admin);
     return topic;
+}
+
+static struct plan_topic
+create_topic(struct world *world, const char *name, int32_t partitions)
+{
+    return create_topic_with(world, name, partitions, NULL, NULL);
 }
 
 /* A plan pulled to its end, or until `stop_rows` have come. */
@@ -600,6 +610,163 @@ test_newest(struct world *world)
     is_int(pull.rows, 10, "ORDER BY _timestamp DESC LIMIT");
 }
 
+/* All that a row can say, there and back. */
+static void
+test_columns(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "columns", 4));
+    static const enum scan_column returning[] = {SCAN_PARTITION, SCAN_TIMESTAMP, SCAN_HEADERS};
+    struct expr *time;
+    struct ox_err err;
+    must(expr_coerce(&help->bind, expr_literal(&help->arena, OX_STR("2024-05-06 07:08:09.123Z"), 0),
+             TYPE(TYPE_TIMESTAMPTZ), CAST_EXPLICIT, &time, &err),
+        &err, "time");
+    const char *json = "[{\"key\": \"a\", \"value\": \"1\"}, {\"key\": \"b\", \"value\": null}, "
+                       "{\"key\": \"c\", \"bytes\": \"AP8=\"}]";
+    struct expr **exprs = EXPRS(help, text_const(help, "k"), text_const(help, "v"), time,
+        expr_const(&help->arena, TYPE(TYPE_INT4), datum_i64(2), 0),
+        expr_const(&help->arena, TYPE(TYPE_JSONB), datum_str(ox_str(json)), 0));
+    struct plan_insert *node = plan_insert_new(
+        &help->arena, plan_values_new(&help->arena, exprs, 1, 5, NULL), topic, returning, 3);
+    node->key = 0;
+    node->value = 1;
+    node->timestamp = 2;
+    node->partition = 3;
+    node->headers = 4;
+    char want[512];
+    snprintf(want, sizeof(want), "2,2024-05-06 07:08:09.123+00,%s", json);
+    is_str(run_it(world, &node->plan), want, "partition, time and headers are as given");
+    is_str(run_it(world, &scan(help, topic, returning, 3)->plan), want, "and are read so");
+    exprs[3] = expr_const(&help->arena, TYPE(TYPE_INT4), datum_i64(4), 0);
+    is_str(run_it(world, &node->plan), "error: invalid_parameter_value", "no such partition");
+    exprs[3] = expr_const(&help->arena, TYPE(TYPE_INT4), datum_i64(1), 0);
+    exprs[4] = expr_const(&help->arena, TYPE(TYPE_JSONB), datum_str(OX_STR("[1]")), 0);
+    is_str(run_it(world, &node->plan), "error: invalid_parameter_value", "no such headers");
+    char *large = ox_arena_alloc0(&help->arena, 2000001);
+    memset(large, 'x', 2000000);
+    const char *const rows[] = {"small", "1", "large", large};
+    is_str(run_it(world, insert(help, topic, 2, rows, NULL, 0)), "error: message_too_large",
+        "a record larger than the topic takes");
+    is_str(run_it(world, count_of(help, scan(help, topic, place, 2), false, true)), "1,0,0",
+        "leaves nothing of its statement");
+}
+
+static void
+test_compressed(struct world *world)
+{
+    struct help *help = &world->help;
+    static const char *const codecs[] = {"lz4", "zstd", "gzip", "snappy"};
+    static const enum scan_column what[] = {SCAN_COMPRESSION, SCAN_KEY};
+    for (int i = 0; i < 4; i++) {
+        const struct plan_topic *topic = keep(
+            help, create_topic_with(world, ox_arena_printf(&help->arena, "packed-%s", codecs[i]), 2,
+                      "compression.type", codecs[i]));
+        struct pull pull;
+        pull_init(&pull, world, insert_many(help, topic, 1, 30000));
+        pull_all(&pull);
+        struct plan_scan_topic *node = scan(help, topic, place, 4);
+        pull_init(&pull, world, &node->plan);
+        pull.silent = true;
+        pull_all(&pull);
+        is_int(pull.rows, 30000, codecs[i]);
+        node->order = SCAN_ORDER_OFFSET_DESC;
+        pull_init(&pull, world, &node->plan);
+        pull.silent = true;
+        pull_all(&pull);
+        is_int(pull.rows, 30000, "backward and merged");
+        node = scan(help, topic, what, 1);
+        node->limit = 1;
+        is_str(run_it(world, &node->plan), codecs[i], "is what _compression says");
+    }
+    const struct plan_topic *topic = keep(
+        help, create_topic_with(world, "stamped", 1, "message.timestamp.type", "LogAppendTime"));
+    static const char *const rows[] = {"a", "1"};
+    static const enum scan_column type[] = {SCAN_TIMESTAMP_TYPE};
+    is_str(run_it(world, insert(help, topic, 1, rows, type, 1)), "append", "LogAppendTime");
+    is_str(run_it(world, &scan(help, topic, type, 1)->plan), "append", "is in the batch");
+}
+
+/* One batch of a transaction, or its marker, straight into the log. */
+static void
+append_batch(struct plog *plog, int64_t producer, const char *value, int commit)
+{
+    struct record_builder builder;
+    struct log_append append = {.origin = LOG_FROM_CLIENT,
+        .now_ms = env_wall_ms(env_os()),
+        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
+    struct ox_err err;
+    if (value != NULL) {
+        struct record_builder_config config = RECORD_BUILDER_PLAIN;
+        config.producer_id = producer;
+        config.producer_epoch = 0;
+        config.base_sequence = 0;
+        config.transactional = true;
+        record_builder_init(&builder);
+        record_builder_begin(&builder, &config);
+        record_builder_add(&builder, append.now_ms, OX_STR_NULL, ox_str(value), NULL, 0);
+        must(record_builder_finish(&builder, &append.records, &err), &err, "batch");
+        record_builder_fini(&builder);
+    } else {
+        append.origin = LOG_FROM_COORDINATOR;
+        must(record_batch_marker(producer, 0, commit != 0, 0, append.now_ms, &append.records, &err),
+            &err, "marker");
+    }
+    struct buf *buf = append.records.buf;
+    must(plog_append(plog, &append, &err), &err, "append");
+    ox_buf_put(buf);
+}
+
+struct find {
+    struct world *world;
+    const struct plan_topic *topic;
+    struct partition *part;
+};
+
+static void
+find_partition(struct loop *loop, void *arg)
+{
+    struct find *find = arg;
+    (void)loop;
+    find->part = partition_hold(replica_partition(find->world->replica, &find->topic->id, 0));
+}
+
+static void
+test_transactions(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "transactions", 1));
+    struct find find = {.world = world, .topic = topic};
+    on_loop(world, find_partition, &find);
+    struct plog *plog = partition_log(find.part);
+    append_batch(plog, 100, "kept", 0);
+    append_batch(plog, 100, NULL, 1);
+    append_batch(plog, 101, "dropped", 0);
+    append_batch(plog, 101, NULL, 0);
+    append_batch(plog, 102, "open", 0);
+    struct partition_state state;
+    for (int i = 0; i < 2000; i++) {
+        partition_state(find.part, &state);
+        if (state.high_watermark == 5)
+            break;
+        pause_ms(1);
+    }
+    is_int(state.high_watermark, 5, "three transactions, two ended");
+    is_int(state.last_stable, 4, "one is open");
+    static const enum scan_column what[] = {SCAN_OFFSET, SCAN_VALUE, SCAN_TXN, SCAN_PRODUCER_ID};
+    is_str(run_it(world, &scan(help, topic, what, 4)->plan), "0,kept,committed,100",
+        "only what is committed is read");
+    is_str(run_it(world, count_of(help, scan(help, topic, place, 2), false, true)), "1,0,0",
+        "or counted");
+    help->config.read_uncommitted = true;
+    is_str(run_it(world, &scan(help, topic, what, 4)->plan),
+        "0,kept,committed,100;2,dropped,aborted,101;4,open,open,102", "all, if that is wanted");
+    is_str(run_it(world, count_of(help, scan(help, topic, place, 2), false, true)), "3,0,4",
+        "and counted");
+    help->config.read_uncommitted = false;
+    partition_put(find.part);
+}
+
 int
 main(void)
 {
@@ -612,6 +779,9 @@ main(void)
     test_follow(&world);
     test_progress(&world);
     test_newest(&world);
+    test_columns(&world);
+    test_compressed(&world);
+    test_transactions(&world);
     world_stop(&world);
     return done();
 }
