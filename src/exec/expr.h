@@ -41,7 +41,7 @@ typedef ox_code (*func_fn)(struct call *call, const struct datum *args, struct d
 typedef ox_code (*func_vec)(struct call *call, const struct vector *args, const uint32_t *sel,
     uint32_t n, struct vector *out);
 
-#define FUNC_ARGS_MAX 6 /* declared; a variadic call may have more */
+#define FUNC_ARGS_MAX 7 /* declared; a variadic call may have more */
 
 struct func {
     const char *name; /* "lower", "+", or for a cast the target type's name */

@@ -37,6 +37,10 @@ void call_items(struct call *call, const struct datum *args, uint32_t from, cons
 ox_code json_add_key(struct ox_err *err, struct type type, const struct datum *key,
     const struct row_format *format, struct text *to);
 
+/* One character of UTF-8, case mapped; letters and digits. */
+uint32_t text_fold(uint32_t c, bool upper);
+bool text_is_word(uint32_t c);
+
 static inline struct interval
 datum_interval(const struct datum *d)
 {

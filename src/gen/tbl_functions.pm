@@ -31,7 +31,7 @@ sub emit {
         die "$at: flags are i, s or v, then n for not strict\n" unless $flags =~ /^([isv])(n?)$/;
         my ($vol, $strict) = ($volatility{$1}, $2 eq 'n' ? 'false' : 'true');
         my @args = $args eq '-' ? () : split /,/, $args;
-        die "$at: at most 6 arguments\n" if @args > 6;
+        die "$at: at most 7 arguments\n" if @args > 7;
         my ($required, $variadic) = (0, 'false');
         my @types;
         for my $arg (@args) {
