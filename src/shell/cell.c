@@ -20,10 +20,11 @@ struct glyph {
 static struct glyph
 glyph_at(const char *ptr, size_t len, int encoding, int column, char spelled[16])
 {
-    struct glyph glyph = {(size_t)PQmblen(ptr, encoding), 0, 0};
+    struct glyph glyph = {(size_t)PQmblen(ptr, encoding), -1, 0};
     if (glyph.len > len)
-        glyph.len = len;
-    glyph.width = PQdsplen(ptr, encoding);
+        glyph.len = 1; /* cut off within a character: libpq may not look at it */
+    else
+        glyph.width = PQdsplen(ptr, encoding);
     if (glyph.len == 1 && *ptr == '\r') {
         glyph.width = 2;
         glyph.spelled_len = (size_t)snprintf(spelled, 16, "\\r");
@@ -126,9 +127,9 @@ cell_fit(const char *ptr, size_t len, int encoding, int *width)
     int column = 0;
     while (at < len) {
         size_t step = (size_t)PQmblen(ptr + at, encoding);
-        int wide = PQdsplen(ptr + at, encoding);
+        int wide = step <= len - at ? PQdsplen(ptr + at, encoding) : 1;
         if (step > len - at)
-            step = len - at;
+            step = 1;
         if (wide < 0)
             wide = 0;
         if (at > 0 && column + wide > *width)

@@ -24,3 +24,12 @@ check_PROGRAMS += $(SHELL_TESTS)
 regress_unit_shell_print_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
 regress_unit_shell_splitter_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
 regress_unit_shell_vars_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
+
+check_PROGRAMS += regress/unit/fuzz_shell_splitter
+regress_unit_fuzz_shell_splitter_SOURCES = regress/fuzz/shell_splitter.c regress/fuzz/replay.c
+regress_unit_fuzz_shell_splitter_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/shell_splitter
+regress_fuzz_shell_splitter_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_shell_splitter_LDADD = libshell.a liboxbow.a $(SHELL_DEPS_LIBS)
+endif

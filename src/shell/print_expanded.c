@@ -22,7 +22,7 @@ static void sheet_measure(struct sheet *sheet, const struct print_table *table);
 static void sheet_fit(struct sheet *sheet, int paper, size_t records);
 static void add_record_rule(struct sheet *sheet, const struct print_rule *rule, size_t record,
     struct text *text);
-static void add_pair(struct sheet *sheet, struct cell header, struct cell data, bool right,
+static void add_pair(struct sheet *sheet, struct cell header, struct cell data,
     struct text *text);
 
 static int
@@ -50,8 +50,7 @@ add_records(struct sheet *sheet, const struct print_table *table, struct text *t
             add_record_rule(sheet, rule, 0, text);
         for (size_t i = 0; i < table->columns; i++)
             add_pair(sheet, cells[i],
-                cell_format(&values, print_cell(table, opts, row, i), opts->encoding),
-                print_right(table, i), text);
+                cell_format(&values, print_cell(table, opts, row, i), opts->encoding), text);
         ox_arena_reset(&values);
         if (text->len > 32768)
             print_flush(text, out);
@@ -252,7 +251,7 @@ add_data_side(struct sheet *sheet, const struct cell *data, size_t *line, size_t
 }
 
 static void
-add_pair(struct sheet *sheet, struct cell header, struct cell data, bool right, struct text *text)
+add_pair(struct sheet *sheet, struct cell header, struct cell data, struct text *text)
 {
     int border = sheet->opts->border;
     size_t data_line = 0, pos = 0;
