@@ -509,13 +509,18 @@ send_all(const void *ptr, size_t len)
     return true;
 }
 
+static bool timed_out; /* the last receive: neither bytes nor an end */
+
 static bool
 receive_all(void *ptr, size_t len, int wait_ms)
 {
+    timed_out = false;
     while (len > 0) {
         struct pollfd poll_fd = {sock, POLLIN, 0};
-        if (poll(&poll_fd, 1, wait_ms) != 1)
+        if (poll(&poll_fd, 1, wait_ms) != 1) {
+            timed_out = true;
             return false;
+        }
         ssize_t got = recv(sock, ptr, len, 0);
         if (got <= 0)
             return false;
@@ -667,7 +672,7 @@ do_request(const char *line, long retry, bool quiet)
         struct text out;
         ox_text_init(&out, &arena);
         if (!exchange(api, version, request, answered)) {
-            printf("closed\n");
+            printf("%s\n", timed_out ? "silence" : "closed");
             return;
         }
         if (!answered) {
@@ -749,7 +754,7 @@ do_raw(const char *hex)
     uint8_t *body = sent ? receive_frame(&len, 3000) : NULL;
     printf("raw: ");
     if (body == NULL) {
-        printf("closed\n");
+        printf("%s\n", timed_out ? "silence" : "closed");
         hang_up();
         return;
     }
