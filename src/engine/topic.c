@@ -61,8 +61,10 @@ admin_submit(struct engine_admin *call, const struct meta_command *cmd, bool val
     if (call->code != OX_OK || validate_only)
         return true;
     call->meta.done = admin_committed;
-    call->code = meta_propose(engine->config.meta, &call->meta, cmd, &call->err);
-    return call->code != OX_OK;
+    ox_code code = meta_propose(engine->config.meta, &call->meta, cmd, &call->err);
+    if (code != OX_OK)
+        call->code = code; /* else it is the meta thread's by now */
+    return code != OX_OK;
 }
 
 static bool
