@@ -178,8 +178,9 @@ struct pull {
     struct plan_root root;
     struct exec_run *run;
     uint64_t rows, stop_rows;
-    enum exec_status status;
-    bool silent, ended;
+    _Atomic int status; /* enum exec_status */
+    bool silent;
+    _Atomic bool ended;
     struct exec_counters counters; /* of node `counted` */
     uint32_t counted;
 };
