@@ -26,6 +26,12 @@ uint64_t record_hash(struct str a, uint64_t seed);
 /* json.c */
 int jsonb_compare(struct str a, struct str b);
 
+/* csv.c */
+void csv_quote_tail(const struct copy_format *copy, uint32_t column, size_t start, struct text *to);
+size_t csv_line_end(const struct copy_format *copy, struct str input); /* SIZE_MAX: not there */
+ox_code csv_split_line(const struct copy_format *copy, struct str line, struct arena *arena, struct str *fields,
+    uint32_t fields_max, uint32_t *count, struct ox_err *err);
+
 /* type.c: [+-]digits with blanks around. */
 ox_code int_in(struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err);
 
