@@ -32,10 +32,14 @@ struct server {
     struct meta *meta;
     struct replica *replica;
     struct engine *engine;
-    struct kafka_door *kafka;
+    struct arena arena; /* listeners */
+    struct server_listener listeners[SERVER_LISTENERS_MAX];
+    struct kafka_door *kafka[SERVER_LISTENERS_MAX];
+    int kafka_ports[SERVER_LISTENERS_MAX];
+    size_t listener_count;
     struct pgwire_door *pgwire;
     struct http_door *http;
-    int kafka_port, sql_port, http_port;
+    int sql_port, http_port;
     _Atomic bool offline;
     struct ox_err offline_err;
 };
@@ -119,11 +123,20 @@ open_storage(struct server *server, struct ox_err *err)
 
 /* ---- doors ---- */
 
-static bool
-is_loopback(const char *address)
+static ox_code
+open_kafka_doors(struct server *server, struct ox_err *err)
 {
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
-           strcmp(address, "localhost") == 0;
+    const struct server_config *config = &server->options->config;
+    for (size_t i = 0; i < server->listener_count; i++) {
+        const struct server_listener *listener = &server->listeners[i];
+        struct kafka_door_config kafka = {server->engine, server->net, listener->host,
+            listener->port, listener->name, (size_t)config->socket_request_max_bytes,
+            (uint32_t)config->max_incremental_fetch_session_cache_slots};
+        ox_code code = kafka_door_open(&kafka, &server->kafka[i], &server->kafka_ports[i], err);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
 }
 
 static ox_code
@@ -131,19 +144,16 @@ open_doors(struct server *server, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
     const char *address = config->listen_address;
-    if (!is_loopback(address) && !config->allow_insecure) {
+    if (!server_is_loopback(address) && !config->allow_insecure) {
         ox_fail(err, OX_CONFIG_ERROR,
             "listen_address \"%s\" is not a loopback address, and connections are not encrypted "
             "or authenticated",
             address);
         return ox_hint(err, "Set allow_insecure=on to accept that.");
     }
-    struct kafka_door_config kafka = {server->engine, server->net, address, config->kafka_port,
-        "PLAINTEXT", (size_t)config->socket_request_max_bytes,
-        (uint32_t)config->max_incremental_fetch_session_cache_slots};
     struct pgwire_door_config sql = {server->engine, server->net, address, config->sql_port,
         server->temp_dir};
-    ox_code code = kafka_door_open(&kafka, &server->kafka, &server->kafka_port, err);
+    ox_code code = open_kafka_doors(server, err);
     if (code == OX_OK)
         code = pgwire_door_open(&sql, &server->pgwire, &server->sql_port, err);
     if (code == OX_OK)
@@ -157,15 +167,20 @@ static ox_code
 register_broker(struct server *server, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
-    struct meta_listener listener = {OX_STR("PLAINTEXT"), ox_str(config->listen_address),
-        (uint16_t)server->kafka_port, 0};
+    struct meta_listener listeners[SERVER_LISTENERS_MAX];
+    for (size_t i = 0; i < server->listener_count; i++) {
+        const struct server_listener *from = &server->listeners[i];
+        int port = from->advertised_port != 0 ? from->advertised_port : server->kafka_ports[i];
+        listeners[i] = (struct meta_listener){ox_str(from->name), ox_str(from->advertised_host),
+            (uint16_t)port, 0};
+    }
     struct meta_command cmd = {.kind = META_BROKER_REGISTER};
     cmd.broker_register.node_id = meta_identity(server->meta)->node_id;
     env_random(server->env, &cmd.broker_register.incarnation, sizeof(struct uuid));
     cmd.broker_register.directory_id = *log_dir_id(server->log_dir);
     cmd.broker_register.rack = ox_str(config->broker_rack);
-    cmd.broker_register.listeners = &listener;
-    cmd.broker_register.listener_count = 1;
+    cmd.broker_register.listeners = listeners;
+    cmd.broker_register.listener_count = (uint32_t)server->listener_count;
     return meta_propose_wait(server->meta, &cmd, NULL, err);
 }
 
@@ -203,7 +218,10 @@ start_all(struct server *server, struct ox_err *err)
         .frame_ns = (uint64_t)30 * 1000000000,
         .write_stall_ns = (uint64_t)30 * 1000000000,
         .out_max = 4 * 1024 * 1024};
-    ox_code code = make_dirs(server, err);
+    ox_code code = server_listeners(config, &server->arena, server->listeners,
+        &server->listener_count, err);
+    if (code == OX_OK)
+        code = make_dirs(server, err);
     if (code == OX_OK)
         code = loop_group_start(&loop_config, server->env, &server->loops, err);
     if (code != OX_OK)
@@ -234,6 +252,7 @@ server_start(const struct server_options *options, struct server **out, struct o
     struct text path;
     server->env = env_os();
     server->options = options;
+    ox_arena_init(&server->arena);
     ox_diag_set_level((enum ox_diag_level)options->config.log_level);
     ox_text_init(&path, NULL);
     ox_text_addf(&path, "%s/tmp", options->dir);
@@ -263,7 +282,8 @@ server_stop(struct server *server)
     if (server->net != NULL)
         net_free(server->net);
     http_door_free(server->http);
-    kafka_door_free(server->kafka);
+    for (size_t i = 0; i < server->listener_count; i++)
+        kafka_door_free(server->kafka[i]);
     pgwire_door_free(server->pgwire);
     if (server->engine != NULL)
         engine_stop(server->engine);
@@ -279,6 +299,7 @@ server_stop(struct server *server)
         loop_group_stop(server->loops);
     if (served)
         fs_unlink(server->env->fs, "server.pid", server->pid_path, NULL);
+    ox_arena_fini(&server->arena);
     ox_free(server->temp_dir);
     ox_free(server->pid_path);
     ox_free(server);
@@ -289,7 +310,8 @@ server_doors(const struct server *server, struct server_doors *out)
 {
     const char *address = server->options->config.listen_address;
     out->node_id = meta_identity(server->meta)->node_id;
-    snprintf(out->kafka, sizeof(out->kafka), "%s:%d", address, server->kafka_port);
+    snprintf(out->kafka, sizeof(out->kafka), "%s:%d", server->listeners[0].host,
+        server->kafka_ports[0]);
     snprintf(out->sql, sizeof(out->sql), "%s:%d", address, server->sql_port);
     snprintf(out->http, sizeof(out->http), "%s:%d", address, server->http_port);
 }

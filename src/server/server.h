@@ -31,6 +31,22 @@ ox_code server_options_reload(const struct server_options *options, struct arena
     struct meta_setting **settings, size_t *count, struct ox_err *err);
 void server_options_fini(struct server_options *options);
 
+enum { SERVER_LISTENERS_MAX = 8 };
+
+/* A listener of the Kafka door; strings live in the arena or the settings. */
+struct server_listener {
+    const char *name, *host; /* host: to bind */
+    int port;                /* to bind; 0 a free one */
+    const char *advertised_host;
+    int advertised_port; /* 0: the bound one */
+};
+
+/* What the settings say about listeners, checked.
+ * Fails:  OX_CONFIG_ERROR, OX_FEATURE_NOT_SUPPORTED (TLS, SASL) */
+ox_code server_listeners(const struct server_config *config, struct arena *arena,
+    struct server_listener *out, size_t *count, struct ox_err *err);
+bool server_is_loopback(const char *address);
+
 /* ---- boot ---- */
 
 struct server; /* everything that runs */
