@@ -87,7 +87,8 @@ struct exec_run {
     _Atomic bool cancel_sticky;
     struct loop_timer timeout, deadline;
     uint64_t timeout_at; /* mono ns; 0 none */
-    uint64_t tick_start; /* of this exec_run_next */
+    uint64_t tick_start; /* mono ns of the first pull in this turn of the loop */
+    uint64_t turn;       /* loop_now_ns() of it */
     uint32_t sync_depth; /* > 0: no parking (subqueries run to their end) */
     /* Results */
     uint64_t rows, rows_durable;

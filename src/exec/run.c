@@ -448,6 +448,17 @@ give(struct exec_run *run, uint64_t max_rows, struct batch **out)
     return EXEC_ROWS;
 }
 
+/* The budget is of a turn of the loop, however often the caller pulls in it. */
+static void
+begin_tick(struct exec_run *run)
+{
+    uint64_t turn = run->config.loop != NULL ? loop_now_ns(run->config.loop) : 0;
+    if (turn != 0 && turn == run->turn)
+        return;
+    run->turn = turn;
+    run->tick_start = run_now_ns(run);
+}
+
 enum exec_status
 exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
 {
@@ -455,7 +466,7 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
     run->parked = false;
     if (run->failed)
         return EXEC_FAIL;
-    run->tick_start = run_now_ns(run);
+    begin_tick(run);
     if (run->rest != NULL)
         return run_check(run) ? give(run, max_rows, out) : EXEC_FAIL;
     if (run->ended)
