@@ -5,12 +5,11 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shell/shell.h"
-
-static bool bad_argument;
 
 char *
 shell_lookup(void *arg, struct str name, enum split_quote quote)
@@ -34,13 +33,6 @@ shell_lookup(void *arg, struct str name, enum split_quote quote)
     char *copy = ox_strdup(quoted);
     PQfreemem(quoted);
     return copy;
-}
-
-bool
-arg_failed(struct shell *sh)
-{
-    (void)sh;
-    return bad_argument;
 }
 
 /* One escape after a backslash in '...'; returns the bytes it took. */
@@ -118,17 +110,13 @@ add_program(struct shell *sh, struct text *out, const char *command)
     char block[4096];
     size_t len, before = out->len;
     if (!pipe) {
-        shell_error(sh, "%s: cannot be run", command);
-        bad_argument = true;
+        shell_error(sh, "%s: %s", command, strerror(errno));
         return;
     }
     while ((len = fread(block, 1, sizeof(block), pipe)) > 0)
         ox_text_add(out, block, len);
-    if (pclose(pipe) != 0) {
-        out->len = before;
-        bad_argument = true;
-        return;
-    }
+    if (pclose(pipe) != 0)
+        out->len = before; /* a program that fails gives nothing */
     if (out->len > before && out->ptr[out->len - 1] == '\n')
         out->ptr[--out->len] = '\0';
 }
@@ -188,7 +176,6 @@ static void
 arg_unterminated(struct shell *sh)
 {
     shell_error(sh, "unterminated quoted string");
-    bad_argument = true;
     arg_skip_rest(sh);
 }
 
@@ -198,7 +185,6 @@ arg_next(struct shell *sh, enum arg_kind kind, bool strip, char *quoted)
     struct splitter *sp = sh->splitter;
     struct text out;
     char seen = 0;
-    bad_argument = false;
     if (quoted)
         *quoted = 0;
     while (splitter_rest(sp).len > 0 && isspace((unsigned char)splitter_rest(sp).ptr[0]))

@@ -372,7 +372,7 @@ parse_options(struct shell *sh, int argc, char **argv, struct options *options)
         case '?':
             if (optind <= argc && strcmp(argv[optind - 1], "-?") == 0)
                 option_help(sh, NULL);
-            fprintf(stderr, "Try \"%s --help\" for more information.\n", sh->program);
+            fprintf(stderr, "%s: hint: Try \"%s --help\" for more information.\n", sh->program, sh->program);
             exit(EXIT_FAILED);
         }
     }

@@ -181,7 +181,6 @@ enum arg_kind { ARG_PLAIN, ARG_IDENT, ARG_IDENT_KEEP, ARG_FILEPIPE, ARG_LINE };
 /* The next argument of the command at hand, in sh->arena; NULL if there is none. quoted (may be
  * NULL) receives the quote it began with, 0 none. A trailing ';' goes when strip is set. */
 char *arg_next(struct shell *sh, enum arg_kind kind, bool strip, char *quoted);
-bool arg_failed(struct shell *sh); /* whether the last arg_next met a bad argument */
 void arg_skip_rest(struct shell *sh);
 /* Lower case outside of double quotes, which go. In place. */
 void arg_fold(char *name, bool fold);
