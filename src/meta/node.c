@@ -341,36 +341,43 @@ take_queue(struct meta *meta, struct list *taken)
 }
 
 /* Room for the log and the catalog to grow. Checked ahead, because a write that
- * fails on the way ends all promises. What frees space is always let through. */
+ * fails on the way ends all promises. */
 static bool
-has_room(struct meta *meta, const struct request *request)
+has_room(struct meta *meta)
 {
     struct file_space space;
-    if (meta_request_kind(request) == META_TOPIC_DELETE)
-        return true;
     return fs_space(meta->env->fs, meta->dir, &space, NULL) != OX_OK ||
         space.usable >= RESERVE_BYTES;
+}
+
+/* What frees space is let through on a full disk. */
+static bool
+submit_queue(struct meta *meta)
+{
+    struct list taken, *node;
+    take_queue(meta, &taken);
+    if (ox_list_empty(&taken))
+        return false;
+    bool room = has_room(meta);
+    while ((node = ox_list_pop(&taken)) != NULL) {
+        struct request *request = ox_container_of(node, struct request, link);
+        if (room || meta_request_kind(request) == META_TOPIC_DELETE)
+            meta_quorum_submit(meta->quorum, request);
+        else
+            meta_propose_refuse(meta, request, OX_DISK_FULL);
+    }
+    return true;
 }
 
 bool
 meta_turn(struct meta *meta)
 {
-    struct list taken, *node;
-    bool any = false;
     if (atomic_load(&meta->failed) != OX_OK) {
         meta_propose_refuse_all(meta, atomic_load(&meta->failed));
         return meta_propose_tell(meta);
     }
     take_reload(meta);
-    take_queue(meta, &taken);
-    while ((node = ox_list_pop(&taken)) != NULL) {
-        struct request *request = ox_container_of(node, struct request, link);
-        if (has_room(meta, request))
-            meta_quorum_submit(meta->quorum, request);
-        else
-            meta_propose_refuse(meta, request, OX_DISK_FULL);
-        any = true;
-    }
+    bool any = submit_queue(meta);
     any |= meta_quorum_step(meta->quorum);
     finish_turn(meta);
     return meta_propose_tell(meta) || any;
