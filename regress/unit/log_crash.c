@@ -3,7 +3,7 @@
  * Power cuts over the simulated disk. Each seed makes a workload (appends,
  * flushes, checkpoints, rolls, truncation, retention, clean restarts) over three
  * partitions, cuts the power at a random operation, sometimes again during the
- * recovery, and then compares the logs with what a model remembers:
+ * recovery, sometimes after injected errors, and then compares the logs with what a model remembers:
  *
  *   - nothing that was flushed is lost, nothing that was never written appears
  *   - every batch is what was written at its offset, in order
@@ -28,6 +28,7 @@ struct model_batch {
     uint32_t crc;
     int64_t pid;
     int32_t last_sequence;
+    bool doubtful; /* the append failed: the bytes may be there or not */
 };
 
 struct model {
@@ -38,6 +39,7 @@ struct model {
     int32_t sequence[2]; /* next, of each producer */
     int32_t epoch;
     bool lazy;
+    bool unsure; /* a truncation failed: how far it went is not known */
 };
 
 struct world {
@@ -47,6 +49,7 @@ struct world {
     struct env env;
     int64_t wall;
     uint64_t mono;
+    bool failing; /* errors are injected: calls may fail without a power cut */
     struct rand_state random;
     struct log_dir *dir;
     struct model models[PARTITIONS];
@@ -105,6 +108,13 @@ config_of(const struct model *model)
     return config;
 }
 
+/* A failure that nothing explains. */
+static bool
+unexpected(const struct world *world)
+{
+    return !file_sim_crashed(world->sim) && !world->failing;
+}
+
 static bool
 open_world(struct world *world)
 {
@@ -121,14 +131,14 @@ open_world(struct world *world)
     config.direct_files_max = 2;
     if (log_dir_open(&config, &world->env, &world->dir, &err) != OX_OK) {
         world->dir = NULL;
-        return file_sim_crashed(world->sim) ? false : problem(world, err.message, -1, 0, 0);
+        return unexpected(world) ? problem(world, err.message, -1, 0, 0) : false;
     }
     for (int i = 0; i < PARTITIONS; i++) {
         struct plog_args args = {.topic = "t", .partition = i, .config = config_of(&world->models[i])};
         memset(args.topic_id.bytes, 9, 16);
         if (plog_open(world->dir, &args, &world->models[i].plog, &err) != OX_OK) {
             world->models[i].plog = NULL;
-            return file_sim_crashed(world->sim) ? false : problem(world, err.message, i, 0, 0);
+            return unexpected(world) ? problem(world, err.message, i, 0, 0) : false;
         }
     }
     return true;
@@ -187,13 +197,13 @@ append(struct world *world, struct model *model)
     if (rc == OX_OK) {
         model->batches[model->count++] = (struct model_batch){append.base_offset,
             append.last_offset, crc, config.producer_id,
-            producer >= 0 ? config.base_sequence + count - 1 : -1};
+            producer >= 0 ? config.base_sequence + count - 1 : -1, false};
         if (producer >= 0)
             model->sequence[producer] += count;
-    } else if (file_sim_crashed(world->sim)) {
+    } else if (file_sim_crashed(world->sim) || world->failing) {
         /* The write may be on the disk in part or whole. */
         model->batches[model->count++] = (struct model_batch){end, end + count - 1, crc,
-            config.producer_id, producer >= 0 ? config.base_sequence + count - 1 : -1};
+            config.producer_id, producer >= 0 ? config.base_sequence + count - 1 : -1, true};
     } else {
         problem(world, err.message, 0, rc, 0);
     }
@@ -216,6 +226,17 @@ cut_model(struct model *model, int64_t end)
     resync_sequences(model);
 }
 
+/* Appends that failed and did not turn up. */
+static void
+drop_doubtful(struct model *model)
+{
+    int keep = 0;
+    for (int i = 0; i < model->count; i++)
+        if (!model->batches[i].doubtful)
+            model->batches[keep++] = model->batches[i];
+    model->count = keep;
+}
+
 static void
 truncate_log(struct world *world, struct model *model)
 {
@@ -228,10 +249,12 @@ truncate_log(struct world *world, struct model *model)
         if (model->batches[i].base <= at && model->batches[i].last >= at && model->flushed > model->batches[i].base)
             model->flushed = model->batches[i].base;
     model->epoch++;
+    model->unsure = true;
     ox_code rc = plog_truncate(model->plog, at, &err);
+    model->unsure = rc != OX_OK;
     if (rc == OX_OK)
         cut_model(model, plog_log_end(model->plog));
-    else if (!file_sim_crashed(world->sim))
+    else if (unexpected(world))
         problem(world, err.message, 0, rc, at);
 }
 
@@ -240,7 +263,7 @@ note_flushed(struct world *world)
 {
     for (int i = 0; i < PARTITIONS; i++) {
         struct model *model = &world->models[i];
-        int64_t flushed = plog_flushed_end(model->plog);
+        int64_t flushed = model->unsure ? -1 : plog_flushed_end(model->plog);
         if (flushed > model->flushed)
             model->flushed = flushed;
     }
@@ -293,10 +316,9 @@ step(struct world *world)
     default:
         append(world, model);
     }
-    if (rc != OX_OK && !file_sim_crashed(world->sim))
+    if (rc != OX_OK && unexpected(world))
         problem(world, err.message, -1, rc, 0);
-    if (what != 2 || !file_sim_crashed(world->sim))
-        note_flushed(world);
+    note_flushed(world);
 }
 
 /* ---- the comparison ---- */
@@ -310,18 +332,20 @@ compare_batches(struct world *world, int p)
     struct ox_err err;
     bool more;
     int64_t at = plog_log_start(model->plog), end = plog_log_end(model->plog);
-    int k = 0;
     if (log_cursor_open(model->plog, at, end, 0, &cursor, &err) != OX_OK)
         return problem(world, err.message, p, at, end);
+    for (int i = 0; i < model->count; i++)
+        model->batches[i].doubtful |= model->batches[i].base >= at;
     ox_code rc;
     while ((rc = log_cursor_next(cursor, &batch, &more, &err)) == OX_OK && more) {
-        while (k < model->count && model->batches[k].base < batch.base_offset)
-            k++;
         /* Of two batches that were written at an offset, before and after a
          * cut, either may be there: look at both. */
         bool same = false;
-        for (int i = k; i < model->count && model->batches[i].base == batch.base_offset; i++)
-            same |= model->batches[i].crc == batch.crc;
+        for (int i = 0; i < model->count; i++)
+            if (model->batches[i].base == batch.base_offset) {
+                model->batches[i].doubtful = model->batches[i].crc != batch.crc;
+                same |= model->batches[i].crc == batch.crc;
+            }
         if (!same)
             trace("found crc %08x\n", batch.crc);
         if (!same)
@@ -379,8 +403,10 @@ compare(struct world *world)
             return problem(world, "flushed records are lost", p, end, model->flushed);
         if (!compare_batches(world, p))
             return false;
+        drop_doubtful(model);
         cut_model(model, end);
         model->flushed = end;
+        model->unsure = false;
         if (!compare_producers(world, p))
             return false;
     }
@@ -454,15 +480,24 @@ run_seed(uint64_t seed, char *why)
     for (int cut = 0; cut < CUTS && open && world->problem[0] == '\0'; cut++) {
         file_sim_crash_at(world->sim,
             file_sim_ops(world->sim) + 1 + ox_rand_below(&world->rand, 150));
+        world->failing = ox_rand_below(&world->rand, 3) == 0;
+        if (world->failing)
+            file_sim_fail(world->sim, NULL, 1 + ox_rand_below(&world->rand, 120),
+                ox_rand_below(&world->rand, 4) == 0,
+                ox_rand_below(&world->rand, 2) ? OX_IO_ERROR : OX_DISK_FULL);
         for (int i = 0; i < OPS && !file_sim_crashed(world->sim) && world->problem[0] == '\0'; i++) {
             step(world);
+            /* Not after errors: who opens again without a power cut reads pages
+             * from the cache that never reached the disk. */
             if (world->dir != NULL && ox_rand_below(&world->rand, 40) == 0 &&
-                !file_sim_crashed(world->sim))
+                unexpected(world))
                 restart_clean(world);
             if (world->dir == NULL || world->models[PARTITIONS - 1].plog == NULL)
                 break;
         }
         drop_world(world);
+        file_sim_fail_clear(world->sim);
+        world->failing = false;
         open = recover(world) && compare(world) && recover_again(world) && compare(world);
     }
     if (world->dir != NULL || world->models[0].plog != NULL)

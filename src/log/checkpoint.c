@@ -65,6 +65,9 @@ plog_sync_segments(struct plog *plog, int64_t *end, struct ox_err *err)
 {
     struct dirty_list list;
     ox_code rc = OX_OK;
+    /* After a failed flush a later one that succeeds proves nothing. */
+    if (atomic_load(&plog->dir->offline))
+        return ox_fail(err, OX_STORAGE_ERROR, "%s", plog->dir->offline_err.message);
     collect_dirty(plog, &list);
     for (uint32_t i = 0; i < list.count && rc == OX_OK; i++)
         rc = fs_sync(plog->fs, "log.sync", list.items[i].seg->file, err);

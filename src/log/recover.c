@@ -590,6 +590,23 @@ load_segment(struct recovery *rec, size_t i, struct ox_err *err)
     return OX_OK;
 }
 
+/* A segment that a failed roll made and could not remove durably: it is empty,
+ * and the log went on in the one before. */
+static ox_code
+skip_stillborn(struct recovery *rec, size_t i, bool *skip, struct ox_err *err)
+{
+    struct plog *plog = rec->plog;
+    char path[PATH_LEN_MAX];
+    struct file_stat st;
+    log_segment_path(path, plog->path, rec->bases[i], ".log");
+    ox_code rc = fs_stat(plog->fs, path, &st, err);
+    *skip = rc == OX_OK && st.size == 0;
+    if (!*skip)
+        return rc;
+    unlink_derived(plog, rec->bases[i]);
+    return fs_unlink(plog->fs, "recover.unlink", path, err);
+}
+
 /* A segment must begin where the one before ends or, after compaction, later;
  * a missing piece below what was flushed is a loss. */
 static ox_code
@@ -597,9 +614,15 @@ load_segments(struct recovery *rec, struct ox_err *err)
 {
     struct plog *plog = rec->plog;
     for (size_t i = 0; i < rec->base_count && plog->fault == OX_OK; i++) {
-        if (i > 0 && plog_active(plog)->next_offset > rec->bases[i])
-            return mark_corrupt(rec, plog_active(plog));
-        ox_code rc = load_segment(rec, i, err);
+        bool skip = false;
+        ox_code rc = OX_OK;
+        if (i > 0 && plog_active(plog)->next_offset > rec->bases[i]) {
+            rc = skip_stillborn(rec, i, &skip, err);
+            if (rc == OX_OK && !skip)
+                return mark_corrupt(rec, plog_active(plog));
+        }
+        if (rc == OX_OK && !skip)
+            rc = load_segment(rec, i, err);
         if (rc != OX_OK)
             return rc;
     }
@@ -609,7 +632,10 @@ load_segments(struct recovery *rec, struct ox_err *err)
         if (seg->index_stale)
             log_segment_end_times(seg);
     }
-    return OX_OK;
+    if (plog->segment_count == 0)
+        return OX_OK;
+    ox_code rc = log_index_load(&plog_active(plog)->index, err);
+    return rc == OX_OK ? log_index_load(&plog_active(plog)->times, err) : rc;
 }
 
 static ox_code
@@ -781,12 +807,13 @@ list_snapshots(struct plog *plog, struct arena *arena, int64_t **out, size_t *co
     return OX_OK;
 }
 
-static void
-unlink_snapshot(struct plog *plog, int64_t offset)
+static ox_code
+unlink_snapshot(struct plog *plog, int64_t offset, struct ox_err *err)
 {
     char path[PATH_LEN_MAX];
     log_segment_path(path, plog->path, offset, ".snapshot");
-    fs_unlink(plog->fs, "snapshot.unlink", path, NULL);
+    ox_code rc = fs_unlink(plog->fs, "snapshot.unlink", path, err);
+    return rc == OX_FILE_NOT_FOUND ? OX_OK : rc;
 }
 
 void
@@ -798,31 +825,34 @@ plog_prune_snapshots(struct plog *plog, int64_t keep_from)
     ox_arena_init(&arena);
     if (list_snapshots(plog, &arena, &offsets, &count, NULL) == OX_OK)
         for (size_t i = 0; i + 2 < count && offsets[i + 1] <= keep_from; i++)
-            unlink_snapshot(plog, offsets[i]);
+            unlink_snapshot(plog, offsets[i], NULL);
     ox_arena_fini(&arena);
 }
 
-/* The newest snapshot that is good; its offset, or -1. */
-static int64_t
-load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, size_t count)
+/* Loads the newest snapshot that is good; *from is its offset, or -1. Those that
+ * are bad or above the log end go: one that stayed would be believed when the
+ * log has grown past it again. */
+static ox_code
+load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, size_t count,
+    int64_t *from, struct ox_err *err)
 {
+    *from = -1;
     for (size_t i = count; i-- > 0;) {
         char path[PATH_LEN_MAX], *ptr;
         size_t len;
-        if (offsets[i] > plog_log_end(plog)) {
-            if (plog->fault == OX_OK)
-                unlink_snapshot(plog, offsets[i]);
-            continue;
-        }
         log_segment_path(path, plog->path, offsets[i], ".snapshot");
-        if (file_read_all(plog->fs, path, 256u << 20, arena, &ptr, &len, NULL) == OX_OK &&
-            producers_decode(&plog->producers, ptr, len, NULL) == OX_OK)
-            return offsets[i];
-        if (plog->fault == OX_OK)
-            unlink_snapshot(plog, offsets[i]);
+        if (offsets[i] <= plog_log_end(plog) &&
+            file_read_all(plog->fs, path, 256u << 20, arena, &ptr, &len, NULL) == OX_OK &&
+            producers_decode(&plog->producers, ptr, len, NULL) == OX_OK) {
+            *from = offsets[i];
+            return OX_OK;
+        }
+        ox_code rc = plog->fault == OX_OK ? unlink_snapshot(plog, offsets[i], err) : OX_OK;
+        if (rc != OX_OK)
+            return rc;
     }
     producers_clear(&plog->producers);
-    return -1;
+    return OX_OK;
 }
 
 /* Control batches are read whole: the marker is in the record. */
@@ -855,7 +885,9 @@ plog_rebuild_producers(struct plog *plog, struct ox_err *err)
     ox_arena_init(&arena);
     producers_clear(&plog->producers);
     ox_code rc = list_snapshots(plog, &arena, &offsets, &count, err);
-    int64_t from = rc == OX_OK ? load_snapshot(plog, &arena, offsets, count) : -1;
+    int64_t from = -1;
+    if (rc == OX_OK)
+        rc = load_snapshot(plog, &arena, offsets, count, &from, err);
     ox_arena_fini(&arena);
     plog->producers.snapshot_offset = from;
     plog->producers.changed = false;

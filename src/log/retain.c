@@ -346,10 +346,16 @@ cut(struct plog *plog, int64_t offset,
         ox_unlock(&plog->lock);
     }
     pthread_mutex_unlock(&plog->dir->round);
-    if (rc == OX_OK)
-        rc = fs_sync_dir(plog->fs, "log.truncate", plog->path, err);
+    if (rc != OX_OK)
+        return rc;
+    rc = fs_sync_dir(plog->fs, "log.truncate", plog->path, err);
     if (rc == OX_OK)
         rc = plog_write_epochs(plog, err);
+    if (rc != OX_OK) { /* names of what was cut may come back: no more appends */
+        ox_lock(&plog->lock);
+        cut_failed(plog, rc, err);
+        ox_unlock(&plog->lock);
+    }
     return rc;
 }
 
