@@ -367,7 +367,8 @@ offer_backslash(const char *line, size_t cursor)
     if (count == 2 && strcmp(words[0], "\\PSET") == 0 && strcmp(last, "FORMAT") == 0)
         for (int i = 0; i < FORMAT_COUNT; i++)
             names_add(&offer, print_format_name((enum print_format)i));
-    if (count == 1 && (strcmp(last, "\\X") == 0 || strcmp(last, "\\T") == 0 || strcmp(last, "\\TIMING") == 0))
+    if (count == 1 &&
+        (strcmp(last, "\\X") == 0 || strcmp(last, "\\T") == 0 || strcmp(last, "\\TIMING") == 0))
         offer_list(toggles);
     if (count == 1 && (strcmp(last, "\\H") == 0 || strcmp(last, "\\HELP") == 0))
         for (size_t i = 0; help_pages[i].name; i++)

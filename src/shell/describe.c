@@ -203,7 +203,7 @@ list_functions(struct shell *sh, const char *pattern, bool verbose, bool system)
         and_description(verbose,
             ",\n  pg_catalog.obj_description(p.oid, 'pg_proc') AS \"Description\""));
     describe_where(sh, &query, pattern, "n.nspname", "p.proname",
-        pattern || system ? "pg_catalog.pg_function_is_visible(p.oid)" : "pg_catalog.pg_function_is_visible(p.oid)");
+        "pg_catalog.pg_function_is_visible(p.oid)");
     if (!pattern && !system)
         ox_text_adds(&query, "  AND n.nspname <> 'pg_catalog'\n"
                              "  AND n.nspname <> 'information_schema'\n");
@@ -375,22 +375,24 @@ list_topics(struct shell *sh, const char *pattern, bool verbose)
 {
     struct text query;
     ox_text_init(&query, &sh->arena);
-    ox_text_adds(&query, "SELECT 'public' AS \"Schema\",\n  t.name AS \"Name\",\n"
-                         "  t.kind AS \"Type\",\n  t.owner AS \"Owner\"");
+    ox_text_adds(&query,
+        "SELECT CASE WHEN t.internal THEN 'oxbow_internal' ELSE 'public' END AS \"Schema\",\n"
+        "  t.name AS \"Name\",\n  t.kind AS \"Type\",\n  t.owner AS \"Owner\"");
     if (verbose)
         ox_text_adds(&query,
             ",\n  t.partitions AS \"Partitions\",\n  t.records AS \"Records\",\n"
             "  t.bytes AS \"Bytes\",\n"
             "  (SELECT max(g.lag) FROM (SELECT sum(l.lag) AS lag FROM oxbow.lag l\n"
             "    WHERE l.topic = t.name GROUP BY l.\"group\") g) AS \"Lag\",\n"
-            "  t.cleanup_policy AS \"Cleanup\",\n  t.latest AS \"Latest record\"");
+            "  t.cleanup_policy AS \"Cleanup\",\n  t.latest AS \"Latest record\",\n"
+            "  t.comment AS \"Description\"");
     ox_text_adds(&query, "\nFROM oxbow.topics t\nWHERE true\n");
     const char *schema, *name;
     if (pattern) {
         describe_pattern(&sh->arena, pattern, false, &schema, &name);
         ox_text_addf(&query, "  AND t.name ~ %s\n", describe_literal(&sh->arena, name));
     } else {
-        ox_text_adds(&query, "  AND t.kind <> 'internal'\n");
+        ox_text_adds(&query, "  AND NOT t.internal\n");
     }
     ox_text_adds(&query, "ORDER BY 1, 2;");
     PGresult *result = query_hidden(sh, query.ptr);

@@ -172,8 +172,10 @@ add_topic_footers(struct shell *sh, const char *name, bool verbose, struct foote
     PGresult *topic = query_hidden(sh,
         ox_arena_printf(&sh->arena,
             "SELECT t.partitions AS \"Partitions\", t.replicas AS \"Replicas\",\n"
-            "  t.cleanup_policy AS \"Cleanup\", t.retention AS \"Retention\",\n"
-            "  t.records AS \"Records\", t.bytes AS \"Bytes\"\n"
+            "  t.cleanup_policy AS \"Cleanup\",\n"
+            "  CASE WHEN t.retention_ms < 0 THEN 'all'\n"
+            "    ELSE (t.retention_ms * INTERVAL '1 millisecond')::text END AS \"Retention\",\n"
+            "  t.records AS \"Records\", t.bytes AS \"Bytes\", t.comment AS \"Comment\"\n"
             "FROM oxbow.topics t\nWHERE t.name = %s;",
             literal));
     if (!topic)
@@ -186,7 +188,8 @@ add_topic_footers(struct shell *sh, const char *name, bool verbose, struct foote
     PGresult *configs = query_hidden(sh,
         ox_arena_printf(&sh->arena,
             "SELECT c.name, c.value\nFROM oxbow.configs c\n"
-            "WHERE c.object = %s AND c.source = 'topic'\nORDER BY 1;",
+            "WHERE c.resource = 'topic' AND c.object = %s AND c.source = 'topic'\n"
+            "ORDER BY 1;",
             literal));
     if (configs && PQntuples(configs) > 0) {
         add_footer(footers, "Settings:");
@@ -307,8 +310,8 @@ describe_config(struct shell *sh, const char *topic)
 {
     return describe_query(sh,
         ox_arena_printf(&sh->arena,
-            "SELECT name, value, source, \"default\", doc\nFROM oxbow.configs\n"
-            "WHERE object = %s\nORDER BY 1;",
+            "SELECT name, value, source, doc\nFROM oxbow.configs\n"
+            "WHERE resource = 'topic' AND object = %s\nORDER BY 1;",
             describe_literal(&sh->arena, topic)),
         ox_arena_printf(&sh->arena, "Settings of \"%s\"", topic));
 }

@@ -133,7 +133,8 @@ sheet_fit(struct sheet *sheet, int paper, size_t records)
     int rule = 0, border = sheet->opts->border;
     if (!sheet->opts->tuples_only) {
         rule = snprintf(NULL, 0, "%zu", records);
-        rule += border == 0 ? 9 : border == 1 ? 12 : 15; /* "* Record ", "-[ RECORD  ]", "+-[ RECORD  ]-+" */
+        /* "* Record ", "-[ RECORD  ]", "+-[ RECORD  ]-+" */
+        rule += border == 0 ? 9 : border == 1 ? 12 : 15;
     }
     for (;;) {
         int sides = sheet->header_width + sheet_frame(sheet);
