@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside sql/: the session and what runs in it. */
+#ifndef SQL_SESSION_H
+#define SQL_SESSION_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/engine.h"
+#include "exec/exec.h"
+#include "exec/expr.h"
+#include "loop/loop.h"
+#include "sql/ast.h"
+#include "sql/bind.h"
+#include "sql/sql.h"
+
+struct syscat;
+
+struct sql_server {
+    struct sql_server_config config;
+    const struct env *env;
+    struct syscat *syscat;
+    int64_t started_us;
+};
+
+/* ---- settings (settings.c) ---------------------------------------------------- */
+
+enum setting_id {
+    SET_APPLICATION_NAME,
+    SET_BYTEA_OUTPUT,
+    SET_CLIENT_ENCODING,
+    SET_CLIENT_MIN_MESSAGES,
+    SET_DATESTYLE,
+    SET_DEFAULT_TRANSACTION_ISOLATION,
+    SET_DEFAULT_TRANSACTION_READ_ONLY,
+    SET_EXTRA_FLOAT_DIGITS,
+    SET_IDLE_TIMEOUT,
+    SET_IN_HOT_STANDBY,
+    SET_INTEGER_DATETIMES,
+    SET_INTERVALSTYLE,
+    SET_IS_SUPERUSER,
+    SET_JSON_ERRORS,
+    SET_READ_UNCOMMITTED,
+    SET_ROW_LIMIT,
+    SET_SCAN_BYTES_LIMIT,
+    SET_SEARCH_PATH,
+    SET_SERVER_ENCODING,
+    SET_SERVER_VERSION,
+    SET_SERVER_VERSION_NUM,
+    SET_SESSION_AUTHORIZATION,
+    SET_STANDARD_CONFORMING_STRINGS,
+    SET_STATEMENT_TIMEOUT,
+    SET_STREAM_LINGER,
+    SET_SYNCHRONOUS_COMMIT,
+    SET_TIMEZONE,
+    SET_TRANSACTION_ISOLATION,
+    SET_TRANSACTION_READ_ONLY,
+    SET_WORK_MEM,
+    SET_OTHERS, /* accepted, without meaning here: from settings.c's table */
+    SETTINGS_MAX = 96,
+};
+
+struct setting_undo {
+    struct setting_undo *next;
+    int id;        /* -1: a custom one, by name */
+    char *name;
+    char *old;     /* NULL: it was unset */
+    bool local;    /* undone by COMMIT too */
+};
+
+struct settings {
+    char *values[SETTINGS_MAX]; /* heap */
+    char *starts[SETTINGS_MAX]; /* what RESET goes back to */
+    struct map custom;          /* "a.b" -> char * */
+    struct setting_undo *undo;  /* of the transaction, newest first */
+    /* What they mean: */
+    struct row_format format;
+    const char *search_path[18];
+    char search_path_text[1024];
+    int64_t work_mem, statement_timeout_ms, row_limit, scan_bytes_limit;
+    int64_t linger_ms;
+    bool read_uncommitted;
+    enum insert_acks acks;
+};
+
+ox_code settings_init(struct sql_session *sess, const struct sql_session_config *config,
+    struct ox_err *err);
+void settings_fini(struct sql_session *sess);
+void settings_report(struct sql_session *sess);
+/* value NULL: the default. Undone with the transaction. */
+ox_code settings_set(struct sql_session *sess, struct str name, const char *value, bool local,
+    struct ox_err *err);
+ox_code settings_get(struct sql_session *sess, struct str name, const char **value,
+    struct ox_err *err);
+void settings_reset_all(struct sql_session *sess);
+void settings_end(struct sql_session *sess, bool commit);
+/* Name, value, description of the i-th; false at the end. */
+bool settings_at(struct sql_session *sess, int i, const char **name, const char **value,
+    const char **doc);
+
+/* ---- prepared statements, portals (portal.c) ------------------------------------- */
+
+struct statement {
+    char *name;
+    struct arena arena;
+    struct ast_parse parse;
+    struct ast_stmt *ast; /* NULL: an empty text */
+    struct type *param_types; /* of $1.. */
+    uint32_t param_count;
+    uint32_t *param_oids;
+    bool described; /* bound once: types are final, columns are known */
+    bool has_result;
+    struct sql_column *columns;
+    uint32_t column_count;
+    uint32_t refs; /* the name, and portals */
+    bool from_sql; /* PREPARE */
+};
+
+enum portal_state { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE, PORTAL_FAILED };
+
+struct portal {
+    char *name;
+    struct sql_session *sess;
+    struct arena arena;      /* of the plan and the parameters */
+    struct statement *stmt;  /* one reference */
+    const struct ast_stmt *ast;
+    enum portal_state state;
+    struct datum *params;
+    struct type *param_types;
+    uint32_t param_count;
+    int16_t *formats; /* one a column, or NULL: text */
+    const int16_t *format_codes; /* as Bind gave them */
+    uint32_t format_code_count;
+    bool planned;
+    bool has_result;
+    struct bound bound;
+    struct sql_result result;
+    struct exec_run *run;
+    uint64_t rows; /* given so far */
+    bool cursor, hold, live; /* a SQL cursor; over a SUBSCRIBE statement */
+    bool in_transaction;     /* made in an explicit block */
+    const char *tag;         /* "SELECT" */
+    struct ox_err failure;
+};
+
+ox_code statement_new(struct sql_session *sess, struct str name, struct str text,
+    const uint32_t *oids, uint32_t oid_count, struct statement **out, struct ox_err *err);
+void statement_put(struct statement *stmt);
+ox_code statement_describe(struct sql_session *sess, struct statement *stmt, struct ox_err *err);
+struct statement *statement_find(struct sql_session *sess, struct str name);
+void statement_drop_all(struct sql_session *sess);
+
+ox_code portal_new(struct sql_session *sess, struct str name, struct statement *stmt,
+    const struct ast_stmt *ast, struct portal **out, struct ox_err *err);
+struct portal *portal_find(struct sql_session *sess, struct str name);
+void portal_drop(struct sql_session *sess, struct portal *portal);
+/* End of transaction: all but WITH HOLD cursors (commit) go. */
+void portal_drop_transaction(struct sql_session *sess, bool commit, bool all);
+/* Plans it: result columns are known then. */
+ox_code portal_plan(struct portal *portal, struct ox_err *err);
+ox_code portal_start(struct portal *portal, bool analyze, struct ox_err *err);
+/* A portal whose result are fixed texts: rows of count cells each. */
+void portal_texts(struct portal *portal, const char *const *names, uint32_t columns,
+    const struct str *cells, uint32_t rows);
+void bind_config_of(struct sql_session *sess, struct str text, struct type *param_types,
+    uint32_t param_count, struct bind_config *out);
+
+/* ---- the session (session.c, statement.c) -------------------------------------------- */
+
+enum task_kind {
+    TASK_NONE,
+    TASK_ROWS,   /* a portal gives rows */
+    TASK_FETCH,  /* FETCH, MOVE from a cursor */
+    TASK_ANALYZE, /* EXPLAIN ANALYZE: runs, then the portal gives its texts */
+    TASK_DDL,
+    TASK_COPY_OUT,
+    TASK_COPY_IN,
+};
+
+struct copy_task; /* copy.c */
+struct ddl_task;  /* ddl.c */
+
+struct sql_session {
+    struct sql_session_config config;
+    struct sql_server *server;
+    struct sql_client *client;
+    struct loop *loop;
+    struct settings settings;
+    struct session_info info;
+    char *user, *database;
+    int64_t started_us;
+    char status; /* 'I', 'T', 'E' */
+    bool explicit_block; /* BEGIN was said */
+    bool implicit_block; /* several statements of one simple Query */
+    bool read_only;
+    int writes; /* in this transaction */
+    int64_t now_us; /* of the transaction; 0 none */
+    struct exec_snapshot *snapshot; /* REPEATABLE READ */
+    struct map savepoints; /* names only; kept in order */
+    struct map statements, portals;
+    /* The simple Query that runs. */
+    bool in_query;
+    struct arena query_arena;
+    struct ast_parse query_parse;
+    size_t query_next;
+    bool in_loop; /* query_loop is on the stack */
+    /* What runs now. */
+    enum task_kind task;
+    struct portal *portal;  /* gives the rows; of FETCH: the cursor's */
+    struct portal *own;     /* the portal of the statement itself, dropped at its end */
+    uint64_t max_rows, sent; /* of this Execute or FETCH; 0 all */
+    bool extended;          /* started by sql_execute */
+    bool full;              /* the client wants no more for now */
+    bool parked;
+    bool pumping;
+    bool canceled;
+    ox_code cancel_code;
+    const struct ast_fetch *fetch;
+    struct portal *fetcher; /* of the FETCH itself: how its rows look */
+    bool fetch_timed_out;
+    uint64_t fetch_deadline_ns; /* UINT64_MAX none */
+    bool fetch_live;
+    struct copy_task *copy;
+    struct ddl_task *ddl;
+    bool noted_latest;
+    struct loop_timer timer; /* of a FETCH's timeout */
+};
+
+/* statement.c: a statement ended. */
+void session_complete(struct sql_session *sess, const char *tag);
+void session_fail(struct sql_session *sess, const struct ox_err *err);
+void session_pump(struct sql_session *sess);
+void session_notice(struct sql_session *sess, const char *severity, ox_code code,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void session_config_run(struct portal *portal, bool analyze, struct exec_config *out);
+ox_code session_begin(struct sql_session *sess, bool explicit_block);
+void session_end(struct sql_session *sess, bool commit);
+int64_t session_wall_us(const struct sql_session *sess);
+
+/* utility.c: statements that are done at once, or plan a result of texts. */
+ox_code utility_plan(struct portal *portal, struct ox_err *err);
+/* *tag NULL: it was not a utility statement without result. */
+ox_code utility_run(struct sql_session *sess, const struct ast_stmt *stmt, const char **tag,
+    struct ox_err *err);
+ox_code utility_text(const struct ast_expr *value, struct text *to);
+
+/* ddl.c: starts; ends with session_complete or session_fail. */
+ox_code ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err);
+void ddl_forget(struct sql_session *sess);
+ox_code ddl_describe(struct portal *portal, struct ox_err *err);
+
+/* copy.c */
+ox_code copy_start(struct sql_session *sess, struct portal *portal, struct ox_err *err);
+void copy_pump(struct sql_session *sess);
+void copy_forget(struct sql_session *sess);
+
+#endif

@@ -1,0 +1,849 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs statements: one at a time, without blocking the loop.
+ *
+ *     TASK_NONE --start--> TASK_ROWS, FETCH, ANALYZE, DDL, COPY_* --end--> TASK_NONE
+ *
+ * session_pump() moves the task until it ends, the source parks (exec's wake()
+ * pumps again) or the client is full (sql_resume() does). The end of a task is
+ * session_complete() or session_fail(), called once; in a simple Query the next
+ * statement follows then.
+ *
+ * Transactions: 'I' none, 'T' in a block that BEGIN opened, 'E' failed. A
+ * statement outside a block is its own transaction; so is a simple Query of
+ * several statements (implicit_block). Records are appended when the INSERT runs,
+ * so a block holds one INSERT and ROLLBACK after it says what it could not undo. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "sql/commands.h"
+#include "sql/session.h"
+#include "sql/syscat.h"
+
+/* ---- Server, session ------------------------------------------------------------- */
+
+static int64_t
+wall_us(const struct env *env)
+{
+    return row_us_from_unix_ms(env_wall_ms(env));
+}
+
+int64_t
+session_wall_us(const struct sql_session *sess)
+{
+    return wall_us(sess->server->env);
+}
+
+ox_code
+sql_server_new(const struct sql_server_config *config, const struct env *env,
+    struct sql_server **out, struct ox_err *err)
+{
+    struct sql_server *server = ox_calloc(1, sizeof(*server));
+    server->config = *config;
+    server->env = env;
+    server->started_us = wall_us(env);
+    ox_code code = syscat_new(config->engine, env, &server->syscat, err);
+    if (code != OX_OK) {
+        ox_free(server);
+        return code;
+    }
+    *out = server;
+    return OX_OK;
+}
+
+void
+sql_server_free(struct sql_server *server)
+{
+    if (server == NULL)
+        return;
+    syscat_free(server->syscat);
+    ox_free(server);
+}
+
+static char *
+dup_str(struct str s)
+{
+    char *copy = ox_calloc(1, s.len + 1);
+    memcpy(copy, s.len ? s.ptr : "", s.len);
+    return copy;
+}
+
+ox_code
+sql_session_new(const struct sql_session_config *config, struct sql_session **out,
+    struct ox_err *err)
+{
+    struct sql_session *sess = ox_calloc(1, sizeof(*sess));
+    memset(err, 0, sizeof(*err));
+    sess->config = *config;
+    sess->server = config->server;
+    sess->client = config->client;
+    sess->loop = config->loop;
+    sess->status = 'I';
+    sess->user = dup_str(config->user);
+    sess->database = dup_str(config->database);
+    sess->started_us = session_wall_us(sess);
+    ox_map_init(&sess->savepoints);
+    ox_map_init(&sess->statements);
+    ox_map_init(&sess->portals);
+    sess->info = (struct session_info){.user = sess->user, .session_user = sess->user,
+        .database = "oxbow", .version = config->server->config.version,
+        .client_address = config->engine->host, .backend_pid = config->pid,
+        .started_us = sess->started_us, .server_started_us = config->server->started_us};
+    ox_code code = settings_init(sess, config, err);
+    if (code != OX_OK) {
+        sql_session_free(sess);
+        return code;
+    }
+    *out = sess;
+    return OX_OK;
+}
+
+static void
+let_go(struct sql_session *sess)
+{
+    loop_timer_stop(&sess->timer);
+    ddl_forget(sess);
+    copy_forget(sess);
+    sess->task = TASK_NONE;
+}
+
+void
+sql_session_free(struct sql_session *sess)
+{
+    if (sess == NULL)
+        return;
+    let_go(sess);
+    portal_drop(sess, sess->own);
+    portal_drop_transaction(sess, false, true);
+    statement_drop_all(sess);
+    exec_snapshot_free(sess->snapshot);
+    if (sess->in_query)
+        ox_arena_fini(&sess->query_arena);
+    settings_fini(sess);
+    ox_map_fini(&sess->savepoints);
+    ox_map_fini(&sess->statements);
+    ox_map_fini(&sess->portals);
+    ox_free(sess->user);
+    ox_free(sess->database);
+    ox_free(sess);
+}
+
+void
+sql_session_report(struct sql_session *sess)
+{
+    settings_report(sess);
+}
+
+char
+sql_session_status(const struct sql_session *sess)
+{
+    return sess->status;
+}
+
+const struct row_format *
+sql_session_format(const struct sql_session *sess)
+{
+    return &sess->settings.format;
+}
+
+bool
+sql_busy(const struct sql_session *sess)
+{
+    return sess->task != TASK_NONE || sess->in_query;
+}
+
+void
+session_notice(struct sql_session *sess, const char *severity, ox_code code, const char *fmt, ...)
+{
+    const char *least = sess->settings.values[SET_CLIENT_MIN_MESSAGES];
+    if (strcmp(least, "error") == 0 ||
+        (strcmp(least, "warning") == 0 && strcmp(severity, "NOTICE") == 0))
+        return;
+    struct ox_err err = {.code = code};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err.message, sizeof(err.message), fmt, args);
+    va_end(args);
+    sess->client->notice(sess->client, severity, &err);
+}
+
+/* ---- Transactions -------------------------------------------------------------------- */
+
+ox_code
+session_begin(struct sql_session *sess, bool explicit_block)
+{
+    if (sess->now_us == 0) {
+        sess->now_us = session_wall_us(sess);
+        sess->settings.format.now_us = sess->now_us;
+    }
+    if (explicit_block) {
+        sess->explicit_block = true;
+        sess->status = 'T';
+    }
+    return OX_OK;
+}
+
+/* The transaction is over: what lived in it goes. */
+void
+session_end(struct sql_session *sess, bool commit)
+{
+    if (sess->explicit_block || sess->implicit_block)
+        portal_drop_transaction(sess, commit, false);
+    sess->explicit_block = false;
+    sess->implicit_block = false;
+    sess->status = 'I';
+    sess->writes = 0;
+    sess->now_us = 0;
+    exec_snapshot_free(sess->snapshot);
+    sess->snapshot = NULL;
+    ox_map_fini(&sess->savepoints);
+    ox_map_init(&sess->savepoints);
+    settings_end(sess, commit);
+}
+
+static bool
+in_block(const struct sql_session *sess)
+{
+    return sess->explicit_block || sess->implicit_block;
+}
+
+void
+sql_fail_transaction(struct sql_session *sess)
+{
+    if (sess->explicit_block)
+        sess->status = 'E';
+    else
+        session_end(sess, false);
+}
+
+char
+sql_sync(struct sql_session *sess)
+{
+    if (!sess->explicit_block) {
+        portal_drop_transaction(sess, true, false);
+        session_end(sess, true);
+    }
+    return sess->status;
+}
+
+/* REPEATABLE READ and SERIALIZABLE see one state for the whole block. */
+static struct exec_snapshot *
+snapshot_of(struct sql_session *sess)
+{
+    const char *level = sess->settings.values[SET_TRANSACTION_ISOLATION];
+    if (!sess->explicit_block || strncmp(level, "read", 4) == 0)
+        return NULL;
+    if (sess->snapshot == NULL)
+        sess->snapshot = exec_snapshot_new();
+    return sess->snapshot;
+}
+
+/* ---- Runs ------------------------------------------------------------------------------ */
+
+static void
+on_wake(void *arg)
+{
+    struct portal *portal = arg;
+    struct sql_session *sess = portal->sess;
+    if (sess->portal != portal || sess->task == TASK_NONE)
+        return;
+    sess->parked = false;
+    session_pump(sess);
+}
+
+static void
+on_notice(void *arg, const char *message)
+{
+    struct portal *portal = arg;
+    session_notice(portal->sess, "NOTICE", OX_OK, "%s", message);
+}
+
+static ox_code
+on_catalog_take(void *arg, struct catalog_db **out, struct ox_err *err)
+{
+    return syscat_take(arg, out, err);
+}
+
+static void
+on_catalog_give(void *arg, struct catalog_db *db)
+{
+    syscat_give(arg, db);
+}
+
+void
+session_config_run(struct portal *portal, bool analyze, struct exec_config *out)
+{
+    struct sql_session *sess = portal->sess;
+    const struct settings *set = &sess->settings;
+    *out = (struct exec_config){.loop = sess->loop, .env = sess->server->env,
+        .session = sess->config.engine, .params = portal->params,
+        .param_types = portal->param_types,
+        .param_count = portal->params != NULL ? portal->param_count : 0,
+        .format = &set->format, .now_us = sess->now_us, .work_mem = (size_t)set->work_mem,
+        .temp_dir = sess->server->config.temp_dir,
+        .statement_timeout_ms = portal->bound.live || portal->cursor ? 0
+                                                                     : set->statement_timeout_ms,
+        .row_limit = (uint64_t)set->row_limit,
+        .scan_bytes_limit = (uint64_t)set->scan_bytes_limit,
+        .read_uncommitted = set->read_uncommitted, .acks = set->acks, .analyze = analyze,
+        .snapshot = snapshot_of(sess), .catalog_take = on_catalog_take,
+        .catalog_give = on_catalog_give, .catalog_arg = sess->server->syscat, .wake = on_wake,
+        .notice = on_notice, .arg = portal, .session_info = &sess->info};
+}
+
+/* ---- Ends ------------------------------------------------------------------------------- */
+
+static void query_loop(struct sql_session *sess);
+
+static void
+query_end(struct sql_session *sess)
+{
+    sess->in_query = false;
+    ox_arena_fini(&sess->query_arena);
+    if (!sess->explicit_block)
+        session_end(sess, true);
+    sess->client->ready(sess->client, sess->status);
+}
+
+static void
+task_end(struct sql_session *sess)
+{
+    loop_timer_stop(&sess->timer);
+    sess->task = TASK_NONE;
+    sess->parked = sess->full = false;
+    sess->portal = NULL;
+    /* A Query's portal is its own; an Execute's stays until closed. */
+    portal_drop(sess, sess->own);
+    sess->own = NULL;
+}
+
+void
+session_complete(struct sql_session *sess, const char *tag)
+{
+    char copy[64];
+    snprintf(copy, sizeof(copy), "%s", tag);
+    task_end(sess);
+    if (!in_block(sess) && !sess->extended && sess->status == 'I')
+        session_end(sess, true);
+    sess->client->complete(sess->client, copy);
+    if (sess->in_query && !sess->in_loop)
+        query_loop(sess);
+}
+
+void
+session_fail(struct sql_session *sess, const struct ox_err *err)
+{
+    struct ox_err copy = *err;
+    task_end(sess);
+    sess->cancel_code = OX_OK;
+    bool query = sess->in_query;
+    sql_fail_transaction(sess);
+    sess->client->failed(sess->client, &copy);
+    if (!query)
+        return;
+    sess->query_next = sess->query_parse.stmts.count;
+    if (!sess->in_loop)
+        query_loop(sess);
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------- */
+
+static void
+complete_rows(struct sql_session *sess)
+{
+    struct portal *portal = sess->portal;
+    char tag[64];
+    if (sess->task == TASK_FETCH)
+        snprintf(tag, sizeof(tag), "%s %llu", sess->fetch->move ? "MOVE" : "FETCH",
+            (unsigned long long)sess->sent);
+    else if (portal->ast != NULL && portal->ast->kind == AST_INSERT)
+        snprintf(tag, sizeof(tag), "INSERT 0 %llu",
+            (unsigned long long)(portal->run != NULL ? exec_run_rows(portal->run) : 0));
+    else if (portal->tag != NULL &&
+             (strcmp(portal->tag, "SELECT") == 0 || strcmp(portal->tag, "SUBSCRIBE") == 0))
+        snprintf(tag, sizeof(tag), "%s %llu", portal->tag, (unsigned long long)sess->sent);
+    else
+        snprintf(tag, sizeof(tag), "%s", portal->tag != NULL ? portal->tag : "SELECT");
+    session_complete(sess, tag);
+}
+
+static void
+rows_done(struct sql_session *sess)
+{
+    sess->portal->state = PORTAL_DONE;
+    complete_rows(sess);
+}
+
+static void
+rows_failed(struct sql_session *sess)
+{
+    struct portal *portal = sess->portal;
+    struct ox_err err = *exec_run_err(portal->run);
+    if (err.code == OX_CANCELED && sess->cancel_code != OX_OK)
+        err.code = sess->cancel_code;
+    bool canceled_fetch = sess->task == TASK_FETCH && err.code == OX_CANCELED && portal->live;
+    if (!canceled_fetch)
+        portal->state = PORTAL_FAILED;
+    session_fail(sess, &err);
+}
+
+/* Whether a source that waits ends this FETCH or Execute already. */
+static bool
+wait_ends(struct sql_session *sess)
+{
+    uint64_t now = loop_now_ns(sess->loop);
+    if (sess->task == TASK_FETCH && sess->fetch_live)
+        return sess->sent > 0 || now >= sess->fetch_deadline_ns;
+    if (sess->task == TASK_ROWS && sess->max_rows > 0 && sess->sent > 0 &&
+        sess->settings.linger_ms >= 0) {
+        if (sess->fetch_deadline_ns == UINT64_MAX)
+            sess->fetch_deadline_ns = now + (uint64_t)sess->settings.linger_ms * 1000000;
+        return now >= sess->fetch_deadline_ns;
+    }
+    return false;
+}
+
+static void
+suspend(struct sql_session *sess)
+{
+    if (sess->task == TASK_FETCH) {
+        complete_rows(sess);
+        return;
+    }
+    task_end(sess);
+    sess->client->suspended(sess->client);
+}
+
+static void
+rows_parked(struct sql_session *sess)
+{
+    if (wait_ends(sess)) {
+        suspend(sess);
+        return;
+    }
+    sess->parked = true;
+    sess->client->flush(sess->client);
+    if (sess->fetch_deadline_ns != UINT64_MAX)
+        exec_run_wake_at(sess->portal->run, sess->fetch_deadline_ns);
+}
+
+static void
+give_rows(struct sql_session *sess, struct batch *batch)
+{
+    struct portal *portal = sess->portal;
+    uint64_t count = batch->sel != NULL ? batch->sel_count : batch->count;
+    portal->rows += count;
+    sess->sent += count;
+    bool quiet = sess->task == TASK_ANALYZE || (sess->task == TASK_FETCH && sess->fetch->move);
+    const struct sql_result *result = sess->task == TASK_FETCH ? &sess->fetcher->result
+                                                               : &portal->result;
+    if (!quiet && count > 0 && !sess->client->rows(sess->client, result, batch))
+        sess->full = true;
+}
+
+static void analyze_done(struct sql_session *sess);
+
+static void
+step_rows(struct sql_session *sess)
+{
+    struct portal *portal = sess->portal;
+    if (portal->state == PORTAL_DONE) {
+        complete_rows(sess);
+        return;
+    }
+    if (sess->max_rows > 0 && sess->sent >= sess->max_rows) {
+        suspend(sess);
+        return;
+    }
+    struct batch *batch;
+    uint64_t want = sess->max_rows > 0 ? sess->max_rows - sess->sent : 0;
+    switch (exec_run_next(portal->run, want, &batch)) {
+    case EXEC_ROWS:
+        give_rows(sess, batch);
+        break;
+    case EXEC_DONE:
+        if (sess->task == TASK_ANALYZE)
+            analyze_done(sess);
+        else
+            rows_done(sess);
+        break;
+    case EXEC_PARK:
+        rows_parked(sess);
+        break;
+    case EXEC_FAIL:
+        rows_failed(sess);
+        break;
+    }
+}
+
+void
+session_pump(struct sql_session *sess)
+{
+    if (sess->pumping)
+        return;
+    sess->pumping = true;
+    while (sess->task != TASK_NONE && !sess->full && !sess->parked) {
+        if (sess->task == TASK_ROWS || sess->task == TASK_FETCH || sess->task == TASK_ANALYZE)
+            step_rows(sess);
+        else if (sess->task == TASK_COPY_OUT || sess->task == TASK_COPY_IN)
+            copy_pump(sess);
+        else
+            break;
+    }
+    sess->pumping = false;
+}
+
+static void
+run_rows(struct sql_session *sess, struct portal *portal, enum task_kind task, uint64_t max_rows)
+{
+    sess->portal = portal;
+    sess->task = task;
+    sess->max_rows = max_rows;
+    sess->sent = 0;
+    sess->parked = sess->full = false;
+    sess->fetch_deadline_ns = UINT64_MAX;
+    session_pump(sess);
+}
+
+/* ---- EXPLAIN ANALYZE ------------------------------------------------------------------------ */
+
+static void
+analyze_done(struct sql_session *sess)
+{
+    struct portal *portal = sess->portal;
+    struct text text;
+    ox_text_init(&text, &portal->arena);
+    explain_plan(&portal->bound, portal->run, portal->ast->explain->verbose, &text);
+    struct str lines[4096];
+    uint32_t count = 0;
+    const char *c = text.ptr != NULL ? text.ptr : "";
+    while (*c != '\0' && count < ox_count(lines)) {
+        size_t len = strcspn(c, "\n");
+        lines[count++] = ox_str_n(c, len);
+        c += len + (c[len] == '\n');
+    }
+    exec_run_free(portal->run);
+    portal->run = NULL;
+    const int16_t *formats = portal->result.formats;
+    static const char *const title[] = {"QUERY PLAN"};
+    portal_texts(portal, title, 1, lines, count);
+    portal->result.formats = formats;
+    portal->tag = "EXPLAIN";
+    struct ox_err err;
+    if (portal_start(portal, false, &err) != OX_OK) {
+        session_fail(sess, &err);
+        return;
+    }
+    sess->task = TASK_ROWS;
+    sess->sent = 0;
+}
+
+/* ---- FETCH ----------------------------------------------------------------------------------- */
+
+static ox_code
+fetch_count(const struct ast_fetch *fetch, uint64_t *count, struct ox_err *err)
+{
+    int64_t n = 1;
+    if (fetch->direction == '*') {
+        *count = 0;
+        return OX_OK;
+    }
+    if (fetch->count != NULL && (!ox_str_to_i64(fetch->count->text, &n)))
+        n = 0;
+    if (fetch->direction != 'F' || n < 0)
+        return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "cursor can only scan forward");
+    *count = (uint64_t)n;
+    return OX_OK;
+}
+
+static ox_code
+fetch_options(struct sql_session *sess, const struct ast_fetch *fetch, struct ox_err *err)
+{
+    for (size_t i = 0; fetch->options != NULL && i < fetch->options->count; i++) {
+        const struct ast_option *option = ast_at(fetch->options, i, struct ast_option);
+        struct bind_config config;
+        struct datum value;
+        struct arena arena;
+        if (!ox_str_is(option->name, "timeout") || option->value == NULL)
+            return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "FETCH has no option \"%.*s\"",
+                OX_STR_ARG(option->name));
+        ox_arena_init(&arena);
+        bind_config_of(sess, OX_STR(""), NULL, 0, &config);
+        ox_code code = bind_constant(&config, option->value, TYPE(TYPE_INTERVAL), &arena, &value,
+            err);
+        struct interval interval = {0};
+        if (code == OX_OK && !value.null && value.s.len == sizeof(interval))
+            memcpy(&interval, value.s.ptr, sizeof(interval));
+        ox_arena_fini(&arena);
+        if (code != OX_OK)
+            return code;
+        int64_t us = interval.us + interval.days * INT64_C(86400000000);
+        sess->fetch_deadline_ns = loop_now_ns(sess->loop) + (uint64_t)(us > 0 ? us : 0) * 1000;
+    }
+    return OX_OK;
+}
+
+static ox_code
+start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
+{
+    const struct ast_fetch *fetch = own->ast->fetch;
+    struct portal *cursor = portal_find(sess, fetch->cursor);
+    if (cursor == NULL)
+        return ox_fail(err, OX_UNDEFINED_CURSOR, "cursor \"%.*s\" does not exist",
+            OX_STR_ARG(fetch->cursor));
+    uint64_t count = 0;
+    memset(err, 0, sizeof(*err));
+    ox_code code = fetch_count(fetch, &count, err);
+    if (code != OX_OK)
+        return code;
+    if (cursor->state == PORTAL_FAILED)
+        return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "cursor \"%.*s\" cannot be run",
+            OX_STR_ARG(fetch->cursor));
+    if (cursor->state == PORTAL_READY && cursor->run == NULL)
+        code = portal_start(cursor, false, err);
+    if (code != OX_OK)
+        return code;
+    sess->fetch = fetch;
+    sess->fetcher = own;
+    sess->fetch_live = cursor->live;
+    sess->fetch_deadline_ns = UINT64_MAX;
+    code = fetch_options(sess, fetch, err);
+    if (code != OX_OK)
+        return code;
+    if (fetch->direction == 'F' && count == 0) {
+        char tag[16];
+        snprintf(tag, sizeof(tag), "%s 0", fetch->move ? "MOVE" : "FETCH");
+        session_complete(sess, tag);
+        return OX_OK;
+    }
+    uint64_t deadline = sess->fetch_deadline_ns;
+    sess->portal = cursor;
+    sess->task = TASK_FETCH;
+    sess->max_rows = count;
+    sess->sent = 0;
+    sess->parked = sess->full = false;
+    sess->fetch_deadline_ns = deadline;
+    session_pump(sess);
+    return OX_OK;
+}
+
+/* ---- Start of a statement ---------------------------------------------------------------------- */
+
+static ox_code
+check_write(struct sql_session *sess, struct ox_err *err)
+{
+    if (sess->read_only)
+        return ox_fail(err, OX_READ_ONLY_TRANSACTION,
+            "cannot execute INSERT in a read-only transaction");
+    if (in_block(sess) && sess->writes > 0) {
+        ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "a transaction may write once: transactions over several statements are not served "
+            "yet");
+        return ox_hint(err, "Write all rows with one INSERT, or COMMIT between them.");
+    }
+    sess->writes++;
+    return OX_OK;
+}
+
+static ox_code
+refused(const struct ast_stmt *ast, struct ox_err *err)
+{
+    const char *hint = NULL;
+    for (int i = 0; i < sql_command_count; i++)
+        if (ox_str_ieq(ox_str(sql_commands[i].words), ast->words))
+            hint = sql_commands[i].hint;
+    ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "%.*s is not served yet", OX_STR_ARG(ast->words));
+    return ox_hint(err, "%s", hint != NULL ? hint : "Served are SELECT, SUBSCRIBE, INSERT, COPY, "
+                                                    "EXPLAIN and statements on topics.");
+}
+
+static ox_code
+start_rows(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct ox_err *err)
+{
+    if (portal->state == PORTAL_FAILED)
+        return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "portal cannot be run");
+    bool analyze = portal->ast->kind == AST_EXPLAIN && portal->ast->explain->analyze &&
+                   portal->run == NULL && portal->state == PORTAL_READY;
+    if (portal->ast->kind == AST_INSERT && portal->run == NULL &&
+        portal->state == PORTAL_READY) {
+        ox_code code = check_write(sess, err);
+        if (code != OX_OK)
+            return code;
+    }
+    if (portal->state == PORTAL_READY) {
+        ox_code code = portal_start(portal, analyze, err);
+        if (code != OX_OK)
+            return code;
+    }
+    run_rows(sess, portal, analyze ? TASK_ANALYZE : TASK_ROWS, max_rows);
+    return OX_OK;
+}
+
+static bool
+allowed_when_failed(const struct ast_stmt *ast)
+{
+    return ast->kind == AST_TRANSACTION &&
+           (ast->transaction.kind == AST_COMMIT || ast->transaction.kind == AST_ROLLBACK ||
+               ast->transaction.kind == AST_ROLLBACK_TO);
+}
+
+static ox_code
+start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct ox_err *err)
+{
+    const struct ast_stmt *ast = portal->ast;
+    memset(err, 0, sizeof(*err));
+    if (sess->status == 'E' && !allowed_when_failed(ast))
+        return ox_fail_plain(err, OX_IN_FAILED_TRANSACTION);
+    session_begin(sess, false);
+    ox_code code = portal_plan(portal, err);
+    if (code != OX_OK)
+        return code;
+    ast = portal->ast;
+    if (ast == NULL)
+        return session_complete(sess, ""), OX_OK;
+    if (sess->in_query && portal->has_result && ast->kind != AST_COPY)
+        sess->client->columns(sess->client, &portal->result);
+    const char *tag = NULL;
+    switch (ast->kind) {
+    case AST_SELECT_STMT:
+    case AST_SUBSCRIBE_STMT:
+    case AST_INSERT:
+    case AST_EXPLAIN:
+    case AST_SHOW:
+    case AST_DESCRIBE:
+        return start_rows(sess, portal, max_rows, err);
+    case AST_FETCH:
+        return start_fetch(sess, portal, err);
+    case AST_COPY:
+        if (ast->copy->from && (code = check_write(sess, err)) != OX_OK)
+            return code;
+        return copy_start(sess, portal, err);
+    case AST_CREATE_TOPIC:
+    case AST_ALTER_TOPIC:
+    case AST_DROP_TOPIC:
+    case AST_TRUNCATE:
+    case AST_COMMENT:
+    case AST_ALTER_SYSTEM:
+        return ddl_start(sess, ast, err);
+    case AST_REFUSED:
+        return refused(ast, err);
+    default:
+        code = utility_run(sess, ast, &tag, err);
+        if (code == OX_OK)
+            session_complete(sess, tag);
+        return code;
+    }
+}
+
+/* ---- Simple protocol -------------------------------------------------------------------------------- */
+
+static void
+query_one(struct sql_session *sess)
+{
+    const struct ast_stmt *ast = ast_at(&sess->query_parse.stmts, sess->query_next++,
+        struct ast_stmt);
+    struct ox_err err = {0};
+    struct portal *portal;
+    ox_code code = ast->params > 0
+                       ? ox_fail(&err, OX_UNDEFINED_PARAMETER, "there is no parameter $1")
+                       : OX_OK;
+    if (code == OX_OK)
+        code = portal_new(sess, OX_STR_NULL, NULL, ast, &portal, &err);
+    if (code == OX_OK) {
+        sess->own = portal;
+        sess->extended = false;
+        code = start(sess, portal, 0, &err);
+    }
+    if (code != OX_OK)
+        session_fail(sess, &err);
+}
+
+static void
+query_loop(struct sql_session *sess)
+{
+    sess->in_loop = true;
+    while (sess->in_query && sess->task == TASK_NONE &&
+           sess->query_next < sess->query_parse.stmts.count)
+        query_one(sess);
+    sess->in_loop = false;
+    if (sess->in_query && sess->task == TASK_NONE)
+        query_end(sess);
+}
+
+void
+sql_query(struct sql_session *sess, struct str text)
+{
+    struct ox_err err = {0};
+    ox_assert(!sql_busy(sess));
+    ox_arena_init(&sess->query_arena);
+    sess->in_query = true;
+    sess->query_next = 0;
+    sess->extended = false;
+    ox_code code = sql_parse(text, &sess->query_arena, &sess->query_parse, &err);
+    if (code != OX_OK) {
+        sess->query_parse.stmts.count = 0;
+        sess->in_loop = true;
+        session_fail(sess, &err);
+        sess->in_loop = false;
+    } else if (sess->query_parse.stmts.count == 0) {
+        sess->client->empty(sess->client);
+    } else if (sess->query_parse.stmts.count > 1 && !sess->explicit_block) {
+        sess->implicit_block = true;
+    }
+    query_loop(sess);
+}
+
+/* ---- Extended protocol -------------------------------------------------------------------------------- */
+
+void
+sql_execute(struct sql_session *sess, struct str name, uint64_t max_rows)
+{
+    struct ox_err err = {0};
+    struct portal *portal = portal_find(sess, name);
+    ox_assert(!sql_busy(sess));
+    sess->extended = true;
+    if (portal == NULL) {
+        ox_fail(&err, OX_UNDEFINED_CURSOR, "portal \"%.*s\" does not exist", OX_STR_ARG(name));
+        session_fail(sess, &err);
+        return;
+    }
+    if (portal->ast == NULL) {
+        sess->client->empty(sess->client);
+        return;
+    }
+    ox_code code = start(sess, portal, max_rows, &err);
+    if (code != OX_OK)
+        session_fail(sess, &err);
+}
+
+/* ---- While something runs --------------------------------------------------------------------------------- */
+
+void
+sql_resume(struct sql_session *sess)
+{
+    sess->full = false;
+    session_pump(sess);
+}
+
+void
+sql_cancel(struct sql_session *sess, ox_code code)
+{
+    if (sess->task == TASK_NONE || sess->task == TASK_DDL)
+        return;
+    sess->cancel_code = code;
+    if (sess->portal != NULL && sess->portal->run != NULL)
+        exec_run_cancel(sess->portal->run, code, sess->task != TASK_FETCH || !sess->portal->live);
+    if (sess->task == TASK_COPY_IN) {
+        struct ox_err err = {0};
+        ox_fail_plain(&err, code);
+        copy_forget(sess);
+        session_fail(sess, &err);
+        return;
+    }
+    if (sess->full) {
+        sess->full = false;
+        session_pump(sess);
+    }
+}
