@@ -4,7 +4,7 @@
 #ifndef SQL_SESSION_H
 #define SQL_SESSION_H
 
-#include "base/list.h"
+#include "base/lock.h"
 #include "base/map.h"
 #include "engine/engine.h"
 #include "exec/exec.h"
@@ -14,13 +14,18 @@
 #include "sql/bind.h"
 #include "sql/sql.h"
 
-struct syscat;
+struct catalog_db;
+
+enum { CATALOG_IDLE_MAX = 8 };
 
 struct sql_server {
     struct sql_server_config config;
     const struct env *env;
-    struct syscat *syscat;
     int64_t started_us;
+    struct row_names names;
+    struct lock lock; /* idle */
+    struct catalog_db *idle[CATALOG_IDLE_MAX];
+    int idle_count;
 };
 
 /* ---- settings (settings.c) ---------------------------------------------------- */

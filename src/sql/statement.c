@@ -36,19 +36,29 @@ session_wall_us(const struct sql_session *sess)
     return wall_us(sess->server->env);
 }
 
+static bool
+name_to_oid(void *self, int kind, struct str name, uint32_t *oid)
+{
+    return syscat_name_to_oid(self, kind, name, oid);
+}
+
+static bool
+oid_to_name(void *self, int kind, uint32_t oid, struct text *to)
+{
+    return syscat_oid_to_name(self, kind, oid, to);
+}
+
 ox_code
 sql_server_new(const struct sql_server_config *config, const struct env *env,
     struct sql_server **out, struct ox_err *err)
 {
+    (void)err;
     struct sql_server *server = ox_calloc(1, sizeof(*server));
     server->config = *config;
     server->env = env;
     server->started_us = wall_us(env);
-    ox_code code = syscat_new(config->engine, env, &server->syscat, err);
-    if (code != OX_OK) {
-        ox_free(server);
-        return code;
-    }
+    server->names = (struct row_names){name_to_oid, oid_to_name, config->engine};
+    ox_lock_init(&server->lock, LOCK_CATALOG_POOL);
     *out = server;
     return OX_OK;
 }
@@ -58,7 +68,9 @@ sql_server_free(struct sql_server *server)
 {
     if (server == NULL)
         return;
-    syscat_free(server->syscat);
+    for (int i = 0; i < server->idle_count; i++)
+        catalog_db_close(server->idle[i]);
+    ox_lock_fini(&server->lock);
     ox_free(server);
 }
 
@@ -92,6 +104,7 @@ sql_session_new(const struct sql_session_config *config, struct sql_session **ou
         .client_address = config->engine->host, .backend_pid = config->pid,
         .started_us = sess->started_us, .server_started_us = config->server->started_us};
     ox_code code = settings_init(sess, config, err);
+    sess->settings.format.names = &sess->server->names;
     if (code != OX_OK) {
         sql_session_free(sess);
         return code;
@@ -260,16 +273,30 @@ on_notice(void *arg, const char *message)
     session_notice(portal->sess, "NOTICE", OX_OK, "%s", message);
 }
 
+/* Connections on the catalog are slow to make and kept. On: pool threads. */
 static ox_code
 on_catalog_take(void *arg, struct catalog_db **out, struct ox_err *err)
 {
-    return syscat_take(arg, out, err);
+    struct sql_server *server = arg;
+    *out = NULL;
+    ox_lock(&server->lock);
+    if (server->idle_count > 0)
+        *out = server->idle[--server->idle_count];
+    ox_unlock(&server->lock);
+    return *out != NULL ? OX_OK : syscat_connect(server->config.engine, out, err);
 }
 
 static void
 on_catalog_give(void *arg, struct catalog_db *db)
 {
-    syscat_give(arg, db);
+    struct sql_server *server = arg;
+    ox_lock(&server->lock);
+    bool keep = server->idle_count < CATALOG_IDLE_MAX;
+    if (keep)
+        server->idle[server->idle_count++] = db;
+    ox_unlock(&server->lock);
+    if (!keep)
+        catalog_db_close(db);
 }
 
 void
@@ -289,7 +316,7 @@ session_config_run(struct portal *portal, bool analyze, struct exec_config *out)
         .scan_bytes_limit = (uint64_t)set->scan_bytes_limit,
         .read_uncommitted = set->read_uncommitted, .acks = set->acks, .analyze = analyze,
         .snapshot = snapshot_of(sess), .catalog_take = on_catalog_take,
-        .catalog_give = on_catalog_give, .catalog_arg = sess->server->syscat, .wake = on_wake,
+        .catalog_give = on_catalog_give, .catalog_arg = sess->server, .wake = on_wake,
         .notice = on_notice, .arg = portal, .session_info = &sess->info};
 }
 
