@@ -116,7 +116,7 @@ static const struct setting table[] = {
     {"wal_level", "replica", FIXED, false, ANY, "Accepted; has no meaning here."},
 };
 enum { SETTING_COUNT = ox_count(table) };
-_Static_assert(SETTING_COUNT <= SETTINGS_MAX, "room for all settings");
+_Static_assert((int)SETTING_COUNT <= (int)SETTINGS_MAX, "room for all settings");
 
 static int
 find(struct str name)
