@@ -225,8 +225,9 @@ decode_array(struct decoder *dec, const struct msg_field *field, struct msg_int8
     if (count == 0)
         return true;
     size_t size = kind_size(field), need = (size_t)count * size;
-    if (count > MSG_ARRAY_MAX || wire_left(dec->in) / OX_MAX(element_min(dec, field), (size_t)1) < (size_t)count ||
-        need > dec->arena->cap || dec->arena->used > dec->arena->cap - need)
+    size_t fit = wire_left(dec->in) / OX_MAX(element_min(dec, field), (size_t)1);
+    if (count > MSG_ARRAY_MAX || (size_t)count > fit || need > dec->arena->cap ||
+        dec->arena->used > dec->arena->cap - need)
         return refuse(dec);
     char *at = ox_arena_alloc0(dec->arena, need);
     out->at = (int8_t *)at;

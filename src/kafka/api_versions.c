@@ -60,7 +60,8 @@ kafka_api_versions(struct kafka_request *req)
     }
     if (req->version >= 3)
         snprintf(req->sess->software, sizeof(req->sess->software), "%.*s %.*s",
-            OX_STR_ARG(request->client_software_name), OX_STR_ARG(request->client_software_version));
+            OX_STR_ARG(request->client_software_name),
+            OX_STR_ARG(request->client_software_version));
     list_apis(req, &response, false);
     response.finalized_features_epoch = (int64_t)kafka_view(req)->index;
     kafka_answer(req, &response);

@@ -137,11 +137,13 @@ frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
 static void
 note_client_id(struct kafka_conn *kc, struct str id)
 {
+    char *known = kc->sess.client_id;
+    const char *ptr = id.ptr ? id.ptr : "";
     size_t len = OX_MIN(id.ptr ? id.len : 0, sizeof(kc->sess.client_id) - 1);
-    if (strlen(kc->sess.client_id) == len && memcmp(kc->sess.client_id, id.ptr ? id.ptr : "", len) == 0)
+    if (strlen(known) == len && memcmp(known, ptr, len) == 0)
         return;
-    memcpy(kc->sess.client_id, id.ptr ? id.ptr : "", len);
-    kc->sess.client_id[len] = '\0';
+    memcpy(known, ptr, len);
+    known[len] = '\0';
 }
 
 static void

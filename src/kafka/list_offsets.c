@@ -170,8 +170,9 @@ kafka_list_offsets(struct kafka_request *req)
             part_out *row = &out->partitions.at[out->partitions.count++];
             list_offsets_response_topics_partitions_init(row);
             row->partition_index = in->partitions.at[p].partition_index;
-            ox_code code = *doubled != KAFKA_ALONE ? OX_INVALID_REQUEST
-                                                    : ask(req, job, in->name, &in->partitions.at[p], row);
+            ox_code code = *doubled != KAFKA_ALONE
+                               ? OX_INVALID_REQUEST
+                               : ask(req, job, in->name, &in->partitions.at[p], row);
             row->error_code = ox_code_kafka(code);
         }
     }

@@ -71,7 +71,8 @@ fill_topics(struct kafka_request *req, struct fetch_group *job)
         return;
     call->topic_count = (size_t)job->in->topics.count;
     /* NULL would mean all. */
-    call->topics = kafka_array(req, struct coord_offset_topic, OX_MAX(call->topic_count, (size_t)1));
+    call->topics =
+        kafka_array(req, struct coord_offset_topic, OX_MAX(call->topic_count, (size_t)1));
     for (int32_t t = 0; t < job->in->topics.count; t++) {
         const topic_in *in = &job->in->topics.at[t];
         struct coord_offset_topic *out = &call->topics[t];
