@@ -209,8 +209,8 @@ pull_on(void *arg)
     }
     pull->counters = *exec_run_counters(pull->run, pull->counted);
     pull->rows = exec_run_rows(pull->run);
-    pull->ended = true;
     finished(pull->world);
+    pull->ended = true; /* last: who looks at it resets `done` */
 }
 
 static void
@@ -559,6 +559,69 @@ test_follow(struct world *world)
     is_int(pull.rows, 4, "UNTIL IDLE ends by the clock");
 }
 
+struct grow {
+    struct engine_partitions_create call;
+    struct world *world;
+};
+
+static void
+grow_done(struct engine_admin *admin)
+{
+    finished(((struct grow *)(void *)admin)->world);
+}
+
+static void
+grow_start(struct loop *loop, void *arg)
+{
+    struct grow *grow = arg;
+    (void)loop;
+    if (engine_partitions_create(&grow->call))
+        finished(grow->world);
+}
+
+static void
+test_new_partitions(struct world *world)
+{
+    struct help *help = &world->help;
+    const struct plan_topic *topic = keep(help, create_topic(world, "grows", 1));
+    struct pull live;
+    pull_init(&live, world, &follow(help, topic, SCAN_FROM_LATEST, NULL)->plan);
+    live.stop_rows = 1;
+    live.silent = true;
+    on_loop(world, pull_start, &live);
+    struct grow grow = {.world = world};
+    grow.call.admin.sess = &world->sess;
+    grow.call.admin.done = grow_done;
+    grow.call.name = ox_str("grows");
+    grow.call.count = 3;
+    on_loop(world, grow_start, &grow);
+    wait_for_it(world);
+    must(grow.call.admin.code, &grow.call.admin.err, "add partitions");
+    engine_admin_fini(&grow.call.admin);
+    /* The plan is older than the partitions. */
+    struct expr **exprs = EXPRS(
+        help, text_const(help, "x"), expr_const(&help->arena, TYPE(TYPE_INT4), datum_i64(2), 0));
+    struct plan_insert *node = plan_insert_new(
+        &help->arena, plan_values_new(&help->arena, exprs, 1, 2, NULL), topic, NULL, 0);
+    node->value = 0;
+    node->partition = 1;
+    struct plan_root root = {.plan = &node->plan, .arena = &help->arena};
+    plan_root_finish(&root, NULL);
+    struct pull more = {.world = world, .root = root};
+    on_loop(world, pull_start, &more);
+    while (!live.ended || !more.ended)
+        pause_ms(1);
+    is_int(live.rows, 1, "a subscription reads partitions that are added");
+    on_loop(world, pull_end, &more);
+    on_loop(world, pull_end, &live);
+    pthread_mutex_lock(&world->lock);
+    world->done = false;
+    pthread_mutex_unlock(&world->lock);
+    is_str(run_it(world, count_of(help, scan(help, topic, place, 2), false, true)), "1,0,0",
+        "an old plan counts them");
+    is_str(run_it(world, &scan(help, topic, place, 2)->plan), "2,0", "and scans them");
+}
+
 static void
 test_progress(struct world *world)
 {
@@ -778,6 +841,7 @@ main(void)
     test_bounds(&world, topic);
     test_large(&world);
     test_follow(&world);
+    test_new_partitions(&world);
     test_progress(&world);
     test_newest(&world);
     test_columns(&world);

@@ -104,7 +104,7 @@ insert_open(struct op *op)
     ox_list_init(&insert->flying);
     ox_list_init(&insert->landed);
     ox_arena_init(&insert->row_arena);
-    insert->partitions = plan->topic.partition_count;
+    insert->partitions = scan_partition_count(run, &plan->topic);
     insert->targets =
         ox_arena_alloc0(&op->arena, (insert->partitions + 1) * sizeof(*insert->targets));
     rows_init(&insert->kept_rows, kept_types, 4);

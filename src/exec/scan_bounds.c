@@ -169,6 +169,14 @@ scan_bounds_eval(struct op *op, const struct plan_scan_topic *plan, struct scan_
     return true;
 }
 
+uint32_t
+scan_partition_count(const struct exec_run *run, const struct plan_topic *topic)
+{
+    const struct meta_view *view = engine_view(run->config.session->engine);
+    const struct meta_topic *now = meta_view_topic_by_id(view, &topic->id);
+    return now != NULL ? now->partition_count : topic->partition_count;
+}
+
 bool
 scan_bounds_partition(const struct scan_bounds *bounds, int32_t partition)
 {

@@ -19,6 +19,7 @@ struct scan_headers {
     struct scan_bounds bounds;
     struct tally *tallies;
     uint32_t tally_count;
+    uint32_t *counts;               /* partitions by topic */
     uint32_t topic, next_partition; /* to be counted next */
     /* The partition being counted */
     struct partition *part;
@@ -53,14 +54,16 @@ headers_open(struct op *op)
     scan_aborted_init(&scan->aborted);
     if (!scan_bounds_eval(op, topics, &scan->bounds))
         return false;
+    scan->counts = ox_arena_alloc0(&op->arena, (topics->topic_count + 1) * sizeof(uint32_t));
     for (uint32_t t = 0; t < topics->topic_count; t++) {
-        total += topics->topics[t].partition_count;
-        op->counters->partitions_total += topics->topics[t].partition_count;
+        scan->counts[t] = scan_partition_count(op->run, &topics->topics[t]);
+        total += scan->counts[t];
+        op->counters->partitions_total += scan->counts[t];
     }
     scan->tallies = ox_arena_alloc0(&op->arena, total * sizeof(*scan->tallies));
     /* The snapshot is of one moment: take every range before the first is read. */
     for (uint32_t t = 0; t < topics->topic_count; t++)
-        for (uint32_t p = 0; p < topics->topics[t].partition_count; p++) {
+        for (uint32_t p = 0; p < scan->counts[t]; p++) {
             struct partition *part;
             struct exec_range range;
             if (!scan_bounds_partition(&scan->bounds, (int32_t)p))
@@ -100,7 +103,7 @@ begin_partition(struct scan_headers *scan, bool *more)
     struct op *op = &scan->op;
     for (; scan->topic < topics->topic_count; scan->topic++, scan->next_partition = 0) {
         const struct plan_topic *topic = &topics->topics[scan->topic];
-        while (scan->next_partition < topic->partition_count) {
+        while (scan->next_partition < scan->counts[scan->topic]) {
             int32_t index = (int32_t)scan->next_partition++;
             if (!scan_bounds_partition(&scan->bounds, index))
                 continue;

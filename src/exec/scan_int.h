@@ -53,6 +53,9 @@ scan_uncommitted(const struct exec_run *run, const struct plan_scan_topic *plan)
     return plan->uncommitted || (run->config.read_uncommitted && !plan->follow);
 }
 
+/* Partitions that the topic has now: it may have grown since the plan was made. */
+uint32_t scan_partition_count(const struct exec_run *run, const struct plan_topic *topic);
+
 /* Fixed columns in decode order. */
 struct scan_sink {
     const struct plan_scan_topic *plan;

@@ -43,7 +43,8 @@ struct scan_part {
     struct scan *scan;
     struct partition *part; /* held */
     struct plog *plog;
-    uint32_t topic; /* in the plan */
+    uint32_t number; /* in the scan */
+    uint32_t topic;  /* in the plan */
     int32_t index;
     enum part_state state;
     int64_t start; /* where the scan began: positions never fall below */
@@ -62,8 +63,8 @@ struct scan {
     struct op op;
     struct scan_bounds bounds;
     struct scan_sink sink;
-    struct scan_part *parts;
-    uint32_t part_count, ended;
+    struct scan_part **parts; /* each stays in place: waiters point to them */
+    uint32_t part_count, part_cap, ended;
     uint32_t turn;
     bool backward, merge;
     bool newest_first;
@@ -74,7 +75,12 @@ struct scan {
     int64_t stop_us;   /* TIMESTAMP */
     int64_t idle_us;   /* IDLE; -1 none */
     uint64_t last_row; /* mono ns */
-    bool told;         /* that partitions were added */
+    /* Partitions that are added while the scan follows: see watch.. below. */
+    bool watching, unwatched, more_parts;
+    uint32_t *known;        /* partitions by topic */
+    _Atomic uint32_t total; /* all of them */
+    _Atomic bool view_posted;
+    struct loop_msg view_msg;
     struct loop_timer timer;
     struct batch out;
 };
@@ -117,13 +123,20 @@ add_part(struct scan *scan, uint32_t topic, int32_t index, struct ox_err *err)
     if (engine_partition(scan->op.run->config.session, of->name, &of->id, index, ENGINE_READ, &part,
             err) != OX_OK)
         return false;
-    struct scan_part *at = &scan->parts[scan->part_count++];
+    /* Not in the arena: an idle subscription is to be small. */
+    if (scan->part_count == scan->part_cap) {
+        scan->part_cap = OX_MAX(scan->part_cap * 2, 4u);
+        scan->parts = ox_realloc(scan->parts, scan->part_cap * sizeof(*scan->parts));
+    }
+    struct scan_part *at = ox_calloc(1, sizeof(*at));
     *at = (struct scan_part){.scan = scan,
         .part = partition_hold(part),
+        .number = scan->part_count,
         .topic = topic,
         .index = index,
         .until = INT64_MAX,
         .epoch = -1};
+    scan->parts[scan->part_count++] = at;
     at->cut.stop_us = INT64_MAX;
     scan_aborted_init(&at->aborted);
     if (!part_readable(at))
@@ -137,15 +150,10 @@ find_parts(struct scan *scan)
 {
     const struct plan_scan_topic *plan = plan_of(scan);
     struct op *op = &scan->op;
-    uint32_t total = 0;
-    for (uint32_t t = 0; t < plan->topic_count; t++)
-        for (uint32_t p = 0; p < plan->topics[t].partition_count; p++)
-            total += scan_bounds_partition(&scan->bounds, (int32_t)p);
-    /* Not in the arena: an idle subscription is to be small. */
-    scan->parts = ox_calloc(total + 1, sizeof(*scan->parts));
     for (uint32_t t = 0; t < plan->topic_count; t++) {
-        op->counters->partitions_total += plan->topics[t].partition_count;
-        for (uint32_t p = 0; p < plan->topics[t].partition_count; p++)
+        uint32_t count = scan_partition_count(op->run, &plan->topics[t]);
+        op->counters->partitions_total += count;
+        for (uint32_t p = 0; p < count; p++)
             if (scan_bounds_partition(&scan->bounds, (int32_t)p) &&
                 !add_part(scan, t, (int32_t)p, &op->run->err))
                 return false;
@@ -313,8 +321,8 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
                         ? ox_realloc(*list, (*cap = (*count + sink.count) * 2) * sizeof(**list))
                         : *list;
             for (uint32_t i = 0; i < sink.count; i++)
-                (*list)[(*count)++] = (struct newest){
-                    sink.timestamp[i], sink.offset[i], (uint32_t)(part - scan->parts)};
+                (*list)[(*count)++] =
+                    (struct newest){sink.timestamp[i], sink.offset[i], part->number};
             found += sink.count;
             ox_arena_reset(&arena);
         }
@@ -340,19 +348,19 @@ start_at_last(struct scan *scan, int64_t rows)
     bool good = true;
     for (uint32_t i = 0; good && i < scan->part_count; i++) {
         struct exec_range range;
-        visible_range(&scan->parts[i], &range);
-        scan->parts[i].position = range.end;
-        good = newest_of(&scan->parts[i], &range, (uint64_t)rows, &list, &count, &cap);
+        visible_range(scan->parts[i], &range);
+        scan->parts[i]->position = range.end;
+        good = newest_of(scan->parts[i], &range, (uint64_t)rows, &list, &count, &cap);
     }
     if (count > 0)
         qsort(list, count, sizeof(*list), newer_first);
     /* A partition's part is its suffix of as many rows as were chosen of it. */
     for (size_t k = 0; good && k < count && k < (size_t)rows; k++) {
-        struct scan_part *part = &scan->parts[list[k].part];
+        struct scan_part *part = scan->parts[list[k].part];
         part->given++;
     }
     for (uint32_t i = 0; good && i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+        struct scan_part *part = scan->parts[i];
         uint64_t chosen = part->given;
         part->given = 0;
         if (chosen == 0)
@@ -399,7 +407,7 @@ set_start(struct scan *scan)
     if (plan->start == SCAN_FROM_LAST_ROWS)
         return start_at_last(scan, value.i);
     for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+        struct scan_part *part = scan->parts[i];
         struct exec_range range;
         visible_range(part, &range);
         int64_t asked = range.start;
@@ -463,7 +471,7 @@ set_until(struct scan *scan)
     if (plan->until == SCAN_UNTIL_TIMESTAMP)
         scan->stop_us = value.i;
     for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+        struct scan_part *part = scan->parts[i];
         struct exec_range range;
         visible_range(part, &range);
         part->cut.stop_us = scan->stop_us;
@@ -486,13 +494,13 @@ set_until(struct scan *scan)
     return true;
 }
 
-/* Position, end and bounds of each partition, once start and until are known. */
+/* Position, end and bounds of partitions from first_part on, once start and until are known. */
 static bool
-set_ranges(struct scan *scan)
+set_ranges(struct scan *scan, uint32_t first_part)
 {
     const struct plan_scan_topic *plan = plan_of(scan);
-    for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+    for (uint32_t i = first_part; i < scan->part_count; i++) {
+        struct scan_part *part = scan->parts[i];
         struct exec_range range;
         visible_range(part, &range);
         if (plan->follow) {
@@ -516,12 +524,16 @@ set_ranges(struct scan *scan)
     return true;
 }
 
+static void watch(struct scan *scan);
+static void unwatch(struct scan *scan);
+
 static bool
 scan_open(struct op *op)
 {
     struct scan *scan = (struct scan *)op;
     const struct plan_scan_topic *plan = plan_of(scan);
     scan->parts = NULL;
+    scan->part_cap = 0;
     scan->part_count = scan->ended = scan->turn = 0;
     scan->given = 0;
     ox_text_init(&scan->inflated, NULL);
@@ -531,7 +543,11 @@ scan_open(struct op *op)
     scan->backward = plan->order == SCAN_ORDER_OFFSET_DESC || scan->newest_first;
     scan->merge = plan->order != SCAN_ORDER_NONE && scan->part_count > 1;
     scan->floor_us = INT64_MIN;
-    return set_start(scan) && set_until(scan) && set_ranges(scan);
+    if (!set_start(scan) || !set_until(scan) || !set_ranges(scan, 0))
+        return false;
+    if (plan->follow && op->run->config.loop != NULL)
+        watch(scan);
+    return true;
 }
 
 /* ---- reading ----------------------------------------------------------------------- */
@@ -847,27 +863,106 @@ time_is_up(struct scan *scan)
     return run_now_ns(run) - scan->last_row >= (uint64_t)scan->idle_us * 1000;
 }
 
-/* Partitions that were added later are not followed: say so once. */
+/* ---- partitions that are added --------------------------------------------------------
+ *
+ * A scan without a fixed end watches the metadata: on the meta thread it only
+ * compares how many partitions its topics have; the rest is done on the loop.
+ * New partitions are read from their beginning. */
+
+static uint32_t
+partitions_in(const struct scan *scan, const struct meta_view *view)
+{
+    const struct plan_scan_topic *plan = plan_of(scan);
+    uint32_t total = 0;
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
+        const struct meta_topic *topic = meta_view_topic_by_id(view, &plan->topics[t].id);
+        total += topic != NULL ? topic->partition_count : 0;
+    }
+    return total;
+}
+
+/* On: the meta thread. */
 static void
-look_for_partitions(struct scan *scan)
+view_changed(const struct meta_view *view, void *arg)
+{
+    struct scan *scan = arg;
+    if (partitions_in(scan, view) > atomic_load(&scan->total) &&
+        !atomic_exchange(&scan->view_posted, true))
+        loop_post(scan->op.run->config.loop, &scan->view_msg);
+}
+
+static void
+view_message(struct loop_msg *msg)
+{
+    struct scan *scan = ox_container_of(msg, struct scan, view_msg);
+    struct exec_run *run = scan->op.run;
+    atomic_store(&scan->view_posted, false);
+    if (scan->unwatched) {
+        run_release(run);
+        return;
+    }
+    scan->more_parts = true;
+    run_wake(run);
+}
+
+static void
+watch(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = plan_of(scan);
+    uint32_t total = 0;
+    if (plan->until != SCAN_UNTIL_NEVER && plan->until != SCAN_UNTIL_TIMESTAMP &&
+        plan->until != SCAN_UNTIL_IDLE)
+        return;
+    scan->known = ox_calloc(plan->topic_count, sizeof(*scan->known));
+    for (uint32_t t = 0; t < plan->topic_count; t++)
+        total += scan->known[t] = scan_partition_count(scan->op.run, &plan->topics[t]);
+    atomic_store(&scan->total, total);
+    atomic_store(&scan->view_posted, false);
+    scan->view_msg.fn = view_message;
+    scan->watching = true;
+    scan->unwatched = false;
+    meta_on_view(engine_meta(scan->op.run->config.session->engine), view_changed, scan);
+}
+
+static void
+unwatch(struct scan *scan)
+{
+    if (!scan->watching)
+        return;
+    meta_off_view(engine_meta(scan->op.run->config.session->engine), view_changed, scan);
+    scan->watching = false;
+    scan->unwatched = true;
+    if (atomic_load(&scan->view_posted))
+        run_hold(scan->op.run); /* until the message has come */
+    ox_free(scan->known);
+    scan->known = NULL;
+}
+
+static bool
+add_new_parts(struct scan *scan)
 {
     const struct plan_scan_topic *plan = plan_of(scan);
     const struct meta_view *view = engine_view(scan->op.run->config.session->engine);
-    for (uint32_t t = 0; t < plan->topic_count && !scan->told; t++) {
+    uint32_t first = scan->part_count;
+    scan->more_parts = false;
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
         const struct meta_topic *topic = meta_view_topic_by_id(view, &plan->topics[t].id);
-        if (topic == NULL || topic->partition_count <= plan->topics[t].partition_count)
-            continue;
-        scan->told = true;
-        run_notice(scan->op.run, "topic \"%.*s\" has new partitions; subscribe again to read them",
-            OX_STR_ARG(plan->topics[t].name));
+        uint32_t count = topic != NULL ? topic->partition_count : 0;
+        for (; scan->known[t] < count; scan->known[t]++)
+            if (scan_bounds_partition(&scan->bounds, (int32_t)scan->known[t]) &&
+                !add_part(scan, t, (int32_t)scan->known[t], &scan->op.run->err))
+                return false;
     }
+    atomic_store(&scan->total, partitions_in(scan, view));
+    for (uint32_t i = first; i < scan->part_count; i++)
+        scan->parts[i]->cut.stop_us = scan->stop_us;
+    return set_ranges(scan, first);
 }
 
 static enum exec_status
 wait_for_data(struct scan *scan)
 {
     struct exec_run *run = scan->op.run;
-    look_for_partitions(scan);
     ox_arena_fini(&scan->op.scratch);
     ox_text_fini(&scan->inflated);
     if (time_is_up(scan))
@@ -931,7 +1026,7 @@ merge_head(struct scan *scan)
 {
     struct scan_part *best = NULL;
     for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+        struct scan_part *part = scan->parts[i];
         if (part->ahead == NULL || part->ahead->at == part->ahead->sink.count)
             continue;
         int64_t offset = part->ahead->sink.offset[part->ahead->at];
@@ -967,7 +1062,7 @@ merge_next(struct scan *scan, struct batch **out)
 {
     struct op *op = &scan->op;
     for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+        struct scan_part *part = scan->parts[i];
         bool spent = part->ahead == NULL || part->ahead->at == part->ahead->sink.count;
         if (part->state == PART_READY && spent && !ahead_fill(part))
             return EXEC_FAIL;
@@ -1001,9 +1096,9 @@ static struct scan_part *
 ready_part(struct scan *scan)
 {
     for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[(scan->turn + i) % scan->part_count];
+        struct scan_part *part = scan->parts[(scan->turn + i) % scan->part_count];
         if (part->state == PART_READY) {
-            scan->turn = (uint32_t)(part - scan->parts);
+            scan->turn = part->number;
             return part;
         }
     }
@@ -1023,6 +1118,8 @@ read_next(struct scan *scan, struct batch **out)
     struct op *op = &scan->op;
     bool follow = plan_of(scan)->follow;
     for (;;) {
+        if (scan->more_parts && !add_new_parts(scan))
+            return EXEC_FAIL;
         if (scan->ended == scan->part_count)
             return EXEC_DONE;
         struct scan_part *part = ready_part(scan);
@@ -1042,7 +1139,7 @@ read_next(struct scan *scan, struct batch **out)
         if (at_end && part->state == PART_READY && !part_at_end(part))
             return EXEC_FAIL;
         if (follow || part->state != PART_READY)
-            scan->turn = (uint32_t)(part - scan->parts + 1) % scan->part_count;
+            scan->turn = (part->number + 1) % scan->part_count;
         if (scan->sink.count > 0) {
             scan_sink_batch(&scan->sink, &scan->out);
             *out = &scan->out;
@@ -1078,8 +1175,9 @@ scan_close(struct op *op)
 {
     struct scan *scan = (struct scan *)op;
     loop_timer_stop(&scan->timer);
+    unwatch(scan);
     for (uint32_t i = 0; scan->parts != NULL && i < scan->part_count; i++) {
-        struct scan_part *part = &scan->parts[i];
+        struct scan_part *part = scan->parts[i];
         partition_unwait(&part->waiter);
         part_rest(part);
         if (part->ahead != NULL) {
@@ -1088,6 +1186,7 @@ scan_close(struct op *op)
             ox_free(part->ahead);
         }
         partition_put(part->part);
+        ox_free(part);
     }
     ox_free(scan->parts);
     scan->parts = NULL;
@@ -1125,7 +1224,7 @@ scan_positions(
     *out = ox_arena_alloc0(arena, (scan->part_count + 1) * sizeof(**out));
     *topic_id = plan_of(scan)->topics[0].id;
     for (uint32_t i = 0; i < scan->part_count; i++) {
-        const struct scan_part *part = &scan->parts[i];
+        const struct scan_part *part = scan->parts[i];
         (*out)[i] = (struct exec_position){part->index, part->epoch, part->position};
     }
     return scan->part_count;
@@ -1136,7 +1235,7 @@ scan_caught_up(const struct op *op)
 {
     const struct scan *scan = (const struct scan *)op;
     for (uint32_t i = 0; i < scan->part_count; i++)
-        if (scan->parts[i].state == PART_READY)
+        if (scan->parts[i]->state == PART_READY)
             return false;
     return true;
 }

@@ -47,7 +47,8 @@ take_positions(struct subscribe *subscribe)
     ox_arena_init(&arena);
     struct exec_position *now;
     uint32_t count = scan_positions(op->run->scan, &now, &subscribe->topic_id, &arena);
-    if (subscribe->positions == NULL) {
+    if (subscribe->positions == NULL || count > subscribe->count) {
+        ox_free(subscribe->positions);
         subscribe->count = count;
         subscribe->positions = ox_calloc(count + 1, sizeof(*subscribe->positions));
     }
@@ -85,6 +86,19 @@ progress_row(struct subscribe *subscribe, struct batch **out)
     return EXEC_ROWS;
 }
 
+/* A partition that was added is not known before its first row. */
+static struct exec_position *
+position_of(struct subscribe *subscribe, int32_t partition)
+{
+    for (uint32_t i = 0; i < subscribe->count; i++)
+        if (subscribe->positions[i].partition == partition)
+            return &subscribe->positions[i];
+    subscribe->positions =
+        ox_realloc(subscribe->positions, (subscribe->count + 1) * sizeof(*subscribe->positions));
+    subscribe->positions[subscribe->count] = (struct exec_position){partition, -1, 0};
+    return &subscribe->positions[subscribe->count++];
+}
+
 /* The rows of a batch with the token that holds after each. */
 static void
 rows_with_tokens(struct subscribe *subscribe, const struct batch *in)
@@ -99,10 +113,8 @@ rows_with_tokens(struct subscribe *subscribe, const struct batch *in)
     uint32_t n = in->sel != NULL ? in->sel_count : in->count;
     for (uint32_t k = 0; k < n; k++) {
         uint32_t row = batch_row(in, k);
-        int64_t partition = vector_get(partitions, row).i;
-        for (uint32_t i = 0; i < subscribe->count; i++)
-            if (subscribe->positions[i].partition == partition)
-                subscribe->positions[i].offset = vector_get(offsets, row).i + 1;
+        position_of(subscribe, (int32_t)vector_get(partitions, row).i)->offset =
+            vector_get(offsets, row).i + 1;
         batch->cols[1].s[row] = token(subscribe);
     }
     memcpy(batch->cols + 2, in->cols, (ncols - 2) * sizeof(struct vector));
