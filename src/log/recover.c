@@ -572,8 +572,9 @@ load_segment(struct recovery *rec, size_t i, struct ox_err *err)
             rec->flushed_end = OX_MAX(rec->flushed_end,
                 OX_MIN(rec->bases[i + 1], rec->recovery_point));
     }
+    /* Below the log start a segment may be missing: retention was at work. */
     if (rc == OX_OK && whole && !taken && !last && !plog->config.policy_compact &&
-        seg->next_offset < rec->bases[i + 1]) {
+        seg->next_offset < rec->bases[i + 1] && rec->bases[i + 1] > plog_log_start(plog)) {
         whole = false; /* the tail is missing without a trace in this file */
         followed = true;
     }

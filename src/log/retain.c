@@ -65,37 +65,68 @@ take_oldest(struct plog *plog, int64_t now_ms, struct log_segment **out, struct 
     return OX_OK;
 }
 
+/* Takes all segments that are to go out of the log; the log start is above them
+ * then. Under plog->work. */
+static ox_code
+take_expired(struct plog *plog, int64_t now_ms, struct log_segment ***out, uint32_t *count,
+    struct ox_err *err)
+{
+    ox_code rc = OX_OK;
+    *count = 0;
+    ox_lock(&plog->lock);
+    *out = ox_calloc(plog->segment_count + 1, sizeof(**out));
+    bool usable = plog->fault == OX_OK && !plog->closed && !atomic_load(&plog->dir->offline);
+    for (uint32_t left = plog->segment_count; usable && left > 0 && rc == OX_OK; left--) {
+        struct log_segment *seg;
+        rc = take_oldest(plog, now_ms, &seg, err);
+        if (seg == NULL)
+            break;
+        (*out)[(*count)++] = seg;
+    }
+    ox_unlock(&plog->lock);
+    return rc;
+}
+
+/* The pointers first: log start and producers are durable before bytes go. */
+static ox_code
+remove_taken(struct plog *plog, struct log_segment **segs, uint32_t count, int64_t due_ms,
+    struct ox_err *err)
+{
+    ox_code rc = log_dir_write_checkpoints(plog->dir, err);
+    if (rc == OX_OK)
+        rc = plog_save_producers(plog, err);
+    for (uint32_t i = 0; i < count && rc == OX_OK; i++)
+        rc = log_segment_condemn(segs[i], plog->dir, due_ms, err);
+    if (rc == OX_OK)
+        rc = fs_sync_dir(plog->fs, "segment.delete", plog->path, err);
+    if (rc == OX_OK)
+        plog_prune_snapshots(plog, plog_log_start(plog));
+    return rc;
+}
+
 ox_code
 plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *err)
 {
+    struct plog_config config;
+    struct log_segment **segs;
+    uint32_t count;
     *freed = 0;
+    plog_get_config(plog, &config);
+    pthread_mutex_lock(&plog->dir->checkpoint);
     pthread_mutex_lock(&plog->work);
-    ox_code rc = OX_OK;
-    bool any = false;
-    for (;;) {
-        struct log_segment *seg = NULL;
-        ox_lock(&plog->lock);
-        if (plog->fault == OX_OK && !plog->closed && !atomic_load(&plog->dir->offline))
-            rc = take_oldest(plog, now_ms, &seg, err);
-        int64_t delay = plog->config.file_delete_delay_ms;
-        ox_unlock(&plog->lock);
-        if (rc != OX_OK || seg == NULL)
-            break;
-        *freed += seg->size;
-        /* What the segment says of producers cannot be read again. */
-        rc = any ? OX_OK : plog_save_producers(plog, err);
-        any = true;
-        if (rc == OX_OK)
-            rc = log_segment_condemn(seg, plog->dir, now_ms + delay, err);
-        log_segment_put(seg);
-        if (rc != OX_OK)
-            break;
+    ox_code rc = take_expired(plog, now_ms, &segs, &count, err);
+    if (count > 0) {
+        ox_code removed =
+            remove_taken(plog, segs, count, now_ms + config.file_delete_delay_ms, err);
+        rc = rc == OX_OK ? removed : rc;
     }
-    if (rc == OX_OK && any) {
-        rc = fs_sync_dir(plog->fs, "segment.delete", plog->path, err);
-        plog_prune_snapshots(plog, plog_log_start(plog));
+    for (uint32_t i = 0; i < count; i++) {
+        *freed += segs[i]->size;
+        log_segment_put(segs[i]);
     }
     pthread_mutex_unlock(&plog->work);
+    pthread_mutex_unlock(&plog->dir->checkpoint);
+    ox_free(segs);
     return rc;
 }
 
