@@ -475,6 +475,7 @@ ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *
         session_notice(sess, "WARNING", OX_ACTIVE_TRANSACTION,
             "%s takes effect at once and is not rolled back", task->tag);
     sess->ddl = task;
+    sess->task = TASK_DDL;
     run_steps(task);
     return OX_OK;
 }

@@ -636,10 +636,10 @@ static const struct feed_def defs[] = {
     {"f_relations", "oid int8, schema text, name text, schema_oid int8, columns int4, "
                     "definition text",
         collect_relations},
-    {"f_columns", "name text, type int8, len int4, attnum int4, notnull int4, sql_type text, "
+    {"f_columns", "name text, type int8, len int4, attnum int4, not_null int4, sql_type text, "
                   "type_name text, relation_oid int8",
         collect_columns},
-    {"f_topic_columns", "name text, type int8, len int4, attnum int4, notnull int4, "
+    {"f_topic_columns", "name text, type int8, len int4, attnum int4, not_null int4, "
                         "sql_type text, type_name text",
         collect_topic_columns},
 };
