@@ -582,7 +582,9 @@ update_poll(struct conn *conn)
     int events = UV_DISCONNECT;
     if (conn->state == CONN_LINGER || may_deliver(conn))
         events |= UV_READABLE;
-    if (conn->out_len > 0 && conn->state != CONN_LINGER)
+    /* Output that is flushed at the end of this turn has not met a full socket
+     * yet: changing the poll for it would cost three system calls a request. */
+    if (conn->out_len > 0 && conn->state != CONN_LINGER && !conn->flush_tick.waiting)
         events |= UV_WRITABLE;
     if (events == conn->events)
         return;
