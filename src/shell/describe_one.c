@@ -321,7 +321,7 @@ bool
 describe_tail(struct shell *sh, const char *topic, long count)
 {
     return describe_query(sh,
-        ox_arena_printf(&sh->arena, "SUBSCRIBE %s FROM LAST %ld UNTIL LATEST;",
+        ox_arena_printf(&sh->arena, "SUBSCRIBE %s FROM LAST %ld ROWS UNTIL LATEST;",
             describe_ident(&sh->arena, topic), count),
         NULL);
 }

@@ -249,11 +249,42 @@ add_last_end(struct text *text, const struct print_opts *opts)
     ox_text_addc(text, opts->recordsep_zero ? '\0' : '\n');
 }
 
+/* The end of a record is written with the next one, as the last end may differ. Pieces of a live
+ * result end their last record at once where both ends are the same, so that readers of a pipe
+ * are never a record behind. */
+static bool
+ends_at_once(const struct print_opts *opts)
+{
+    return opts->recordsep_zero || strcmp(opts->recordsep, "\n") == 0;
+}
+
+/* *need: a record stands there without its end. Footers join like records. */
+static void
+add_unaligned_end(const struct print_table *table, const struct print_opts *opts, bool with_count,
+    bool need, struct text *text)
+{
+    struct text footers;
+    ox_text_init(&footers, NULL);
+    if (!table->more_after)
+        print_footers(table, opts, with_count, &footers);
+    for (char *at = footers.ptr; at && *at;) {
+        char *end = strchr(at, '\n');
+        if (need)
+            add_separator(text, opts->recordsep, opts->recordsep_zero);
+        ox_text_add(text, at, (size_t)(end - at));
+        need = true;
+        at = end + 1;
+    }
+    ox_text_fini(&footers);
+    if (need && (!table->more_after || ends_at_once(opts)))
+        add_last_end(text, opts);
+}
+
 static void
 print_unaligned_rows(const struct print_table *table, const struct print_opts *opts,
     struct text *text, FILE *out)
 {
-    bool need = table->more_before;
+    bool need = table->more_before && !ends_at_once(opts);
     if (!table->more_before && !opts->tuples_only) {
         if (print_title(table, opts)) {
             ox_text_adds(text, print_title(table, opts));
@@ -280,39 +311,24 @@ print_unaligned_rows(const struct print_table *table, const struct print_opts *o
         if (text->len > 32768)
             print_flush(text, out);
     }
-    if (table->more_after)
-        return;
-    struct text footers;
-    ox_text_init(&footers, NULL);
-    print_footers(table, opts, true, &footers);
-    for (char *at = footers.ptr; at && *at;) { /* joined by the record separator, like rows */
-        char *end = strchr(at, '\n');
-        if (need)
-            add_separator(text, opts->recordsep, opts->recordsep_zero);
-        ox_text_add(text, at, (size_t)(end - at));
-        need = true;
-        at = end + 1;
-    }
-    ox_text_fini(&footers);
-    if (need)
-        add_last_end(text, opts);
+    add_unaligned_end(table, opts, true, need, text);
 }
 
 static void
 print_unaligned_expanded(const struct print_table *table, const struct print_opts *opts,
     struct text *text, FILE *out)
 {
-    bool need = table->more_before;
+    bool need = table->more_before, ended = need && ends_at_once(opts);
     if (!table->more_before && !opts->tuples_only && print_title(table, opts)) {
         ox_text_adds(text, print_title(table, opts));
         need = true;
     }
     for (size_t row = 0; row < table->rows; row++) {
-        if (need) {
+        if (need && !ended)
             add_separator(text, opts->recordsep, opts->recordsep_zero);
+        if (need)
             add_separator(text, opts->recordsep, opts->recordsep_zero);
-        }
-        need = false;
+        need = ended = false;
         for (size_t i = 0; i < table->columns; i++) {
             ox_text_adds(text, table->headers[i]);
             add_separator(text, opts->fieldsep, opts->fieldsep_zero);
@@ -325,18 +341,9 @@ print_unaligned_expanded(const struct print_table *table, const struct print_opt
         if (text->len > 32768)
             print_flush(text, out);
     }
-    if (table->more_after)
-        return;
-    if (!opts->tuples_only && table->footers && table->footers[0]) {
+    if (!opts->tuples_only && !table->more_after && table->footers && table->footers[0])
         add_separator(text, opts->recordsep, opts->recordsep_zero);
-        for (size_t i = 0; table->footers[i]; i++) {
-            add_separator(text, opts->recordsep, opts->recordsep_zero);
-            ox_text_adds(text, table->footers[i]);
-        }
-        need = true;
-    }
-    if (need)
-        add_last_end(text, opts);
+    add_unaligned_end(table, opts, false, need && !ended, text);
 }
 
 static void

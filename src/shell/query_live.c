@@ -212,7 +212,7 @@ live_follow(struct shell *sh, const char *topic, long last)
     struct text query;
     const char *format = vars_get(&sh->vars, "FOLLOW_FORMAT");
     ox_text_init(&query, NULL);
-    ox_text_addf(&query, "SUBSCRIBE %s FROM LAST %ld", describe_ident(&sh->arena, topic), last);
+    ox_text_addf(&query, "SUBSCRIBE %s FROM LAST %ld ROWS", describe_ident(&sh->arena, topic), last);
     sh->once.no_echo = true;
     sh->once.has_print = true;
     sh->once.print = sh->print;
@@ -221,7 +221,7 @@ live_follow(struct shell *sh, const char *topic, long last)
         sh->once.print.format = FORMAT_JSONL;
     } else if (format && strcmp(format, "raw") == 0) {
         ox_text_clear(&query);
-        ox_text_addf(&query, "SUBSCRIBE %s (_value) FROM LAST %ld",
+        ox_text_addf(&query, "SUBSCRIBE %s (_value) FROM LAST %ld ROWS",
             describe_ident(&sh->arena, topic), last);
         sh->once.print.format = FORMAT_UNALIGNED;
         sh->once.print.tuples_only = true;
