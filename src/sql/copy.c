@@ -150,7 +150,7 @@ bind_source(struct portal *portal, const struct ast_copy *ast, struct copy_task 
     struct ast_list raw = {items, 1, 1}, keyed = {items, 2, 2};
     const struct ast_list *columns = ast->columns;
     bool lines = task->kind == COPY_JSON || task->kind == COPY_RAW;
-    bind_config_of(portal->sess, portal->stmt->parse.text, portal->param_types,
+    bind_config_of(portal->sess, portal_source(portal), portal->param_types,
         portal->param_count, &config);
     if (ast->target.text.ptr != NULL || ast->program) {
         ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY to and from files of the server is not served");

@@ -510,7 +510,7 @@ ddl_describe(struct portal *portal, struct ox_err *err)
     struct bind_config config;
     const struct meta_topic *topic;
     struct text text;
-    bind_config_of(portal->sess, portal->stmt->parse.text, NULL, 0, &config);
+    bind_config_of(portal->sess, portal_source(portal), NULL, 0, &config);
     ox_code code = bind_topic(&config, ast_at(portal->ast->drop.names, 0, struct ast_name),
         &topic, err);
     if (code != OX_OK)

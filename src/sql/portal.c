@@ -249,8 +249,8 @@ spread_formats(struct portal *portal, struct ox_err *err)
     return OX_OK;
 }
 
-static struct str
-portal_text(const struct portal *portal)
+struct str
+portal_source(const struct portal *portal)
 {
     return portal->stmt != NULL ? portal->stmt->parse.text : portal->sess->query_parse.text;
 }
@@ -265,7 +265,7 @@ execute_args(struct portal *portal, const struct ast_list *args, struct statemen
             "wrong number of parameters for prepared statement \"%s\"", prepared->name);
     struct datum *values = ox_arena_array(&portal->arena, struct datum, given + 1);
     struct bind_config config;
-    bind_config_of(portal->sess, portal_text(portal), NULL, 0, &config);
+    bind_config_of(portal->sess, portal_source(portal), NULL, 0, &config);
     for (uint32_t i = 0; i < given; i++) {
         ox_code code = bind_constant(&config, ast_at(args, i, struct ast_expr),
             prepared->param_types[i], &portal->arena, &values[i], err);
@@ -320,7 +320,7 @@ check_columns(struct portal *portal, struct ox_err *err)
 static ox_code
 plan_query(struct portal *portal, struct ox_err *err)
 {
-    ox_code code = bind_query(portal->sess, portal_text(portal), portal->ast,
+    ox_code code = bind_query(portal->sess, portal_source(portal), portal->ast,
         portal->param_types, portal->param_count, &portal->arena, &portal->bound, err);
     if (code == OX_OK)
         code = check_columns(portal, err);

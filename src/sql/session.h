@@ -164,6 +164,8 @@ void portal_drop_transaction(struct sql_session *sess, bool commit, bool all);
 /* Plans it: result columns are known then. */
 ox_code portal_plan(struct portal *portal, struct ox_err *err);
 ox_code portal_start(struct portal *portal, bool analyze, struct ox_err *err);
+/* The text its statement came in. */
+struct str portal_source(const struct portal *portal);
 /* A portal whose result are fixed texts: rows of count cells each. */
 void portal_texts(struct portal *portal, const char *const *names, uint32_t columns,
     const struct str *cells, uint32_t rows);
@@ -244,9 +246,7 @@ int64_t session_wall_us(const struct sql_session *sess);
 
 /* utility.c: statements that are done at once, or plan a result of texts. */
 ox_code utility_plan(struct portal *portal, struct ox_err *err);
-/* *tag NULL: it was not a utility statement without result. */
-ox_code utility_run(struct sql_session *sess, const struct ast_stmt *stmt, const char **tag,
-    struct ox_err *err);
+ox_code utility_run(struct portal *portal, const char **tag, struct ox_err *err);
 ox_code utility_text(const struct ast_expr *value, struct text *to);
 
 /* ddl.c: starts; ends with session_complete or session_fail. */

@@ -753,11 +753,12 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_TRUNCATE:
     case AST_COMMENT:
     case AST_ALTER_SYSTEM:
+        sess->task = TASK_DDL;
         return ddl_start(sess, ast, err);
     case AST_REFUSED:
         return refused(ast, err);
     default:
-        code = utility_run(sess, ast, &tag, err);
+        code = utility_run(portal, &tag, err);
         if (code == OX_OK)
             session_complete(sess, tag);
         return code;
@@ -773,7 +774,7 @@ query_one(struct sql_session *sess)
         struct ast_stmt);
     struct ox_err err = {0};
     struct portal *portal;
-    ox_code code = ast->params > 0
+    ox_code code = ast->params > 0 && ast->kind != AST_PREPARE
                        ? ox_fail(&err, OX_UNDEFINED_PARAMETER, "there is no parameter $1")
                        : OX_OK;
     if (code == OX_OK)

@@ -193,7 +193,8 @@ run_transaction(struct sql_session *sess, const struct ast_stmt *stmt, const cha
 /* ---- Prepared statements, cursors --------------------------------------------------------- */
 
 static ox_code
-run_prepare(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err)
+run_prepare(struct sql_session *sess, const struct ast_stmt *stmt, struct str text,
+    struct ox_err *err)
 {
     struct str name = stmt->prepare.name;
     const struct ast_list *types = stmt->prepare.types;
@@ -201,7 +202,7 @@ run_prepare(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err
     if (count > ox_count(oids))
         return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "too many parameters");
     struct bind_config config;
-    bind_config_of(sess, sess->query_parse.text, NULL, 0, &config);
+    bind_config_of(sess, text, NULL, 0, &config);
     for (uint32_t i = 0; i < count; i++) {
         struct type type;
         ox_code code = bind_type(&config, ast_at(types, i, struct ast_type), &type, err);
@@ -210,14 +211,6 @@ run_prepare(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err
         oids[i] = type_oid(type);
     }
     /* Its text, from after AS: the statement outlives this one. */
-    struct str text = sess->in_query ? sess->query_parse.text : sess->portal != NULL
-                          ? sess->portal->stmt->parse.text
-                          : OX_STR("");
-    const struct ast_stmt *inner = stmt->prepare.stmt;
-    int from = inner->kind == AST_SELECT_STMT      ? inner->select->pos
-               : inner->kind == AST_SUBSCRIBE_STMT ? inner->subscribe->pos
-                                                   : inner->pos;
-    (void)from;
     struct text part;
     ox_text_init(&part, NULL);
     ox_text_add(&part, text.ptr + stmt->pos, (size_t)(stmt->end - stmt->pos));
@@ -362,10 +355,10 @@ run_discard(struct sql_session *sess, const struct ast_stmt *stmt, const char **
 }
 
 ox_code
-utility_run(struct sql_session *sess, const struct ast_stmt *stmt, const char **tag,
-    struct ox_err *err)
+utility_run(struct portal *portal, const char **tag, struct ox_err *err)
 {
-    struct portal *from = sess->in_query ? NULL : sess->portal;
+    struct sql_session *sess = portal->sess;
+    const struct ast_stmt *stmt = portal->ast;
     switch (stmt->kind) {
     case AST_SET_VAR:
         *tag = "SET";
@@ -379,13 +372,12 @@ utility_run(struct sql_session *sess, const struct ast_stmt *stmt, const char **
         return run_transaction(sess, stmt, tag, err);
     case AST_PREPARE:
         *tag = "PREPARE";
-        return run_prepare(sess, stmt, err);
+        return run_prepare(sess, stmt, portal_source(portal), err);
     case AST_DEALLOCATE:
         return run_deallocate(sess, stmt, tag, err);
     case AST_DECLARE:
         *tag = "DECLARE CURSOR";
-        return run_declare(sess, stmt,
-            from != NULL ? from->stmt->parse.text : sess->query_parse.text, from, err);
+        return run_declare(sess, stmt, portal_source(portal), portal, err);
     case AST_CLOSE:
         return run_close(sess, stmt, tag, err);
     case AST_LISTEN:
@@ -519,7 +511,7 @@ plan_explain(struct portal *portal, struct ox_err *err)
         return code;
     struct sql_session *sess = portal->sess;
     struct bind_config config;
-    bind_config_of(sess, portal->stmt != NULL ? portal->stmt->parse.text : sess->query_parse.text,
+    bind_config_of(sess, portal_source(portal),
         portal->param_types, portal->param_count, &config);
     const struct ast_stmt *inner = explain->stmt;
     code = inner->kind == AST_SELECT_STMT
