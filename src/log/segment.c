@@ -50,6 +50,10 @@ log_segment_open(struct file_system *fs, const char *dir, int64_t base, bool cre
     log_index_init(&seg->index, fs, path, INDEX_ENTRY);
     log_segment_path(path, dir, base, ".timeindex");
     log_index_init(&seg->times, fs, path, TIME_ENTRY);
+    if (create) { /* in memory, also while they have no entries */
+        log_index_load(&seg->index, NULL);
+        log_index_load(&seg->times, NULL);
+    }
     *out = seg;
     return OX_OK;
 }
