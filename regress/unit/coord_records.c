@@ -140,8 +140,8 @@ test_keys(void)
         {{0, 0, 0, 1, 'g'}, 5, RECORD_BAD, "an offset without topic"},
         {{0, 2, 0, 9, 'g'}, 5, RECORD_BAD, "a group id that is cut off"},
         {{0, 2, 0xFF, 0xFF}, 4, RECORD_BAD, "a null group id"},
-        {{0, 3, 0, 1, 'g'}, 5, RECORD_OTHER, "a consumer group epoch"},
-        {{0, 16, 0, 1, 'g'}, 5, RECORD_OTHER, "a regular expression"},
+        {{0, 3, 0, 1, 'g'}, 5, RECORD_CONSUMER, "a consumer group epoch"},
+        {{0, 16, 0, 1, 'g'}, 5, RECORD_CONSUMER, "a regular expression"},
         {{0x7F, 0xFF}, 2, RECORD_OTHER, "something of the future"},
         {{0xFF, 0xFF}, 2, RECORD_OTHER, "something odd"},
     };

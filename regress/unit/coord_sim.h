@@ -39,6 +39,9 @@ struct sim {
     bool hold;          /* appends wait */
     ox_code fail;       /* appends fail with this */
     struct str gone;    /* a topic that does not exist */
+    struct coord_topic topics[16];
+    size_t topic_count;
+    uint64_t topics_generation;
     int32_t load_epoch[SIM_PARTITIONS_MAX];
     bool load_wanted[SIM_PARTITIONS_MAX], hold_load;
     ox_code load_fail;
@@ -100,11 +103,69 @@ sim_abort(void *self, struct coord_append *append)
 {
 }
 
+/* Topics: those of the list, and while that is empty all but `gone`, with one
+ * partition and the name as id. */
+static inline uint64_t
+sim_topics_generation(void *self)
+{
+    return ((struct sim *)self)->topics_generation;
+}
+
 static inline bool
-sim_topic_exists(void *self, struct str topic)
+sim_topic_by_name(void *self, struct str name, struct coord_topic *out)
 {
     struct sim *sim = self;
-    return sim->gone.ptr == NULL || !ox_str_eq(sim->gone, topic);
+    for (size_t i = 0; i < sim->topic_count; i++)
+        if (ox_str_eq(sim->topics[i].name, name)) {
+            *out = sim->topics[i];
+            return true;
+        }
+    *out = (struct coord_topic){.name = name, .partition_count = 1};
+    memcpy(out->id.bytes, name.ptr, OX_MIN(name.len, 16u));
+    return sim->topic_count == 0 && (sim->gone.ptr == NULL || !ox_str_eq(sim->gone, name));
+}
+
+static inline bool
+sim_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
+{
+    struct sim *sim = self;
+    for (size_t i = 0; i < sim->topic_count; i++)
+        if (ox_uuid_eq(&sim->topics[i].id, id)) {
+            *out = sim->topics[i];
+            return true;
+        }
+    return false;
+}
+
+static inline void
+sim_each_topic(void *self, void (*fn)(void *arg, const struct coord_topic *topic), void *arg)
+{
+    struct sim *sim = self;
+    for (size_t i = 0; i < sim->topic_count; i++)
+        fn(arg, &sim->topics[i]);
+}
+
+/* count 0 removes it. */
+static inline void
+sim_set_topic(struct sim *sim, const char *name, int32_t count)
+{
+    size_t at = 0;
+    while (at < sim->topic_count && !ox_str_is(sim->topics[at].name, name))
+        at++;
+    struct coord_topic *topic = &sim->topics[at];
+    sim->topics_generation++;
+    if (count == 0) {
+        *topic = sim->topics[--sim->topic_count];
+        return;
+    }
+    if (at == sim->topic_count) {
+        ox_assert(sim->topic_count < ox_count(sim->topics));
+        sim->topic_count++;
+        memset(topic, 0, sizeof(*topic));
+        topic->name = ox_str(name);
+        memcpy(topic->id.bytes, name, OX_MIN(strlen(name), 16u));
+    }
+    topic->partition_count = count;
 }
 
 static inline void
@@ -234,7 +295,10 @@ sim_init(struct sim *sim, const struct coord_config *config, int32_t partitions)
         .alarm = sim_alarm,
         .append = sim_append,
         .abort = sim_abort,
-        .topic_exists = sim_topic_exists,
+        .topics_generation = sim_topics_generation,
+        .topic_by_name = sim_topic_by_name,
+        .topic_by_id = sim_topic_by_id,
+        .each_topic = sim_each_topic,
         .load = sim_load,
     };
     sim->mono = 1000;
@@ -306,5 +370,7 @@ SIM_CALL(coord_describe_call, describe)
 SIM_CALL(coord_list_call, list)
 SIM_CALL(coord_delete_call, delete)
 SIM_CALL(coord_snapshot_call, snapshot)
+SIM_CALL(coord_consumer_call, consumer)
+SIM_CALL(coord_consumer_describe_call, consumer_describe)
 
 #endif

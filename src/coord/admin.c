@@ -2,7 +2,7 @@
  *
  * Looking at groups and deleting them: DescribeGroups, ListGroups,
  * DeleteGroups, and the snapshot behind the views of SQL. */
-#include "coord/coord_int.h"
+#include "coord/consumer_int.h"
 
 /* ---- describe ---- */
 
@@ -40,7 +40,7 @@ describe_run(struct coord_call *base)
     call->member_count = 0;
     if (code == OX_OK) {
         group = group_find(shard, call->group_id);
-        if (group == NULL) {
+        if (group == NULL || group->consumer != NULL) {
             call->state = "Dead";
             code = OX_GROUP_ID_NOT_FOUND;
         }
@@ -63,6 +63,20 @@ coord_describe(struct coord *coord, struct coord_describe_call *call)
 }
 
 /* ---- list ---- */
+
+static const char *
+group_type(const struct group *group)
+{
+    return group->consumer != NULL ? "consumer" : "classic";
+}
+
+static struct str
+group_protocol_type(const struct group *group)
+{
+    if (group->consumer != NULL)
+        return OX_STR("consumer");
+    return group->protocol_type.ptr != NULL ? group->protocol_type : OX_STR("");
+}
 
 static bool
 listed(const struct str *filter, size_t count, const char *name)
@@ -92,7 +106,7 @@ list_run(struct coord_call *base)
     }
     for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;) {
         const struct group *group = entry->value;
-        const char *state = group_state_name(group), *type = "classic";
+        const char *state = group_state_name(group), *type = group_type(group);
         if (!listed(call->states, call->state_count, state) ||
             !listed(call->types, call->type_count, type))
             continue;
@@ -100,9 +114,7 @@ list_run(struct coord_call *base)
             call->group_count + 1, sizeof(*call->groups));
         call->groups[call->group_count++] = (struct coord_listed_group){
             .group_id = ox_str_dup(base->arena, group->id),
-            .protocol_type = group->protocol_type.ptr
-                                 ? ox_str_dup(base->arena, group->protocol_type)
-                                 : OX_STR(""),
+            .protocol_type = ox_str_dup(base->arena, group_protocol_type(group)),
             .state = state,
             .type = type,
         };
@@ -131,7 +143,7 @@ delete_run(struct coord_call *base)
         group = group_find(shard, call->group_id);
         if (group == NULL || group->state == GROUP_DEAD)
             code = OX_GROUP_ID_NOT_FOUND;
-        else if (group->state != GROUP_EMPTY)
+        else if (!group_is_empty(group))
             code = OX_NON_EMPTY_GROUP;
     }
     if (code != OX_OK) {
@@ -178,6 +190,52 @@ snapshot_members(struct coord_snapshot_group *out, const struct group *group, st
     }
 }
 
+/* One entry per partition run; topics that have gone are left out. */
+static void
+snapshot_assigned(struct coord_snapshot_member *to, const struct group *group,
+    const struct tpset *set, struct arena *arena)
+{
+    const struct coord_host *host = group->shard->coord->host;
+    to->assigned = ox_arena_array(arena, struct coord_offset_topic, set->count);
+    for (uint32_t at = 0, end; at < set->count; at = end) {
+        struct coord_topic facts;
+        for (end = at; end < set->count; end++)
+            if (!ox_uuid_eq(&set->at[end].topic, &set->at[at].topic))
+                break;
+        if (!host->topic_by_id(host->self, &set->at[at].topic, &facts))
+            continue;
+        struct coord_offset_topic *topic = &to->assigned[to->assigned_count++];
+        topic->name = ox_str_dup(arena, facts.name);
+        topic->partition_count = end - at;
+        topic->partitions = ox_arena_array(arena, struct coord_offset, end - at);
+        for (uint32_t i = at; i < end; i++)
+            topic->partitions[i - at] = (struct coord_offset){.partition = set->at[i].partition,
+                .leader_epoch = -1, .offset = -1, .commit_ms = -1, .metadata = OX_STR("")};
+    }
+}
+
+static void
+snapshot_consumers(struct coord_snapshot_group *out, const struct group *group,
+    struct arena *arena)
+{
+    struct map_entry *entry;
+    const struct map *members = &group->consumer->members;
+    out->members = ox_arena_array(arena, struct coord_snapshot_member, members->count);
+    for (uint32_t at = 0; (entry = ox_map_next(members, &at)) != NULL;) {
+        const struct consumer_member *member = entry->value;
+        struct coord_snapshot_member *to = &out->members[out->member_count++];
+        *to = (struct coord_snapshot_member){
+            .member_id = ox_str_dup(arena, member->id),
+            .instance_id = ox_str_dup(arena, member->subscription.instance_id),
+            .client_id = ox_str_dup(arena, member->subscription.client_id),
+            .client_host = ox_str_dup(arena, member->subscription.client_host),
+            .session_timeout_ms = group->shard->config.consumer_session_ms,
+            .rebalance_timeout_ms = member->subscription.rebalance_timeout_ms,
+        };
+        snapshot_assigned(to, group, &member->assigned, arena);
+    }
+}
+
 static void
 snapshot_offsets(struct coord_snapshot_group *out, const struct group *group, struct arena *arena)
 {
@@ -212,16 +270,19 @@ snapshot_group(struct coord_snapshot_call *call, const struct group *group)
     bool chosen = group->protocol.ptr != NULL;
     *out = (struct coord_snapshot_group){
         .group_id = ox_str_dup(arena, group->id),
-        .protocol_type = group->protocol_type.ptr ? ox_str_dup(arena, group->protocol_type)
-                                                  : OX_STR(""),
-        .protocol = chosen ? ox_str_dup(arena, group->protocol) : OX_STR(""),
+        .protocol_type = ox_str_dup(arena, group_protocol_type(group)),
+        .protocol = chosen ? ox_str_dup(arena, group->protocol)
+                    : group->consumer != NULL ? ox_str(consumer_group_assignor(group))
+                                              : OX_STR(""),
         .state = group_state_name(group),
-        .type = "classic",
-        .generation = group->generation,
+        .type = group_type(group),
+        .generation = group->consumer != NULL ? group->consumer->epoch : group->generation,
         .partition = group->shard->partition,
         .state_since_ms = group->state_since_ms,
     };
-    if (call->with_members)
+    if (call->with_members && group->consumer != NULL)
+        snapshot_consumers(out, group, arena);
+    else if (call->with_members)
         snapshot_members(out, group, arena);
     if (call->with_offsets)
         snapshot_offsets(out, group, arena);

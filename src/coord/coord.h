@@ -51,6 +51,8 @@ struct coord_config {
     int64_t offsets_check_ms;           /* offsets.retention.check.interval.ms */
     int32_t offset_commit_timeout_ms;   /* offsets.commit.timeout.ms */
     int32_t batch_bytes_max;            /* of one batch of records appended */
+    int32_t consumer_session_ms;        /* group.consumer.session.timeout.ms */
+    int32_t consumer_heartbeat_ms;      /* group.consumer.heartbeat.interval.ms */
 };
 
 /* Kafka's defaults. */
@@ -242,7 +244,7 @@ void coord_describe(struct coord *coord, struct coord_describe_call *call);
 /* ListGroups of this node. Filters are matched without case; none means all. */
 struct coord_listed_group {
     struct str group_id, protocol_type;
-    const char *state, *type; /* "classic" */
+    const char *state, *type; /* type: "classic" or "consumer" */
 };
 struct coord_list_call {
     struct coord_call call;
@@ -260,6 +262,59 @@ struct coord_delete_call {
     struct str group_id;
 };
 void coord_delete(struct coord *coord, struct coord_delete_call *call);
+
+/* ConsumerGroupHeartbeat: the consumer protocol. Besides its own codes (KIP-848)
+ * OX_INVALID_REQUEST with a message that says what is wrong. */
+struct coord_topic_partitions {
+    struct uuid topic_id;
+    struct str topic; /* name, in descriptions; "" if the topic has gone */
+    int32_t *partitions;
+    size_t partition_count;
+};
+struct coord_consumer_call {
+    struct coord_call call;
+    int16_t version; /* of ConsumerGroupHeartbeat: in 0 the server makes the member id */
+    struct str group_id, member_id;
+    int32_t member_epoch;              /* 0 joins, -1 leaves, -2 leaves for a while */
+    struct str instance_id, rack_id;   /* null: none */
+    struct str client_id, client_host; /* host as "/10.0.0.1" */
+    int32_t rebalance_timeout_ms;      /* -1: unchanged */
+    const struct str *topics;          /* subscribed names; NULL: unchanged, none: not NULL */
+    size_t topic_count;
+    struct str regex;                  /* null: unchanged, "": none */
+    struct str assignor;               /* null: unchanged or the group's */
+    const struct coord_topic_partitions *owned; /* NULL: unchanged, none: not NULL */
+    size_t owned_count;
+    /* out */
+    struct str message;       /* null, or what is wrong with the request */
+    struct str out_member_id; /* null on failure */
+    int32_t out_member_epoch, heartbeat_interval_ms;
+    bool has_assignment; /* false: unchanged */
+    struct coord_topic_partitions *assignment;
+    size_t assignment_count;
+};
+void coord_consumer_heartbeat(struct coord *coord, struct coord_consumer_call *call);
+
+/* ConsumerGroupDescribe, one group: OX_GROUP_ID_NOT_FOUND for classic ones too. */
+struct coord_consumer_member {
+    struct str member_id, instance_id, rack_id, client_id, client_host, regex;
+    int32_t member_epoch;
+    struct str *topics;
+    size_t topic_count;
+    struct coord_topic_partitions *assigned, *target;
+    size_t assigned_count, target_count;
+};
+struct coord_consumer_describe_call {
+    struct coord_call call;
+    struct str group_id;
+    /* out */
+    const char *state; /* Empty, Assigning, Reconciling, Stable */
+    const char *assignor;
+    int32_t group_epoch, assignment_epoch;
+    struct coord_consumer_member *members;
+    size_t member_count;
+};
+void coord_consumer_describe(struct coord *coord, struct coord_consumer_describe_call *call);
 
 /* Everything this node coordinates, for SQL: oxbow.groups, group_members,
  * group_offsets. A consistent picture of each group, not across groups. Shards

@@ -25,6 +25,13 @@ struct coord_append {
     void *inside; /* of the host while the append is out */
 };
 
+/* A topic as the metadata has it; name is borrowed to the end of the tick. */
+struct coord_topic {
+    struct str name;
+    struct uuid id;
+    int32_t partition_count;
+};
+
 struct coord_host {
     void *self;
     uint64_t (*mono_ms)(void *self); /* any thread */
@@ -49,8 +56,12 @@ struct coord_host {
     /* The server stops: do not wait for the disk, done comes soon. */
     void (*abort)(void *self, struct coord_append *append);
 
-    /* Whether the topic exists: offsets of those that do not are forgotten at load. */
-    bool (*topic_exists)(void *self, struct str topic);
+    /* The topics there are. The generation changes whenever they may have. */
+    uint64_t (*topics_generation)(void *self);
+    bool (*topic_by_name)(void *self, struct str name, struct coord_topic *out);
+    bool (*topic_by_id)(void *self, const struct uuid *id, struct coord_topic *out);
+    void (*each_topic)(void *self, void (*fn)(void *arg, const struct coord_topic *topic),
+        void *arg);
 
     /* Read the partition from its start to the end it has now: coord_replay()
      * for each record, coord_replay_marker() for each transaction marker, then

@@ -15,6 +15,7 @@
 
 struct shard;
 struct group;
+struct consumer_group;
 
 /* ---- timers.c: one heap per shard, virtual or real milliseconds ---- */
 
@@ -54,6 +55,7 @@ struct write {
     struct coord_record *records;
     size_t record_count, record_cap, bytes;
     bool replay;   /* the records take effect in memory when committed */
+    bool ahead;    /* they took effect already: if they fail, load again */
     bool finished; /* finish was called */
     uint64_t at_ms;
     /* Exactly once: committed, failed (then nothing was applied) or timed out
@@ -83,7 +85,7 @@ struct shard {
     struct list orphans;      /* batches out that an unload gave up */
     struct list spare;        /* writes to use again */
     uint32_t spare_count;
-    struct coord_timer write_timer, refuse_timer, sweep_timer;
+    struct coord_timer write_timer, refuse_timer, sweep_timer, reload_timer;
     uint64_t skipped;         /* records not understood at load */
     struct coord_call *stop;  /* waits for orphans */
     struct map pending_txns;  /* producer id -> struct txn_offsets, offsets.c */
@@ -207,6 +209,8 @@ struct group {
     struct coord_timer join_timer, sync_timer;
     struct map *subscribed; /* topics; NULL: not computed */
     bool subscribed_unknown;
+
+    struct consumer_group *consumer; /* not NULL: of the new protocol; state is EMPTY or DEAD */
 };
 
 const char *group_state_name(const struct group *group);
@@ -255,6 +259,9 @@ void group_remove_offset(struct group *group, struct str topic, int32_t partitio
 struct str heap_str(struct str s);
 void heap_str_free(struct str *s);
 
+/* No members of either protocol. */
+bool group_is_empty(const struct group *group);
+
 static inline uintptr_t
 group_member_count(const struct group *group)
 {
@@ -286,7 +293,13 @@ void offsets_forget_gone_topics(struct group *group);
 
 /* ---- records.c ---- */
 
-enum record_type { RECORD_OFFSET, RECORD_GROUP, RECORD_OTHER, RECORD_BAD };
+enum record_type {
+    RECORD_OFFSET,
+    RECORD_GROUP,
+    RECORD_CONSUMER, /* consumer_records.c */
+    RECORD_OTHER,
+    RECORD_BAD,
+};
 
 struct record_key {
     enum record_type type;

@@ -26,11 +26,20 @@
  * 10. COMPLETING and STABLE groups have chosen a protocol, which all support. */
 #include <string.h>
 
-#include "coord/coord_int.h"
+#include "coord/consumer_int.h"
+
+bool
+group_is_empty(const struct group *group)
+{
+    return group->state == GROUP_EMPTY &&
+           (group->consumer == NULL || group->consumer->members.count == 0);
+}
 
 const char *
 group_state_name(const struct group *group)
 {
+    if (group->consumer != NULL)
+        return consumer_group_state(group);
     static const char *const names[] = {
         [GROUP_EMPTY] = "Empty",
         [GROUP_PREPARING] = "PreparingRebalance",
@@ -126,6 +135,7 @@ group_free(struct group *group)
     for (uint32_t at = 0; (entry = ox_map_next(&group->topics, &at)) != NULL;)
         topic_free(entry->value);
     group_forget_subscriptions(group);
+    consumer_group_free(group);
     ox_map_fini(&group->members);
     ox_map_fini(&group->instances);
     ox_map_fini(&group->pending);
@@ -141,7 +151,7 @@ void
 group_maybe_drop(struct group *group)
 {
     if (group->state != GROUP_EMPTY || group->logged || group->writes > 0 || group->txns > 0 ||
-        group->topics.count > 0 || group->pending.count > 0)
+        group->topics.count > 0 || group->pending.count > 0 || group->consumer != NULL)
         return;
     ox_map_remove(&group->shard->groups, group->id);
     group_free(group);
@@ -482,6 +492,8 @@ add_subscribed(void *arg, struct str topic)
 bool
 group_subscribed(struct group *group, struct str topic)
 {
+    if (group->consumer != NULL)
+        return consumer_group_subscribed(group, topic);
     if (group->protocol_type.ptr == NULL || !ox_str_is(group->protocol_type, "consumer"))
         return false;
     if (group->subscribed == NULL) {
@@ -613,6 +625,8 @@ void
 group_check(const struct group *group)
 {
     struct map_entry *entry;
+    if (group->consumer != NULL)
+        consumer_group_check(group);
     check_members(group);
     if (group->members.count > 0)
         ox_assert(group->protocol_type.ptr != NULL);

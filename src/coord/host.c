@@ -90,10 +90,42 @@ host_random(void *self, void *to, size_t len)
     env_random(real(self)->env, to, len);
 }
 
-static bool
-host_topic_exists(void *self, struct str topic)
+static uint64_t
+host_topics_generation(void *self)
 {
-    return meta_view_topic(replica_view(real(self)->replica), topic) != NULL;
+    return replica_view(real(self)->replica)->generation;
+}
+
+static bool
+topic_facts(const struct meta_topic *topic, struct coord_topic *out)
+{
+    if (topic == NULL)
+        return false;
+    *out = (struct coord_topic){topic->name, topic->id, (int32_t)topic->partition_count};
+    return true;
+}
+
+static bool
+host_topic_by_name(void *self, struct str name, struct coord_topic *out)
+{
+    return topic_facts(meta_view_topic(replica_view(real(self)->replica), name), out);
+}
+
+static bool
+host_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
+{
+    return topic_facts(meta_view_topic_by_id(replica_view(real(self)->replica), id), out);
+}
+
+static void
+host_each_topic(void *self, void (*fn)(void *arg, const struct coord_topic *topic), void *arg)
+{
+    const struct meta_view *view = replica_view(real(self)->replica);
+    for (uint32_t i = 0; i < view->topic_count; i++) {
+        struct coord_topic facts;
+        topic_facts(meta_view_topic_at(view, i), &facts);
+        fn(arg, &facts);
+    }
 }
 
 /* The partition of __consumer_offsets; borrowed to the end of the tick. */
@@ -442,7 +474,10 @@ coord_host_new(struct loop_group *loops, struct replica *replica, const struct e
         .alarm = host_alarm,
         .append = host_append,
         .abort = host_abort,
-        .topic_exists = host_topic_exists,
+        .topics_generation = host_topics_generation,
+        .topic_by_name = host_topic_by_name,
+        .topic_by_id = host_topic_by_id,
+        .each_topic = host_each_topic,
         .load = host_load,
     };
     host->loops = loops;

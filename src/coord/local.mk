@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-liboxbow_a_SOURCES += src/coord/admin.c src/coord/consumer_protocol.c src/coord/group.c \
-    src/coord/host.c src/coord/offsets.c src/coord/rebalance.c src/coord/records.c \
-    src/coord/runtime.c src/coord/timers.c
+liboxbow_a_SOURCES += src/coord/admin.c src/coord/assign.c src/coord/consumer_group.c \
+    src/coord/consumer_heartbeat.c src/coord/consumer_protocol.c src/coord/consumer_records.c \
+    src/coord/group.c src/coord/host.c src/coord/offsets.c src/coord/rebalance.c \
+    src/coord/records.c src/coord/runtime.c src/coord/timers.c src/coord/topic_regex.c \
+    src/coord/tpset.c
 
-check_PROGRAMS += regress/unit/coord_host regress/unit/coord_offsets regress/unit/coord_random \
-    regress/unit/coord_rebalance regress/unit/coord_records
+check_PROGRAMS += regress/unit/coord_consumer regress/unit/coord_host \
+    regress/unit/coord_offsets regress/unit/coord_random regress/unit/coord_rebalance regress/unit/coord_records
 
 if ENABLE_FUZZ
 noinst_PROGRAMS += regress/fuzz/coord_replay

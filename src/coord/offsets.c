@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/coord_int.h"
+#include "coord/consumer_int.h"
 
 /* ---- commit ---- */
 
@@ -45,6 +45,20 @@ commit_done(struct shard *shard, struct write *write, ox_code code)
         write_error(code));
 }
 
+/* A consumer group: by member epoch. */
+static ox_code
+commit_allowed_consumer(const struct group *group, const struct coord_offset_commit_call *call)
+{
+    if (call->generation < 0 && group_is_empty(group))
+        return OX_OK;
+    const struct consumer_member *member = consumer_member_find(group, call->member_id);
+    if (member == NULL)
+        return OX_UNKNOWN_MEMBER_ID;
+    if (call->version < 9)
+        return OX_UNSUPPORTED_VERSION;
+    return call->generation == member->epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;
+}
+
 /* Whether the group takes the commit; also counts as a sign of life. */
 static ox_code
 commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
@@ -53,6 +67,8 @@ commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
     bool has_member = call->member_id.len > 0 || call->instance_id.ptr != NULL;
     if (group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
+    if (group->consumer != NULL)
+        return commit_allowed_consumer(group, call);
     if (call->generation < 0 && group->state == GROUP_EMPTY)
         return OX_OK;
     if (call->generation < 0 && !has_member)
@@ -319,6 +335,19 @@ list_topics(struct coord_offset_fetch_call *call, const struct group *group)
     }
 }
 
+/* A member of a consumer group must not read with a stale epoch. */
+static ox_code
+fetch_allowed(const struct group *group, const struct coord_offset_fetch_call *call)
+{
+    if (group == NULL || group->consumer == NULL ||
+        (call->member_id.ptr == NULL && call->member_epoch < 0))
+        return OX_OK;
+    const struct consumer_member *member = consumer_member_find(group, call->member_id);
+    if (member == NULL)
+        return OX_UNKNOWN_MEMBER_ID;
+    return call->member_epoch == member->epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;
+}
+
 static void
 fetch_run(struct coord_call *base)
 {
@@ -326,6 +355,8 @@ fetch_run(struct coord_call *base)
         ox_container_of(base, struct coord_offset_fetch_call, call);
     struct shard *shard = call_shard(base);
     ox_code code = shard_ready(shard);
+    if (code == OX_OK)
+        code = fetch_allowed(group_find(shard, call->group_id), call);
     if (code != OX_OK) {
         for (size_t i = 0; i < call->topic_count; i++)
             for (size_t j = 0; j < call->topics[i].partition_count; j++) {
@@ -379,7 +410,8 @@ delete_allowed(const struct group *group)
 {
     if (group == NULL || group->state == GROUP_DEAD)
         return OX_GROUP_ID_NOT_FOUND;
-    if (group->state == GROUP_EMPTY || ox_str_is(group->protocol_type, "consumer"))
+    if (group->consumer != NULL || group->state == GROUP_EMPTY ||
+        ox_str_is(group->protocol_type, "consumer"))
         return OX_OK;
     return OX_NON_EMPTY_GROUP;
 }
@@ -504,7 +536,10 @@ group_start_delete(struct group *group)
     struct write *write = write_new(group->shard, group);
     write->call = call;
     write->finish = group_deleted;
-    write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);
+    if (group->consumer != NULL)
+        put_group_gone(write, group);
+    else
+        write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);
     write_submit(group->shard, write);
 }
 
@@ -525,7 +560,7 @@ static bool
 may_expire(const struct group *group, int64_t *since)
 {
     *since = -1;
-    if (group->protocol_type.ptr == NULL)
+    if (group->consumer != NULL || group->protocol_type.ptr == NULL)
         return true;
     if (group->state == GROUP_EMPTY) {
         *since = group->state_since_ms;
@@ -572,7 +607,7 @@ sweep_group(struct group *group, int64_t now)
     if (gone > 0)
         ox_info("committed offsets expired", "group=%.*s count=%zu", OX_STR_ARG(group->id), gone);
     /* A group that nothing is left of goes with its last offset. */
-    if (group->state == GROUP_EMPTY && kept == 0 && group->txns == 0 &&
+    if (group_is_empty(group) && kept == 0 && group->txns == 0 &&
         group->pending.count == 0 && (group->logged || gone > 0) &&
         group->writes == (to.write != NULL)) {
         if (to.write != NULL)
@@ -612,8 +647,9 @@ offsets_forget_gone_topics(struct group *group)
 {
     const struct coord_host *host = group->shard->coord->host;
     struct map_entry *entry;
+    struct coord_topic facts;
     for (uint32_t at = 0; (entry = ox_map_next(&group->topics, &at)) != NULL;)
-        if (!host->topic_exists(host->self, entry->key))
+        if (!host->topic_by_name(host->self, entry->key, &facts))
             forget_topic(group, entry->key);
 }
 

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/coord_int.h"
+#include "coord/consumer_int.h"
 
 enum { PENDING_MAX = 100000, STATIC_WAIT_MS_MIN = 1000 };
 
@@ -650,6 +650,20 @@ join_fits(const struct coord_join_call *call)
            call->protocol_type.len <= max;
 }
 
+/* A consumer group without members gives way; its offsets stay. */
+static bool
+become_classic(struct group *group)
+{
+    if (group->consumer == NULL)
+        return true;
+    if (!group_is_empty(group))
+        return false;
+    struct write *write = write_new(group->shard, group);
+    put_group_gone(write, group);
+    write_submit(group->shard, write);
+    return true;
+}
+
 static void
 join_run(struct coord_call *base)
 {
@@ -682,6 +696,8 @@ join_run(struct coord_call *base)
     }
     if (group->state == GROUP_DEAD)
         join_answer(call, OX_COORDINATOR_NOT_AVAILABLE, OX_STR(""));
+    else if (!become_classic(group))
+        join_answer(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
     else if (!has_room(group, call->member_id))
         turn_away(group, call);
     else if (!group_supports(group, call->protocol_type, call->protocols, call->protocol_count))
@@ -970,6 +986,8 @@ void
 group_resume(struct group *group)
 {
     struct map_entry *entry;
+    if (group->consumer != NULL)
+        consumer_group_resume(group);
     for (uint32_t at = 0; (entry = ox_map_next(&group->members, &at)) != NULL;)
         restart_session(entry->value);
     ox_check_slow((group_check(group), true));

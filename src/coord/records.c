@@ -20,7 +20,7 @@
  *                v4   as 3, flexible */
 #include "base/diag.h"
 #include "base/wire.h"
-#include "coord/coord_int.h"
+#include "coord/consumer_int.h"
 
 enum { KEY_OFFSET_MAX = 1, KEY_GROUP = 2, VALUE_VERSION_MAX = 4, FLEXIBLE = 4 };
 
@@ -227,6 +227,11 @@ record_read_key(struct str key, struct record_key *out)
         out->type = RECORD_BAD;
         return;
     }
+    if ((out->version >= KEY_CONSUMER_EPOCH && out->version <= KEY_CONSUMER_CURRENT) ||
+        out->version == KEY_CONSUMER_REGEX) {
+        out->type = RECORD_CONSUMER;
+        return;
+    }
     if (out->version < 0 || out->version > KEY_GROUP)
         return;
     out->type = out->version == KEY_GROUP ? RECORD_GROUP : RECORD_OFFSET;
@@ -392,8 +397,8 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
     ox_assert(shard->state == SHARD_LOADING);
     if (value.ptr == NULL) {
         group = group_find(shard, key->group_id);
-        if (group == NULL)
-            return;
+        if (group == NULL || group->consumer != NULL)
+            return; /* it has become a consumer group */
         remove_members(group);
         group_forget_subscriptions(group);
         group_set_protocol_type(group, OX_STR_NULL);
@@ -412,6 +417,7 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
         ox_arena_fini(&arena);
         return;
     }
+    consumer_group_free(group); /* it has become a classic one */
     remove_members(group);
     group_forget_subscriptions(group);
     group_set_protocol_type(group, record.protocol_type.len > 0 || record.member_count > 0
@@ -438,6 +444,10 @@ shard_apply(struct shard *shard, struct str key, struct str value, int64_t log_o
         return;
     case RECORD_GROUP:
         apply_group(shard, &read, value);
+        return;
+    case RECORD_CONSUMER:
+        if (!consumer_apply(shard, read.version, key, value))
+            shard->skipped++;
         return;
     case RECORD_OTHER:
     case RECORD_BAD:

@@ -14,15 +14,16 @@
  *   call -> write (queue) -> batch (flying) -> committed: apply, finish, answer
  *
  * What a write changes takes effect when it is committed, through the same
- * shard_apply() that replays the log; classic group membership is the
- * exception, it lives in memory and its record is a snapshot of it.
+ * shard_apply() that replays the log. Two exceptions: classic membership lives
+ * in memory and its record is a snapshot of it; records of consumer groups take
+ * effect at once, and if the log then refuses them the shard loads again.
  *
  * Invariants:
  * 1. At most one batch is flying; its epoch is the shard's.
  * 2. Writes end in the order in which they were submitted (time-outs apart).
  * 3. group->writes counts the writes that name the group; such a group lives.
  * 4. Only an ACTIVE shard has writes, parked calls or timers of groups.
- * 5. A record is applied only if it is committed.
+ * 5. An offset is applied only if it is committed.
  * 6. The last epoch of a shard never goes back; what is older is ignored. */
 #include <string.h>
 
@@ -57,6 +58,8 @@ coord_config_init(struct coord_config *config)
         .offsets_check_ms = 600000,
         .offset_commit_timeout_ms = 5000,
         .batch_bytes_max = 1000000,
+        .consumer_session_ms = 45000,
+        .consumer_heartbeat_ms = 5000,
     };
 }
 
@@ -390,6 +393,7 @@ write_finish(struct shard *shard, struct write *write, ox_code code)
         write->finish(shard, write, code);
 }
 
+static void shard_reload(struct shard *shard);
 static void batch_done(struct coord_append *append, ox_code code, int64_t end_offset);
 static void batch_end(struct shard *shard, struct list *writes, ox_code code, int64_t at);
 
@@ -413,8 +417,16 @@ shard_flush(struct shard *shard)
         ox_list_remove(&write->link);
         ox_list_push(&batch->writes, &write->link);
     }
-    ox_assert(count > 0);
     shard->queue_bytes -= bytes;
+    if (count == 0) { /* answers that waited for what was before them */
+        struct list writes;
+        ox_list_init(&writes);
+        for (struct list *node; (node = ox_list_pop(&batch->writes)) != NULL;)
+            ox_list_push(&writes, node);
+        ox_free(batch);
+        batch_end(shard, &writes, OX_OK, 0);
+        return;
+    }
     batch->records = ox_malloc(ox_size_mul(count, sizeof(*batch->records)));
     size_t at = 0;
     ox_list_each(node, &batch->writes) {
@@ -485,6 +497,8 @@ batch_end(struct shard *shard, struct list *writes, ox_code code, int64_t at)
                 shard_apply(shard, write->records[i].key, write->records[i].value,
                     at + (int64_t)i);
         at += (int64_t)write->record_count;
+        if (code != OX_OK && write->ahead)
+            shard_reload(shard);
         write_finish(shard, write, code);
         write_drop(shard, write);
     }
@@ -513,6 +527,8 @@ write_timeout(struct shard *shard, struct coord_timer *timer)
         }
         shard->queue_bytes -= write->bytes;
         ox_list_remove(&write->link);
+        if (write->ahead)
+            shard_reload(shard);
         write_finish(shard, write, OX_REQUEST_TIMED_OUT);
         write_drop(shard, write);
     }
@@ -535,7 +551,6 @@ void
 write_submit(struct shard *shard, struct write *write)
 {
     ox_assert(shard->state == SHARD_ACTIVE);
-    ox_assert(write->record_count > 0);
     write->at_ms = shard_now(shard);
     if (write->bytes > (size_t)shard->config.batch_bytes_max ||
         shard->queue_bytes + write->bytes > QUEUE_BYTES_MAX) {
@@ -635,7 +650,27 @@ shard_unload(struct shard *shard, ox_code code)
     shard_timer_stop(shard, &shard->write_timer);
     shard_timer_stop(shard, &shard->refuse_timer);
     shard_timer_stop(shard, &shard->sweep_timer);
+    shard_timer_stop(shard, &shard->reload_timer);
     ox_assert(shard->timers.count == 0);
+}
+
+/* What is in memory is ahead of a log that refused it: only the log counts. */
+static void
+reload(struct shard *shard, struct coord_timer *timer)
+{
+    const struct coord_host *host = shard->coord->host;
+    ox_warn("coordinator loads again", "partition=%d", shard->partition);
+    shard_unload(shard, OX_COORDINATOR_LOAD_IN_PROGRESS);
+    shard->state = SHARD_LOADING;
+    shard->skipped = 0;
+    host->load(host->self, shard->partition, shard->epoch);
+}
+
+static void
+shard_reload(struct shard *shard)
+{
+    if (shard->state == SHARD_ACTIVE && shard->reload_timer.slot == 0)
+        shard_timer(shard, &shard->reload_timer, 0, reload);
 }
 
 /* Elections come from any thread: as calls that nobody waits for. */

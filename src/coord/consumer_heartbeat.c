@@ -1,0 +1,912 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ConsumerGroupHeartbeat: a member joins, says what it wants and what it has,
+ * leaves; and learns what it may have. One heartbeat goes through
+ *
+ *   check the request -> find group and member -> check its epoch ->
+ *   subscription (record 5) -> patterns (16) -> epoch of the group (3) ->
+ *   target (7, 6) -> its own assignment (8) -> answer when they are committed
+ *
+ * Each record takes effect at once, so that the next step sees it; if the log
+ * then refuses them the shard forgets everything and loads again. An answer
+ * without records waits for the records that the group has on their way, for it
+ * may tell of them.
+ *
+ * A classic group that is empty becomes a consumer group on the first heartbeat,
+ * and the other way round (rebalance.c). Groups with members do not change their
+ * protocol: Kafka's migration policy "disabled". */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "coord/consumer_int.h"
+
+enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000, REGEX_REFRESH_MS = 10000 };
+
+/* One heartbeat on its way through. */
+struct beat {
+    struct coord_consumer_call *call;
+    struct shard *shard;
+    struct group *group;
+    struct consumer_group *consumer;
+    struct write *write;
+    struct consumer_member *member; /* NULL until it has a subscription */
+    struct consumer_member *gone;   /* a static member that it takes the place of */
+    struct str member_id;
+    struct tpset owned;
+    bool bump; /* the group's epoch must move */
+};
+
+/* ---- answers ---- */
+
+static void
+fail(struct coord_consumer_call *call, ox_code code, const char *message)
+{
+    call->message = ox_str(message);
+    call->out_member_id = OX_STR_NULL;
+    call->out_member_epoch = 0;
+    call->heartbeat_interval_ms = 0;
+    call->has_assignment = false;
+    call->assignment = NULL;
+    call->assignment_count = 0;
+    call_finish(&call->call, code);
+}
+
+static void
+beat_done(struct shard *shard, struct write *write, ox_code code)
+{
+    struct coord_consumer_call *call =
+        ox_container_of(write->call, struct coord_consumer_call, call);
+    if (code != OX_OK)
+        fail(call, write_error(code), NULL);
+    else
+        call_finish(&call->call, OX_OK);
+}
+
+/* The answer is filled in: send it once the records are committed. */
+static void
+answer(struct write *write, struct coord_consumer_call *call)
+{
+    struct shard *shard = write->group->shard;
+    if (write->record_count == 0 && write->group->writes == 1) {
+        write_drop(shard, write);
+        call_finish(&call->call, OX_OK);
+        return;
+    }
+    call->call.parked = true;
+    write->call = &call->call;
+    write->finish = beat_done;
+    write_submit(shard, write);
+}
+
+static void
+list_partitions(struct group *group, const struct tpset *set, struct arena *arena, bool names,
+    struct coord_topic_partitions **out, size_t *count)
+{
+    const struct coord_host *host = group->shard->coord->host;
+    *out = ox_arena_array(arena, struct coord_topic_partitions, set->count);
+    *count = 0;
+    for (uint32_t at = 0; at < set->count;) {
+        struct coord_topic_partitions *topic = &(*out)[(*count)++];
+        struct coord_topic facts;
+        uint32_t end = at;
+        topic->topic_id = set->at[at].topic;
+        while (end < set->count && ox_uuid_eq(&set->at[end].topic, &topic->topic_id))
+            end++;
+        topic->partitions = ox_arena_array(arena, int32_t, end - at);
+        for (; at < end; at++)
+            topic->partitions[topic->partition_count++] = set->at[at].partition;
+        topic->topic = OX_STR("");
+        if (names && host->topic_by_id(host->self, &topic->topic_id, &facts))
+            topic->topic = ox_str_dup(arena, facts.name);
+    }
+}
+
+/* ---- the request ---- */
+
+static bool
+too_long(struct str s)
+{
+    return s.len > ID_LEN_MAX;
+}
+
+static const char *
+check_join(const struct coord_consumer_call *call)
+{
+    if (call->rebalance_timeout_ms < 0)
+        return "a member that joins must give its rebalance timeout";
+    if (call->owned == NULL || call->owned_count > 0)
+        return "a member that joins must own no partitions";
+    if (call->topics == NULL && call->regex.ptr == NULL)
+        return "a member that joins must subscribe to something";
+    return NULL;
+}
+
+/* What is wrong with the request, or NULL. */
+static const char *
+check_request(const struct coord_consumer_call *call)
+{
+    if (call->group_id.len == 0 || too_long(call->group_id))
+        return "the group id must not be empty";
+    if (call->member_epoch < EPOCH_LEAVE_STATIC)
+        return "the member epoch is not valid";
+    if (call->member_id.len == 0 && (call->version > 0 || call->member_epoch != 0))
+        return "the member id must not be empty";
+    if (too_long(call->member_id) || too_long(call->instance_id) || too_long(call->rack_id) ||
+        too_long(call->client_id) || too_long(call->client_host))
+        return "an id is too long";
+    if (call->instance_id.ptr != NULL && call->instance_id.len == 0)
+        return "the instance id must not be empty";
+    if (call->rack_id.ptr != NULL && call->rack_id.len == 0)
+        return "the rack id must not be empty";
+    if (call->member_epoch == EPOCH_LEAVE_STATIC && call->instance_id.ptr == NULL)
+        return "only a member with an instance id may leave for a while";
+    if (call->rebalance_timeout_ms < -1)
+        return "the rebalance timeout is not valid";
+    if (call->topic_count > TOPICS_MAX)
+        return "the subscription has too many topics";
+    return call->member_epoch == 0 ? check_join(call) : NULL;
+}
+
+static void
+read_owned(struct beat *beat)
+{
+    const struct coord_consumer_call *call = beat->call;
+    for (size_t i = 0; i < call->owned_count; i++)
+        for (size_t j = 0; j < call->owned[i].partition_count; j++)
+            tpset_add(&beat->owned, &call->owned[i].topic_id, call->owned[i].partitions[j]);
+    tpset_sort(&beat->owned);
+}
+
+/* ---- group and member ---- */
+
+/* The group, which may still have to become a consumer group. */
+static ox_code
+find_group(struct beat *beat, const char **message)
+{
+    const struct coord_consumer_call *call = beat->call;
+    struct group *group = group_find(beat->shard, call->group_id);
+    if (group != NULL && group->state == GROUP_DEAD)
+        return OX_COORDINATOR_NOT_AVAILABLE;
+    bool other = group != NULL && group->consumer == NULL &&
+                 (group->state != GROUP_EMPTY || group->pending.count > 0);
+    if (other || (call->member_epoch != 0 && (group == NULL || group->consumer == NULL))) {
+        *message = other ? "the group uses the classic protocol" : "the group does not exist";
+        return OX_GROUP_ID_NOT_FOUND;
+    }
+    return group_get(beat->shard, call->group_id, &beat->group);
+}
+
+static ox_code
+check_epoch(const struct beat *beat, const struct consumer_member *member, const char **message)
+{
+    int32_t epoch = beat->call->member_epoch;
+    if (epoch <= 0 || epoch == member->epoch)
+        return OX_OK;
+    *message = epoch > member->epoch ? "the member epoch is ahead of the group's"
+                                     : "the member epoch is stale: give up all partitions, rejoin";
+    if (epoch > member->epoch)
+        return OX_FENCED_MEMBER_EPOCH;
+    /* It may have missed our last answer. */
+    bool lost = epoch == member->previous_epoch && beat->call->owned != NULL &&
+                tpset_within(&beat->owned, &member->assigned);
+    return lost ? OX_OK : OX_FENCED_MEMBER_EPOCH;
+}
+
+static ox_code
+find_static(struct beat *beat, const char **message)
+{
+    const struct coord_consumer_call *call = beat->call;
+    struct consumer_member *holder =
+        ox_map_get(&beat->group->consumer->instances, call->instance_id);
+    if (holder == NULL) {
+        *message = "no member has this instance id";
+        return call->member_epoch == 0 ? OX_OK : OX_UNKNOWN_MEMBER_ID;
+    }
+    if (ox_str_eq(holder->id, beat->member_id)) {
+        beat->member = holder;
+        return check_epoch(beat, holder, message);
+    }
+    if (call->member_epoch != 0) {
+        *message = "another member has taken the instance id over";
+        return OX_FENCED_INSTANCE_ID;
+    }
+    if (holder->epoch != EPOCH_LEAVE_STATIC) {
+        *message = "another member still uses the instance id";
+        return OX_UNRELEASED_INSTANCE_ID;
+    }
+    beat->gone = holder;
+    return OX_OK;
+}
+
+static ox_code
+find_member(struct beat *beat, const char **message)
+{
+    const struct coord_consumer_call *call = beat->call;
+    const struct group *group = beat->group;
+    beat->member_id = call->member_id;
+    if (group->consumer == NULL)
+        return OX_OK;
+    if (call->instance_id.ptr != NULL) {
+        ox_code code = find_static(beat, message);
+        if (code != OX_OK || beat->member != NULL || beat->gone != NULL)
+            return code;
+    } else {
+        beat->member = consumer_member_find(group, beat->member_id);
+    }
+    if (beat->member != NULL)
+        return check_epoch(beat, beat->member, message);
+    if (call->member_epoch != 0) {
+        *message = "the member is not part of the group";
+        return OX_UNKNOWN_MEMBER_ID;
+    }
+    if (group->consumer->members.count >= (uint32_t)beat->shard->config.group_size_max)
+        return OX_GROUP_MAX_SIZE_REACHED;
+    return OX_OK;
+}
+
+static struct str
+make_member_id(struct beat *beat)
+{
+    const struct coord_host *host = beat->shard->coord->host;
+    struct uuid id;
+    char text[23];
+    host->random(host->self, &id, sizeof(id));
+    ox_uuid_to_base64(&id, text);
+    return ox_str(ox_arena_strdup(beat->call->call.arena, text));
+}
+
+/* An empty classic group goes, its offsets stay. */
+static void
+become_consumer_group(struct beat *beat)
+{
+    struct group *group = beat->group;
+    if (group->consumer == NULL) {
+        beat->write->ahead = true;
+        if (group->logged)
+            write_add(beat->write, record_group_key(&beat->write->arena, group->id), OX_STR_NULL);
+        group->logged = false;
+        group_set_protocol_type(group, OX_STR_NULL);
+        group_set_protocol(group, OX_STR_NULL);
+        group_forget_subscriptions(group);
+        group->generation = 0;
+        beat->bump = true;
+    }
+    beat->consumer = consumer_group_get(group);
+}
+
+/* ---- subscription ---- */
+
+static int
+by_name(const void *a, const void *b)
+{
+    return ox_str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static void
+set_topics(struct consumer_subscription *to, const struct str *topics, size_t count,
+    struct arena *arena)
+{
+    size_t kept = 0;
+    to->topics = ox_arena_array(arena, struct str, count);
+    memcpy(to->topics, topics, count * sizeof(*topics));
+    qsort(to->topics, count, sizeof(*topics), by_name);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || ox_str_cmp(to->topics[kept - 1], to->topics[i]) != 0)
+            to->topics[kept++] = to->topics[i];
+    to->topic_count = kept;
+}
+
+static bool
+same_topics(const struct consumer_subscription *a, const struct consumer_subscription *b)
+{
+    if (a->topic_count != b->topic_count)
+        return false;
+    for (size_t i = 0; i < a->topic_count; i++)
+        if (!ox_str_eq(a->topics[i], b->topics[i]))
+            return false;
+    return true;
+}
+
+/* Null and empty are the same: no pattern. */
+static bool
+same_pattern(struct str a, struct str b)
+{
+    return (a.len == 0 && b.len == 0) || ox_str_eq(a, b);
+}
+
+static bool
+same_subscription(const struct consumer_subscription *a, const struct consumer_subscription *b)
+{
+    return same_topics(a, b) && same_pattern(a->regex, b->regex) &&
+           ox_str_eq(a->assignor, b->assignor) && ox_str_eq(a->instance_id, b->instance_id) &&
+           ox_str_eq(a->rack_id, b->rack_id) && ox_str_eq(a->client_id, b->client_id) &&
+           ox_str_eq(a->client_host, b->client_host) &&
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms;
+}
+
+static void
+subscribe(struct beat *beat)
+{
+    const struct coord_consumer_call *call = beat->call;
+    const struct consumer_member *from = beat->member ? beat->member : beat->gone;
+    struct consumer_subscription next = {.rebalance_timeout_ms = -1};
+    if (from != NULL)
+        next = from->subscription;
+    if (call->instance_id.ptr != NULL)
+        next.instance_id = call->instance_id;
+    if (call->rack_id.ptr != NULL)
+        next.rack_id = call->rack_id;
+    next.client_id = call->client_id.ptr ? call->client_id : OX_STR("");
+    next.client_host = call->client_host.ptr ? call->client_host : OX_STR("");
+    if (call->topics != NULL)
+        set_topics(&next, call->topics, call->topic_count, call->call.arena);
+    if (call->regex.ptr != NULL)
+        next.regex = call->regex.len > 0 ? call->regex : OX_STR_NULL;
+    if (call->assignor.ptr != NULL)
+        next.assignor = call->assignor;
+    if (call->rebalance_timeout_ms >= 0)
+        next.rebalance_timeout_ms = call->rebalance_timeout_ms;
+    bool fresh = beat->member == NULL;
+    beat->bump |= from == NULL || !same_topics(&next, &from->subscription) ||
+                  !same_pattern(next.regex, from->subscription.regex) ||
+                  !ox_str_eq(next.assignor, from->subscription.assignor);
+    beat->consumer->regex_due |= from == NULL ? next.regex.len > 0
+                                              : !same_pattern(next.regex, from->subscription.regex);
+    if (fresh || !same_subscription(&next, &from->subscription))
+        put_member(beat->write, beat->member_id, &next);
+    beat->member = consumer_member_find(beat->group, beat->member_id);
+}
+
+/* The one who comes gets what the one who left has. */
+static void
+take_over(struct beat *beat)
+{
+    struct consumer_member *gone = beat->gone;
+    struct tpset target = {0}, assigned = {0}, none = {0};
+    struct str id = ox_str_dup(&beat->write->arena, gone->id);
+    tpset_copy(&target, &gone->target);
+    tpset_copy(&assigned, &gone->assigned);
+    /* Its subscription has been copied: by subscribe(), with its instance id. */
+    put_gone(beat->write, KEY_CONSUMER_CURRENT, id);
+    put_gone(beat->write, KEY_CONSUMER_TARGET, id);
+    put_gone(beat->write, KEY_CONSUMER_MEMBER, id);
+    put_target(beat->write, beat->member_id, &target);
+    put_current(beat->write, beat->member_id, 0, 0, CONSUMER_STABLE, &assigned, &none);
+    tpset_fini(&target);
+    tpset_fini(&assigned);
+    beat->gone = NULL;
+}
+
+/* ---- patterns ---- */
+
+struct matches {
+    const struct topic_regex *regex;
+    struct arena *arena;
+    struct str *topics;
+    size_t count, cap;
+};
+
+static void
+match_topic(void *arg, const struct coord_topic *topic)
+{
+    struct matches *matches = arg;
+    if (!topic_regex_match(matches->regex, topic->name))
+        return;
+    ox_arena_grow(matches->arena, (void **)&matches->topics, &matches->cap, matches->count + 1,
+        sizeof(*matches->topics));
+    matches->topics[matches->count++] = ox_str_dup(matches->arena, topic->name);
+}
+
+/* Returns whether what the pattern matches has changed. */
+static bool
+resolve_one(struct group *group, struct write *write, struct str pattern)
+{
+    struct shard *shard = group->shard;
+    const struct coord_host *host = shard->coord->host;
+    const struct consumer_regex *old = ox_map_get(&group->consumer->regexes, pattern);
+    const char *reason;
+    struct topic_regex *regex = topic_regex_new(pattern, &reason);
+    struct matches matches = {.regex = regex, .arena = &write->arena};
+    if (regex == NULL)
+        return false; /* of another implementation's making: matches nothing here */
+    host->each_topic(host->self, match_topic, &matches);
+    topic_regex_free(regex);
+    if (matches.count > 0)
+        qsort(matches.topics, matches.count, sizeof(*matches.topics), by_name);
+    bool same = old != NULL && old->topic_count == matches.count;
+    for (size_t i = 0; same && i < matches.count; i++)
+        same = ox_str_eq(old->topics[i], matches.topics[i]);
+    if (!same)
+        put_regex(write, pattern, matches.topics, matches.count,
+            (int64_t)host->topics_generation(host->self), shard_wall(shard));
+    return !same;
+}
+
+static void
+resolve_patterns(struct beat *beat)
+{
+    struct consumer_group *consumer = beat->consumer;
+    const struct coord_host *host = beat->shard->coord->host;
+    struct map wanted;
+    struct map_entry *entry;
+    uint64_t now = shard_now(beat->shard);
+    bool stale = host->topics_generation(host->self) != consumer->topics_generation &&
+                 now >= consumer->regex_ms + REGEX_REFRESH_MS;
+    if (!consumer->regex_due && (!stale || consumer->regexes.count == 0))
+        return;
+    consumer->regex_due = false;
+    consumer->regex_ms = now;
+    ox_map_init(&wanted);
+    for (uint32_t at = 0; (entry = ox_map_next(&consumer->members, &at)) != NULL;) {
+        const struct consumer_member *member = entry->value;
+        if (member->subscription.regex.len > 0)
+            ox_map_put(&wanted, member->subscription.regex, &wanted);
+    }
+    for (uint32_t at = 0; (entry = ox_map_next(&wanted, &at)) != NULL;)
+        beat->bump |= resolve_one(beat->group, beat->write, entry->key);
+    for (uint32_t at = 0; (entry = ox_map_next(&consumer->regexes, &at)) != NULL;)
+        if (ox_map_get(&wanted, entry->key) == NULL)
+            put_gone(beat->write, KEY_CONSUMER_REGEX, entry->key);
+    ox_map_fini(&wanted);
+}
+
+/* ---- the group's epoch ---- */
+
+static uint64_t
+fnv(uint64_t hash, const void *ptr, size_t len)
+{
+    const uint8_t *at = ptr;
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ at[i]) * 0x100000001B3u;
+    return hash;
+}
+
+struct table {
+    struct group *group;
+    struct map seen; /* names */
+    struct assign_topic *topics;
+    uint32_t count, cap;
+    uint64_t hash;
+};
+
+static void
+table_add(struct table *table, struct str name)
+{
+    const struct coord_host *host = table->group->shard->coord->host;
+    struct coord_topic facts;
+    if (ox_map_put(&table->seen, name, table) != NULL ||
+        !host->topic_by_name(host->self, name, &facts))
+        return;
+    if (table->count == table->cap) {
+        table->cap = table->cap == 0 ? 16 : table->cap * 2;
+        table->topics = ox_realloc(table->topics, ox_size_mul(table->cap, sizeof(*table->topics)));
+    }
+    table->topics[table->count++] = (struct assign_topic){facts.id, facts.partition_count};
+    uint64_t hash = fnv(0xCBF29CE484222325u, facts.id.bytes, sizeof(facts.id.bytes));
+    hash = fnv(hash, name.ptr, name.len);
+    table->hash ^= fnv(hash, &facts.partition_count, sizeof(facts.partition_count));
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+    return memcmp(&((const struct assign_topic *)a)->id, &((const struct assign_topic *)b)->id,
+        sizeof(struct uuid));
+}
+
+/* All topics that somebody in the group reads, as they are now. */
+static void
+table_init(struct table *table, struct group *group)
+{
+    struct map_entry *entry;
+    *table = (struct table){.group = group};
+    ox_map_init(&table->seen);
+    for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;) {
+        const struct consumer_subscription *own =
+            &((struct consumer_member *)entry->value)->subscription;
+        const struct consumer_regex *regex =
+            own->regex.len > 0 ? ox_map_get(&group->consumer->regexes, own->regex) : NULL;
+        for (size_t i = 0; i < own->topic_count; i++)
+            table_add(table, own->topics[i]);
+        for (size_t i = 0; regex != NULL && i < regex->topic_count; i++)
+            table_add(table, regex->topics[i]);
+    }
+    if (table->count > 0)
+        qsort(table->topics, table->count, sizeof(*table->topics), by_id);
+}
+
+static void
+table_fini(struct table *table)
+{
+    ox_map_fini(&table->seen);
+    ox_free(table->topics);
+}
+
+static void
+move_epoch(struct group *group, struct write *write, bool bump)
+{
+    struct consumer_group *consumer = group->consumer;
+    const struct coord_host *host = group->shard->coord->host;
+    uint64_t generation = host->topics_generation(host->self);
+    struct table table;
+    if (!bump && generation == consumer->topics_generation)
+        return;
+    table_init(&table, group);
+    int64_t hash = (int64_t)table.hash;
+    table_fini(&table);
+    consumer->topics_generation = generation;
+    if (!bump && hash == consumer->metadata_hash)
+        return;
+    ox_assert(consumer->epoch < INT32_MAX);
+    put_epoch(write, consumer->epoch + 1, hash);
+}
+
+/* ---- the target ---- */
+
+static uint32_t
+index_of(const struct table *table, const struct uuid *id)
+{
+    struct assign_topic key = {.id = *id};
+    const struct assign_topic *found =
+        table->count == 0
+            ? NULL
+            : bsearch(&key, table->topics, table->count, sizeof(*table->topics), by_id);
+    return found == NULL ? UINT32_MAX : (uint32_t)(found - table->topics);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void
+add_index(const struct table *table, struct str name, uint32_t *to, uint32_t *count)
+{
+    const struct coord_host *host = table->group->shard->coord->host;
+    struct coord_topic facts;
+    if (host->topic_by_name(host->self, name, &facts)) {
+        uint32_t index = index_of(table, &facts.id);
+        if (index != UINT32_MAX)
+            to[(*count)++] = index;
+    }
+}
+
+/* The topics that a member reads, as rising indexes into the table. */
+static void
+fill_topics(const struct table *table, const struct consumer_member *member,
+    struct assign_member *out, struct arena *arena)
+{
+    const struct consumer_subscription *own = &member->subscription;
+    const struct consumer_regex *regex =
+        own->regex.len > 0 ? ox_map_get(&member->group->consumer->regexes, own->regex) : NULL;
+    size_t max = own->topic_count + (regex != NULL ? regex->topic_count : 0);
+    uint32_t *indexes = ox_arena_array(arena, uint32_t, max), count = 0, kept = 0;
+    for (size_t i = 0; i < own->topic_count; i++)
+        add_index(table, own->topics[i], indexes, &count);
+    for (size_t i = 0; regex != NULL && i < regex->topic_count; i++)
+        add_index(table, regex->topics[i], indexes, &count);
+    if (count > 1)
+        qsort(indexes, count, sizeof(*indexes), by_number);
+    for (uint32_t i = 0; i < count; i++)
+        if (kept == 0 || indexes[kept - 1] != indexes[i])
+            indexes[kept++] = indexes[i];
+    out->topics = indexes;
+    out->topic_count = kept;
+}
+
+static void
+compute_target(struct group *group, struct write *write)
+{
+    struct consumer_group *consumer = group->consumer;
+    struct map_entry *entry;
+    struct table table;
+    struct arena arena;
+    uint32_t count = 0;
+    if (consumer->assignment_epoch == consumer->epoch)
+        return;
+    table_init(&table, group);
+    ox_arena_init(&arena);
+    struct assign_member *members =
+        ox_arena_array(&arena, struct assign_member, consumer->members.count);
+    for (uint32_t at = 0; (entry = ox_map_next(&consumer->members, &at)) != NULL;) {
+        const struct consumer_member *member = entry->value;
+        struct assign_member *to = &members[count++];
+        to->id = member->id;
+        to->instance_id = member->subscription.instance_id;
+        to->before = &member->target;
+        fill_topics(&table, member, to, &arena);
+    }
+    if (strcmp(consumer_group_assignor(group), "range") == 0)
+        assign_range(table.topics, table.count, members, count);
+    else
+        assign_uniform(table.topics, table.count, members, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct consumer_member *member = consumer_member_find(group, members[i].id);
+        if (!tpset_equal(&member->target, &members[i].target))
+            put_target(write, member->id, &members[i].target);
+        tpset_fini(&members[i].target);
+    }
+    put_target_epoch(write, consumer->epoch);
+    ox_arena_fini(&arena);
+    table_fini(&table);
+}
+
+/* ---- the member's own assignment ---- */
+
+static void
+next_assignment(struct consumer_member *member, struct write *write, const struct tpset *owned)
+{
+    const struct consumer_group *consumer = member->group->consumer;
+    struct tpset keep, revoke, add, none = {0};
+    bool wait = false;
+    tpset_and(&keep, &member->assigned, &member->target);
+    tpset_minus(&revoke, &member->assigned, &member->target);
+    tpset_minus(&add, &member->target, &member->assigned);
+    if (revoke.count > 0 && (owned == NULL || tpset_meet(owned, &revoke))) {
+        put_current(write, member->id, member->epoch, member->previous_epoch, CONSUMER_UNREVOKED,
+            &keep, &revoke);
+    } else {
+        for (uint32_t i = 0; i < add.count; i++) {
+            const struct consumer_member *holder = consumer_holder(consumer, &add.at[i]);
+            if (holder == NULL || holder == member)
+                tpset_add(&keep, &add.at[i].topic, add.at[i].partition);
+            else
+                wait = true;
+        }
+        tpset_sort(&keep);
+        enum consumer_state state = wait ? CONSUMER_UNRELEASED : CONSUMER_STABLE;
+        int32_t epoch = consumer->assignment_epoch;
+        int32_t previous = epoch == member->epoch ? member->previous_epoch : member->epoch;
+        if (epoch != member->epoch || state != member->state || member->revoking.count > 0 ||
+            !tpset_equal(&keep, &member->assigned))
+            put_current(write, member->id, epoch, previous, state, &keep, &none);
+    }
+    tpset_fini(&keep);
+    tpset_fini(&revoke);
+    tpset_fini(&add);
+}
+
+/* Owned NULL: the client did not say. */
+static void
+reconcile(struct consumer_member *member, struct write *write, const struct tpset *owned)
+{
+    const struct consumer_group *consumer = member->group->consumer;
+    switch (member->state) {
+    case CONSUMER_STABLE:
+        if (member->epoch != consumer->assignment_epoch)
+            next_assignment(member, write, owned);
+        return;
+    case CONSUMER_UNREVOKED:
+        if (owned != NULL && !tpset_meet(owned, &member->revoking))
+            next_assignment(member, write, owned);
+        return;
+    case CONSUMER_UNRELEASED:
+        next_assignment(member, write, owned);
+        return;
+    }
+}
+
+/* ---- leaving, and being thrown out ---- */
+
+static void
+remove_member(struct group *group, struct write *write, const struct consumer_member *member)
+{
+    struct str id = ox_str_dup(&write->arena, member->id);
+    group->consumer->regex_due |= member->subscription.regex.len > 0;
+    put_gone(write, KEY_CONSUMER_CURRENT, id);
+    put_gone(write, KEY_CONSUMER_TARGET, id);
+    put_gone(write, KEY_CONSUMER_MEMBER, id);
+    move_epoch(group, write, true);
+}
+
+static void
+fence(struct consumer_member *member, const char *why)
+{
+    struct group *group = member->group;
+    struct write *write = write_new(group->shard, group);
+    ox_info(why, "group=%.*s member=%.*s", OX_STR_ARG(group->id), OX_STR_ARG(member->id));
+    remove_member(group, write, member);
+    write_submit(group->shard, write);
+    ox_check_slow((consumer_group_check(group), true));
+}
+
+static void
+session_expired(struct shard *shard, struct coord_timer *timer)
+{
+    fence(ox_container_of(timer, struct consumer_member, session), "group member timed out");
+}
+
+static void
+rebalance_expired(struct shard *shard, struct coord_timer *timer)
+{
+    struct consumer_member *member = ox_container_of(timer, struct consumer_member, rebalance);
+    if (member->state == CONSUMER_UNREVOKED)
+        fence(member, "group member did not give up its partitions in time");
+}
+
+void
+consumer_restart_session(struct consumer_member *member)
+{
+    struct shard *shard = member->group->shard;
+    shard_timer(shard, &member->session, shard->config.consumer_session_ms, session_expired);
+    if (member->state == CONSUMER_UNREVOKED && member->rebalance.slot == 0)
+        shard_timer(shard, &member->rebalance, member->subscription.rebalance_timeout_ms,
+            rebalance_expired);
+}
+
+static void
+leave(struct beat *beat)
+{
+    struct coord_consumer_call *call = beat->call;
+    struct consumer_member *member = beat->member;
+    struct tpset none = {0};
+    call->out_member_id = ox_str_dup(call->call.arena, beat->member_id);
+    call->out_member_epoch = call->member_epoch;
+    ox_info("group member leaves", "group=%.*s member=%.*s", OX_STR_ARG(beat->group->id),
+        OX_STR_ARG(member->id));
+    if (call->member_epoch == EPOCH_LEAVE_STATIC) {
+        put_current(beat->write, member->id, EPOCH_LEAVE_STATIC, member->epoch, CONSUMER_STABLE,
+            &member->assigned, &none);
+        shard_timer_stop(beat->shard, &member->rebalance);
+    } else {
+        remove_member(beat->group, beat->write, member);
+    }
+    answer(beat->write, call);
+}
+
+/* ---- a heartbeat ---- */
+
+/* The sets are copied: records change what the member has. */
+static void
+go_on(struct beat *beat)
+{
+    struct coord_consumer_call *call = beat->call;
+    struct tpset before = {0};
+    become_consumer_group(beat);
+    if (beat->member_id.len == 0)
+        beat->member_id = make_member_id(beat);
+    subscribe(beat);
+    if (beat->gone != NULL)
+        take_over(beat);
+    resolve_patterns(beat);
+    move_epoch(beat->group, beat->write, beat->bump);
+    compute_target(beat->group, beat->write);
+    struct consumer_member *member = beat->member;
+    int32_t epoch_before = member->epoch;
+    enum consumer_state state_before = member->state;
+    tpset_copy(&before, &member->assigned);
+    reconcile(member, beat->write, call->owned != NULL ? &beat->owned : NULL);
+    if (member->epoch != epoch_before || member->state != state_before)
+        shard_timer_stop(beat->shard, &member->rebalance);
+    consumer_restart_session(member);
+    call->out_member_id = ox_str_dup(call->call.arena, member->id);
+    call->out_member_epoch = member->epoch;
+    call->heartbeat_interval_ms = beat->shard->config.consumer_heartbeat_ms;
+    call->has_assignment = call->member_epoch == 0 || call->owned != NULL ||
+                           !tpset_equal(&before, &member->assigned);
+    if (call->has_assignment)
+        list_partitions(beat->group, &member->assigned, call->call.arena, false,
+            &call->assignment, &call->assignment_count);
+    tpset_fini(&before);
+    ox_check_slow((consumer_group_check(beat->group), true));
+    answer(beat->write, call);
+}
+
+static void
+heartbeat_run(struct coord_call *base)
+{
+    struct coord_consumer_call *call = ox_container_of(base, struct coord_consumer_call, call);
+    struct beat beat = {.call = call, .shard = call_shard(base)};
+    const char *message = NULL, *reason = NULL;
+    call->message = OX_STR_NULL;
+    call->has_assignment = false;
+    call->assignment = NULL;
+    call->assignment_count = 0;
+    call->heartbeat_interval_ms = 0;
+    ox_code code = shard_ready(beat.shard);
+    if (code == OX_OK && (message = check_request(call)) != NULL)
+        code = OX_INVALID_REQUEST;
+    if (code == OX_OK && call->assignor.ptr != NULL && !assignor_known(call->assignor)) {
+        code = OX_UNSUPPORTED_ASSIGNOR;
+        message = "the assignors are uniform and range";
+    }
+    if (code == OX_OK && call->regex.len > 0) {
+        struct topic_regex *regex = topic_regex_new(call->regex, &reason);
+        topic_regex_free(regex);
+        if (regex == NULL) {
+            code = OX_INVALID_REGULAR_EXPRESSION;
+            message = reason;
+        }
+    }
+    read_owned(&beat);
+    if (code == OX_OK)
+        code = find_group(&beat, &message);
+    if (code == OX_OK)
+        code = find_member(&beat, &message);
+    if (code != OX_OK) {
+        fail(call, code, message);
+        if (beat.group != NULL)
+            group_maybe_drop(beat.group);
+        tpset_fini(&beat.owned);
+        return;
+    }
+    beat.write = write_new(beat.shard, beat.group);
+    beat.consumer = beat.group->consumer;
+    if (call->member_epoch < 0)
+        leave(&beat);
+    else
+        go_on(&beat);
+    tpset_fini(&beat.owned);
+}
+
+void
+coord_consumer_heartbeat(struct coord *coord, struct coord_consumer_call *call)
+{
+    call_start(coord, &call->call, call->group_id, heartbeat_run);
+}
+
+/* ---- describe ---- */
+
+static void
+describe_member(struct coord_consumer_describe_call *call, const struct consumer_member *member)
+{
+    struct arena *arena = call->call.arena;
+    struct coord_consumer_member *out = &call->members[call->member_count++];
+    const struct consumer_subscription *own = &member->subscription;
+    *out = (struct coord_consumer_member){
+        .member_id = ox_str_dup(arena, member->id),
+        .instance_id = ox_str_dup(arena, own->instance_id),
+        .rack_id = ox_str_dup(arena, own->rack_id),
+        .client_id = ox_str_dup(arena, own->client_id),
+        .client_host = ox_str_dup(arena, own->client_host),
+        .regex = ox_str_dup(arena, own->regex),
+        .member_epoch = member->epoch,
+        .topics = ox_arena_array(arena, struct str, own->topic_count),
+        .topic_count = own->topic_count,
+    };
+    for (size_t i = 0; i < own->topic_count; i++)
+        out->topics[i] = ox_str_dup(arena, own->topics[i]);
+    list_partitions(member->group, &member->assigned, arena, true, &out->assigned,
+        &out->assigned_count);
+    list_partitions(member->group, &member->target, arena, true, &out->target,
+        &out->target_count);
+}
+
+static void
+describe_run(struct coord_call *base)
+{
+    struct coord_consumer_describe_call *call =
+        ox_container_of(base, struct coord_consumer_describe_call, call);
+    struct shard *shard = call_shard(base);
+    struct map_entry *entry;
+    ox_code code = shard_ready(shard);
+    call->state = call->assignor = "";
+    call->group_epoch = call->assignment_epoch = 0;
+    call->members = NULL;
+    call->member_count = 0;
+    const struct group *group = code == OX_OK ? group_find(shard, call->group_id) : NULL;
+    if (code == OX_OK && (group == NULL || group->consumer == NULL))
+        code = OX_GROUP_ID_NOT_FOUND;
+    if (code != OX_OK) {
+        call_finish(base, code);
+        return;
+    }
+    call->state = consumer_group_state(group);
+    call->assignor = consumer_group_assignor(group);
+    call->group_epoch = group->consumer->epoch;
+    call->assignment_epoch = group->consumer->assignment_epoch;
+    call->members = ox_arena_array(base->arena, struct coord_consumer_member,
+        group->consumer->members.count);
+    for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;)
+        describe_member(call, entry->value);
+    call_finish(base, OX_OK);
+}
+
+void
+coord_consumer_describe(struct coord *coord, struct coord_consumer_describe_call *call)
+{
+    call_start(coord, &call->call, call->group_id, describe_run);
+}

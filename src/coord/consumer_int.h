@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside coord/: consumer groups of the new protocol (KIP-848). Sets of
+ * partitions (tpset.c), the group as a value and its records (consumer_group.c,
+ * consumer_records.c), heartbeats (consumer_heartbeat.c), assignors (assign.c),
+ * subscriptions by pattern (topic_regex.c). */
+#ifndef COORD_CONSUMER_INT_H
+#define COORD_CONSUMER_INT_H
+
+#include "coord/coord_int.h"
+
+/* ---- tpset.c: sets of partitions, by rising topic id and number ---- */
+
+struct tp {
+    struct uuid topic;
+    int32_t partition;
+};
+
+struct tpset {
+    struct tp *at; /* heap */
+    uint32_t count, cap;
+};
+
+int tp_cmp(const struct tp *a, const struct tp *b);
+void tpset_fini(struct tpset *set);
+void tpset_add(struct tpset *set, const struct uuid *topic, int32_t partition); /* unsorted */
+void tpset_sort(struct tpset *set); /* after the last add; drops repetitions */
+void tpset_copy(struct tpset *to, const struct tpset *from); /* replaces what was there */
+bool tpset_equal(const struct tpset *a, const struct tpset *b);
+bool tpset_has(const struct tpset *set, const struct tp *tp);
+bool tpset_meet(const struct tpset *a, const struct tpset *b); /* whether they share one */
+bool tpset_within(const struct tpset *a, const struct tpset *b); /* a is a subset of b */
+/* out is initialised (empty) by these. */
+void tpset_and(struct tpset *out, const struct tpset *a, const struct tpset *b);
+void tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b);
+
+/* ---- consumer_group.c ---- */
+
+enum consumer_state {
+    CONSUMER_STABLE = 0,
+    CONSUMER_UNREVOKED = 1,  /* must give partitions up before its epoch moves */
+    CONSUMER_UNRELEASED = 2, /* others still hold some of its partitions */
+};
+
+enum { EPOCH_LEAVE = -1, EPOCH_LEAVE_STATIC = -2 };
+
+/* A subscription: what the client last said. */
+struct consumer_subscription {
+    struct str instance_id, rack_id, client_id, client_host; /* the first two nullable */
+    struct str *topics; /* sorted, no repetitions */
+    size_t topic_count;
+    struct str regex, assignor; /* null: none */
+    int32_t rebalance_timeout_ms;
+};
+
+struct consumer_member {
+    struct group *group;
+    struct str id;
+    struct arena arena; /* of the subscription */
+    struct consumer_subscription subscription;
+    bool subscribed; /* its subscription record was seen */
+    int32_t epoch, previous_epoch;
+    enum consumer_state state;
+    struct tpset assigned, revoking, target;
+    struct coord_timer session, rebalance;
+};
+
+/* What a pattern matched. */
+struct consumer_regex {
+    struct arena arena;
+    struct str *topics; /* sorted */
+    size_t topic_count;
+    int64_t version, time_ms;
+};
+
+struct consumer_group {
+    int32_t epoch, assignment_epoch;
+    int64_t metadata_hash; /* of the topics subscribed to; 0 none */
+    struct map members;    /* id -> struct consumer_member */
+    struct map instances;  /* instance id -> struct consumer_member */
+    struct map held;       /* tp -> struct consumer_member: assigned or revoking */
+    struct map regexes;    /* pattern -> struct consumer_regex */
+    uint64_t topics_generation; /* metadata_hash was computed for it */
+    uint64_t regex_ms;     /* when patterns were last resolved, monotonic */
+    bool regex_due;        /* a new pattern came */
+};
+
+/* A member's current assignment, as one record has it. */
+struct consumer_current {
+    int32_t epoch, previous_epoch;
+    enum consumer_state state;
+    struct tpset assigned, revoking;
+};
+
+/* A record's value; which fields count depends on its type. */
+struct consumer_value {
+    struct str id; /* of the key: member id or pattern; null for the group itself */
+    int32_t epoch;
+    int64_t metadata_hash;
+    struct consumer_subscription subscription;
+    struct consumer_current current; /* a target is in current.assigned */
+    struct str *topics;
+    size_t topic_count;
+    int64_t version, time_ms;
+};
+
+struct consumer_group *consumer_group_get(struct group *group); /* makes it one */
+/* What a record, or its tombstone, does to the group. Takes the sets in value. */
+void consumer_group_set(struct group *group, int16_t type, struct consumer_value *value);
+void consumer_group_unset(struct group *group, int16_t type, struct str id);
+void consumer_restart_session(struct consumer_member *member); /* consumer_heartbeat.c */
+void consumer_group_free(struct group *group);
+void consumer_group_check(const struct group *group);
+const char *consumer_group_state(const struct group *group);
+struct consumer_member *consumer_member_find(const struct group *group, struct str id);
+/* Who has the partition, assigned or still to be revoked; NULL: nobody. */
+struct consumer_member *consumer_holder(const struct consumer_group *consumer,
+    const struct tp *tp);
+/* Whether some member reads the topic. */
+bool consumer_group_subscribed(const struct group *group, struct str topic);
+bool consumer_member_subscribed(const struct consumer_member *member, struct str topic);
+/* At load: members without a subscription are remains; sessions begin. */
+void consumer_group_resume(struct group *group);
+/* The name of the assignor that most members want. */
+const char *consumer_group_assignor(const struct group *group);
+
+/* ---- consumer_records.c: keys 3 to 8 and 16 ---- */
+
+enum {
+    KEY_CONSUMER_EPOCH = 3,
+    KEY_CONSUMER_TOPICS = 4, /* no longer written */
+    KEY_CONSUMER_MEMBER = 5,
+    KEY_CONSUMER_TARGET_EPOCH = 6,
+    KEY_CONSUMER_TARGET = 7,
+    KEY_CONSUMER_CURRENT = 8,
+    KEY_CONSUMER_REGEX = 16,
+};
+
+/* Each adds one record to the write and applies it at once. */
+void put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash);
+void put_member(struct write *write, struct str member_id,
+    const struct consumer_subscription *subscription);
+void put_target_epoch(struct write *write, int32_t epoch);
+void put_target(struct write *write, struct str member_id, const struct tpset *target);
+void put_current(struct write *write, struct str member_id, int32_t epoch, int32_t previous_epoch,
+    enum consumer_state state, const struct tpset *assigned, const struct tpset *revoking);
+void put_regex(struct write *write, struct str regex, const struct str *topics, size_t count,
+    int64_t version, int64_t time_ms);
+/* A tombstone; member_id null for the keys of the group itself. */
+void put_gone(struct write *write, int16_t key, struct str member_id);
+/* All tombstones of a group without members, in Kafka's order. */
+void put_group_gone(struct write *write, const struct group *group);
+
+/* Apply one; false if it is not understood. */
+bool consumer_apply(struct shard *shard, int16_t type, struct str key, struct str value);
+
+/* ---- assign.c ---- */
+
+struct assign_topic {
+    struct uuid id;
+    int32_t partition_count;
+};
+
+struct assign_member {
+    struct str id, instance_id;
+    const struct tpset *before; /* the last target: what should stay */
+    const uint32_t *topics;     /* rising indexes into the topics */
+    uint32_t topic_count;
+    struct tpset target; /* out */
+};
+
+bool assignor_known(struct str name);
+/* Topics by rising id. Deterministic: the order of members does not matter. */
+void assign_uniform(const struct assign_topic *topics, uint32_t topic_count,
+    struct assign_member *members, uint32_t member_count);
+void assign_range(const struct assign_topic *topics, uint32_t topic_count,
+    struct assign_member *members, uint32_t member_count);
+
+/* ---- topic_regex.c ---- */
+
+struct topic_regex;
+/* NULL if the pattern is not well-formed or not supported; reason says why. */
+struct topic_regex *topic_regex_new(struct str pattern, const char **reason);
+bool topic_regex_match(const struct topic_regex *regex, struct str topic); /* the whole name */
+void topic_regex_free(struct topic_regex *regex);
+
+#endif

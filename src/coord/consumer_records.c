@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records of consumer groups in __consumer_offsets. Keys are not flexible: the
+ * type as int16, group_id s, then member_id s or the pattern s. Values are
+ * flexible, version 0:
+ *
+ *   3  epoch              epoch i32; tag 0 metadata_hash i64
+ *   5  member             instance ?s, rack ?s, client_id, client_host, topics[] s,
+ *                         regex ?s, rebalance_timeout i32, assignor ?s
+ *   6  target epoch       epoch i32
+ *   7  target             partitions
+ *   8  current            epoch i32, previous i32, state i8, assigned partitions,
+ *                         revoking partitions
+ *  16  pattern            topics[] s, version i64, time i64
+ *      partitions         [ topic_id uuid, [] i32 ]
+ *
+ * Unknown tagged fields are skipped. */
+#include <string.h>
+
+#include "base/wire.h"
+#include "coord/consumer_int.h"
+
+enum { TAG_METADATA_HASH = 0 };
+
+/* ---- writing ---- */
+
+struct out {
+    struct text text;
+    struct wire_out wire;
+};
+
+static void
+out_init(struct out *out, struct write *write)
+{
+    ox_text_init(&out->text, &write->arena);
+    out->wire = wire_out(&out->text);
+}
+
+static struct str
+make_key(struct write *write, int16_t type, struct str id)
+{
+    struct out out;
+    struct str group_id = write->group->id;
+    out_init(&out, write);
+    wire_put16(&out.wire, type);
+    wire_put16(&out.wire, (int16_t)group_id.len);
+    wire_put_bytes(&out.wire, group_id.ptr, group_id.len);
+    if (id.ptr != NULL) {
+        ox_assert(id.len <= INT16_MAX);
+        wire_put16(&out.wire, (int16_t)id.len);
+        wire_put_bytes(&out.wire, id.ptr, id.len);
+    }
+    return ox_text_str(&out.text);
+}
+
+static void
+emit(struct write *write, int16_t type, struct str id, struct str value)
+{
+    struct str key = make_key(write, type, id);
+    struct shard *shard = write->group->shard;
+    write->ahead = true;
+    write_add(write, key, value);
+    if (!consumer_apply(shard, type, key, value))
+        ox_unreachable();
+}
+
+static void
+put_str(struct out *out, struct str s)
+{
+    wire_put_uvarint(&out->wire, s.ptr == NULL ? 0 : s.len + 1);
+    wire_put_bytes(&out->wire, s.ptr ? s.ptr : "", s.len);
+}
+
+static void
+put_names(struct out *out, const struct str *names, size_t count)
+{
+    wire_put_uvarint(&out->wire, count + 1);
+    for (size_t i = 0; i < count; i++)
+        put_str(out, names[i]);
+}
+
+static void
+put_tags(struct out *out)
+{
+    wire_put_uvarint(&out->wire, 0);
+}
+
+static uint32_t
+run_of_topic(const struct tpset *set, uint32_t at)
+{
+    uint32_t end = at;
+    while (end < set->count && ox_uuid_eq(&set->at[end].topic, &set->at[at].topic))
+        end++;
+    return end;
+}
+
+static void
+put_partitions(struct out *out, const struct tpset *set)
+{
+    uint32_t topics = 0;
+    for (uint32_t at = 0; at < set->count; at = run_of_topic(set, at))
+        topics++;
+    wire_put_uvarint(&out->wire, topics + 1);
+    for (uint32_t at = 0; at < set->count;) {
+        uint32_t end = run_of_topic(set, at);
+        wire_put_bytes(&out->wire, &set->at[at].topic, sizeof(struct uuid));
+        wire_put_uvarint(&out->wire, end - at + 1);
+        for (; at < end; at++)
+            wire_put32(&out->wire, set->at[at].partition);
+        put_tags(out);
+    }
+}
+
+void
+put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash)
+{
+    struct out out;
+    out_init(&out, write);
+    wire_put16(&out.wire, 0);
+    wire_put32(&out.wire, epoch);
+    if (metadata_hash == 0) {
+        put_tags(&out);
+    } else {
+        wire_put_uvarint(&out.wire, 1);
+        wire_put_uvarint(&out.wire, TAG_METADATA_HASH);
+        wire_put_uvarint(&out.wire, sizeof(metadata_hash));
+        wire_put64(&out.wire, metadata_hash);
+    }
+    emit(write, KEY_CONSUMER_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
+}
+
+void
+put_member(struct write *write, struct str member_id,
+    const struct consumer_subscription *subscription)
+{
+    struct out out;
+    out_init(&out, write);
+    wire_put16(&out.wire, 0);
+    put_str(&out, subscription->instance_id);
+    put_str(&out, subscription->rack_id);
+    put_str(&out, subscription->client_id);
+    put_str(&out, subscription->client_host);
+    put_names(&out, subscription->topics, subscription->topic_count);
+    put_str(&out, subscription->regex);
+    wire_put32(&out.wire, subscription->rebalance_timeout_ms);
+    put_str(&out, subscription->assignor);
+    put_tags(&out);
+    emit(write, KEY_CONSUMER_MEMBER, member_id, ox_text_str(&out.text));
+}
+
+void
+put_target_epoch(struct write *write, int32_t epoch)
+{
+    struct out out;
+    out_init(&out, write);
+    wire_put16(&out.wire, 0);
+    wire_put32(&out.wire, epoch);
+    put_tags(&out);
+    emit(write, KEY_CONSUMER_TARGET_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
+}
+
+void
+put_target(struct write *write, struct str member_id, const struct tpset *target)
+{
+    struct out out;
+    out_init(&out, write);
+    wire_put16(&out.wire, 0);
+    put_partitions(&out, target);
+    put_tags(&out);
+    emit(write, KEY_CONSUMER_TARGET, member_id, ox_text_str(&out.text));
+}
+
+void
+put_current(struct write *write, struct str member_id, int32_t epoch, int32_t previous_epoch,
+    enum consumer_state state, const struct tpset *assigned, const struct tpset *revoking)
+{
+    struct out out;
+    out_init(&out, write);
+    wire_put16(&out.wire, 0);
+    wire_put32(&out.wire, epoch);
+    wire_put32(&out.wire, previous_epoch);
+    wire_put8(&out.wire, (int8_t)state);
+    put_partitions(&out, assigned);
+    put_partitions(&out, revoking);
+    put_tags(&out);
+    emit(write, KEY_CONSUMER_CURRENT, member_id, ox_text_str(&out.text));
+}
+
+void
+put_regex(struct write *write, struct str regex, const struct str *topics, size_t count,
+    int64_t version, int64_t time_ms)
+{
+    struct out out;
+    out_init(&out, write);
+    wire_put16(&out.wire, 0);
+    put_names(&out, topics, count);
+    wire_put64(&out.wire, version);
+    wire_put64(&out.wire, time_ms);
+    put_tags(&out);
+    emit(write, KEY_CONSUMER_REGEX, regex, ox_text_str(&out.text));
+}
+
+void
+put_gone(struct write *write, int16_t key, struct str member_id)
+{
+    /* The id may belong to what the tombstone frees. */
+    emit(write, key, ox_str_dup(&write->arena, member_id), OX_STR_NULL);
+}
+
+void
+put_group_gone(struct write *write, const struct group *group)
+{
+    const struct consumer_group *consumer = group->consumer;
+    struct map_entry *entry;
+    ox_assert(consumer->members.count == 0);
+    for (uint32_t at = 0; (entry = ox_map_next(&consumer->regexes, &at)) != NULL;)
+        put_gone(write, KEY_CONSUMER_REGEX, entry->key);
+    put_gone(write, KEY_CONSUMER_TARGET_EPOCH, OX_STR_NULL);
+    put_gone(write, KEY_CONSUMER_EPOCH, OX_STR_NULL);
+}
+
+/* ---- reading ---- */
+
+static struct str
+get_str(struct wire_in *in, bool nullable)
+{
+    uint32_t len = wire_get_uvarint(in);
+    if (len == 0) {
+        if (!nullable)
+            in->failed = true;
+        return nullable ? OX_STR_NULL : OX_STR("");
+    }
+    const uint8_t *at = wire_skip(in, len - 1);
+    return at == NULL ? OX_STR("") : ox_str_n(at, len - 1);
+}
+
+/* A count of elements of at least size bytes. */
+static uint32_t
+get_count(struct wire_in *in, size_t size)
+{
+    uint32_t count = wire_get_uvarint(in);
+    if (count == 0 || (count - 1) > wire_left(in) / size) {
+        in->failed = true;
+        return 0;
+    }
+    return count - 1;
+}
+
+static void
+get_names(struct wire_in *in, struct arena *arena, struct str **names, size_t *count)
+{
+    uint32_t n = get_count(in, 1);
+    *names = ox_arena_array(arena, struct str, n);
+    *count = n;
+    for (uint32_t i = 0; i < n; i++)
+        (*names)[i] = get_str(in, false);
+}
+
+/* Calls tag for each tagged field that it wants to see. */
+static void
+get_tags(struct wire_in *in, void (*tag)(void *arg, uint32_t number, struct wire_in field),
+    void *arg)
+{
+    uint32_t count = wire_get_uvarint(in);
+    while (count-- > 0 && !in->failed) {
+        uint32_t number = wire_get_uvarint(in), len = wire_get_uvarint(in);
+        const uint8_t *at = wire_skip(in, len);
+        if (at != NULL && tag != NULL)
+            tag(arg, number, wire_in(at, len));
+    }
+}
+
+static void
+get_partitions(struct wire_in *in, struct tpset *set)
+{
+    uint32_t topics = get_count(in, sizeof(struct uuid) + 2);
+    for (uint32_t i = 0; i < topics && !in->failed; i++) {
+        const uint8_t *id = wire_skip(in, sizeof(struct uuid));
+        uint32_t count = get_count(in, 4);
+        for (uint32_t j = 0; j < count && id != NULL; j++)
+            tpset_add(set, (const struct uuid *)(const void *)id, wire_get32(in));
+        get_tags(in, NULL, NULL);
+    }
+    tpset_sort(set);
+}
+
+static void
+epoch_tag(void *arg, uint32_t number, struct wire_in field)
+{
+    if (number == TAG_METADATA_HASH)
+        ((struct consumer_value *)arg)->metadata_hash = wire_get64(&field);
+}
+
+static void
+read_member(struct wire_in *in, struct arena *arena, struct consumer_subscription *out)
+{
+    out->instance_id = get_str(in, true);
+    out->rack_id = get_str(in, true);
+    out->client_id = get_str(in, false);
+    out->client_host = get_str(in, false);
+    get_names(in, arena, &out->topics, &out->topic_count);
+    out->regex = get_str(in, true);
+    out->rebalance_timeout_ms = wire_get32(in);
+    out->assignor = get_str(in, true);
+    get_tags(in, NULL, NULL);
+}
+
+static void
+read_current(struct wire_in *in, struct consumer_current *out)
+{
+    out->epoch = wire_get32(in);
+    out->previous_epoch = wire_get32(in);
+    out->state = (enum consumer_state)wire_get8(in);
+    get_partitions(in, &out->assigned);
+    get_partitions(in, &out->revoking);
+    get_tags(in, NULL, NULL);
+    if (out->state != CONSUMER_STABLE && out->state != CONSUMER_UNREVOKED &&
+        out->state != CONSUMER_UNRELEASED)
+        in->failed = true;
+}
+
+static bool
+read_value(int16_t type, struct str bytes, struct arena *arena, struct consumer_value *out)
+{
+    struct wire_in in = wire_in(bytes.ptr, bytes.len);
+    if (wire_get16(&in) != 0)
+        return false;
+    switch (type) {
+    case KEY_CONSUMER_EPOCH:
+        out->epoch = wire_get32(&in);
+        get_tags(&in, epoch_tag, out);
+        break;
+    case KEY_CONSUMER_MEMBER:
+        read_member(&in, arena, &out->subscription);
+        break;
+    case KEY_CONSUMER_TARGET_EPOCH:
+        out->epoch = wire_get32(&in);
+        get_tags(&in, NULL, NULL);
+        break;
+    case KEY_CONSUMER_TARGET:
+        get_partitions(&in, &out->current.assigned);
+        get_tags(&in, NULL, NULL);
+        break;
+    case KEY_CONSUMER_CURRENT:
+        read_current(&in, &out->current);
+        break;
+    case KEY_CONSUMER_REGEX:
+        get_names(&in, arena, &out->topics, &out->topic_count);
+        out->version = wire_get64(&in);
+        out->time_ms = wire_get64(&in);
+        get_tags(&in, NULL, NULL);
+        break;
+    default:
+        return false;
+    }
+    return !in.failed;
+}
+
+static struct str
+get_key_str(struct wire_in *in)
+{
+    int16_t len = wire_get16(in);
+    const uint8_t *at = len < 0 ? NULL : wire_skip(in, (size_t)len);
+    if (at == NULL)
+        in->failed = true;
+    return at == NULL ? OX_STR_NULL : ox_str_n(at, (size_t)len);
+}
+
+bool
+consumer_apply(struct shard *shard, int16_t type, struct str key, struct str bytes)
+{
+    struct wire_in in = wire_in(key.ptr, key.len);
+    struct group *group;
+    struct arena arena;
+    struct consumer_value value = {0};
+    wire_skip(&in, 2);
+    struct str group_id = get_key_str(&in);
+    bool of_group = type == KEY_CONSUMER_EPOCH || type == KEY_CONSUMER_TARGET_EPOCH ||
+                    type == KEY_CONSUMER_TOPICS;
+    value.id = of_group ? OX_STR_NULL : get_key_str(&in);
+    if (in.failed)
+        return false;
+    if (bytes.ptr == NULL) {
+        group = group_find(shard, group_id);
+        if (group != NULL) {
+            consumer_group_unset(group, type, value.id);
+            if (shard->state == SHARD_LOADING)
+                group_maybe_drop(group);
+        }
+        return true;
+    }
+    if (type == KEY_CONSUMER_TOPICS)
+        return true; /* of an older release; the metadata is asked instead */
+    ox_arena_init(&arena);
+    bool good = read_value(type, bytes, &arena, &value) &&
+                group_get(shard, group_id, &group) == OX_OK && group->members.count == 0;
+    if (good)
+        consumer_group_set(group, type, &value);
+    tpset_fini(&value.current.assigned);
+    tpset_fini(&value.current.revoking);
+    ox_arena_fini(&arena);
+    return good;
+}
