@@ -78,6 +78,8 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->offsets_retention_ms = (int64_t)settings->offsets_retention_minutes * 60000;
     config->offsets_check_ms = settings->offsets_retention_check_interval_ms;
     config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
+    config->consumer_session_ms = settings->group_consumer_session_timeout_ms;
+    config->consumer_heartbeat_ms = settings->group_consumer_heartbeat_interval_ms;
 }
 
 static void
