@@ -46,7 +46,7 @@ static int
 run_folder(const char *path)
 {
     static uint8_t bytes[SEED_MAX];
-    char name[1024];
+    char name[2048];
     int count = 0;
     DIR *dir = opendir(path);
     struct dirent *entry;

@@ -262,6 +262,7 @@ plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct arena *are
 
 void conn_set_user(struct conn *conn, void *user) { conn->user = user; }
 void *conn_user(const struct conn *conn) { return conn->user; }
+void conn_set_session(struct conn *conn, void *session) { }
 struct loop *conn_loop(const struct conn *conn) { return &loop; }
 uint64_t conn_id(const struct conn *conn) { return 1; }
 const char *conn_peer_host(const struct conn *conn) { return "127.0.0.1"; }

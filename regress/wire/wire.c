@@ -39,7 +39,7 @@ static struct arena arena; /* of one line */
 static const char *host, *port;
 static int sock = -1;
 static int32_t correlation = 0;
-static const char *client_id = "wire";
+static char client_name[256] = "wire"; /* "-": null */
 static char *hidden[HIDE_MAX];
 static int hidden_count;
 static struct let {
@@ -554,7 +554,7 @@ exchange(const struct msg_api *api, int version, const void *request, bool answe
     ox_text_init(&frame, &arena);
     struct wire_out out = wire_out(&frame);
     struct request_header header = {api->key, (int16_t)version, ++correlation,
-        strcmp(client_id, "-") == 0 ? OX_STR_NULL : ox_str(client_id)};
+        strcmp(client_name, "-") == 0 ? OX_STR_NULL : ox_str(client_name)};
     wire_put32(&out, 0);
     int known = OX_MIN(version, api->request->to);
     request_header_encode(&header, known >= api->request->flexible ? 2 : 1, &out);
@@ -579,6 +579,7 @@ exchange(const struct msg_api *api, int version, const void *request, bool answe
     if (last_version >= api->response->flexible && api->key != 18)
         wire_get8(&in);
     last_api = api;
+    ox_free(last_response);
     last_response = ox_malloc(api->response->top->size);
     if (!msg_decode(api->response, &in, last_version, &arena, last_response))
         bad("answer does not decode");
@@ -784,7 +785,7 @@ do_line(char *line)
     else if (strncmp(line, "wait ", 5) == 0)
         usleep((useconds_t)atoi(line + 5) * 1000);
     else if (strncmp(line, "client ", 7) == 0)
-        client_id = ox_strdup(line + 7);
+        snprintf(client_name, sizeof(client_name), "%.255s", line + 7);
     else if (strcmp(line, "close") == 0)
         hang_up();
     else if (strncmp(line, "retry ", 6) == 0) {
@@ -816,5 +817,13 @@ main(int argc, char **argv)
             do_line(line);
     }
     hang_up();
+    ox_free(last_response);
+    for (int i = 0; i < let_count; i++) {
+        ox_free(lets[i].name);
+        ox_free(lets[i].value);
+    }
+    for (int i = 0; i < hidden_count; i++)
+        ox_free(hidden[i]);
+    ox_arena_fini(&arena);
     return 0;
 }
