@@ -73,7 +73,8 @@ test_group(void)
     struct record_key key;
     struct record_member member = {OX_STR("m"), OX_STR_NULL, OX_STR("c"), OX_STR("/h"), OX_STR("s"),
         OX_STR("as"), 60000, 10000};
-    struct record_group group = {OX_STR("consumer"), OX_STR("range"), OX_STR("m"), 4, 5, 1, &member};
+    struct record_group group = {OX_STR("consumer"), OX_STR("range"), OX_STR("m"), 4, 5, 1,
+        &member};
     struct record_group read;
     struct str bytes = record_group_key(&arena, OX_STR("g"));
     ok(bytes_are(bytes, BYTES(0, 2, 0, 1, 'g')), "group key");
@@ -81,10 +82,10 @@ test_group(void)
     ok(key.type == RECORD_GROUP && ox_str_is(key.group_id, "g"), "is read back");
     bytes = record_group_value(&arena, &group);
     ok(bytes_are(bytes,
-           BYTES(0, 3, 0, 8, 'c', 'o', 'n', 's', 'u', 'm', 'e', 'r', 0, 0, 0, 4, 0, 5, 'r', 'a', 'n',
-               'g', 'e', 0, 1, 'm', 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 1, 'm', 0xFF, 0xFF, 0, 1,
-               'c', 0, 2, '/', 'h', 0, 0, 0xEA, 0x60, 0, 0, 0x27, 0x10, 0, 0, 0, 1, 's', 0, 0, 0, 2,
-               'a', 's')),
+           BYTES(0, 3, 0, 8, 'c', 'o', 'n', 's', 'u', 'm', 'e', 'r', 0, 0, 0, 4, 0, 5, 'r', 'a',
+               'n', 'g', 'e', 0, 1, 'm', 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 1, 'm', 0xFF, 0xFF,
+               0, 1, 'c', 0, 2, '/', 'h', 0, 0, 0xEA, 0x60, 0, 0, 0x27, 0x10, 0, 0, 0, 1, 's', 0, 0,
+               0, 2, 'a', 's')),
         "group value, version 3");
     ok(record_read_group(bytes, &arena, &read) && read.generation == 4 && read.member_count == 1 &&
            ox_str_is(read.members[0].assignment, "as") && read.members[0].instance_id.ptr == NULL &&
@@ -118,10 +119,11 @@ test_group(void)
                              'm', 2, 'i', 2, 'c', 2, 'h', 0, 0, 0, 8, 0, 0, 0, 9, 2, 's', 2, 'a', 0,
                              0),
            &arena, &read) &&
-           ox_str_is(read.members[0].instance_id, "i") && ox_str_is(read.members[0].assignment, "a"),
+           ox_str_is(read.members[0].instance_id, "i") &&
+           ox_str_is(read.members[0].assignment, "a"),
         "version 4, flexible, is read");
-    ok(!record_read_group(STR(0, 3, 0, 1, 'c', 0, 0, 0, 1, 0, 1, 'r', 0, 1, 'm', 0, 0, 0, 0, 0, 0, 0,
-                              7, 0x7F, 0xFF, 0xFF, 0xFF),
+    ok(!record_read_group(STR(0, 3, 0, 1, 'c', 0, 0, 0, 1, 0, 1, 'r', 0, 1, 'm', 0, 0, 0, 0, 0, 0,
+                              0, 7, 0x7F, 0xFF, 0xFF, 0xFF),
            &arena, &read),
         "a count that the bytes cannot hold allocates nothing");
 }
@@ -176,8 +178,9 @@ test_consumer_protocol(void)
     ok(!consumer_subscription_topics(STR(0, 0, 0x7F, 0, 0, 0), count_topic, &seen),
         "a count that lies");
     ok(!consumer_subscription_topics(OX_STR(""), count_topic, &seen), "nothing at all");
-    ok(consumer_assignment_read(STR(0, 0, 0, 0, 0, 1, 0, 1, 'a', 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0),
-           &arena, &topics, &count) &&
+    ok(consumer_assignment_read(
+           STR(0, 0, 0, 0, 0, 1, 0, 1, 'a', 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0), &arena,
+           &topics, &count) &&
            count == 1 && topics[0].partitions[0].partition == 4,
         "assignment");
     ok(consumer_assignment_read(OX_STR(""), &arena, &topics, &count) && count == 0,

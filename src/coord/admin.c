@@ -153,7 +153,6 @@ delete_run(struct coord_call *base)
     /* Commits on their way end first: their offsets are deleted too. */
     group_transition(group, GROUP_DEAD);
     group->deleting = call;
-    base->parked = true;
     if (group->writes == 0)
         group_start_delete(group);
 }

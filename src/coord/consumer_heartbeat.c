@@ -73,7 +73,6 @@ answer(struct write *write, struct coord_consumer_call *call)
         call_finish(&call->call, OX_OK);
         return;
     }
-    call->call.parked = true;
     write->call = &call->call;
     write->finish = beat_done;
     write_submit(shard, write);

@@ -107,7 +107,7 @@ struct coord_call {
         struct loop_msg msg;
     } hop;                   /* of the host */
     int32_t partition;
-    bool parked, answered;
+    bool answered;
 };
 
 /* JoinGroup. Parked until the group has a new generation. */

@@ -382,7 +382,6 @@ member_park_join(struct member *member, struct coord_join_call *call)
 {
     ox_assert(member->join == NULL);
     member->join = call;
-    call->call.parked = true;
     member->group->joins_parked++;
 }
 

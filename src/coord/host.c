@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "base/fault.h"
 #include "base/lock.h"
 #include "coord/coord_host.h"
 #include "coord/coord_int.h"
@@ -290,8 +291,10 @@ host_append(void *self, struct coord_append *append)
     out->call.acks = -1;
     out->call.current_leader_epoch = append->leader_epoch;
     out->call.done = append_done;
-    out->call.code = part == NULL ? OX_NOT_LEADER
-                                  : build_batch(append, &out->bytes, &out->call.err);
+    out->call.code = ox_fault("coord.append");
+    if (out->call.code == OX_OK)
+        out->call.code = part == NULL ? OX_NOT_LEADER
+                                      : build_batch(append, &out->bytes, &out->call.err);
     if (out->call.code == OX_OK) {
         out->call.append.records = out->bytes;
         out->call.append.origin = LOG_FROM_COORDINATOR;
@@ -349,7 +352,8 @@ load_work(struct pool_job *job)
     struct record_batch batch;
     ox_text_clear(&load->chunk);
     load->more = true;
-    if (load->cursor == NULL)
+    load->code = ox_fault("coord.load");
+    if (load->code == OX_OK && load->cursor == NULL)
         load->code = log_cursor_open(partition_log(load->part), load->from, load->to, 0,
             &load->cursor, &load->err);
     while (load->code == OX_OK && load->chunk.len < CHUNK_BYTES) {

@@ -157,7 +157,6 @@ commit_run(struct coord_call *base)
     write->replay = true;
     write->call = base;
     write->finish = commit_done;
-    base->parked = true;
     write_submit(shard, write);
 }
 
@@ -460,7 +459,6 @@ offset_delete_run(struct coord_call *base)
     write->replay = true;
     write->call = base;
     write->finish = delete_done;
-    base->parked = true;
     write_submit(shard, write);
 }
 

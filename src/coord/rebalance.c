@@ -862,7 +862,6 @@ sync_run(struct coord_call *base)
     ox_assert(group->state == GROUP_COMPLETING);
     fail_sync(member, OX_REBALANCE_IN_PROGRESS);
     member->sync = call;
-    base->parked = true;
     if (group->leader == member && !group->storing)
         store_assignment(group, call);
     ox_check_slow((group_check(group), true));

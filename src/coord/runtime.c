@@ -186,7 +186,6 @@ call_prepare(struct coord *coord, struct coord_call *call, void (*run)(struct co
     call->coord = coord;
     call->run = run;
     call->code = OX_OK;
-    call->parked = false;
     call->answered = false;
     call->origin = NULL;
     ox_list_init(&call->hop.link);
