@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += regress/wire/wire
+check_PROGRAMS += regress/wire/wire regress/unit/wire_frames
+regress_unit_wire_frames_SOURCES = regress/wire/frames.c
