@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "gen/kafka.gen.h"
-#include "tap.h"
+#include "../unit/tap.h"
 
 enum { FRAME_MAX = 65536 };
 
