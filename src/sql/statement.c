@@ -510,12 +510,14 @@ session_pump(struct sql_session *sess)
 {
     if (sess->pumping)
         return;
+    if (sess->task == TASK_COPY_OUT || sess->task == TASK_COPY_IN) {
+        copy_pump(sess); /* goes as far as it can by itself */
+        return;
+    }
     sess->pumping = true;
     while (sess->task != TASK_NONE && !sess->full && !sess->parked) {
         if (sess->task == TASK_ROWS || sess->task == TASK_FETCH || sess->task == TASK_ANALYZE)
             step_rows(sess);
-        else if (sess->task == TASK_COPY_OUT || sess->task == TASK_COPY_IN)
-            copy_pump(sess);
         else
             break;
     }
