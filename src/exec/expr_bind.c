@@ -425,6 +425,56 @@ preferred_for(struct type target, struct type input)
     return !target.array && type_facts(target)->preferred && type_category(target) == type_category(input);
 }
 
+/* The higher of two types in one category: the one the other casts to implicitly. */
+static bool
+common_of(struct type a, struct type b, struct type *out)
+{
+    if (is_unknown(a) || type_same(a, b)) {
+        *out = b;
+        return true;
+    }
+    if (is_unknown(b)) {
+        *out = a;
+        return true;
+    }
+    if (type_category(a) != type_category(b))
+        return false;
+    if (!(!a.array && type_facts(a)->preferred) && cast_exists(a, b, CAST_IMPLICIT) &&
+        !cast_exists(b, a, CAST_IMPLICIT)) {
+        *out = b;
+        return true;
+    }
+    *out = a;
+    return true;
+}
+
+/* What anyelement and anycompatible stand for, from the actual types. */
+static bool
+deduce(const struct func *func, const struct type *types, uint32_t nargs, struct type *element,
+    struct type *compatible)
+{
+    *element = *compatible = TYPE(TYPE_UNKNOWN);
+    for (uint32_t i = 0; i < nargs; i++) {
+        struct type want = declared(func, i), have = types[i];
+        if (!is_polymorphic(want) || want.id == TYPE_ANY || is_unknown(have))
+            continue;
+        have.typmod = -1;
+        if (wants_array(want)) {
+            if (!have.array)
+                return false;
+            have = type_element(have);
+        }
+        bool loose = want.id == TYPE_ANYCOMPATIBLE || want.id == TYPE_ANYCOMPATIBLEARRAY;
+        struct type *slot = loose ? compatible : element;
+        if (is_unknown(*slot))
+            *slot = have;
+        else if (loose ? !common_of(*slot, have, slot) : !type_same(*slot, have))
+            return false;
+    }
+    /* an array of arrays is no type */
+    return !compatible->array || !(wants_array(func->result) && func->nargs > 0);
+}
+
 static uint32_t
 keep_best(const struct func **list, uint32_t count, const uint32_t *score)
 {
@@ -519,7 +569,10 @@ select_candidate(const struct func **list, uint32_t count, const struct type *ty
         return count;
     const struct func *found = NULL;
     for (uint32_t i = 0; i < count; i++) {
-        bool fits = true;
+        struct type all[ARGS_MAX], element, compatible;
+        for (uint32_t k = 0; k < nargs; k++)
+            all[k] = known;
+        bool fits = deduce(list[i], all, nargs, &element, &compatible);
         for (uint32_t k = 0; k < nargs && fits; k++)
             fits = cast_exists(known, declared(list[i], k), CAST_IMPLICIT);
         if (fits && found != NULL)
@@ -560,7 +613,8 @@ choose(struct str name, const struct type *types, uint32_t nargs, bool operators
     for (uint32_t i = 0; i < count && n < CANDIDATES_MAX; i++) {
         if ((rows[i].kind == FUNC_OPERATOR) != operators || !arity_fits(&rows[i], nargs))
             continue;
-        bool fits = true;
+        struct type element, compatible;
+        bool fits = deduce(&rows[i], types, nargs, &element, &compatible);
         for (uint32_t k = 0; k < nargs && fits; k++)
             fits = cast_exists(types[k], declared(&rows[i], k), CAST_IMPLICIT);
         if (fits)
@@ -581,61 +635,12 @@ func_resolve(struct str name, const struct type *types, uint32_t nargs)
 
 /* ---- polymorphism ----------------------------------------------------------------------------- */
 
-/* The higher of two types in one category: the one the other casts to implicitly. */
-static bool
-common_of(struct type a, struct type b, struct type *out)
-{
-    if (is_unknown(a) || type_same(a, b)) {
-        *out = b;
-        return true;
-    }
-    if (is_unknown(b)) {
-        *out = a;
-        return true;
-    }
-    if (type_category(a) != type_category(b))
-        return false;
-    if (!(!a.array && type_facts(a)->preferred) && cast_exists(a, b, CAST_IMPLICIT) &&
-        !cast_exists(b, a, CAST_IMPLICIT)) {
-        *out = b;
-        return true;
-    }
-    *out = a;
-    return true;
-}
-
 static ox_code
 polymorphic_mismatch(struct str name, struct ox_err *err, int position)
 {
     return at_position(ox_fail(err, OX_DATATYPE_MISMATCH, "arguments of function %.*s do not have matching types",
                            OX_STR_ARG(name)),
         err, position);
-}
-
-/* What anyelement and anycompatible stand for, from the actual arguments. */
-static ox_code
-deduce(const struct func *func, struct expr **args, uint32_t nargs, struct str name, int position,
-    struct type *element, struct type *compatible, struct ox_err *err)
-{
-    *element = *compatible = TYPE(TYPE_UNKNOWN);
-    for (uint32_t i = 0; i < nargs; i++) {
-        struct type want = declared(func, i), have = args[i]->type;
-        if (!is_polymorphic(want) || want.id == TYPE_ANY || is_unknown(have))
-            continue;
-        have.typmod = -1;
-        if (wants_array(want)) {
-            if (!have.array)
-                return polymorphic_mismatch(name, err, position);
-            have = type_element(have);
-        }
-        bool loose = want.id == TYPE_ANYCOMPATIBLE || want.id == TYPE_ANYCOMPATIBLEARRAY;
-        struct type *slot = loose ? compatible : element;
-        if (is_unknown(*slot))
-            *slot = have;
-        else if (loose ? !common_of(*slot, have, slot) : !type_same(*slot, have))
-            return polymorphic_mismatch(name, err, position);
-    }
-    return OX_OK;
 }
 
 static struct type
@@ -655,10 +660,12 @@ static ox_code
 finish_call(const struct expr_bind *bind, const struct func *func, struct str name, struct expr **args,
     uint32_t nargs, bool variadic, int position, struct expr **out, struct ox_err *err)
 {
-    struct type element, compatible;
-    ox_code code = deduce(func, args, nargs, name, position, &element, &compatible, err);
-    if (code != OX_OK)
-        return code;
+    struct type element, compatible, types[ARGS_MAX];
+    ox_code code;
+    for (uint32_t i = 0; i < nargs; i++)
+        types[i] = variadic && i == nargs - 1 && !declared(func, i).array ? type_element(args[i]->type) : args[i]->type;
+    if (!deduce(func, types, nargs, &element, &compatible))
+        return polymorphic_mismatch(name, err, position);
     if (is_unknown(element))
         element = TYPE(TYPE_TEXT);
     if (is_unknown(compatible))
@@ -667,7 +674,7 @@ finish_call(const struct expr_bind *bind, const struct func *func, struct str na
     for (uint32_t i = 0; i < nargs; i++) {
         struct type want = concrete(declared(func, i), element, compatible);
         if (want.id == TYPE_ANY)
-            want = is_unknown(args[i]->type) ? TYPE(TYPE_TEXT) : args[i]->type;
+            want = is_unknown(args[i]->type) && args[i]->kind == EXPR_PARAM ? TYPE(TYPE_TEXT) : args[i]->type;
         if (variadic && i == nargs - 1 && !want.array && args[i]->type.array)
             want = args[i]->type;
         want.typmod = -1;
@@ -1142,11 +1149,9 @@ expr_any_all(const struct expr_bind *bind, enum expr_kind kind, struct str op, s
                                type_name(types[0], bind->arena), OX_STR_ARG(op), type_name(types[1], bind->arena)), err, position);
     if (func->result.id != TYPE_BOOL)
         return at_position(ox_fail(err, OX_WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires operator to yield boolean"), err, position);
-    struct expr probe = {.kind = EXPR_COLUMN, .type = item};
-    struct expr *pair[2] = {left, &probe};
-    ox_code code = deduce(func, pair, 2, op, position, &element, &compatible, err);
-    if (code != OX_OK)
-        return code;
+    if (!deduce(func, types, 2, &element, &compatible))
+        return polymorphic_mismatch(op, err, position);
+    ox_code code;
     struct type want_left = concrete(func->args[0], element, compatible);
     struct type want_item = concrete(func->args[1], element, compatible);
     code = expr_coerce(bind, left, want_left, CAST_IMPLICIT, &left, err);

@@ -496,8 +496,6 @@ jsonb_concat(struct call *call, const struct datum *args, struct datum *out)
     if (code != OX_OK)
         return code;
     bool objects = a->kind == JSON_OBJECT && b->kind == JSON_OBJECT;
-    if ((a->kind == JSON_OBJECT) != (b->kind == JSON_OBJECT) && a->kind != JSON_ARRAY && b->kind != JSON_ARRAY)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid concatenation of jsonb objects");
     r = json_node_new(call->arena, objects ? JSON_OBJECT : JSON_ARRAY);
     const struct json_node *sides[2] = {a, b};
     for (int k = 0; k < 2; k++) {
@@ -646,11 +644,6 @@ json_build_object(struct call *call, const struct datum *args, struct datum *out
         if (i > 0)
             ox_text_adds(&text, ", ");
         ox_code code = json_add_key(NULL, types[i], &items[i], call_format(call), &text);
-        if (code == OX_NULL_VALUE_NOT_ALLOWED && call->type.id == TYPE_JSON) {
-            call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "argument %u cannot be null", i + 1);
-            ox_hint(call->err, "Object keys should be text.");
-            return call->type.id == TYPE_JSON ? OX_NULL_VALUE_NOT_ALLOWED : OX_INVALID_PARAMETER_VALUE;
-        }
         if (code != OX_OK)
             return call_fail(call, OX_INVALID_PARAMETER_VALUE, code == OX_NULL_VALUE_NOT_ALLOWED
                     ? "argument %u: key must not be null" : "argument %u: key value must be scalar, not array, composite, or json", i + 1);

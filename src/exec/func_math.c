@@ -371,7 +371,7 @@ FLOAT1(ceil, ceil(x))
 FLOAT1(floor, floor(x))
 FLOAT1(round, rint(x))
 FLOAT1(trunc, trunc(x))
-FLOAT1(sign, x > 0 ? 1 : x < 0 ? -1 : x)
+FLOAT1(sign, x > 0 ? 1 : x < 0 ? -1 : 0)
 FLOAT1(cbrt, cbrt(x))
 FLOAT1(degrees, x / 0.0174532925199432957692)
 FLOAT1(radians, x * 0.0174532925199432957692)
@@ -498,13 +498,13 @@ float_width_bucket(struct call *call, const struct datum *args, struct datum *ou
     double x = args[0].f, low = args[1].f, high = args[2].f;
     int64_t count = args[3].i;
     if (count <= 0)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "count must be greater than zero");
+        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "count must be greater than zero");
     if (isnan(x) || isnan(low) || isnan(high))
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "operand, lower bound, and upper bound cannot be NaN");
+        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "operand, lower bound, and upper bound cannot be NaN");
     if (isinf(low) || isinf(high))
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "lower and upper bounds must be finite");
+        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower and upper bounds must be finite");
     if (low == high)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "lower bound cannot equal upper bound");
+        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower bound cannot equal upper bound");
     if (low < high)
         out->i = x < low ? 0 : x >= high ? count + 1 : (int64_t)((double)count * ((x - low) / (high - low))) + 1;
     else

@@ -803,7 +803,7 @@ text_chr(struct call *call, const struct datum *args, struct datum *out)
     if (c == 0)
         return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "null character not permitted");
     if (c < 0)
-        return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "character number must be positive");
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "character number must be positive");
     if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
         return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "requested character too large for encoding: %lld", (long long)c);
     char *to = call_alloc(call, 4);
@@ -941,8 +941,6 @@ like(struct str s, struct str p, bool fold)
     }
     while (pi < p.len && p.ptr[pi] == '%')
         pi++;
-    if (pi + 1 == p.len && p.ptr[pi] == '\\')
-        return -1;
     return pi == p.len;
 }
 

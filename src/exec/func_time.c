@@ -641,7 +641,17 @@ ox_code
 time_part(struct call *call, const struct datum *args, struct datum *out)
 {
     struct part part;
-    ox_code code = part_of(call, args, &part);
+    struct type types[2] = {call->types[0], call->types[1]};
+    struct call as_timestamp = *call;
+    struct datum values[2] = {args[0], args[1]};
+    if (types[1].id == TYPE_DATE) { /* only extract() knows dates */
+        ox_code failed = date_us(call, args[1].i, false, &values[1].i);
+        if (failed != OX_OK)
+            return failed;
+        types[1].id = TYPE_TIMESTAMP;
+    }
+    as_timestamp.types = types;
+    ox_code code = part_of(&as_timestamp, values, &part);
     out->null = part.none;
     if (code != OX_OK || out->null)
         return code;

@@ -30,3 +30,5 @@ noinst_PROGRAMS += regress/fuzz/exec_token regress/fuzz/exec_scan
 regress_fuzz_exec_token_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 regress_fuzz_exec_scan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+check_PROGRAMS += regress/unit/exec_oracle

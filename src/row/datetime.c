@@ -217,7 +217,14 @@ split_fields(struct str text, struct field *fields, int max)
             f->kind = FIELD_WORD;
             while (at < end && is_alpha(*at))
                 at++;
-            if (at < end && (*at == '/' || *at == '_')) { /* a zone name */
+            const char *posix = at;
+            while (posix < end && is_digit(*posix))
+                posix++;
+            if (posix > at && at - start >= 3 && end - posix >= 3 && is_alpha(posix[0]) && is_alpha(posix[1]) &&
+                is_alpha(posix[2])) { /* EST5EDT */
+                for (at = posix; at < end && is_alpha(*at);)
+                    at++;
+            } else if (at < end && (*at == '/' || *at == '_')) { /* a zone name */
                 while (at < end && (is_alpha(*at) || is_digit(*at) || strchr("/_-+", *at) != NULL))
                     at++;
             } else if (at < end && *at == '-' && at - start >= 3 && at + 1 < end && is_digit(at[1])) {
@@ -271,7 +278,7 @@ is_weekday(const char *word)
     return false;
 }
 
-enum { PARSE_OK, PARSE_BAD, PARSE_RANGE, PARSE_ZONE };
+enum { PARSE_OK, PARSE_BAD, PARSE_RANGE, PARSE_ZONE, PARSE_NO_ZONE };
 
 /* "hh:mm[:ss[.ffffff]]" or "hhmm[ss]" */
 static int
@@ -488,7 +495,7 @@ parse_word(struct parsed *p, const char *word, const struct row_format *format, 
     }
     p->tz = timezone_find(ox_str(word));
     if (p->tz == NULL)
-        return PARSE_BAD;
+        return strchr(word, '/') != NULL ? PARSE_NO_ZONE : PARSE_BAD;
     p->has_zone = true;
     return PARSE_OK;
 }
@@ -532,6 +539,13 @@ static int
 parse_number(struct parsed *p, const char *text, int order, bool after_t)
 {
     size_t len = strcspn(text, ".");
+    if (len == 4 && text[4] == '.' && strlen(text) == 8 && !p->has_year) { /* year and day of year */
+        p->year = strtol(text, NULL, 10);
+        p->year_digits = 4;
+        p->doy = atoi(text + 5);
+        p->has_year = p->has_month = p->has_day = true;
+        return p->doy >= 1 && p->doy <= 366 ? PARSE_OK : PARSE_RANGE;
+    }
     if (text[len] == '.' || (after_t && !p->has_time && (len == 6 || len == 4))) {
         /* hhmmss.fff after a date */
         if (len != 6 && len != 4)
@@ -667,8 +681,10 @@ parse_failed(int result, const char *type, struct str text, struct ox_err *err)
         return OX_DATETIME_FIELD_OVERFLOW;
     }
     if (result == PARSE_ZONE)
-        return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "time zone displacement out of range: \"%.*s\"",
+        return ox_fail(err, OX_TIME_ZONE_DISPLACEMENT, "time zone displacement out of range: \"%.*s\"",
             OX_STR_ARG(text));
+    if (result == PARSE_NO_ZONE)
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "time zone in \"%.*s\" not recognized", OX_STR_ARG(text));
     return ox_fail(err, OX_INVALID_DATETIME_FORMAT, "invalid input syntax for type %s: \"%.*s\"", type,
         OX_STR_ARG(text));
 }

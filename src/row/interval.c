@@ -174,7 +174,7 @@ parse_verbose(struct str text, struct sum *sum)
 {
     const char *at = text.ptr, *end = at + text.len;
     bool any = false, ago = false;
-    int last_sign = 1;
+    unsigned seen = 0;
     while (at < end) {
         if (*at == ' ' || (*at >= '\t' && *at <= '\r') || *at == '@' || *at == ',') {
             at++;
@@ -188,9 +188,7 @@ parse_verbose(struct str text, struct sum *sum)
         if (ago)
             return false;
         int sign = 1;
-        bool signed_here = false;
         if (*at == '-' || *at == '+') {
-            signed_here = true;
             sign = *at++ == '-' ? -1 : 1;
             while (at < end && *at == ' ')
                 at++;
@@ -203,7 +201,6 @@ parse_verbose(struct str text, struct sum *sum)
             if ((at = read_clock(at, end, whole, sign, sum)) == NULL)
                 return false;
             any = true;
-            last_sign = sign;
             continue;
         }
         if (at < end && *at == '-' && at + 1 < end && at[1] >= '0' && at[1] <= '9') { /* years-months */
@@ -230,9 +227,11 @@ parse_verbose(struct str text, struct sum *sum)
         enum unit unit = unit_find(ox_str_n(word, (size_t)(at - word)));
         if (unit == UNIT_NONE)
             return false;
+        if (seen >> unit & 1)
+            return false;
+        seen |= 1u << unit;
         sum_add(sum, unit, sign * whole, sign * fraction);
         any = true;
-        last_sign = signed_here ? sign : last_sign;
     }
     if (ago) {
         sum->months = -sum->months;

@@ -298,11 +298,11 @@ float_in(struct str text, bool narrow, double *out, struct ox_err *err)
     copy[s.len] = '\0';
     char *end;
     const char *digits = copy + (*copy == '-' || *copy == '+');
-    bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
     double v = narrow ? (double)strtof(copy, &end) : strtod(copy, &end);
-    bool bad = hex || end == copy || *end != '\0' || memchr(copy, '(', s.len) != NULL;
+    bool bad = end == copy || *end != '\0' || memchr(copy, '(', s.len) != NULL;
     bool infinite = (digits[0] | 32) == 'i';
-    bool zero = strspn(digits, "0.") == strcspn(digits, "eE") && digits[0] != '\0';
+    bool hex = digits[0] == '0' && (digits[1] | 32) == 'x';
+    bool zero = hex || (strspn(digits, "0.") == strcspn(digits, "eE") && digits[0] != '\0');
     if (copy != stack)
         ox_free(copy);
     if (bad)
@@ -659,7 +659,8 @@ row_put_float(double v, bool narrow, int extra_digits, struct text *to)
         }
     }
     char sci[48];
-    for (int digits = narrow ? 6 : 15; digits <= (narrow ? 9 : 17); digits++) {
+    bool tiny = a < (narrow ? 1.2e-38 : 2.3e-308); /* subnormal: fewer digits may do */
+    for (int digits = tiny ? 1 : narrow ? 6 : 15; digits <= (narrow ? 9 : 17); digits++) {
         snprintf(sci, sizeof(sci), "%.*e", digits - 1, v);
         if (narrow ? strtof(sci, NULL) == (float)v : strtod(sci, NULL) == v)
             break;

@@ -76,12 +76,16 @@ bind_type(const struct bind_config *config, const struct ast_type *ast, struct t
 {
     const struct ast_name *name = ast->name;
     struct str last = name->parts[name->count - 1];
-    (void)config;
     if (!type_from_name(last, out)) {
         ox_fail(err, OX_UNDEFINED_OBJECT, "type \"%.*s\" does not exist", OX_STR_ARG(last));
         err->position = ast->pos + 1;
         return err->code;
     }
+    /* char and character are bpchar(1); only "char" in quotes is the internal type. */
+    bool quoted = config->text.ptr == NULL || ast->pos < 0 || (size_t)ast->pos >= config->text.len ||
+                  (config->text.ptr[ast->pos] | 32) != 'c';
+    if (!quoted && name->count == 1 && (ox_str_is(last, "char") || ox_str_is(last, "bpchar")))
+        *out = (struct type){TYPE_BPCHAR, out->array, 5};
     if (ast->mods != NULL && ast->mods->count > 0) {
         int32_t mods[4];
         uint32_t count = 0;
