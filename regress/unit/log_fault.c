@@ -236,8 +236,7 @@ test_identity(void)
 int
 main(void)
 {
-    if (freopen("/dev/null", "w", stderr) == NULL)
-        return 1;
+    ox_diag_set_level(OX_DIAG_ERROR + 1); /* nothing: failures are the point */
     test_disk_full();
     test_fsync_error("wal.sync", false);
     test_fsync_error("log.sync", true);

@@ -6,5 +6,14 @@ liboxbow_a_SOURCES += src/log/checkpoint.c src/log/index.c src/log/leader_epochs
     src/log/wal_replay.c
 check_PROGRAMS += regress/unit/log_crash regress/unit/log_fault regress/unit/log_plog \
     regress/unit/log_txn regress/unit/log_validate
-noinst_PROGRAMS += regress/bench/log_bench
+EXTRA_PROGRAMS += regress/bench/log_bench
 regress_bench_log_bench_SOURCES = regress/bench/log_bench.c
+check_PROGRAMS += regress/unit/fuzz_log_batch regress/unit/fuzz_log_recover
+regress_unit_fuzz_log_batch_SOURCES = regress/fuzz/log_batch.c regress/fuzz/replay.c
+regress_unit_fuzz_log_recover_SOURCES = regress/fuzz/log_recover.c regress/fuzz/replay.c
+
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/log_batch regress/fuzz/log_recover
+regress_fuzz_log_batch_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_log_recover_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -30,6 +30,7 @@ struct log_cursor {
     struct log_segment *seg;
     uint64_t pos, limit; /* in seg */
     int64_t next;        /* forward: offset to go on with; backward: bound */
+    int64_t least;       /* forward: the batch at pos must not begin below it */
     struct buf *window;
     uint64_t window_pos;
     size_t window_len;
@@ -168,6 +169,7 @@ enter_segment(struct log_cursor *cursor, struct ox_err *err)
     if (rc == OX_OK) {
         cursor->seg = log_segment_get(seg);
         cursor->limit = seg->size;
+        cursor->least = seg->base_offset;
     }
     ox_unlock(&plog->lock);
     if (rc == OX_OK && (cursor->flags & LOG_CURSOR_HEADERS)) {
@@ -201,7 +203,12 @@ step_headers(struct log_cursor *cursor, struct record_batch *batch, struct ox_er
 static ox_code
 step_bytes(struct log_cursor *cursor, struct record_batch *batch, struct ox_err *err)
 {
-    return load_batch(cursor, cursor->pos, batch, err);
+    ox_code rc = load_batch(cursor, cursor->pos, batch, err);
+    if (rc == OX_OK && !log_batch_fits(batch, cursor->least))
+        return ox_fail(err, OX_CORRUPT_MESSAGE,
+            "batch with offset %lld does not belong at position %llu of \"%s\"",
+            (long long)batch->base_offset, (unsigned long long)cursor->pos, cursor->seg->path);
+    return rc;
 }
 
 static ox_code
@@ -224,9 +231,11 @@ next_forward(struct log_cursor *cursor, struct record_batch *batch, bool *more,
         int64_t last = record_batch_last_offset(batch);
         if (batch->base_offset >= cursor->to) {
             cursor->walk.pos = cursor->pos; /* to be met again after extend */
+            cursor->walk.next_offset = batch->base_offset;
             return OX_OK;
         }
         cursor->pos += batch->bytes;
+        cursor->least = last + 1;
         if (last < cursor->next)
             continue;
         cursor->next = last + 1;

@@ -134,10 +134,20 @@ ox_code log_segment_condemn(struct log_segment *seg, struct log_dir *dir, int64_
 /* Removes derived files and the data file at once (recovery, truncation). */
 ox_code log_segment_unlink(struct log_segment *seg, struct ox_err *err);
 
+/* Whether a batch may lie where one at or above `next` is expected: its checksum
+ * does not cover its offsets. */
+static inline bool
+log_batch_fits(const struct record_batch *batch, int64_t next)
+{
+    return batch->base_offset >= next && batch->last_offset_delta >= 0 &&
+           batch->base_offset <= INT64_MAX - 1 - batch->last_offset_delta;
+}
+
 /* Walks batch headers in a file without a lock. */
 struct header_walk {
     struct log_segment *seg;
     uint64_t pos, end;   /* of the next batch; where to stop */
+    int64_t next_offset; /* the next batch must not begin below it */
     struct record_batch batch; /* the last one returned; ptr is into buffer */
     uint64_t batch_pos;
     uint64_t buffer_pos;
@@ -147,7 +157,8 @@ struct header_walk {
 };
 void header_walk_init(struct header_walk *walk, struct log_segment *seg, uint64_t pos,
     uint64_t end);
-/* OX_CORRUPT_MESSAGE for a bad header or one whose batch passes the end. */
+/* OX_CORRUPT_MESSAGE for a bad header, a batch that passes the end, or one with
+ * an offset that does not belong there. */
 ox_code header_walk_next(struct header_walk *walk, bool *more, struct ox_err *err);
 
 /* Aborted transactions of the segment. Under plog->lock. */

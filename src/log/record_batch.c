@@ -231,7 +231,7 @@ record_iter_next(struct record_iter *iter, struct record *out)
     }
     iter->at = next;
     iter->index++;
-    out->offset = iter->batch.base_offset + raw.offset_delta;
+    out->offset = (int64_t)((uint64_t)iter->batch.base_offset + (uint64_t)raw.offset_delta);
     out->timestamp = record_time(&iter->batch, raw.timestamp_delta);
     out->key.ptr = (const char *)raw.key;
     out->key.len = raw.key ? (size_t)raw.key_len : 0;
@@ -332,7 +332,7 @@ record_batch_control(const struct record_batch *batch, struct control_record *ou
     if (!record_iter_next(&iter, &record) || record.key.len < 4)
         return ox_fail(err, OX_CORRUPT_MESSAGE, "control batch has no control record");
     struct wire_in key = wire_in(record.key.ptr, record.key.len);
-    struct wire_in value = wire_in(record.value.ptr, record.value.len);
+    struct wire_in value = wire_in(record.value.ptr ? record.value.ptr : "", record.value.len);
     wire_get16(&key);
     int16_t type = wire_get16(&key);
     if (type != CONTROL_ABORT && type != CONTROL_COMMIT)

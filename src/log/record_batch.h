@@ -58,13 +58,13 @@ struct record_batch {
 static inline int64_t
 record_batch_last_offset(const struct record_batch *batch)
 {
-    return batch->base_offset + batch->last_offset_delta;
+    return (int64_t)((uint64_t)batch->base_offset + (uint64_t)batch->last_offset_delta);
 }
 
 static inline int64_t
 record_batch_next_offset(const struct record_batch *batch)
 {
-    return batch->base_offset + batch->last_offset_delta + 1;
+    return (int64_t)((uint64_t)record_batch_last_offset(batch) + 1);
 }
 
 static inline enum ox_codec

@@ -297,6 +297,7 @@ header_walk_init(struct header_walk *walk, struct log_segment *seg, uint64_t pos
     walk->seg = seg;
     walk->pos = walk->batch_pos = pos;
     walk->end = end;
+    walk->next_offset = seg->base_offset;
     walk->buffer = walk->space;
     walk->buffer_pos = pos;
     walk->buffer_len = 0;
@@ -342,13 +343,15 @@ header_walk_next(struct header_walk *walk, bool *more, struct ox_err *err)
     }
     ox_code rc =
         record_batch_decode(walk->buffer + skip, walk->buffer_len - skip, &walk->batch, err);
-    if (rc == OX_OK && walk->batch.bytes > walk->end - walk->pos)
+    if (rc == OX_OK && (walk->batch.bytes > walk->end - walk->pos ||
+                           !log_batch_fits(&walk->batch, walk->next_offset)))
         rc = ox_fail_plain(err, OX_CORRUPT_MESSAGE);
     if (rc != OX_OK)
         return ox_fail(err, rc, "no valid batch at position %llu of \"%s\"",
             (unsigned long long)walk->pos, walk->seg->path);
     walk->batch_pos = walk->pos;
     walk->pos += walk->batch.bytes;
+    walk->next_offset = record_batch_next_offset(&walk->batch);
     *more = true;
     return OX_OK;
 }
