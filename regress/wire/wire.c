@@ -12,6 +12,8 @@
  *   let M = member_id                      keep a value of the last answer: $M
  *   hide port host                         print * for these fields from now on
  *   raw 0000000400120000                   send bytes, print what comes back
+ *   on NAME                                another connection; "1" is the first
+ *   send JoinGroup 5 {...}                 send only; get: print that answer later
  *   client NAME                            client id of what follows; "-": null
  *   close | wait MS | # comment
  *
@@ -37,7 +39,14 @@ enum { ANSWER_MS = 15000, HIDE_MAX = 64, LET_MAX = 32, RETRIES = 100 };
 
 static struct arena arena; /* of one line */
 static const char *host, *port;
-static int sock = -1;
+static struct link {
+    char name[16];
+    int sock; /* -1: not connected */
+    const struct msg_api *sent; /* by "send", not yet got */
+    int sent_version;
+    int32_t sent_id;
+} links[8] = {{.name = "1", .sock = -1}}, *on = &links[0];
+static int link_count = 1;
 static int32_t correlation = 0;
 static char client_name[256] = "wire"; /* "-": null */
 static char *hidden[HIDE_MAX];
@@ -475,21 +484,21 @@ print_struct(const struct msg_struct *st, const char *from, int version, struct 
 static void
 hang_up(void)
 {
-    if (sock >= 0)
-        close(sock);
-    sock = -1;
+    if (on->sock >= 0)
+        close(on->sock);
+    on->sock = -1;
 }
 
 static void
 dial(void)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-    if (sock >= 0)
+    if (on->sock >= 0)
         return;
     if (getaddrinfo(host, port, &hints, &found) != 0)
         bad("no such host");
-    sock = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
-    if (connect(sock, found->ai_addr, found->ai_addrlen) != 0) {
+    on->sock = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
+    if (connect(on->sock, found->ai_addr, found->ai_addrlen) != 0) {
         perror("wire: connect");
         exit(2);
     }
@@ -500,7 +509,7 @@ static bool
 send_all(const void *ptr, size_t len)
 {
     while (len > 0) {
-        ssize_t sent = send(sock, ptr, len, MSG_NOSIGNAL);
+        ssize_t sent = send(on->sock, ptr, len, MSG_NOSIGNAL);
         if (sent <= 0)
             return false;
         ptr = (const char *)ptr + sent;
@@ -516,12 +525,12 @@ receive_all(void *ptr, size_t len, int wait_ms)
 {
     timed_out = false;
     while (len > 0) {
-        struct pollfd poll_fd = {sock, POLLIN, 0};
+        struct pollfd poll_fd = {on->sock, POLLIN, 0};
         if (poll(&poll_fd, 1, wait_ms) != 1) {
             timed_out = true;
             return false;
         }
-        ssize_t got = recv(sock, ptr, len, 0);
+        ssize_t got = recv(on->sock, ptr, len, 0);
         if (got <= 0)
             return false;
         ptr = (char *)ptr + got;
@@ -546,9 +555,9 @@ static const struct msg_api *last_api;
 static int last_version;
 static void *last_response;
 
-/* Sends and receives; false when the connection was closed instead. */
+/* False when the connection is closed. */
 static bool
-exchange(const struct msg_api *api, int version, const void *request, bool answered)
+say(const struct msg_api *api, int version, const void *request)
 {
     struct text frame;
     ox_text_init(&frame, &arena);
@@ -561,18 +570,21 @@ exchange(const struct msg_api *api, int version, const void *request, bool answe
     msg_encode(api->request, request, known, &out, NULL);
     wire_store32(frame.ptr, (uint32_t)(frame.len - 4));
     dial();
+    return send_all(frame.ptr, frame.len);
+}
+
+/* The answer into last_response; false when the connection was closed instead. */
+static bool
+hear(const struct msg_api *api, int version, int32_t id)
+{
     size_t len;
-    uint8_t *body = NULL;
-    if (send_all(frame.ptr, frame.len))
-        body = answered ? receive_frame(&len, ANSWER_MS) : NULL;
-    if (!answered)
-        return true;
+    uint8_t *body = receive_frame(&len, ANSWER_MS);
     if (body == NULL) {
         hang_up();
         return false;
     }
     struct wire_in in = wire_in(body, len);
-    if (wire_get32(&in) != correlation)
+    if (wire_get32(&in) != id)
         bad("answer to another request");
     bool newer = version > api->request->to;
     last_version = newer ? 0 : version;
@@ -647,12 +659,13 @@ has_error(const char *text, long code)
            strstr(text, ox_arena_printf(&arena, "error_code: %ld}", code)) != NULL;
 }
 
-static void
-do_request(const char *line, long retry, bool quiet)
+/* "Api VERSION {...}" */
+static void *
+parse_request(const char *line, const struct msg_api **api_out, int *version)
 {
     char name[64];
-    int version, used = 0;
-    if (sscanf(line, "%63s %d %n", name, &version, &used) != 2)
+    int used = 0;
+    if (sscanf(line, "%63s %d %n", name, version, &used) != 2)
         bad("API and version are expected");
     const struct msg_api *api = NULL;
     for (int i = 0; i < KAFKA_API_COUNT; i++)
@@ -667,17 +680,77 @@ do_request(const char *line, long retry, bool quiet)
         parse_struct(api->request->top, request);
     else
         msg_init(api->request->top, request);
-    bool answered = api->key != 0 || ((struct produce_request *)request)->acks != 0;
-    printf("%s %d: ", name, version);
+    *api_out = api;
+    return request;
+}
+
+static void
+print_answer(void)
+{
+    struct text out;
+    ox_text_init(&out, &arena);
+    print_struct(last_api->response->top, last_response, last_version, &out);
+    printf("%s\n", without_uuids(with_lets(out.ptr, true)));
+}
+
+static void
+do_send(const char *line)
+{
+    if (on->sent != NULL)
+        bad("an answer is still to be got");
+    const void *request = parse_request(line, &on->sent, &on->sent_version);
+    if (!say(on->sent, on->sent_version, request))
+        bad("the connection is closed");
+    on->sent_id = correlation;
+}
+
+static void
+do_get(void)
+{
+    const struct msg_api *api = on->sent;
+    if (api == NULL)
+        bad("nothing was sent");
+    on->sent = NULL;
+    printf("%s %d: ", api->name, on->sent_version);
+    if (hear(api, on->sent_version, on->sent_id))
+        print_answer();
+    else
+        printf("%s\n", timed_out ? "silence" : "closed");
+}
+
+static void
+do_on(const char *name)
+{
+    for (int i = 0; i < link_count; i++)
+        if (strcmp(links[i].name, name) == 0) {
+            on = &links[i];
+            return;
+        }
+    if (link_count == (int)ox_count(links))
+        bad("too many connections");
+    on = &links[link_count++];
+    on->sock = -1;
+    snprintf(on->name, sizeof(on->name), "%.15s", name);
+}
+
+static void
+do_request(const char *line, long retry, bool quiet)
+{
+    const struct msg_api *api;
+    int version;
+    const void *request = parse_request(line, &api, &version);
+    bool answered = api->key != 0 || ((const struct produce_request *)request)->acks != 0;
+    printf("%s %d: ", api->name, version);
     for (int round = 0;; round++) {
         struct text out;
         ox_text_init(&out, &arena);
-        if (!exchange(api, version, request, answered)) {
-            printf("%s\n", timed_out ? "silence" : "closed");
-            return;
-        }
+        bool good = say(api, version, request);
         if (!answered) {
             printf("no answer\n");
+            return;
+        }
+        if (!good || !hear(api, version, correlation)) {
+            printf("%s\n", timed_out ? "silence" : "closed");
             return;
         }
         print_struct(api->response->top, last_response, last_version, &out);
@@ -788,6 +861,12 @@ do_line(char *line)
         snprintf(client_name, sizeof(client_name), "%.255s", line + 7);
     else if (strcmp(line, "close") == 0)
         hang_up();
+    else if (strncmp(line, "on ", 3) == 0)
+        do_on(line + 3);
+    else if (strncmp(line, "send ", 5) == 0)
+        do_send(line + 5);
+    else if (strcmp(line, "get") == 0)
+        do_get();
     else if (strncmp(line, "retry ", 6) == 0) {
         long code = strtol(line + 6, &end, 10);
         do_request(end, code, false);
@@ -816,7 +895,10 @@ main(int argc, char **argv)
         else if (line[0] != '\0')
             do_line(line);
     }
-    hang_up();
+    for (int i = 0; i < link_count; i++) {
+        on = &links[i];
+        hang_up();
+    }
     ox_free(last_response);
     for (int i = 0; i < let_count; i++) {
         ox_free(lets[i].name);

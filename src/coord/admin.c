@@ -22,7 +22,8 @@ describe_members(struct coord_describe_call *call, const struct group *group)
             .client_host = ox_str_dup(arena, member->client_host),
             .metadata = stable ? ox_str_dup(arena, member_metadata(member, group->protocol))
                                : OX_STR(""),
-            .assignment = stable ? ox_str_dup(arena, member->assignment) : OX_STR(""),
+            /* As Kafka: the old one is shown while the group rebalances. */
+            .assignment = ox_str_dup(arena, member->assignment),
         };
     }
 }
