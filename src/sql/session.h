@@ -180,12 +180,15 @@ enum task_kind {
     TASK_FETCH,  /* FETCH, MOVE from a cursor */
     TASK_ANALYZE, /* EXPLAIN ANALYZE: runs, then the portal gives its texts */
     TASK_DDL,
+    TASK_HOLD,   /* an INSERT in a block: its rows are computed */
+    TASK_COMMIT, /* and appended */
     TASK_COPY_OUT,
     TASK_COPY_IN,
 };
 
 struct copy_task; /* copy.c */
 struct ddl_task;  /* ddl.c */
+struct held;      /* hold.c */
 
 struct sql_session {
     struct sql_session_config config;
@@ -229,6 +232,8 @@ struct sql_session {
     bool fetch_live;
     struct copy_task *copy;
     struct ddl_task *ddl;
+    struct held *held;    /* rows that COMMIT will append */
+    bool hold_lost;       /* an INSERT that was to be held failed: nothing was written */
     bool noted_latest;
     struct loop_timer timer; /* of a FETCH's timeout */
 };
@@ -253,6 +258,16 @@ ox_code utility_text(const struct ast_expr *value, struct text *to);
 ox_code ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err);
 void ddl_forget(struct sql_session *sess);
 ox_code ddl_describe(struct portal *portal, struct ox_err *err);
+
+/* hold.c */
+bool hold_wanted(const struct sql_session *sess, const struct portal *portal);
+ox_code hold_start(struct sql_session *sess, struct portal *portal, struct ox_err *err);
+ox_code hold_rows(struct sql_session *sess, const struct batch *batch, struct ox_err *err);
+uint64_t hold_count(const struct sql_session *sess);
+ox_code hold_commit(struct sql_session *sess, struct portal *portal, bool chain,
+    struct ox_err *err);
+void hold_step(struct sql_session *sess);
+void hold_forget(struct sql_session *sess);
 
 /* copy.c */
 ox_code copy_start(struct sql_session *sess, struct portal *portal, struct ox_err *err);

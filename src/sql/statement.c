@@ -11,8 +11,8 @@
  *
  * Transactions: 'I' none, 'T' in a block that BEGIN opened, 'E' failed. A
  * statement outside a block is its own transaction; so is a simple Query of
- * several statements (implicit_block). Records are appended when the INSERT runs,
- * so a block holds one INSERT and ROLLBACK after it says what it could not undo. */
+ * several statements (implicit_block). A block may write once; its INSERT is
+ * appended by COMMIT (hold.c). */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,6 +119,7 @@ let_go(struct sql_session *sess)
     loop_timer_stop(&sess->timer);
     ddl_forget(sess);
     copy_forget(sess);
+    hold_forget(sess);
     sess->task = TASK_NONE;
 }
 
@@ -208,6 +209,8 @@ session_end(struct sql_session *sess, bool commit)
     sess->implicit_block = false;
     sess->status = 'I';
     sess->writes = 0;
+    hold_forget(sess);
+    sess->hold_lost = false;
     sess->now_us = 0;
     exec_snapshot_free(sess->snapshot);
     sess->snapshot = NULL;
@@ -363,6 +366,10 @@ void
 session_fail(struct sql_session *sess, const struct ox_err *err)
 {
     struct ox_err copy = *err;
+    if (sess->task == TASK_HOLD) {
+        hold_forget(sess);
+        sess->hold_lost = true;
+    }
     task_end(sess);
     sess->cancel_code = OX_OK;
     bool query = sess->in_query;
@@ -387,7 +394,9 @@ complete_rows(struct sql_session *sess)
             (unsigned long long)sess->sent);
     else if (portal->ast != NULL && portal->ast->kind == AST_INSERT)
         snprintf(tag, sizeof(tag), "INSERT 0 %llu",
-            (unsigned long long)(portal->run != NULL ? exec_run_rows(portal->run) : 0));
+            (unsigned long long)(sess->task == TASK_HOLD   ? hold_count(sess)
+                                 : portal->run != NULL ? exec_run_rows(portal->run)
+                                                       : 0));
     else if (portal->tag != NULL &&
              (strcmp(portal->tag, "SELECT") == 0 || strcmp(portal->tag, "SUBSCRIBE") == 0))
         snprintf(tag, sizeof(tag), "%s %llu", portal->tag, (unsigned long long)sess->sent);
@@ -473,6 +482,16 @@ give_rows(struct sql_session *sess, struct batch *batch)
 static void analyze_done(struct sql_session *sess);
 
 static void
+hold_batch(struct sql_session *sess, const struct batch *batch)
+{
+    struct ox_err err = {0};
+    if (hold_rows(sess, batch, &err) == OX_OK)
+        return;
+    sess->portal->state = PORTAL_FAILED;
+    session_fail(sess, &err);
+}
+
+static void
 step_rows(struct sql_session *sess)
 {
     struct portal *portal = sess->portal;
@@ -488,7 +507,10 @@ step_rows(struct sql_session *sess)
     uint64_t want = sess->max_rows > 0 ? sess->max_rows - sess->sent : 0;
     switch (exec_run_next(portal->run, want, &batch)) {
     case EXEC_ROWS:
-        give_rows(sess, batch);
+        if (sess->task == TASK_HOLD)
+            hold_batch(sess, batch);
+        else
+            give_rows(sess, batch);
         break;
     case EXEC_DONE:
         if (sess->task == TASK_ANALYZE)
@@ -516,8 +538,11 @@ session_pump(struct sql_session *sess)
     }
     sess->pumping = true;
     while (sess->task != TASK_NONE && !sess->full && !sess->parked) {
-        if (sess->task == TASK_ROWS || sess->task == TASK_FETCH || sess->task == TASK_ANALYZE)
+        if (sess->task == TASK_ROWS || sess->task == TASK_FETCH || sess->task == TASK_ANALYZE ||
+            sess->task == TASK_HOLD)
             step_rows(sess);
+        else if (sess->task == TASK_COMMIT)
+            hold_step(sess);
         else
             break;
     }
@@ -701,12 +726,14 @@ start_rows(struct sql_session *sess, struct portal *portal, uint64_t max_rows, s
         if (code != OX_OK)
             return code;
     }
+    bool hold = portal->state == PORTAL_READY && hold_wanted(sess, portal);
     if (portal->state == PORTAL_READY) {
-        ox_code code = portal_start(portal, analyze, err);
+        ox_code code = hold ? hold_start(sess, portal, err) : portal_start(portal, analyze, err);
         if (code != OX_OK)
             return code;
     }
-    run_rows(sess, portal, analyze ? TASK_ANALYZE : TASK_ROWS, max_rows);
+    run_rows(sess, portal, hold ? TASK_HOLD : analyze ? TASK_ANALYZE : TASK_ROWS,
+        hold ? 0 : max_rows);
     return OX_OK;
 }
 
@@ -735,6 +762,9 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     if (sess->in_query && portal->has_result && ast->kind != AST_COPY)
         sess->client->columns(sess->client, &portal->result);
     const char *tag = NULL;
+    if (sess->held != NULL && sess->status == 'T' && ast->kind == AST_TRANSACTION &&
+        ast->transaction.kind == AST_COMMIT)
+        return hold_commit(sess, portal, ast->transaction.chain, err);
     switch (ast->kind) {
     case AST_SELECT_STMT:
     case AST_SUBSCRIBE_STMT:
@@ -860,7 +890,7 @@ sql_resume(struct sql_session *sess)
 void
 sql_cancel(struct sql_session *sess, ox_code code)
 {
-    if (sess->task == TASK_NONE || sess->task == TASK_DDL)
+    if (sess->task == TASK_NONE || sess->task == TASK_DDL || sess->task == TASK_COMMIT)
         return;
     sess->cancel_code = code;
     if (sess->portal != NULL && sess->portal->run != NULL)

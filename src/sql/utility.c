@@ -103,10 +103,10 @@ run_end(struct sql_session *sess, bool commit, bool chain)
         session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
             "there is no transaction in progress");
     bool committed = commit && !failed;
-    if (!committed && sess->writes > 0)
+    if (!committed && sess->writes > 0 && sess->held == NULL && !sess->hold_lost)
         session_notice(sess, "WARNING", OX_ACTIVE_TRANSACTION,
-            "the records of this transaction's INSERT were appended when it ran and stay: "
-            "rolling back records is not served yet");
+            "the records of this transaction's COPY or INSERT ... RETURNING were appended when "
+            "it ran and stay: rolling them back is not served yet");
     session_end(sess, committed);
     if (chain)
         session_begin(sess, true);
@@ -144,9 +144,14 @@ back_to(struct sql_session *sess, struct str name, bool release, struct ox_err *
     }
     if (release)
         return OX_OK;
-    if (sess->writes > (int)writes - 1)
+    if (sess->writes > (int)writes - 1 && sess->held == NULL && !sess->hold_lost)
         return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
             "records appended after the savepoint cannot be rolled back yet");
+    if (sess->writes > (int)writes - 1) {
+        hold_forget(sess);
+        sess->hold_lost = false;
+        sess->writes = (int)writes - 1;
+    }
     sess->status = 'T';
     return OX_OK;
 }
