@@ -10,6 +10,7 @@
  * walk     record_walk against a CRC of the same bytes
  * scan     count from headers, and batch bytes, by cursors */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -220,6 +221,83 @@ bench_flush(int partitions, size_t bytes)
     ox_buf_put(batch.buf);
 }
 
+static pthread_mutex_t ack_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ack_wake = PTHREAD_COND_INITIALIZER;
+static int64_t acked;
+
+static void
+on_flushed(void *arg, int64_t end)
+{
+    pthread_mutex_lock(&ack_mutex);
+    acked = end;
+    pthread_cond_signal(&ack_wake);
+    pthread_mutex_unlock(&ack_mutex);
+}
+
+static int
+compare_times(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void
+print_times(const char *what, double *times, size_t n)
+{
+    qsort(times, n, sizeof(*times), compare_times);
+    printf("%-40s p50 %5.0f us, p99 %5.0f us\n", what, times[n / 2] * 1e6, times[n * 99 / 100] * 1e6);
+}
+
+/* One batch, acknowledged when it is on disk, then the next; with the real
+ * flusher, so two wake-ups across threads are in it. */
+static void
+bench_ack(size_t bytes)
+{
+    enum { MAX = 200000 };
+    static double times[MAX];
+    struct slice batch = make_batch(bytes, 76);
+    struct log_dir *dir = open_dir(true);
+    struct plog_args args = {.topic = "ack", .on_flushed = on_flushed};
+    struct plog *plog;
+    size_t n = 0;
+    plog_config_init(&args.config);
+    memset(args.topic_id.bytes, 'k', 16);
+    if (plog_open(dir, &args, &plog, &err) != OX_OK)
+        die("plog_open");
+    for (double start = now(), at; (at = now()) - start < seconds && n < MAX; n++) {
+        append_one(plog, batch, LOG_FLUSH_SOON);
+        int64_t end = plog_log_end(plog);
+        pthread_mutex_lock(&ack_mutex);
+        while (acked < end)
+            pthread_cond_wait(&ack_wake, &ack_mutex);
+        pthread_mutex_unlock(&ack_mutex);
+        times[n] = now() - at;
+    }
+    print_times("durable ack, one batch at a time", times, n);
+    plog_delete(plog, &err);
+    log_dir_purge(dir, INT64_MAX);
+    log_dir_close(dir);
+    char path[512];
+    snprintf(path, sizeof(path), "%s/raw", root);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    static char zeros[1 << 20];
+    for (int i = 0; i < 64; i++)
+        if (pwrite(fd, zeros, sizeof(zeros), (off_t)i << 20) < 0)
+            exit(1);
+    fdatasync(fd);
+    n = 0;
+    for (double start = now(), at; (at = now()) - start < seconds && n < MAX; n++) {
+        if (pwrite(fd, ox_slice_ptr(&batch), batch.len, (off_t)((n * batch.len) % (60 << 20))) < 0)
+            exit(1);
+        fdatasync(fd);
+        times[n] = now() - at;
+    }
+    print_times("  one pwrite and fdatasync, no threads", times, n);
+    close(fd);
+    unlink(path);
+    ox_buf_put(batch.buf);
+}
+
 static void
 bench_walk(void)
 {
@@ -314,6 +392,8 @@ main(int argc, char **argv)
     static const size_t sizes[] = {1 << 10, 16 << 10, 64 << 10, 1 << 20};
     for (size_t i = 0; i < 4; i++)
         bench_append(sizes[i]);
+    bench_ack(1 << 10);
+    bench_ack(16 << 10);
     bench_flush(1, 16 << 10);
     bench_flush(8, 16 << 10);
     bench_flush(64, 1 << 10);
