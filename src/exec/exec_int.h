@@ -112,6 +112,8 @@ struct exec_run {
 
 /* ---- run.c ---- */
 
+void op_init(struct op *op, struct exec_run *run, const struct op_ops *ops,
+    const struct plan *plan, struct exec_scope *scope, struct exec_counters *counters);
 struct op *op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope);
 bool op_open(struct op *op);  /* inputs first */
 void op_close(struct op *op); /* and its inputs */
@@ -163,6 +165,9 @@ extern const struct op_ops op_scan_topic, op_scan_headers, op_scan_catalog, op_v
     op_function_scan, op_feed, op_filter, op_project, op_aggregate, op_sort, op_limit, op_distinct,
     op_join_hash, op_join_loop, op_append, op_setop, op_cte_scan, op_recursive, op_work_scan,
     op_window, op_subscribe, op_insert;
+
+/* slice.c: an operator that gives its input's rows one by one. */
+struct op *slice_new(struct exec_run *run, struct op *input);
 
 /* feed.c */
 bool feed_wants(const struct op *op);

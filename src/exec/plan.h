@@ -65,6 +65,7 @@ struct plan {
     const struct plan_column *columns;
     uint32_t column_count;
     double rows; /* the planner's guess, shown by EXPLAIN; 0 unknown */
+    bool correlated; /* an expression runs a subquery for each row; set by plan_root_finish() */
     struct plan *input; /* or left; NULL for leaves */
     struct plan *right; /* joins, SETOP, RECURSIVE */
 };

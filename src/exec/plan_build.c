@@ -494,6 +494,7 @@ struct finish {
     size_t node_cap, cte_cap, subquery_cap;
     uint32_t depth;
     uint32_t rows;   /* enclosing things that run once a row: correlated subqueries, laterals */
+    const struct plan *owner; /* of the expressions being visited */
     struct map seen; /* ctes */
     struct ox_err *err;
     ox_code code;
@@ -513,9 +514,13 @@ visit_node(struct expr *expr, void *arg)
             root->subquery_count + 1, sizeof(*root->subqueries));
         root->subqueries[root->subquery_count++] = expr;
     }
+    const struct plan *owner = finish->owner;
+    if (expr->correlated)
+        ((struct plan *)(uintptr_t)owner)->correlated = true;
     finish->rows += expr->correlated;
     visit(finish, expr->subplan);
     finish->rows -= expr->correlated;
+    finish->owner = owner;
     return finish->code == OX_OK;
 }
 
@@ -751,6 +756,7 @@ visit(struct finish *finish, const struct plan *plan)
     finish->rows += lateral;
     visit(finish, plan->right);
     finish->rows -= lateral;
+    finish->owner = plan;
     visit_parts(finish, plan);
     finish->depth--;
 }

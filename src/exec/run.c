@@ -19,7 +19,7 @@
 #include <inttypes.h>
 
 /* How long one exec_run_next may compute before other work gets a turn. */
-static const uint64_t tick_budget_ns = 2000000;
+static const uint64_t tick_budget_ns = 1000000;
 
 static void run_posted(struct loop_msg *msg);
 static void run_cancel_posted(struct loop_msg *msg);
@@ -51,25 +51,35 @@ static const struct op_ops *const ops_by_kind[PLAN_KIND_COUNT] = {
 
 /* ---- operators -------------------------------------------------------------- */
 
+/* What every operator starts with. */
+void
+op_init(struct op *op, struct exec_run *run, const struct op_ops *ops, const struct plan *plan,
+    struct exec_scope *scope, struct exec_counters *counters)
+{
+    op->ops = ops;
+    op->plan = plan;
+    op->run = run;
+    op->scope = scope;
+    op->counters = counters;
+    ox_arena_init(&op->arena);
+    ox_arena_init(&op->scratch);
+    eval_init(&op->eval, &run->eval, &op->scratch);
+    op->eval.exec = op;
+    ox_list_push(&run->ops, &op->link);
+}
+
 struct op *
 op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope)
 {
     const struct op_ops *ops = ops_by_kind[plan->kind];
     ox_assert(ops != NULL);
     struct op *op = ox_arena_alloc0(&run->arena, ops->size);
-    op->ops = ops;
-    op->plan = plan;
-    op->run = run;
-    op->scope = scope;
-    op->counters = &run->counters[plan->id];
-    ox_arena_init(&op->arena);
-    ox_arena_init(&op->scratch);
-    eval_init(&op->eval, &run->eval, &op->scratch);
-    op->eval.exec = op;
-    ox_list_push(&run->ops, &op->link);
+    op_init(op, run, ops, plan, scope, &run->counters[plan->id]);
     if (!ops->own_inputs) {
         if (plan->input != NULL)
             op->input = op_new(run, plan->input, scope);
+        if (plan->input != NULL && plan->correlated)
+            op->input = slice_new(run, op->input);
         if (plan->right != NULL)
             op->right = op_new(run, plan->right, scope);
     }

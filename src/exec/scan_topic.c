@@ -795,7 +795,7 @@ fill(struct scan_part *part, struct scan_sink *sink, uint64_t limit, bool *at_en
         if (sink->count > before && borrows(scan) && in_place(scan, &part->cut))
             return true;
         size_t took = (size_t)(part->cut.end - part->cut.at0);
-        if (took >= budget || run_now_ns(run) - run->tick_start > 2000000)
+        if (took >= budget || run_now_ns(run) - run->tick_start > 1000000)
             return true;
         budget -= took;
     }
