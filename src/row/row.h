@@ -220,6 +220,8 @@ struct row_names {
     /* kind is TYPE_REGCLASS, _REGTYPE, _REGNAMESPACE, _REGROLE or _REGPROC. */
     bool (*to_oid)(void *self, int kind, struct str name, uint32_t *oid);
     bool (*to_name)(void *self, int kind, uint32_t oid, struct text *to);
+    /* The comment on a relation; false: none. May be NULL. */
+    bool (*to_comment)(void *self, uint32_t oid, struct text *to);
     void *self;
 };
 

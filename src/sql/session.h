@@ -23,6 +23,7 @@ struct sql_server {
     const struct env *env;
     int64_t started_us;
     struct row_names names;
+    char version[128]; /* what version() says */
     struct lock lock; /* idle */
     struct catalog_db *idle[CATALOG_IDLE_MAX];
     int idle_count;

@@ -180,8 +180,6 @@ void sql_resume(struct sql_session *sess);
 void sql_cancel(struct sql_session *sess, ox_code code);
 /* Whether a statement runs (its end has not been reported). */
 bool sql_busy(const struct sql_session *sess);
-/* pg_cancel_backend by another session, any thread: false if there is no such pid. */
-bool sql_server_cancel(struct sql_server *server, int32_t pid);
 
 /* ---- COPY FROM STDIN -------------------------------------------------------------------- */
 

@@ -48,6 +48,20 @@ oid_to_name(void *self, int kind, uint32_t oid, struct text *to)
     return syscat_oid_to_name(self, kind, oid, to);
 }
 
+static bool
+oid_to_comment(void *self, uint32_t oid, struct text *to)
+{
+    const struct meta_view *view = engine_view(self);
+    for (uint32_t i = 0; i < view->topic_count; i++) {
+        const struct meta_topic *topic = meta_view_topic_at(view, i);
+        if (topic->oid == oid && topic->comment.ptr != NULL) {
+            ox_text_add(to, topic->comment.ptr, topic->comment.len);
+            return true;
+        }
+    }
+    return false;
+}
+
 ox_code
 sql_server_new(const struct sql_server_config *config, const struct env *env,
     struct sql_server **out, struct ox_err *err)
@@ -57,7 +71,9 @@ sql_server_new(const struct sql_server_config *config, const struct env *env,
     server->config = *config;
     server->env = env;
     server->started_us = wall_us(env);
-    server->names = (struct row_names){name_to_oid, oid_to_name, config->engine};
+    server->names = (struct row_names){name_to_oid, oid_to_name, oid_to_comment, config->engine};
+    snprintf(server->version, sizeof(server->version), "PostgreSQL %s",
+        config->version != NULL ? config->version : "16.3");
     ox_lock_init(&server->lock, LOCK_CATALOG_POOL);
     *out = server;
     return OX_OK;
@@ -100,7 +116,7 @@ sql_session_new(const struct sql_session_config *config, struct sql_session **ou
     ox_map_init(&sess->statements);
     ox_map_init(&sess->portals);
     sess->info = (struct session_info){.user = sess->user, .session_user = sess->user,
-        .database = "oxbow", .version = config->server->config.version,
+        .database = "oxbow", .version = config->server->version,
         .client_address = config->engine->host, .backend_pid = config->pid,
         .started_us = sess->started_us, .server_started_us = config->server->started_us};
     ox_code code = settings_init(sess, config, err);
