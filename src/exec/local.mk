@@ -33,3 +33,10 @@ regress_fuzz_exec_scan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 
 check_PROGRAMS += regress/unit/exec_oracle
+check_PROGRAMS += regress/unit/fuzz_exec_regex
+regress_unit_fuzz_exec_regex_SOURCES = regress/fuzz/exec_regex.c regress/fuzz/replay.c
+
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/exec_regex
+regress_fuzz_exec_regex_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
