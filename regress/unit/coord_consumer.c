@@ -671,6 +671,333 @@ test_conversion(void)
     end();
 }
 
+/* ---- classic members, who revoke everything before they join ---- */
+
+struct classic {
+    const char *instance;
+    char id[80], owned[256];
+    int32_t generation, rebalance;
+    bool leads;
+    char peers[8][80];
+    size_t peer_count;
+    ox_code code; /* of the last call */
+    struct sim_join *join;
+};
+
+/* version 1: topics t and u, nothing owned. */
+static const char classic_blob[] = {0, 1, 0, 0, 0, 2, 0, 1, 't', 0, 1, 'u', (char)0xFF, (char)0xFF,
+    (char)0xFF, (char)0xFF, 0, 0, 0, 0};
+
+static void
+join_begin(struct classic *client)
+{
+    struct sim_join *join = sim_join_new();
+    struct coord_join_protocol *protocol = ox_arena_new(&join->arena, struct coord_join_protocol);
+    protocol->name = OX_STR("range");
+    protocol->metadata = ox_str_n(classic_blob, sizeof(classic_blob));
+    join->c.version = 3;
+    join->c.group_id = OX_STR("g");
+    join->c.member_id = ox_str_dup(&join->arena, ox_str(client->id));
+    join->c.instance_id = ox_str(client->instance);
+    join->c.client_id = OX_STR("old");
+    join->c.client_host = OX_STR("/h");
+    join->c.protocol_type = OX_STR("consumer");
+    join->c.protocols = protocol;
+    join->c.protocol_count = 1;
+    join->c.session_timeout_ms = 10000;
+    join->c.rebalance_timeout_ms = client->rebalance ? client->rebalance : 30000;
+    client->owned[0] = '\0';
+    client->join = join;
+    coord_join(sim.coord, &join->c);
+    sim_run(&sim);
+}
+
+static void
+print_blob(struct str blob, char out[256])
+{
+    struct arena arena;
+    struct consumer_blob read;
+    size_t len = 0;
+    ox_arena_init(&arena);
+    ox_assert(consumer_assigned_read(blob, &arena, &read));
+    out[0] = '\0';
+    for (size_t i = 0; i < read.owned_count; i++)
+        len += (size_t)snprintf(out + len, 256 - len, "%s%.*s%d", len ? " " : "",
+            OX_STR_ARG(read.owned[i].topic), read.owned[i].partition);
+    ox_arena_fini(&arena);
+}
+
+/* The leader of a classic group deals the partitions out. */
+static size_t
+deal(const struct classic *client, struct arena *arena, struct coord_sync_assignment **out)
+{
+    size_t count = client->leads ? client->peer_count : 0;
+    *out = ox_arena_array(arena, struct coord_sync_assignment, count + 1);
+    for (size_t m = 0; m < count; m++) {
+        struct named_tp named[32];
+        size_t named_count = 0;
+        for (size_t t = 0; t < sim.topic_count; t++)
+            for (int32_t i = 0; i < sim.topics[t].partition_count; i++)
+                if ((size_t)i % count == m && sim.topics[t].name.len == 1)
+                    named[named_count++] = (struct named_tp){sim.topics[t].name, i};
+        (*out)[m] = (struct coord_sync_assignment){ox_str(client->peers[m]),
+            consumer_assignment_write(arena, 1, named, named_count)};
+    }
+    return count;
+}
+
+static struct sim_sync *
+sync_begin(struct classic *client)
+{
+    struct sim_sync *sync = sim_sync_new();
+    struct coord_sync_assignment *dealt;
+    sync->c.assignment_count = deal(client, &sync->arena, &dealt);
+    sync->c.assignments = dealt;
+    sync->c.group_id = OX_STR("g");
+    sync->c.member_id = ox_str_dup(&sync->arena, ox_str(client->id));
+    sync->c.instance_id = ox_str(client->instance);
+    sync->c.generation = client->generation;
+    coord_sync(sim.coord, &sync->c);
+    sim_run(&sim);
+    return sync;
+}
+
+/* If the join has been answered, take it; returns whether it was OK. */
+static bool
+join_look(struct classic *client)
+{
+    if (client->join == NULL || !client->join->done)
+        return false;
+    const struct coord_join_call *call = &client->join->c;
+    client->code = call->call.code;
+    if (client->code == OX_OK) {
+        snprintf(client->id, sizeof(client->id), "%.*s", OX_STR_ARG(call->out_member_id));
+        client->generation = call->generation;
+        client->leads = ox_str_eq(call->leader, call->out_member_id);
+        client->peer_count = call->member_count;
+        for (size_t i = 0; i < call->member_count; i++)
+            snprintf(client->peers[i], 80, "%.*s", OX_STR_ARG(call->members[i].member_id));
+    } else {
+        client->id[0] = '\0';
+    }
+    sim_join_free(client->join);
+    client->join = NULL;
+    return client->code == OX_OK;
+}
+
+static void
+sync_end(struct classic *client, struct sim_sync *sync)
+{
+    ox_assert(sync->done == 1);
+    client->code = sync->c.call.code;
+    if (client->code == OX_OK)
+        print_blob(sync->c.assignment, client->owned);
+    sim_sync_free(sync);
+}
+
+/* In a consumer group nobody is waited for. */
+static void
+join_and_sync(struct classic *client)
+{
+    join_begin(client);
+    if (join_look(client))
+        sync_end(client, sync_begin(client));
+}
+
+static ox_code
+classic_beat(struct classic *client)
+{
+    struct sim_beat *call = sim_beat_new();
+    call->c.group_id = OX_STR("g");
+    call->c.member_id = ox_str(client->id);
+    call->c.instance_id = ox_str(client->instance);
+    call->c.generation = client->generation;
+    coord_heartbeat(sim.coord, &call->c);
+    sim_run(&sim);
+    ox_assert(call->done == 1);
+    client->code = call->c.call.code;
+    sim_beat_free(call);
+    return client->code;
+}
+
+static ox_code
+classic_leave(struct classic *client)
+{
+    struct sim_leave *call = sim_leave_new();
+    struct coord_leave_member leaver = {ox_str(client->id), ox_str(client->instance), OX_OK};
+    call->c.group_id = OX_STR("g");
+    call->c.members = &leaver;
+    call->c.member_count = 1;
+    coord_leave(sim.coord, &call->c);
+    sim_run(&sim);
+    ox_assert(call->done == 1);
+    sim_leave_free(call);
+    client->id[0] = client->owned[0] = '\0';
+    return leaver.code;
+}
+
+/* Two classic members, stable. */
+static void
+classic_pair(struct classic *a, struct classic *b)
+{
+    join_begin(a);
+    join_begin(b);
+    sim_advance(&sim, 6000);
+    ox_assert(join_look(a) && join_look(b));
+    struct sim_sync *first = sync_begin(b), *second = sync_begin(a);
+    sync_end(a, second);
+    sync_end(b, first);
+    is_str(state(), "Stable", "two classic members");
+}
+
+static ox_code
+commit_as(const char *member, int epoch, int version)
+{
+    struct sim_commit *commit = sim_commit_new();
+    struct coord_offset offset = {.partition = 0, .offset = 7, .metadata = OX_STR("")};
+    struct coord_offset_topic topic = {OX_STR("t"), &offset, 1};
+    commit->c.version = (int16_t)version;
+    commit->c.group_id = OX_STR("g");
+    commit->c.member_id = ox_str(member);
+    commit->c.generation = epoch;
+    commit->c.retention_ms = -1;
+    commit->c.topics = &topic;
+    commit->c.topic_count = 1;
+    coord_offset_commit(sim.coord, &commit->c);
+    sim_run(&sim);
+    sim_commit_free(commit);
+    return offset.code;
+}
+
+static void
+test_upgrade(void)
+{
+    begin();
+    struct classic a = {0}, b = {0};
+    classic_pair(&a, &b);
+    is_str(a.owned, "t0 t2 u0", "the leader dealt");
+    struct client c = CLIENT(.id = "c", .topics = "t u");
+    is_int(beat(&c), OX_OK, "a consumer among them: the group goes over");
+    is_int(c.epoch, 2, "in the next epoch");
+    is_str(c.answer, "", "nothing is free yet");
+    is_str(state(), "Reconciling", "reconciling");
+    is_int(classic_beat(&a), OX_REBALANCE_IN_PROGRESS, "classic members learn it by heartbeat");
+    is_int(commit_as(a.id, 1, 8), OX_OK, "commit: a classic member, an old version");
+    is_int(commit_as(a.id, 2, 8), OX_ILLEGAL_GENERATION, "commit: another generation");
+    struct sim_sync *sync = sync_begin(&a);
+    is_int(sync->c.call.code, OX_REBALANCE_IN_PROGRESS, "sync: it must join first");
+    sim_sync_free(sync);
+    join_begin(&a);
+    ok(a.join->done && a.join->c.call.code == OX_OK, "join: answered at once");
+    ok(a.join->c.member_count == 0 && a.join->c.leader.len == 0, "without leader and members");
+    join_look(&a);
+    is_int(a.generation, 2, "the generation is the epoch");
+    sync_end(&a, sync_begin(&a));
+    is_str(a.owned, "t0 t2", "sync: what the coordinator assigned");
+    is_int(classic_beat(&a), OX_OK, "heartbeat: nothing to do");
+    restart();
+    is_int(classic_beat(&a), OX_OK, "replay: the same");
+    is_int(classic_beat(&b), OX_REBALANCE_IN_PROGRESS, "replay: and the other still must join");
+    join_and_sync(&b);
+    is_str(b.owned, "t1 t3", "it keeps what it had");
+    beat(&c);
+    is_str(c.answer, "u0 u1", "what was given up goes to the consumer");
+    obey(&c);
+    is_str(state(), "Stable", "stable");
+    struct sim_consumer_describe *describe = sim_consumer_describe_new();
+    describe->c.group_id = OX_STR("g");
+    coord_consumer_describe(sim.coord, &describe->c);
+    sim_run(&sim);
+    int old = 0;
+    for (size_t i = 0; i < describe->c.member_count; i++)
+        old += describe->c.members[i].classic;
+    is_int(old, 2, "describe: two of them are classic");
+    sim_consumer_describe_free(describe);
+
+    struct classic d = {0};
+    join_and_sync(&d);
+    is_int(d.generation, 3, "a new classic member joins");
+    beat(&c);
+    is_int(classic_beat(&a), OX_REBALANCE_IN_PROGRESS, "the others join again");
+    join_and_sync(&a);
+    join_and_sync(&b);
+    is_int(classic_leave(&d), OX_OK, "it leaves");
+    beat(&c);
+    obey(&c);
+    join_and_sync(&a);
+    join_and_sync(&b);
+    obey(&c);
+    c.epoch = -1;
+    is_int(beat(&c), OX_OK, "the consumer leaves");
+    is_str(state(), "PreparingRebalance", "only classic members: a classic group again");
+    is_int(classic_beat(&a), OX_REBALANCE_IN_PROGRESS, "which rebalances");
+    restart();
+    is_str(state(), "Stable", "replay: a classic group");
+    join_begin(&a);
+    join_begin(&b);
+    ok(join_look(&a) && join_look(&b), "both join");
+    ok(a.leads && a.peer_count == 2, "one leads and assigns");
+    sync = sync_begin(&b);
+    sync_end(&a, sync_begin(&a));
+    sync_end(&b, sync);
+    is_str(state(), "Stable", "stable");
+    is_str(b.owned, "t1 t3 u1", "as before");
+    end();
+}
+
+static void
+test_upgrade_cases(void)
+{
+    begin();
+    struct classic a = {.instance = "i"}, b = {0};
+    classic_pair(&a, &b);
+    struct client c = CLIENT(.id = "c", .topics = "t u", .instance = "i");
+    is_int(beat(&c), OX_OK, "a static member comes back with the new protocol");
+    is_str(c.answer, "t0 t2 u0", "and has what it had");
+    is_int(classic_beat(&a), OX_FENCED_INSTANCE_ID, "the old one is fenced");
+    is_int(classic_beat(&b), OX_OK, "nobody else is disturbed");
+    struct classic again = {.instance = "i"};
+    join_begin(&again);
+    is_str(state(), "PreparingRebalance", "back to the old protocol: the group goes with it");
+    join_begin(&b);
+    ok(join_look(&again) && join_look(&b), "and rebalances");
+    end();
+
+    begin();
+    struct classic d = {0}, e = {0};
+    classic_pair(&d, &e);
+    struct client f = CLIENT(.id = "f", .topics = "t u");
+    beat(&f);
+    for (int i = 0; i < 5; i++) {
+        sim_advance(&sim, 9000);
+        beat(&f);
+        classic_beat(&d); /* alive, but it does not join again */
+        if (classic_beat(&e) == OX_REBALANCE_IN_PROGRESS)
+            join_and_sync(&e);
+    }
+    is_int(classic_beat(&d), OX_UNKNOWN_MEMBER_ID, "who does not join again in time is removed");
+    for (int i = 0; i < 5; i++) {
+        sim_advance(&sim, 9000);
+        classic_beat(&e);
+        if (e.code == OX_REBALANCE_IN_PROGRESS)
+            join_and_sync(&e);
+    }
+    ok(group()->consumer == NULL, "the last consumer's session ended: classic again");
+    end();
+
+    begin();
+    struct classic g = {0}, h = {0};
+    classic_pair(&g, &h);
+    sim.fail = OX_NOT_ENOUGH_REPLICAS;
+    struct client k = CLIENT(.id = "k", .topics = "t u");
+    is_int(beat(&k), OX_COORDINATOR_NOT_AVAILABLE, "the log refuses the upgrade");
+    sim.fail = OX_OK;
+    sim_run(&sim);
+    is_str(state(), "Stable", "the group is as it was");
+    is_int(classic_beat(&g), OX_OK, "with its members");
+    end();
+}
+
 /* ---- records ---- */
 
 static bool
@@ -870,6 +1197,8 @@ compare_replay(void)
 {
     struct group *now = group();
     sim_run(&sim);
+    if (now != NULL && now->consumer == NULL)
+        return; /* coord_random.c compares classic groups */
     struct sim other;
     sim_init(&other, &config, 0);
     other.log = sim.log;
@@ -973,6 +1302,127 @@ walk(uint64_t seed)
     end();
 }
 
+/* Consumers and classic members in one group, which goes over and back. */
+
+enum { OLD = 3 };
+
+static void
+check_mixed(const struct client *clients, const struct classic *olds)
+{
+    struct client all[WALKERS];
+    memset(all, 0, sizeof(all));
+    for (int i = 0; i < WALKERS - OLD; i++)
+        strcpy(all[i].owned, clients[i].owned);
+    for (int i = 0; i < OLD; i++)
+        strcpy(all[WALKERS - OLD + i].owned, olds[i].owned);
+    check_owners(all);
+}
+
+static struct sim_sync *old_syncs[OLD];
+
+static void
+walk_old(struct classic *client, struct sim_sync **sync)
+{
+    if (*sync != NULL) {
+        if (!(*sync)->done)
+            return;
+        sync_end(client, *sync);
+        *sync = NULL;
+        if (client->code != OX_OK)
+            client->generation = -1;
+    }
+    if (client->join != NULL) {
+        if (join_look(client))
+            *sync = sync_begin(client);
+        return;
+    }
+    if (client->id[0] == '\0' || client->generation < 0) {
+        join_begin(client);
+        return;
+    }
+    ox_code code = classic_beat(client);
+    if (code == OX_UNKNOWN_MEMBER_ID)
+        client->id[0] = client->owned[0] = '\0';
+    else if (code == OX_REBALANCE_IN_PROGRESS || code == OX_ILLEGAL_GENERATION)
+        join_begin(client);
+}
+
+static void
+walk_mixed(uint64_t seed)
+{
+    static const char *const ids[] = {"a", "b", "c"};
+    struct client clients[WALKERS];
+    struct classic olds[OLD];
+    int went_over = 0, went_back = 0;
+    bool was = false;
+    ox_rand_seed(&rnd, seed);
+    begin();
+    memset(olds, 0, sizeof(olds));
+    memset(clients, 0, sizeof(clients));
+    memset(old_syncs, 0, sizeof(old_syncs));
+    for (int i = 0; i < OLD; i++)
+        clients[i] = (struct client){.id = ids[i], .topics = "t u"};
+    for (int i = 0; i < 600; i++) {
+        int who = (int)below(OLD);
+        uint64_t what = below(20);
+        if (what < 10) {
+            walk_old(&olds[who], &old_syncs[who]);
+        } else if (what < 15) {
+            if (clients[who].epoch > 0 || below(6) == 0)
+                walk_one(&clients[who], below(2));
+        } else if (what == 15 && clients[who].epoch > 0) {
+            clients[who].owned[0] = '\0';
+            clients[who].epoch = -1;
+            beat(&clients[who]);
+            clients[who].epoch = 0;
+        } else if (what == 16 && olds[who].id[0] && olds[who].join == NULL &&
+                   old_syncs[who] == NULL && below(3) == 0) {
+            classic_leave(&olds[who]);
+        } else if (what == 17 && below(4) == 0) {
+            sim_set_topic(&sim, "t", 1 + (int32_t)below(9));
+        } else if (what == 18) {
+            sim_advance(&sim, below(2000));
+        }
+        check_mixed(clients, olds);
+        const struct group *now = group();
+        bool is = now != NULL && now->consumer != NULL;
+        went_over += is && !was;
+        went_back += !is && was;
+        was = is;
+    }
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < OLD; i++) {
+            walk_old(&olds[i], &old_syncs[i]);
+            walk_one(&clients[i], true);
+            check_mixed(clients, olds);
+        }
+        sim_advance(&sim, 1000);
+    }
+    if (strcmp(state(), "Stable") != 0)
+        printf("# %s\n", state());
+    is_str(state(), "Stable", "mixed: left alone, the group becomes stable");
+    int32_t total = 2, owned = 0;
+    for (size_t i = 0; i < sim.topic_count; i++)
+        if (ox_str_is(sim.topics[i].name, "t"))
+            total += sim.topics[i].partition_count;
+    for (int i = 0; i < OLD; i++) {
+        for (const char *at = clients[i].owned; *at; at += strcspn(at, " "), at += *at == ' ')
+            owned++;
+        for (const char *at = olds[i].owned; *at; at += strcspn(at, " "), at += *at == ' ')
+            owned++;
+    }
+    is_int(owned, total, "mixed: and every partition is read");
+    printf("# went over %d times, back %d times\n", went_over, went_back);
+    sim_detach(&sim);
+    for (int i = 0; i < OLD; i++) {
+        if (olds[i].join != NULL)
+            sim_join_free(olds[i].join);
+        if (old_syncs[i] != NULL)
+            sim_sync_free(old_syncs[i]);
+    }
+    ox_arena_fini(&sim.arena);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -990,12 +1440,15 @@ main(int argc, char **argv)
     test_log();
     test_other_calls();
     test_conversion();
+    test_upgrade();
+    test_upgrade_cases();
     test_records();
     test_assignors();
     for (int i = 0; i < walks; i++) {
         printf("# seed %llu\n", (unsigned long long)(seed + (uint64_t)i));
         fflush(stdout);
         walk(seed + (uint64_t)i);
+        walk_mixed(seed + (uint64_t)i);
     }
     return done();
 }

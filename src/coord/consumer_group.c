@@ -245,6 +245,11 @@ set_member(struct group *group, struct str id, const struct consumer_subscriptio
     own.topics = ox_arena_array(&arena, struct str, from->topic_count);
     for (size_t i = 0; i < from->topic_count; i++)
         own.topics[i] = ox_str_dup(&arena, from->topics[i]);
+    own.protocols = ox_arena_array(&arena, struct member_protocol, from->protocol_count);
+    for (size_t i = 0; i < from->protocol_count; i++) {
+        own.protocols[i].name = ox_str_dup(&arena, from->protocols[i].name);
+        own.protocols[i].metadata = ox_str_dup(&arena, from->protocols[i].metadata);
+    }
     forget_instance(member);
     ox_arena_fini(&member->arena);
     member->arena = arena;

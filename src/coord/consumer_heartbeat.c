@@ -12,9 +12,8 @@
  * without records waits for the records that the group has on their way, for it
  * may tell of them.
  *
- * A classic group that is empty becomes a consumer group on the first heartbeat,
- * and the other way round (rebalance.c). Groups with members do not change their
- * protocol: Kafka's migration policy "disabled". */
+ * A classic group becomes a consumer group on the first heartbeat, and goes back
+ * when only classic members are left (migrate.c). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,7 +167,8 @@ find_group(struct beat *beat, const char **message)
     if (group != NULL && group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
     bool other = group != NULL && group->consumer == NULL &&
-                 (group->state != GROUP_EMPTY || group->pending.count > 0);
+                 (group->state != GROUP_EMPTY || group->pending.count > 0) &&
+                 !(call->member_epoch == 0 && migrate_possible(group));
     if (other || (call->member_epoch != 0 && (group == NULL || group->consumer == NULL))) {
         *message = other ? "the group uses the classic protocol" : "the group does not exist";
         return OX_GROUP_ID_NOT_FOUND;
@@ -210,7 +210,7 @@ find_static(struct beat *beat, const char **message)
         *message = "another member has taken the instance id over";
         return OX_FENCED_INSTANCE_ID;
     }
-    if (holder->epoch != EPOCH_LEAVE_STATIC) {
+    if (!holder->subscription.classic && holder->epoch != EPOCH_LEAVE_STATIC) {
         *message = "another member still uses the instance id";
         return OX_UNRELEASED_INSTANCE_ID;
     }
@@ -255,12 +255,28 @@ make_member_id(struct beat *beat)
     return ox_str(ox_arena_strdup(beat->call->call.arena, text));
 }
 
+/* The members of a classic group have become members of this one. */
+static void
+look_again(struct beat *beat)
+{
+    struct str instance_id = beat->call->instance_id;
+    struct consumer_group *consumer = beat->group->consumer;
+    struct consumer_member *holder =
+        instance_id.ptr != NULL ? ox_map_get(&consumer->instances, instance_id) : NULL;
+    beat->member = consumer_member_find(beat->group, beat->member_id);
+    if (holder != NULL && holder != beat->member)
+        beat->gone = holder;
+}
+
 /* An empty classic group goes, its offsets stay. */
 static void
 become_consumer_group(struct beat *beat)
 {
     struct group *group = beat->group;
-    if (group->consumer == NULL) {
+    if (group->consumer == NULL && group->state != GROUP_EMPTY) {
+        migrate_upgrade(group, beat->write);
+        look_again(beat);
+    } else if (group->consumer == NULL) {
         beat->write->ahead = true;
         if (group->logged)
             write_add(beat->write, record_group_key(&beat->write->arena, group->id), OX_STR_NULL);
@@ -282,14 +298,16 @@ by_name(const void *a, const void *b)
     return ox_str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static void
-set_topics(struct consumer_subscription *to, const struct str *topics, size_t count,
+void
+subscription_set_topics(struct consumer_subscription *to, const struct str *topics, size_t count,
     struct arena *arena)
 {
     size_t kept = 0;
     to->topics = ox_arena_array(arena, struct str, count);
-    memcpy(to->topics, topics, count * sizeof(*topics));
-    qsort(to->topics, count, sizeof(*topics), by_name);
+    if (count > 0) {
+        memcpy(to->topics, topics, count * sizeof(*topics));
+        qsort(to->topics, count, sizeof(*topics), by_name);
+    }
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || ox_str_cmp(to->topics[kept - 1], to->topics[i]) != 0)
             to->topics[kept++] = to->topics[i];
@@ -315,13 +333,33 @@ same_pattern(struct str a, struct str b)
 }
 
 static bool
-same_subscription(const struct consumer_subscription *a, const struct consumer_subscription *b)
+same_classic(const struct consumer_subscription *a, const struct consumer_subscription *b)
+{
+    if (a->classic != b->classic || a->session_timeout_ms != b->session_timeout_ms ||
+        a->protocol_count != b->protocol_count)
+        return false;
+    for (size_t i = 0; i < a->protocol_count; i++)
+        if (!ox_str_eq(a->protocols[i].name, b->protocols[i].name) ||
+            !ox_str_eq(a->protocols[i].metadata, b->protocols[i].metadata))
+            return false;
+    return true;
+}
+
+bool
+subscription_wants_same(const struct consumer_subscription *a,
+    const struct consumer_subscription *b)
 {
     return same_topics(a, b) && same_pattern(a->regex, b->regex) &&
-           ox_str_eq(a->assignor, b->assignor) && ox_str_eq(a->instance_id, b->instance_id) &&
+           ox_str_eq(a->assignor, b->assignor);
+}
+
+bool
+subscription_same(const struct consumer_subscription *a, const struct consumer_subscription *b)
+{
+    return subscription_wants_same(a, b) && ox_str_eq(a->instance_id, b->instance_id) &&
            ox_str_eq(a->rack_id, b->rack_id) && ox_str_eq(a->client_id, b->client_id) &&
            ox_str_eq(a->client_host, b->client_host) &&
-           a->rebalance_timeout_ms == b->rebalance_timeout_ms;
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms && same_classic(a, b);
 }
 
 static void
@@ -339,7 +377,7 @@ subscribe(struct beat *beat)
     next.client_id = call->client_id.ptr ? call->client_id : OX_STR("");
     next.client_host = call->client_host.ptr ? call->client_host : OX_STR("");
     if (call->topics != NULL)
-        set_topics(&next, call->topics, call->topic_count, call->call.arena);
+        subscription_set_topics(&next, call->topics, call->topic_count, call->call.arena);
     if (call->regex.ptr != NULL)
         next.regex = call->regex.len > 0 ? call->regex : OX_STR_NULL;
     if (call->assignor.ptr != NULL)
@@ -347,34 +385,34 @@ subscribe(struct beat *beat)
     if (call->rebalance_timeout_ms >= 0)
         next.rebalance_timeout_ms = call->rebalance_timeout_ms;
     bool fresh = beat->member == NULL;
-    beat->bump |= from == NULL || !same_topics(&next, &from->subscription) ||
-                  !same_pattern(next.regex, from->subscription.regex) ||
-                  !ox_str_eq(next.assignor, from->subscription.assignor);
+    next.classic = false; /* whatever it spoke before */
+    next.session_timeout_ms = 0;
+    next.protocols = NULL;
+    next.protocol_count = 0;
+    beat->bump |= from == NULL || !subscription_wants_same(&next, &from->subscription);
     beat->consumer->regex_due |= from == NULL ? next.regex.len > 0
                                               : !same_pattern(next.regex, from->subscription.regex);
-    if (fresh || !same_subscription(&next, &from->subscription))
+    if (fresh || !subscription_same(&next, &from->subscription))
         put_member(beat->write, beat->member_id, &next);
     beat->member = consumer_member_find(beat->group, beat->member_id);
 }
 
-/* The one who comes gets what the one who left has. */
-static void
-take_over(struct beat *beat)
+/* The one who comes gets what the one who left has. Its subscription, with the
+ * instance id, has been put before. */
+void
+consumer_take_over(struct write *write, struct consumer_member *gone, struct str member_id)
 {
-    struct consumer_member *gone = beat->gone;
     struct tpset target = {0}, assigned = {0}, none = {0};
-    struct str id = ox_str_dup(&beat->write->arena, gone->id);
+    struct str id = ox_str_dup(&write->arena, gone->id);
     tpset_copy(&target, &gone->target);
     tpset_copy(&assigned, &gone->assigned);
-    /* Its subscription has been copied: by subscribe(), with its instance id. */
-    put_gone(beat->write, KEY_CONSUMER_CURRENT, id);
-    put_gone(beat->write, KEY_CONSUMER_TARGET, id);
-    put_gone(beat->write, KEY_CONSUMER_MEMBER, id);
-    put_target(beat->write, beat->member_id, &target);
-    put_current(beat->write, beat->member_id, 0, 0, CONSUMER_STABLE, &assigned, &none);
+    put_gone(write, KEY_CONSUMER_CURRENT, id);
+    put_gone(write, KEY_CONSUMER_TARGET, id);
+    put_gone(write, KEY_CONSUMER_MEMBER, id);
+    put_target(write, member_id, &target);
+    put_current(write, member_id, 0, 0, CONSUMER_STABLE, &assigned, &none);
     tpset_fini(&target);
     tpset_fini(&assigned);
-    beat->gone = NULL;
 }
 
 /* ---- patterns ---- */
@@ -522,19 +560,32 @@ table_fini(struct table *table)
     ox_free(table->topics);
 }
 
-static void
-move_epoch(struct group *group, struct write *write, bool bump)
+static int64_t
+metadata_hash(struct group *group)
 {
-    struct consumer_group *consumer = group->consumer;
     const struct coord_host *host = group->shard->coord->host;
-    uint64_t generation = host->topics_generation(host->self);
     struct table table;
-    if (!bump && generation == consumer->topics_generation)
-        return;
     table_init(&table, group);
     int64_t hash = (int64_t)table.hash;
     table_fini(&table);
-    consumer->topics_generation = generation;
+    group->consumer->topics_generation = host->topics_generation(host->self);
+    return hash;
+}
+
+void
+consumer_put_epoch(struct group *group, struct write *write, int32_t epoch)
+{
+    put_epoch(write, epoch, metadata_hash(group));
+}
+
+void
+consumer_move_epoch(struct group *group, struct write *write, bool bump)
+{
+    const struct consumer_group *consumer = group->consumer;
+    const struct coord_host *host = group->shard->coord->host;
+    if (!bump && host->topics_generation(host->self) == consumer->topics_generation)
+        return;
+    int64_t hash = metadata_hash(group);
     if (!bump && hash == consumer->metadata_hash)
         return;
     ox_assert(consumer->epoch < INT32_MAX);
@@ -596,8 +647,8 @@ fill_topics(const struct table *table, const struct consumer_member *member,
     out->topic_count = kept;
 }
 
-static void
-compute_target(struct group *group, struct write *write)
+void
+consumer_compute_target(struct group *group, struct write *write)
 {
     struct consumer_group *consumer = group->consumer;
     struct map_entry *entry;
@@ -669,8 +720,9 @@ next_assignment(struct consumer_member *member, struct write *write, const struc
 }
 
 /* Owned NULL: the client did not say. */
-static void
-reconcile(struct consumer_member *member, struct write *write, const struct tpset *owned)
+void
+consumer_reconcile(struct consumer_member *member, struct write *write,
+    const struct tpset *owned)
 {
     const struct consumer_group *consumer = member->group->consumer;
     switch (member->state) {
@@ -690,32 +742,33 @@ reconcile(struct consumer_member *member, struct write *write, const struct tpse
 
 /* ---- leaving, and being thrown out ---- */
 
-static void
-remove_member(struct group *group, struct write *write, const struct consumer_member *member)
+void
+consumer_remove_member(struct write *write, const struct consumer_member *member)
 {
     struct str id = ox_str_dup(&write->arena, member->id);
-    group->consumer->regex_due |= member->subscription.regex.len > 0;
+    write->group->consumer->regex_due |= member->subscription.regex.len > 0;
     put_gone(write, KEY_CONSUMER_CURRENT, id);
     put_gone(write, KEY_CONSUMER_TARGET, id);
     put_gone(write, KEY_CONSUMER_MEMBER, id);
-    move_epoch(group, write, true);
 }
 
-static void
-fence(struct consumer_member *member, const char *why)
+void
+consumer_fence(struct consumer_member *member, const char *why)
 {
     struct group *group = member->group;
     struct write *write = write_new(group->shard, group);
     ox_info(why, "group=%.*s member=%.*s", OX_STR_ARG(group->id), OX_STR_ARG(member->id));
-    remove_member(group, write, member);
+    consumer_remove_member(write, member);
+    if (!migrate_downgrade(group, write))
+        consumer_move_epoch(group, write, true);
     write_submit(group->shard, write);
-    ox_check_slow((consumer_group_check(group), true));
+    ox_check_slow((group_check(group), true));
 }
 
 static void
 session_expired(struct shard *shard, struct coord_timer *timer)
 {
-    fence(ox_container_of(timer, struct consumer_member, session), "group member timed out");
+    consumer_fence(ox_container_of(timer, struct consumer_member, session), "group member timed out");
 }
 
 static void
@@ -723,15 +776,17 @@ rebalance_expired(struct shard *shard, struct coord_timer *timer)
 {
     struct consumer_member *member = ox_container_of(timer, struct consumer_member, rebalance);
     if (member->state == CONSUMER_UNREVOKED)
-        fence(member, "group member did not give up its partitions in time");
+        consumer_fence(member, "group member did not give up its partitions in time");
 }
 
 void
 consumer_restart_session(struct consumer_member *member)
 {
     struct shard *shard = member->group->shard;
-    shard_timer(shard, &member->session, shard->config.consumer_session_ms, session_expired);
-    if (member->state == CONSUMER_UNREVOKED && member->rebalance.slot == 0)
+    int32_t session_ms = member->subscription.classic ? member->subscription.session_timeout_ms
+                                                      : shard->config.consumer_session_ms;
+    shard_timer(shard, &member->session, session_ms, session_expired);
+    if (!member->subscription.classic && member->state == CONSUMER_UNREVOKED && member->rebalance.slot == 0)
         shard_timer(shard, &member->rebalance, member->subscription.rebalance_timeout_ms,
             rebalance_expired);
 }
@@ -751,7 +806,9 @@ leave(struct beat *beat)
             &member->assigned, &none);
         shard_timer_stop(beat->shard, &member->rebalance);
     } else {
-        remove_member(beat->group, beat->write, member);
+        consumer_remove_member(beat->write, member);
+        if (!migrate_downgrade(beat->group, beat->write))
+            consumer_move_epoch(beat->group, beat->write, true);
     }
     answer(beat->write, call);
 }
@@ -769,15 +826,15 @@ go_on(struct beat *beat)
         beat->member_id = make_member_id(beat);
     subscribe(beat);
     if (beat->gone != NULL)
-        take_over(beat);
+        consumer_take_over(beat->write, beat->gone, beat->member_id);
     resolve_patterns(beat);
-    move_epoch(beat->group, beat->write, beat->bump);
-    compute_target(beat->group, beat->write);
+    consumer_move_epoch(beat->group, beat->write, beat->bump);
+    consumer_compute_target(beat->group, beat->write);
     struct consumer_member *member = beat->member;
     int32_t epoch_before = member->epoch;
     enum consumer_state state_before = member->state;
     tpset_copy(&before, &member->assigned);
-    reconcile(member, beat->write, call->owned != NULL ? &beat->owned : NULL);
+    consumer_reconcile(member, beat->write, call->owned != NULL ? &beat->owned : NULL);
     if (member->epoch != epoch_before || member->state != state_before)
         shard_timer_stop(beat->shard, &member->rebalance);
     consumer_restart_session(member);
@@ -863,6 +920,7 @@ describe_member(struct coord_consumer_describe_call *call, const struct consumer
         .client_host = ox_str_dup(arena, own->client_host),
         .regex = ox_str_dup(arena, own->regex),
         .member_epoch = member->epoch,
+        .classic = own->classic,
         .topics = ox_arena_array(arena, struct str, own->topic_count),
         .topic_count = own->topic_count,
     };

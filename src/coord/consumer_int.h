@@ -51,6 +51,11 @@ struct consumer_subscription {
     size_t topic_count;
     struct str regex, assignor; /* null: none */
     int32_t rebalance_timeout_ms;
+    /* A member that still speaks the classic protocol: what it last joined with. */
+    bool classic;
+    int32_t session_timeout_ms;
+    struct member_protocol *protocols;
+    size_t protocol_count;
 };
 
 struct consumer_member {
@@ -62,7 +67,8 @@ struct consumer_member {
     int32_t epoch, previous_epoch;
     enum consumer_state state;
     struct tpset assigned, revoking, target;
-    struct coord_timer session, rebalance;
+    struct coord_timer session;
+    struct coord_timer rebalance; /* must give up; classic: must join again, or sync */
 };
 
 /* What a pattern matched. */
@@ -123,6 +129,63 @@ bool consumer_member_subscribed(const struct consumer_member *member, struct str
 void consumer_group_resume(struct group *group);
 /* The name of the assignor that most members want. */
 const char *consumer_group_assignor(const struct group *group);
+
+/* ---- consumer_heartbeat.c, for migrate.c ---- */
+
+/* The sorted names without repetitions, in the arena. */
+void subscription_set_topics(struct consumer_subscription *to, const struct str *topics,
+    size_t count, struct arena *arena);
+bool subscription_same(const struct consumer_subscription *a,
+    const struct consumer_subscription *b);
+/* Everything but client, host and times: what assignments depend on. */
+bool subscription_wants_same(const struct consumer_subscription *a,
+    const struct consumer_subscription *b);
+void consumer_take_over(struct write *write, struct consumer_member *gone, struct str member_id);
+/* The epoch as it is, with the hash of what is subscribed to now. */
+void consumer_put_epoch(struct group *group, struct write *write, int32_t epoch);
+void consumer_move_epoch(struct group *group, struct write *write, bool bump);
+void consumer_compute_target(struct group *group, struct write *write);
+void consumer_reconcile(struct consumer_member *member, struct write *write,
+    const struct tpset *owned);
+/* Its records go; the caller moves the epoch. */
+void consumer_remove_member(struct write *write, const struct consumer_member *member);
+void consumer_fence(struct consumer_member *member, const char *why);
+
+/* ---- migrate.c: members of both protocols in one group ---- */
+
+/* A classic group with members goes over to the consumer protocol; the records
+ * are added to the write. False: it cannot, nothing was done. */
+bool migrate_possible(const struct group *group);
+void migrate_upgrade(struct group *group, struct write *write);
+/* After members left: if only classic ones remain, the group is classic again
+ * and rebalances, in this write, which is submitted by the caller. */
+bool migrate_downgrade(struct group *group, struct write *write);
+void migrate_join(struct group *group, struct coord_join_call *call);
+void migrate_sync(struct group *group, struct coord_sync_call *call);
+ox_code migrate_heartbeat(struct group *group, const struct coord_heartbeat_call *call);
+/* Sets each member's code; answers later if anything was written. */
+void migrate_leave(struct group *group, struct coord_leave_call *call);
+
+/* ---- consumer_protocol.c ---- */
+
+/* A partition by topic name. */
+struct named_tp {
+    struct str topic;
+    int32_t partition;
+};
+struct consumer_blob {
+    int16_t version;
+    struct str *topics; /* subscription */
+    size_t topic_count;
+    struct named_tp *owned; /* from version 1 on; or what is assigned */
+    size_t owned_count;
+    struct str rack_id; /* null: none */
+};
+bool consumer_subscription_read(struct str blob, struct arena *arena, struct consumer_blob *out);
+bool consumer_assigned_read(struct str blob, struct arena *arena, struct consumer_blob *out);
+/* Partitions of one topic must stand together. */
+struct str consumer_assignment_write(struct arena *arena, int16_t version,
+    const struct named_tp *partitions, size_t count);
 
 /* ---- consumer_records.c: keys 3 to 8 and 16 ---- */
 

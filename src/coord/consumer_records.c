@@ -6,7 +6,8 @@
  *
  *   3  epoch              epoch i32; tag 0 metadata_hash i64
  *   5  member             instance ?s, rack ?s, client_id, client_host, topics[] s,
- *                         regex ?s, rebalance_timeout i32, assignor ?s
+ *                         regex ?s, rebalance_timeout i32, assignor ?s; tag 0:
+ *                         session_timeout i32, protocols[ name s, metadata B ]
  *   6  target epoch       epoch i32
  *   7  target             partitions
  *   8  current            epoch i32, previous i32, state i8, assigned partitions,
@@ -20,7 +21,7 @@
 #include "base/wire.h"
 #include "coord/consumer_int.h"
 
-enum { TAG_METADATA_HASH = 0 };
+enum { TAG_METADATA_HASH = 0, TAG_CLASSIC = 0 };
 
 /* ---- writing ---- */
 
@@ -129,6 +130,25 @@ put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash)
     emit(write, KEY_CONSUMER_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
 }
 
+static void
+put_classic(struct out *out, struct write *write, const struct consumer_subscription *from)
+{
+    struct out field;
+    out_init(&field, write);
+    wire_put32(&field.wire, from->session_timeout_ms);
+    wire_put_uvarint(&field.wire, from->protocol_count + 1);
+    for (size_t i = 0; i < from->protocol_count; i++) {
+        put_str(&field, from->protocols[i].name);
+        put_str(&field, from->protocols[i].metadata);
+        put_tags(&field);
+    }
+    put_tags(&field);
+    wire_put_uvarint(&out->wire, 1);
+    wire_put_uvarint(&out->wire, TAG_CLASSIC);
+    wire_put_uvarint(&out->wire, field.text.len);
+    wire_put_bytes(&out->wire, field.text.ptr, field.text.len);
+}
+
 void
 put_member(struct write *write, struct str member_id,
     const struct consumer_subscription *subscription)
@@ -144,7 +164,10 @@ put_member(struct write *write, struct str member_id,
     put_str(&out, subscription->regex);
     wire_put32(&out.wire, subscription->rebalance_timeout_ms);
     put_str(&out, subscription->assignor);
-    put_tags(&out);
+    if (subscription->classic)
+        put_classic(&out, write, subscription);
+    else
+        put_tags(&out);
     emit(write, KEY_CONSUMER_MEMBER, member_id, ox_text_str(&out.text));
 }
 
@@ -291,9 +314,37 @@ epoch_tag(void *arg, uint32_t number, struct wire_in field)
         ((struct consumer_value *)arg)->metadata_hash = wire_get64(&field);
 }
 
+struct member_tag {
+    struct arena *arena;
+    struct consumer_subscription *out;
+    bool failed;
+};
+
+static void
+member_tag(void *arg, uint32_t number, struct wire_in field)
+{
+    struct member_tag *tag = arg;
+    struct consumer_subscription *out = tag->out;
+    if (number != TAG_CLASSIC)
+        return;
+    out->classic = true;
+    out->session_timeout_ms = wire_get32(&field);
+    uint32_t count = get_count(&field, 3);
+    out->protocols = ox_arena_array(tag->arena, struct member_protocol, count);
+    for (uint32_t i = 0; i < count && !field.failed; i++) {
+        out->protocols[i].name = get_str(&field, false);
+        out->protocols[i].metadata = get_str(&field, false);
+        get_tags(&field, NULL, NULL);
+    }
+    out->protocol_count = count;
+    get_tags(&field, NULL, NULL);
+    tag->failed |= field.failed || count == 0;
+}
+
 static void
 read_member(struct wire_in *in, struct arena *arena, struct consumer_subscription *out)
 {
+    struct member_tag tag = {arena, out, false};
     out->instance_id = get_str(in, true);
     out->rack_id = get_str(in, true);
     out->client_id = get_str(in, false);
@@ -302,7 +353,8 @@ read_member(struct wire_in *in, struct arena *arena, struct consumer_subscriptio
     out->regex = get_str(in, true);
     out->rebalance_timeout_ms = wire_get32(in);
     out->assignor = get_str(in, true);
-    get_tags(in, NULL, NULL);
+    get_tags(in, member_tag, &tag);
+    in->failed |= tag.failed;
 }
 
 static void

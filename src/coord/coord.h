@@ -299,6 +299,7 @@ void coord_consumer_heartbeat(struct coord *coord, struct coord_consumer_call *c
 struct coord_consumer_member {
     struct str member_id, instance_id, rack_id, client_id, client_host, regex;
     int32_t member_epoch;
+    bool classic; /* it speaks the classic protocol */
     struct str *topics;
     size_t topic_count;
     struct coord_topic_partitions *assigned, *target;

@@ -276,6 +276,15 @@ void group_resume(struct group *group);
 /* Answer what is parked, with this code. */
 void group_fail_parked(struct group *group, ox_code code);
 void member_restart_session(struct member *member, int32_t timeout_ms);
+/* Begin a rebalance of a group with members (or that just lost them). */
+void group_rebalance(struct group *group, const char *reason);
+/* A snapshot of the group; with the assignments that were offered, if there are. */
+void group_add_record(struct write *write, const struct group *group);
+/* A join of somebody with a member id. */
+void group_join_known(struct group *group, struct coord_join_call *call);
+struct str join_member_id(struct shard *shard, const struct coord_join_call *call);
+void join_fail(struct coord_join_call *call, ox_code code, struct str member_id);
+void sync_fail(struct coord_sync_call *call, ox_code code);
 /* OX_FENCED_INSTANCE_ID, OX_UNKNOWN_MEMBER_ID or the member. */
 ox_code group_validate(struct group *group, struct str member_id, struct str instance_id,
     struct member **out);

@@ -54,6 +54,8 @@ commit_allowed_consumer(const struct group *group, const struct coord_offset_com
     const struct consumer_member *member = consumer_member_find(group, call->member_id);
     if (member == NULL)
         return OX_UNKNOWN_MEMBER_ID;
+    if (member->subscription.classic)
+        return call->generation == member->epoch ? OX_OK : OX_ILLEGAL_GENERATION;
     if (call->version < 9)
         return OX_UNSUPPORTED_VERSION;
     return call->generation == member->epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;

@@ -21,15 +21,13 @@
 
 enum { PENDING_MAX = 100000, STATIC_WAIT_MS_MIN = 1000 };
 
-static void prepare_rebalance(struct group *group, const char *reason);
 static void complete_join(struct group *group);
 static void session_expired(struct shard *shard, struct coord_timer *timer);
-static void add_group_record(struct write *write, const struct group *group);
 
 /* ---- answers ---- */
 
-static void
-join_answer(struct coord_join_call *call, ox_code code, struct str member_id)
+void
+join_fail(struct coord_join_call *call, ox_code code, struct str member_id)
 {
     call->generation = -1;
     call->out_protocol_type = call->out_protocol = OX_STR_NULL;
@@ -77,8 +75,8 @@ join_answer_current(struct coord_join_call *call, const struct member *member)
     call_finish(&call->call, OX_OK);
 }
 
-static void
-sync_answer(struct coord_sync_call *call, ox_code code)
+void
+sync_fail(struct coord_sync_call *call, ox_code code)
 {
     call->out_protocol_type = call->out_protocol = OX_STR_NULL;
     call->assignment = OX_STR("");
@@ -100,7 +98,7 @@ fail_join(struct member *member, ox_code code, struct str member_id)
 {
     struct coord_join_call *call = member_take_join(member);
     if (call != NULL)
-        join_answer(call, code, member_id);
+        join_fail(call, code, member_id);
 }
 
 static void
@@ -109,7 +107,7 @@ fail_sync(struct member *member, ox_code code)
     struct coord_sync_call *call = member->sync;
     member->sync = NULL;
     if (call != NULL)
-        sync_answer(call, code);
+        sync_fail(call, code);
 }
 
 void
@@ -168,7 +166,7 @@ static void
 after_removal(struct group *group, const char *reason)
 {
     if (group->state == GROUP_STABLE || group->state == GROUP_COMPLETING)
-        prepare_rebalance(group, reason);
+        group_rebalance(group, reason);
     else
         maybe_complete_join(group);
 }
@@ -248,8 +246,8 @@ initial_delay_over(struct shard *shard, struct coord_timer *timer)
     shard_timer(shard, timer, group->delay_ms, initial_delay_over);
 }
 
-static void
-prepare_rebalance(struct group *group, const char *reason)
+void
+group_rebalance(struct group *group, const char *reason)
 {
     struct shard *shard = group->shard;
     bool initial = group->state == GROUP_EMPTY;
@@ -277,7 +275,7 @@ maybe_prepare_rebalance(struct group *group, const char *reason)
     if (group->state == GROUP_PREPARING)
         maybe_complete_join(group);
     else
-        prepare_rebalance(group, reason);
+        group_rebalance(group, reason);
 }
 
 /* The leader stays if it rejoined, else the first who did leads. False: nobody did. */
@@ -307,7 +305,7 @@ sync_timeout(struct shard *shard, struct coord_timer *timer)
         if (member->sync_pending)
             remove_member(member);
     }
-    prepare_rebalance(group, "members did not sync in time");
+    group_rebalance(group, "members did not sync in time");
     ox_check_slow((group_check(group), true));
 }
 
@@ -325,7 +323,7 @@ become_empty(struct group *group)
     group_transition(group, GROUP_EMPTY);
     struct write *write = write_new(group->shard, group);
     write->finish = snapshot_done;
-    add_group_record(write, group);
+    group_add_record(write, group);
     write_submit(group->shard, write);
 }
 
@@ -388,8 +386,8 @@ group_validate(struct group *group, struct str member_id, struct str instance_id
     return *out == NULL ? OX_UNKNOWN_MEMBER_ID : OX_OK;
 }
 
-static struct str
-new_member_id(struct shard *shard, const struct coord_join_call *call)
+struct str
+join_member_id(struct shard *shard, const struct coord_join_call *call)
 {
     struct uuid id;
     char hex[37];
@@ -514,7 +512,7 @@ replacement_done(struct shard *shard, struct write *write, ox_code code)
     member_take_join(member);
     if (code != OX_OK) {
         restore_member(member, old);
-        join_answer(call, write_error(code), OX_STR(""));
+        join_fail(call, write_error(code), OX_STR(""));
         return;
     }
     restart_session(member);
@@ -557,7 +555,7 @@ replace_static(struct member *member, struct coord_join_call *call, struct str m
         write->member_id = ox_str_dup(&write->arena, member_id);
         write->generation = group->generation;
         write->finish = replacement_done;
-        add_group_record(write, group);
+        group_add_record(write, group);
         write_submit(shard, write);
         return;
     }
@@ -570,21 +568,21 @@ static void
 join_new(struct group *group, struct coord_join_call *call)
 {
     struct shard *shard = group->shard;
-    struct str member_id = new_member_id(shard, call);
+    struct str member_id = join_member_id(shard, call);
     struct member *holder = group_instance(group, call->instance_id);
     if (holder != NULL) {
         replace_static(holder, call, member_id);
     } else if (call->instance_id.ptr == NULL && call->version >= 4) {
         struct pending_member *pending = group_add_pending(group, member_id);
         shard_timer(shard, &pending->timer, call->session_timeout_ms, pending_expired);
-        join_answer(call, OX_MEMBER_ID_REQUIRED, member_id);
+        join_fail(call, OX_MEMBER_ID_REQUIRED, member_id);
     } else {
         add_member(group, call, member_id);
     }
 }
 
-static void
-join_known(struct group *group, struct coord_join_call *call)
+void
+group_join_known(struct group *group, struct coord_join_call *call)
 {
     struct member *member;
     if (ox_map_get(&group->pending, call->member_id) != NULL && call->instance_id.ptr == NULL) {
@@ -593,7 +591,7 @@ join_known(struct group *group, struct coord_join_call *call)
     }
     ox_code code = group_validate(group, call->member_id, call->instance_id, &member);
     if (code != OX_OK) {
-        join_answer(call, code, call->member_id);
+        join_fail(call, code, call->member_id);
         return;
     }
     bool same = member_matches(member, call->protocols, call->protocol_count);
@@ -628,7 +626,7 @@ turn_away(struct group *group, struct coord_join_call *call)
 {
     struct pending_member *pending = ox_map_get(&group->pending, call->member_id);
     struct member *member = group_member(group, call->member_id);
-    join_answer(call, OX_GROUP_MAX_SIZE_REACHED, OX_STR(""));
+    join_fail(call, OX_GROUP_MAX_SIZE_REACHED, OX_STR(""));
     if (pending != NULL)
         group_remove_pending(pending);
     if (member != NULL)
@@ -651,17 +649,12 @@ join_fits(const struct coord_join_call *call)
 }
 
 /* A consumer group without members gives way; its offsets stay. */
-static bool
+static void
 become_classic(struct group *group)
 {
-    if (group->consumer == NULL)
-        return true;
-    if (!group_is_empty(group))
-        return false;
     struct write *write = write_new(group->shard, group);
     put_group_gone(write, group);
     write_submit(group->shard, write);
-    return true;
 }
 
 static void
@@ -679,33 +672,35 @@ join_run(struct coord_call *base)
                              call->session_timeout_ms > shard->config.session_timeout_ms_max))
         code = OX_INVALID_SESSION_TIMEOUT;
     if (code != OX_OK) {
-        join_answer(call, code, call->member_id);
+        join_fail(call, code, call->member_id);
         return;
     }
     if (call->rebalance_timeout_ms < 0)
         call->rebalance_timeout_ms = call->session_timeout_ms;
     group = group_find(shard, call->group_id);
     if (group == NULL && call->member_id.len > 0) {
-        join_answer(call, OX_UNKNOWN_MEMBER_ID, OX_STR(""));
+        join_fail(call, OX_UNKNOWN_MEMBER_ID, OX_STR(""));
         return;
     }
     code = group_get(shard, call->group_id, &group);
     if (code != OX_OK) {
-        join_answer(call, code, OX_STR(""));
+        join_fail(call, code, OX_STR(""));
         return;
     }
+    if (group->consumer != NULL && group_is_empty(group))
+        become_classic(group);
     if (group->state == GROUP_DEAD)
-        join_answer(call, OX_COORDINATOR_NOT_AVAILABLE, OX_STR(""));
-    else if (!become_classic(group))
-        join_answer(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
+        join_fail(call, OX_COORDINATOR_NOT_AVAILABLE, OX_STR(""));
+    else if (group->consumer != NULL && !group_is_empty(group))
+        migrate_join(group, call);
     else if (!has_room(group, call->member_id))
         turn_away(group, call);
     else if (!group_supports(group, call->protocol_type, call->protocols, call->protocol_count))
-        join_answer(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
+        join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
     else if (call->member_id.len == 0)
         join_new(group, call);
     else
-        join_known(group, call);
+        group_join_known(group, call);
     ox_check_slow((group_check(group), true));
     group_maybe_drop(group);
 }
@@ -719,8 +714,8 @@ coord_join(struct coord *coord, struct coord_join_call *call)
 /* ---- sync ---- */
 
 /* A snapshot of the group; with the assignments that were offered, if there are. */
-static void
-add_group_record(struct write *write, const struct group *group)
+void
+group_add_record(struct write *write, const struct group *group)
 {
     struct arena *arena = &write->arena;
     struct map_entry *entry;
@@ -762,7 +757,7 @@ assignment_stored(struct shard *shard, struct write *write, ox_code code)
     group->storing = false;
     if (code != OX_OK) {
         reset_assignments(group, write_error(code));
-        prepare_rebalance(group, "assignment could not be stored");
+        group_rebalance(group, "assignment could not be stored");
         return;
     }
     group_transition(group, GROUP_STABLE);
@@ -805,7 +800,7 @@ store_assignment(struct group *group, const struct coord_sync_call *call)
     struct write *write = write_new(group->shard, group);
     write->generation = group->generation;
     write->finish = assignment_stored;
-    add_group_record(write, group);
+    group_add_record(write, group);
     write_submit(group->shard, write);
 }
 
@@ -840,6 +835,10 @@ sync_run(struct coord_call *base)
         code = OX_UNKNOWN_MEMBER_ID;
     if (code == OX_OK && group->state == GROUP_DEAD)
         code = OX_COORDINATOR_NOT_AVAILABLE;
+    if (code == OX_OK && group->consumer != NULL) {
+        migrate_sync(group, call);
+        return;
+    }
     if (code == OX_OK)
         code = group_validate(group, call->member_id, call->instance_id, &member);
     if (code == OX_OK && call->generation != group->generation)
@@ -850,7 +849,7 @@ sync_run(struct coord_call *base)
     if (code == OX_OK && group->state == GROUP_PREPARING)
         code = OX_REBALANCE_IN_PROGRESS;
     if (code != OX_OK) {
-        sync_answer(call, code);
+        sync_fail(call, code);
         return;
     }
     sync_seen(member);
@@ -896,6 +895,10 @@ heartbeat_run(struct coord_call *base)
         code = OX_UNKNOWN_MEMBER_ID;
     if (code == OX_OK && group->state == GROUP_DEAD)
         code = OX_COORDINATOR_NOT_AVAILABLE;
+    if (code == OX_OK && group->consumer != NULL) {
+        call_finish(base, migrate_heartbeat(group, call));
+        return;
+    }
     if (code == OX_OK)
         code = group_validate(group, call->member_id, call->instance_id, &member);
     if (code == OX_OK && call->generation != group->generation)
@@ -956,6 +959,10 @@ leave_run(struct coord_call *base)
         if (group != NULL && group->state == GROUP_DEAD)
             code = OX_COORDINATOR_NOT_AVAILABLE;
     }
+    if (code == OX_OK && group != NULL && group->consumer != NULL) {
+        migrate_leave(group, call);
+        return;
+    }
     for (size_t i = 0; i < call->member_count; i++) {
         struct coord_leave_member *leaver = &call->members[i];
         leaver->code = code;
@@ -991,5 +998,5 @@ group_resume(struct group *group)
         restart_session(entry->value);
     ox_check_slow((group_check(group), true));
     if (group->members.count > (uint32_t)group->shard->config.group_size_max)
-        prepare_rebalance(group, "group is over its size limit");
+        group_rebalance(group, "group is over its size limit");
 }
