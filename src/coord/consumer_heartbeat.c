@@ -768,7 +768,8 @@ consumer_fence(struct consumer_member *member, const char *why)
 static void
 session_expired(struct shard *shard, struct coord_timer *timer)
 {
-    consumer_fence(ox_container_of(timer, struct consumer_member, session), "group member timed out");
+    consumer_fence(ox_container_of(timer, struct consumer_member, session),
+        "group member timed out");
 }
 
 static void
@@ -786,7 +787,8 @@ consumer_restart_session(struct consumer_member *member)
     int32_t session_ms = member->subscription.classic ? member->subscription.session_timeout_ms
                                                       : shard->config.consumer_session_ms;
     shard_timer(shard, &member->session, session_ms, session_expired);
-    if (!member->subscription.classic && member->state == CONSUMER_UNREVOKED && member->rebalance.slot == 0)
+    if (!member->subscription.classic && member->state == CONSUMER_UNREVOKED &&
+        member->rebalance.slot == 0)
         shard_timer(shard, &member->rebalance, member->subscription.rebalance_timeout_ms,
             rebalance_expired);
 }
