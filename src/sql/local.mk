@@ -30,3 +30,9 @@ CLEANFILES += src/sql/views.gen.c src/sql/sql_words.gen.y src/sql/sql_parser.gen
 EXTRA_DIST += grammar/sql.y grammar/sql.re catalog/keywords.tbl catalog/commands.tbl
 check_PROGRAMS += regress/unit/sql_parse
 EXTRA_DIST += regress/unit/sql_sentences.inc
+check_PROGRAMS += regress/unit/fuzz_sql_parse
+regress_unit_fuzz_sql_parse_SOURCES = regress/fuzz/sql_parse.c regress/fuzz/replay.c
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/sql_parse
+regress_fuzz_sql_parse_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -1,0 +1,16 @@
+SELECT * FROM orders WHERE _partition = 1 AND _offset > 10 ORDER BY _offset DESC LIMIT 5;
+SELECT a, b FROM t EMIT CHANGES;
+SELECT a FROM t x EMIT ON WINDOW CLOSE WITH TIMEOUT INTERVAL '5 s' GRACE INTERVAL '1 s' LATE ROWS INTO late_t;
+SELECT emit, asof, key, topic, stream, latest, partitions, wait FROM t;
+SELECT emit FROM emit;
+SELECT a emit FROM t;
+SELECT a AS emit FROM t AS emit;
+SELECT a FROM t emit;
+SELECT * FROM a ASOF JOIN b ON a.k = b.k AND a.ts > b.ts;
+SELECT * FROM a ASOF LEFT JOIN b ON a.k = b.k;
+SELECT * FROM a JOIN b ON a.k = b.k JOIN c ON c.k = a.k CROSS JOIN d;
+SELECT * FROM s JOIN tbl FOR SYSTEM_TIME AS OF s.ts ON s.k = tbl.k;
+SELECT * FROM a JOIN b WITHIN INTERVAL '5 min' ON a.k = b.k;
+SELECT window_start, count(*) FROM tumble(bids, ts, INTERVAL '1 min') GROUP BY window_start EMIT ON WINDOW CLOSE;
+SELECT window_start, count(*) FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1 min')) GROUP BY window_start;
+SELECT * FROM TABLE(SESSION(TABLE bids PARTITION BY (k), DESCRIPTOR(ts), INTERVAL '1 min'));

@@ -1,0 +1,16 @@
+SELECT * FROM session(bids, ts, INTERVAL '5 min', key => bidder);
+SELECT * FROM subscribe('orders', start => 'latest', group_id => 'g') WHERE _value ->> 'x' = 'y';
+SUBSCRIBE orders;
+SUBSCRIBE TO orders FROM OFFSET 100;
+SUBSCRIBE orders WHERE _value ->> 'event' = 'click' FROM LAST 10 ROWS UNTIL LATEST;
+SUBSCRIBE orders WHERE a IS DISTINCT FROM b FROM LATEST UNTIL IDLE INTERVAL '5 s' LIMIT 10;
+SUBSCRIBE orders WHERE x::timestamp > now() GROUP billing MEMBER 'w1' FROM COMMITTED ELSE EARLIEST PARTITIONS (0, 1) WITH (progress = true);
+SUBSCRIBE orders WHERE x::timestamp WITH TIME ZONE > now() WITH (progress = true);
+SUBSCRIBE orders WHERE ts = x::timestamp WITH (progress = true);
+SUBSCRIBE (SELECT k, count(*) FROM t GROUP BY k) ENVELOPE UPSERT KEY (k) WITH (snapshot = false);
+SUBSCRIBE mv ENVELOPE DEBEZIUM LIMIT 5;
+SUBSCRIBE t FROM OFFSET $1 UNTIL OFFSET $2;
+SUBSCRIBE t FROM TOKEN 'abc';
+DECLARE c CURSOR FOR SUBSCRIBE orders FROM EARLIEST;
+DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE;
+FETCH 10 FROM c WITH (timeout = '1s');

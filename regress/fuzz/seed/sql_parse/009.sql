@@ -1,0 +1,16 @@
+DECLARE c BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT 1;
+FETCH c;
+FETCH FORWARD 10 FROM c;
+FETCH -1 IN c;
+FETCH NEXT c;
+MOVE 5 c;
+FETCH ALL IN "c";
+CLOSE c;
+CLOSE ALL;
+UNLISTEN *;
+SELECT format('x'), replace('a', 'b', 'c'), left('abc', 2), right('abc', 1), mode;
+SELECT a "order" FROM t "where";
+SELECT 1 AS select;
+SELECT * FROM t TABLESAMPLE SYSTEM (1) REPEATABLE (2);
+SELECT x FROM t WHERE a IN (1, 2, 3) AND (b OR c) FOR UPDATE SKIP LOCKED;
+SELECT (SELECT 1), ((SELECT 2)), ((1));

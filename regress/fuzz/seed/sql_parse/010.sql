@@ -1,0 +1,16 @@
+SELECT f(VARIADIC ARRAY[1]), f(a => 1, b := 2), f(ALL x);
+SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), a.attname::text FROM pg_attribute a;
+SELECT * FROM t WHERE (a, b) OVERLAPS (c, d);
+SELECT INTERVAL '1 day' * 2, interval(3) '1 s', a::interval day to second;
+SELECT x'1f', n'text', a::character varying(10), b::double precision, c::char(3)[], d::time without time zone;
+SELECT 'a' 'b';
+SELECT a FROM t WHERE;
+SELECT FROM FROM t;
+SELECT * FROM t LIMIT;
+INSERT INTO t;
+CREATE TOPIC;
+SELECT a AS FROM t;
+SELECT (1;
+SELECT 1);
+BEGIN COMMIT;
+SELECT 1 SELECT 2;

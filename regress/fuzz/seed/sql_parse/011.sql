@@ -1,0 +1,3 @@
+SELECT a FROM t ORDER a;
+SET = 1;
+COPY t;

@@ -1,0 +1,1 @@
+SELECT * FROM orders WHERE _partition = 1 AND _offset > 10 ORDER BY _offset DESC LIMIT 5;

@@ -1,0 +1,1 @@
+SELECT * FROM a ASOF LEFT JOIN b ON a.k = b.k;

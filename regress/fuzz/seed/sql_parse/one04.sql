@@ -1,0 +1,1 @@
+CONSUME FROM a, b GROUP g;

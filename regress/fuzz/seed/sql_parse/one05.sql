@@ -1,0 +1,1 @@
+CREATE TOPIC orders (id int, ts timestamp with time zone NOT NULL, src text FROM HEADER 'src', k text FROM KEY, WATERMARK FOR ts AS ts - INTERVAL '5 s') KEY (id) FORMAT bigint VALUE FORMAT json PARTITIONS 12 REPLICAS 3 RETAIN FOR INTERVAL '7 days' WITH (cleanup = 'compact');

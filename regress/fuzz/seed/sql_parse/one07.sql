@@ -1,0 +1,1 @@
+SELECT current_timestamp, current_date, current_user, localtimestamp(3), current_schema(), current_catalog;

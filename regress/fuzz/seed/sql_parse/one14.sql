@@ -1,0 +1,1 @@
+SHOW TOPICS LIKE 'a%';
