@@ -35,7 +35,7 @@ struct log_cursor {
     uint64_t window_pos;
     size_t window_len;
     struct header_walk walk; /* LOG_CURSOR_HEADERS */
-    uint8_t walk_space[HEADER_WALK_WIDE];
+    struct buf *walk_buf; /* of LOG_CURSOR_HEADERS and LOG_CURSOR_BACKWARD */
     /* backward */
     struct back_batch *back;
     uint32_t back_count, back_cap;
@@ -50,6 +50,7 @@ log_cursor_open(struct plog *plog, int64_t from, int64_t to, int flags, struct l
         return plog_fault(plog, err);
     struct log_cursor *cursor = ox_malloc(sizeof(*cursor));
     memset(cursor, 0, offsetof(struct log_cursor, walk));
+    cursor->walk_buf = flags != 0 ? ox_buf_new(HEADER_WALK_WIDE) : NULL;
     cursor->back = NULL;
     cursor->back_count = cursor->back_cap = 0;
     cursor->back_span = 0;
@@ -78,6 +79,7 @@ log_cursor_close(struct log_cursor *cursor)
         return;
     log_segment_put(cursor->seg);
     ox_buf_put(cursor->window);
+    ox_buf_put(cursor->walk_buf);
     plog_put(cursor->plog);
     ox_free(cursor->back);
     ox_free(cursor);
@@ -174,7 +176,7 @@ enter_segment(struct log_cursor *cursor, struct ox_err *err)
     ox_unlock(&plog->lock);
     if (rc == OX_OK && (cursor->flags & LOG_CURSOR_HEADERS)) {
         header_walk_init(&cursor->walk, cursor->seg, cursor->pos, cursor->limit);
-        cursor->walk.buffer = cursor->walk_space;
+        cursor->walk.buffer = cursor->walk_buf->ptr;
     }
     return rc;
 }
@@ -297,7 +299,7 @@ list_region(struct log_cursor *cursor, struct ox_err *err)
     bool more;
     ox_code rc;
     header_walk_init(walk, cursor->seg, cursor->pos, cursor->limit);
-    walk->buffer = cursor->walk_space;
+    walk->buffer = cursor->walk_buf->ptr;
     while ((rc = header_walk_next(walk, &more, err)) == OX_OK && more &&
            walk->batch.base_offset < cursor->next)
         push_back(cursor, walk);
@@ -338,6 +340,13 @@ ox_code
 log_cursor_next(struct log_cursor *cursor, struct record_batch *batch, bool *more,
     struct ox_err *err)
 {
-    return cursor->flags & LOG_CURSOR_BACKWARD ? next_backward(cursor, batch, more, err)
-                                               : next_forward(cursor, batch, more, err);
+    if (cursor->flags & LOG_CURSOR_BACKWARD)
+        return next_backward(cursor, batch, more, err);
+    ox_code rc = next_forward(cursor, batch, more, err);
+    if (!*more) { /* one that waits for more keeps no buffer meanwhile */
+        ox_buf_put(cursor->window);
+        cursor->window = NULL;
+        cursor->window_len = 0;
+    }
+    return rc;
 }

@@ -332,9 +332,13 @@ dump_snapshot(struct wire_in *in)
         int32_t coordinator = wire_get32(in);
         int64_t txn = wire_get64(in);
         printf("producerId: %lld producerEpoch: %d coordinatorEpoch: %d "
-               "currentTxnFirstOffset: %s%lld lastTimestamp: %lld lastSequence: %d "
-               "lastOffset: %lld offsetDelta: %d\n",
-            (long long)id, epoch, coordinator, txn < 0 ? "none " : "", (long long)txn,
+               "currentTxnFirstOffset: ",
+            (long long)id, epoch, coordinator);
+        if (txn < 0)
+            printf("none");
+        else
+            printf("%lld", (long long)txn);
+        printf(" lastTimestamp: %lld lastSequence: %d lastOffset: %lld offsetDelta: %d\n",
             (long long)timestamp, sequence, (long long)offset, delta);
     }
 }
