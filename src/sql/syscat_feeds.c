@@ -594,54 +594,56 @@ collect_topic_columns(struct feed_rows *rows)
 struct feed_def {
     const char *name, *columns;
     void (*collect)(struct feed_rows *rows);
+    bool asks_loops; /* and waits for them: not on a loop */
 };
 
 static const struct feed_def defs[] = {
     {"f_partitions", "topic text, partition int4, log_start int8, high_watermark int8, "
                      "last_stable int8, log_end int8, bytes int8, first_ts int8, last_ts int8, "
                      "fault text",
-        collect_partitions},
+        collect_partitions, false},
     {"f_segments", "topic text, partition int4, base_offset int8, next_offset int8, bytes int8, "
                    "first_ts int8, max_ts int8, active int4",
-        collect_segments},
+        collect_segments, false},
     {"f_producers", "topic text, partition int4, producer_id int8, producer_epoch int4, "
                     "last_sequence int4, last_ts int8, txn_start int8",
-        collect_producers},
+        collect_producers, false},
     {"f_groups", "group_id text, state text, protocol_type text, protocol text, generation int4, "
                  "leader text, coordinator int4, members int4",
-        collect_groups},
+        collect_groups, true},
     {"f_group_members", "group_id text, member_id text, static_id text, client_id text, "
                         "host text, partitions int4",
-        collect_members},
+        collect_members, true},
     {"f_group_offsets", "group_id text, topic text, partition int4, committed int8, "
                         "metadata text, committed_at int8",
-        collect_offsets},
+        collect_offsets, true},
     {"f_connections", "id int8, protocol text, principal text, client_id text, software text, "
                       "host text, port int4, loop int4, opened int8, requests int8, "
                       "bytes_in int8, bytes_out int8",
-        collect_connections},
+        collect_connections, false},
     {"f_configs", "resource text, object text, name text, value text, source text, "
                   "read_only int4, doc text",
-        collect_configs},
+        collect_configs, false},
     {"f_settings", "name text, value text, source text, change text, kafka_name text, doc text, "
                    "type text, fallback text",
-        collect_settings},
-    {"f_metrics", "name text, labels text, type text, value float8, help text", collect_metrics},
+        collect_settings, false},
+    {"f_metrics", "name text, labels text, type text, value float8, help text",
+        collect_metrics, false},
     {"f_types", "oid int8, name text, len int4, kind text, category text, preferred int4, "
                 "element int8, array_oid int8",
-        collect_types},
+        collect_types, false},
     {"f_functions", "oid int8, name text, kind text, strict int4, is_set int4, volatility text, "
                     "nargs int4, result int8, args text",
-        collect_functions},
+        collect_functions, false},
     {"f_relations", "oid int8, schema text, name text, schema_oid int8, columns int4, "
                     "definition text",
-        collect_relations},
+        collect_relations, false},
     {"f_columns", "name text, type int8, len int4, attnum int4, not_null int4, sql_type text, "
                   "type_name text, relation_oid int8",
-        collect_columns},
+        collect_columns, false},
     {"f_topic_columns", "name text, type int8, len int4, attnum int4, not_null int4, "
                         "sql_type text, type_name text",
-        collect_topic_columns},
+        collect_topic_columns, false},
 };
 
 /* A feed needs its definition and the engine. */
@@ -661,6 +663,11 @@ feed_open(struct catalog_scan *base, void *arg, struct ox_err *err)
     scan->rows.rows = NULL;
     scan->rows.count = scan->rows.cap = 0;
     scan->at = 0;
+    if (feed->def->asks_loops && loop_self() != NULL) {
+        ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "facts of groups cannot be read in a subquery that depends on the outer row");
+        return ox_hint(err, "Join with oxbow.%s instead.", feed->def->name + 2);
+    }
     feed->def->collect(&scan->rows);
     return OX_OK;
 }
