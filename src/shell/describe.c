@@ -382,11 +382,16 @@ list_topics(struct shell *sh, const char *pattern, bool verbose)
         ox_text_adds(&query,
             ",\n  t.partitions AS \"Partitions\",\n  t.records AS \"Records\",\n"
             "  t.bytes AS \"Bytes\",\n"
-            "  (SELECT max(g.lag) FROM (SELECT sum(l.lag) AS lag FROM oxbow.lag l\n"
-            "    WHERE l.topic = t.name GROUP BY l.\"group\") g) AS \"Lag\",\n"
+            "  g.lag AS \"Lag\",\n"
             "  t.cleanup_policy AS \"Cleanup\",\n  t.latest AS \"Latest record\",\n"
             "  t.comment AS \"Description\"");
-    ox_text_adds(&query, "\nFROM oxbow.topics t\nWHERE true\n");
+    ox_text_adds(&query, "\nFROM oxbow.topics t\n");
+    if (verbose) /* of the group that is furthest behind */
+        ox_text_adds(&query, "  LEFT JOIN (SELECT s.topic, max(s.lag) AS lag\n"
+                             "    FROM (SELECT topic, \"group\", sum(lag) AS lag FROM oxbow.lag\n"
+                             "      GROUP BY topic, \"group\") s\n"
+                             "    GROUP BY s.topic) g ON g.topic = t.name\n");
+    ox_text_adds(&query, "WHERE true\n");
     const char *schema, *name;
     if (pattern) {
         describe_pattern(&sh->arena, pattern, false, &schema, &name);

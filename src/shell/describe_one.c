@@ -89,7 +89,8 @@ query_columns(struct shell *sh, const char *oid, char kind, bool verbose)
     ox_text_addf(&query,
         "\nFROM pg_catalog.pg_attribute a\n"
         "  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum\n"
-        "WHERE a.attrelid = '%s' AND %s NOT a.attisdropped\nORDER BY a.attnum;",
+        "WHERE a.attrelid = '%s' AND %s NOT a.attisdropped\n"
+        "ORDER BY a.attnum < 0, abs(a.attnum);",
         oid, sh->oxbow && verbose && kind == 'r' ? "" : "a.attnum > 0 AND");
     return query_hidden(sh, query.ptr);
 }
@@ -293,10 +294,10 @@ describe_groups(struct shell *sh, const char *pattern, bool verbose)
     struct text query;
     const char *schema, *name;
     ox_text_init(&query, &sh->arena);
-    ox_text_adds(&query, verbose ? "SELECT g.*,\n  (SELECT sum(l.lag) FROM oxbow.lag l WHERE "
-                                   "l.\"group\" = g.\"group\") AS lag\n"
-                                 : "SELECT *\n");
-    ox_text_adds(&query, "FROM oxbow.groups g\n");
+    ox_text_adds(&query, verbose ? "SELECT g.*, l.lag\nFROM oxbow.groups g\n"
+                                   "  LEFT JOIN (SELECT \"group\", sum(lag) AS lag FROM oxbow.lag\n"
+                                   "    GROUP BY \"group\") l ON l.\"group\" = g.\"group\"\n"
+                                 : "SELECT *\nFROM oxbow.groups g\n");
     if (pattern) {
         describe_pattern(&sh->arena, pattern, false, &schema, &name);
         ox_text_addf(&query, "WHERE g.\"group\" ~ %s\n", describe_literal(&sh->arena, name));
