@@ -1094,7 +1094,10 @@ stmt(A) ::= CREATE(O) TOPIC ifnot(I) qname(B) topicopts(C). {
 ifnot(A) ::= . { A = 0; }
 ifnot(A) ::= IF NOT EXISTS. { A = 1; }
 topicopts(A) ::= . { A = ast_create_topic(p); }
-topicopts(A) ::= LP(O) topiccols RP. { A = ast_create_topic(p); A->refused = O; }
+topicopts(A) ::= LP(O) topiccols RP. {
+    A = ast_create_topic(p);
+    A->columns = ast_list_one(p, ast_token_copy(p, O));
+}
 topicopts(A) ::= topicopts(B) KEY(O) LP names RP. { A = ast_create_refuse(B, O); }
 topicopts(A) ::= topicopts(B) KEY(O) LP names RP FORMAT label. { A = ast_create_refuse(B, O); }
 topicopts(A) ::= topicopts(B) KEY FORMAT label(C). { A = ast_create_format(p, B, C); }

@@ -333,7 +333,7 @@ struct ast_column_def {
 struct ast_create_topic {
     struct ast_name *name;
     bool if_not_exists;
-    struct ast_list *columns; /* typed topics: refused when not empty */
+    struct ast_list *columns; /* not empty: columns were declared, which is refused */
     struct ast_expr *partitions, *replicas;
     struct ast_token partition_by; /* text: hash, ... */
     struct ast_expr *retain_for, *retain_size;
