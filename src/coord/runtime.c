@@ -30,7 +30,7 @@
 #include "base/diag.h"
 #include "coord/coord_int.h"
 
-enum { SPARE_MAX = 64, QUEUE_BYTES_MAX = 64 << 20, PARTITIONS_MAX = 10000 };
+enum { SPARE_MAX = 8, QUEUE_BYTES_MAX = 64 << 20, PARTITIONS_MAX = 10000 };
 
 struct batch {
     struct coord_append append;
@@ -531,7 +531,7 @@ write_timeout(struct shard *shard, struct coord_timer *timer)
         write_finish(shard, write, OX_REQUEST_TIMED_OUT);
         write_drop(shard, write);
     }
-    if (next != UINT64_MAX && timer->slot == 0)
+    if (next != UINT64_MAX && (timer->slot == 0 || next < timer->at_ms))
         shard_timer(shard, timer, (int64_t)(next - now), write_timeout);
 }
 
