@@ -66,6 +66,8 @@ void coord_list(struct coord *c, struct coord_list_call *call) { ox_unreachable(
 void coord_offset_commit(struct coord *c, struct coord_offset_commit_call *call) { ox_unreachable(); }
 void coord_offset_delete(struct coord *c, struct coord_offset_delete_call *call) { ox_unreachable(); }
 void coord_offset_fetch(struct coord *c, struct coord_offset_fetch_call *call) { ox_unreachable(); }
+void coord_consumer_heartbeat(struct coord *c, struct coord_consumer_call *call) { ox_unreachable(); }
+void coord_consumer_describe(struct coord *c, struct coord_consumer_describe_call *call) { ox_unreachable(); }
 void coord_sync(struct coord *c, struct coord_sync_call *call) { ox_unreachable(); }
 
 static struct coord_call *waiting_heartbeat;

@@ -3,6 +3,7 @@ BUILT_SOURCES += src/kafka/apis.gen.h
 CLEANFILES += src/kafka/apis.gen.c
 nodist_liboxbow_a_SOURCES += src/kafka/apis.gen.c
 liboxbow_a_SOURCES += src/kafka/alter_configs.c src/kafka/api_versions.c \
+    src/kafka/consumer_group_describe.c src/kafka/consumer_group_heartbeat.c \
     src/kafka/create_partitions.c src/kafka/create_topics.c src/kafka/delete_groups.c \
     src/kafka/delete_records.c src/kafka/delete_topics.c src/kafka/describe_cluster.c \
     src/kafka/describe_configs.c src/kafka/describe_groups.c src/kafka/describe_log_dirs.c \

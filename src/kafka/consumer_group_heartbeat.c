@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ConsumerGroupHeartbeat: the one call of the consumer protocol. Fields that are
+ * null say "as before"; the coordinator remembers what that was. */
+#include "coord/coord.h"
+#include "kafka/kafka_int.h"
+
+struct consumer_heartbeat {
+    struct coord_consumer_call call; /* first: done() gets its head */
+    struct kafka_request *req;
+};
+
+static void
+fill_assignment(struct kafka_request *req, const struct coord_consumer_call *call,
+    struct consumer_group_heartbeat_response *response)
+{
+    typedef struct consumer_group_heartbeat_response_assignment assignment_out;
+    typedef struct consumer_group_heartbeat_response_assignment_topic_partitions topic_out;
+    response->assignment = kafka_array(req, assignment_out, 1);
+    response->assignment->topic_partitions.at =
+        kafka_array(req, topic_out, call->assignment_count);
+    response->assignment->topic_partitions.count = (int32_t)call->assignment_count;
+    for (size_t i = 0; i < call->assignment_count; i++) {
+        const struct coord_topic_partitions *topic = &call->assignment[i];
+        response->assignment->topic_partitions.at[i] = (topic_out){topic->topic_id,
+            {topic->partitions, (int32_t)topic->partition_count}};
+    }
+}
+
+static void
+answer(struct kafka_request *req, const struct coord_consumer_call *call)
+{
+    struct consumer_group_heartbeat_response response;
+    consumer_group_heartbeat_response_init(&response);
+    ox_code code = call->call.code;
+    response.error_code = ox_code_kafka(code);
+    if (code == OX_OK) {
+        response.member_id = call->out_member_id;
+        response.member_epoch = call->out_member_epoch;
+        response.heartbeat_interval_ms = call->heartbeat_interval_ms;
+        if (call->has_assignment)
+            fill_assignment(req, call, &response);
+    } else {
+        response.error_message =
+            call->message.ptr ? call->message : kafka_error_text(req, code, NULL);
+    }
+    kafka_answer(req, &response);
+}
+
+static void
+beaten(struct coord_call *call)
+{
+    struct consumer_heartbeat *job = (struct consumer_heartbeat *)(void *)call;
+    answer(job->req, &job->call);
+}
+
+/* Every topic that is named must be one the client may describe. */
+static ox_code
+may_subscribe(struct kafka_request *req)
+{
+    const struct consumer_group_heartbeat_request *request = req->body;
+    if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ))
+        return OX_GROUP_AUTHORIZATION_FAILED;
+    for (int32_t i = 0; i < request->subscribed_topic_names.count; i++)
+        if (!kafka_may(req, ENGINE_TOPIC, request->subscribed_topic_names.at[i], ENGINE_DESCRIBE))
+            return OX_TOPIC_AUTHORIZATION_FAILED;
+    return OX_OK;
+}
+
+static void
+fill_owned(struct kafka_request *req, struct coord_consumer_call *call)
+{
+    const struct consumer_group_heartbeat_request *request = req->body;
+    if (request->topic_partitions.count < 0)
+        return;
+    size_t count = (size_t)request->topic_partitions.count;
+    /* NULL would mean: as before. */
+    struct coord_topic_partitions *owned =
+        kafka_array(req, struct coord_topic_partitions, OX_MAX(count, (size_t)1));
+    for (size_t i = 0; i < count; i++)
+        owned[i] = (struct coord_topic_partitions){request->topic_partitions.at[i].topic_id,
+            OX_STR(""), request->topic_partitions.at[i].partitions.at,
+            (size_t)request->topic_partitions.at[i].partitions.count};
+    call->owned = owned;
+    call->owned_count = count;
+}
+
+void
+kafka_consumer_group_heartbeat(struct kafka_request *req)
+{
+    const struct consumer_group_heartbeat_request *request = req->body;
+    struct consumer_heartbeat *job = kafka_array(req, struct consumer_heartbeat, 1);
+    struct coord_consumer_call *call = &job->call;
+    job->req = req;
+    call->call.code = may_subscribe(req);
+    if (call->call.code != OX_OK) {
+        answer(req, call);
+        return;
+    }
+    call->call.arena = &req->arena;
+    call->call.done = beaten;
+    call->version = req->version;
+    call->group_id = request->group_id;
+    call->member_id = request->member_id;
+    call->member_epoch = request->member_epoch;
+    call->instance_id = request->instance_id;
+    call->rack_id = request->rack_id;
+    call->client_id = req->client_id.ptr ? req->client_id : OX_STR("");
+    call->client_host = ox_str(ox_arena_printf(&req->arena, "/%s", req->sess->host));
+    call->rebalance_timeout_ms = request->rebalance_timeout_ms;
+    call->regex = request->subscribed_topic_regex;
+    call->assignor = request->server_assignor;
+    if (request->subscribed_topic_names.count >= 0) {
+        static const struct str none;
+        call->topics = request->subscribed_topic_names.count > 0
+                           ? request->subscribed_topic_names.at
+                           : &none;
+        call->topic_count = (size_t)request->subscribed_topic_names.count;
+    }
+    fill_owned(req, call);
+    coord_consumer_heartbeat(engine_coord(kafka_engine(req)), call);
+}
