@@ -16,7 +16,7 @@
  * before they are copied. */
 #include "exec/sorter.h"
 
-enum { RUN_ENTRIES = 32768, KEEP_MAX = 16384 };
+enum { RUN_ENTRIES = 8192, KEEP_MAX = 16384 };
 
 struct entry {
     uint64_t prefix;
