@@ -421,6 +421,19 @@ test_windows(struct help *help)
     node->order = keys_of(help, 1, int_col(help, 0), 0);
     node->order_count = 1;
     is_str(run_plan(help, &node->plan), "1,3;2,6;3,9;4,7", "a frame that moves");
+    /* A partition that does not fit. */
+    struct window_call large[] = {window(help, WINDOW_LAG, int_col(help, 0), TYPE(TYPE_INT8)),
+        window(help, WINDOW_FIRST_VALUE, int_col(help, 0), TYPE(TYPE_INT8)), moving};
+    uint64_t sum_large, sum_small;
+    struct plan_window *wide =
+        plan_window_new(&help->arena, numbers(help, 1, 60000), large, NULL, 3);
+    wide->order = keys_of(help, 1, int_col(help, 0), 1);
+    wide->order_count = 1;
+    is_int(run_count(help, &wide->plan, &sum_large), 60000, "a large window partition");
+    help->config.work_mem = 65536;
+    is_int(run_count(help, &wide->plan, &sum_small), 60000, "in little memory");
+    ok(sum_large == sum_small && help->spilled > 0, "is the same");
+    help->config.work_mem = 64 * 1024 * 1024;
     moving.frame.exclude = FRAME_EXCLUDE_CURRENT;
     is_str(run_plan(help, &node->plan), "1,2;2,4;3,6;4,3", "without the current row");
 }

@@ -129,6 +129,14 @@ write_chunk(struct spill *spill, const struct batch *batch)
 }
 
 bool
+spill_chunk(struct spill *spill, const struct batch *batch, uint64_t *pos)
+{
+    *pos = spill->len;
+    spill->count += batch->count;
+    return write_chunk(spill, batch);
+}
+
+bool
 spill_flush(struct spill *spill)
 {
     for (uint32_t i = 0; i < spill->tail.chunk_count; i++)

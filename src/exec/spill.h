@@ -28,6 +28,9 @@ bool spill_add(struct spill *spill, const struct vector *cols, const uint32_t *s
     uint32_t n);
 bool spill_flush(struct spill *spill); /* after the last add, before reading */
 
+/* Write a chunk by itself and tell where it is: a spill_reader with that pos reads it back. */
+bool spill_chunk(struct spill *spill, const struct batch *batch, uint64_t *pos);
+
 struct spill_reader {
     struct spill *spill;
     uint64_t pos;

@@ -7,9 +7,15 @@
  * Columns of the sorted rows:
  *   input | partition keys | order keys | per call: args, filter, frame start, frame end
  *
+ * A partition over work_mem keeps its last chunks in memory; full ones before
+ * them are in a file and come back as they are looked at, at most CHUNKS_LOADED
+ * at a time. Values that borrow from such a chunk are copied.
+ *
  * Frames are half-open row ranges [start, end) of the partition. An aggregate
  * whose frame only grows keeps its state; otherwise the frame is added up anew. */
 #include "exec/sorter.h"
+
+enum { CHUNKS_LOADED = 8 };
 
 /* Where a call's columns are, and how far its state has come. */
 struct window_slot {
@@ -35,7 +41,12 @@ struct window {
     struct window_slot *calls;
     bool drained, working, sorted_end;
     struct rows rows;     /* the partition */
-    uint64_t at;          /* row to be given next */
+    struct spill spill;  /* its first chunks, if it is large */
+    uint64_t *positions; /* of them, in the file */
+    uint32_t paged, positions_cap;
+    uint32_t loaded[CHUNKS_LOADED], loaded_count; /* chunks that came back, oldest first */
+    uint32_t pinned;                              /* the chunk that is being given */
+    uint64_t at;                                  /* row to be given next */
     bool complete;        /* rows is a whole partition */
     struct batch *sorted; /* being cut into partitions */
     uint32_t sorted_at;
@@ -115,6 +126,10 @@ window_open(struct op *op)
     window->sorter = sorter_new(op, window->types, window->width, window->keys,
         plan->partition_count + plan->order_count, UINT64_MAX);
     rows_init(&window->rows, window->types, window->width);
+    spill_init(&window->spill, op->run, window->types, window->width);
+    window->positions = NULL;
+    window->paged = window->positions_cap = window->loaded_count = 0;
+    window->pinned = UINT32_MAX;
     window->drained = window->working = window->sorted_end = window->complete = false;
     window->sorted = NULL;
     window->group_starts = NULL;
@@ -122,6 +137,16 @@ window_open(struct op *op)
     window->group_cap = window->row_cap = 0;
     window->at = 0;
     return true;
+}
+
+static void
+forget_partition(struct window *window)
+{
+    rows_fini(&window->rows);
+    spill_fini(&window->spill);
+    spill_init(&window->spill, window->op.run, window->types, window->width);
+    window->paged = window->loaded_count = 0;
+    window->pinned = UINT32_MAX;
 }
 
 static void
@@ -137,11 +162,68 @@ window_close(struct op *op)
     window->calls = NULL;
     sorter_free(window->sorter);
     window->sorter = NULL;
-    rows_fini(&window->rows);
+    forget_partition(window);
+    ox_free(window->positions);
     ox_free(window->group_starts);
     ox_free(window->group_of);
     window->group_starts = NULL;
     window->group_of = NULL;
+}
+
+/* ---- chunks in a file --------------------------------------------------------------------- */
+
+/* Full chunks go until the rest fits. */
+static bool
+page_out(struct window *window)
+{
+    size_t memory = OX_MAX(window->op.run->config.work_mem, (size_t)65536);
+    struct rows *rows = &window->rows;
+    while (rows->bytes > memory && window->paged + 1 < rows->chunk_count) {
+        if (window->paged == window->positions_cap) {
+            window->positions_cap = OX_MAX(window->positions_cap * 2, 64u);
+            window->positions =
+                ox_realloc(window->positions, window->positions_cap * sizeof(*window->positions));
+        }
+        struct chunk *chunk = rows->chunks[window->paged];
+        uint64_t before = window->spill.len;
+        if (!spill_chunk(&window->spill, &chunk->batch, &window->positions[window->paged]))
+            return false;
+        window->op.counters->spill_bytes += window->spill.len - before;
+        rows->bytes -= OX_MIN(rows->bytes, chunk->arena.used);
+        rows->chunks[window->paged++] = NULL;
+        chunk_free(chunk);
+    }
+    return true;
+}
+
+static void
+drop_oldest(struct window *window)
+{
+    uint32_t at = window->loaded[0] == window->pinned;
+    uint32_t index = window->loaded[at];
+    chunk_free(window->rows.chunks[index]);
+    window->rows.chunks[index] = NULL;
+    window->loaded_count--;
+    memmove(window->loaded + at, window->loaded + at + 1,
+        (window->loaded_count - at) * sizeof(*window->loaded));
+}
+
+/* The chunk of a row; NULL: run->err. */
+static const struct batch *
+chunk_of(struct window *window, uint64_t row, uint32_t *in_chunk)
+{
+    uint32_t index = (uint32_t)(row / VECTOR_MAX);
+    *in_chunk = (uint32_t)(row % VECTOR_MAX);
+    struct chunk **slot = &window->rows.chunks[index];
+    if (ox_unlikely(*slot == NULL)) {
+        if (window->loaded_count == CHUNKS_LOADED)
+            drop_oldest(window);
+        struct spill_reader reader = {&window->spill, window->positions[index]};
+        if (!spill_read(&reader, slot))
+            return NULL;
+        window->loaded[window->loaded_count++] = index;
+    }
+    return &(*slot)->batch;
 }
 
 /* ---- input -------------------------------------------------------------------------------- */
@@ -216,7 +298,7 @@ same_keys(const struct window *window, uint32_t from, uint32_t count, const stru
     return true;
 }
 
-static void
+static bool
 begin_partition(struct window *window)
 {
     const struct plan_window *plan = plan_of(window);
@@ -230,10 +312,13 @@ begin_partition(struct window *window)
     window->group_count = 0;
     for (uint64_t row = 0; row < n; row++) {
         uint32_t at, before;
-        const struct batch *batch = rows_at(&window->rows, row, &at);
         bool first = row == 0;
-        if (!first) {
-            const struct batch *last = rows_at(&window->rows, row - 1, &before);
+        if (!first && plan->order_count > 0) {
+            /* Two chunks at most: neither drives the other out. */
+            const struct batch *last = chunk_of(window, row - 1, &before);
+            const struct batch *batch = chunk_of(window, row, &at);
+            if (last == NULL || batch == NULL)
+                return false;
             first =
                 !same_keys(window, window->order_at, plan->order_count, last, before, batch, at);
         }
@@ -255,6 +340,7 @@ begin_partition(struct window *window)
     }
     window->at = 0;
     window->complete = true;
+    return true;
 }
 
 /* Rows of the next partition; EXEC_DONE when there is none. */
@@ -266,13 +352,14 @@ gather_partition(struct window *window)
     for (;;) {
         while (window->sorted != NULL && window->sorted_at < window->sorted->count) {
             uint32_t row = window->sorted_at;
-            if (window->rows.count > 0) {
+            if (window->rows.count > 0 && plan->partition_count > 0) {
                 uint32_t first;
-                const struct batch *head = rows_at(&window->rows, 0, &first);
+                const struct batch *head = chunk_of(window, 0, &first);
+                if (head == NULL)
+                    return EXEC_FAIL;
                 if (!same_keys(window, window->partition_at, plan->partition_count, head, first,
                         window->sorted, row)) {
-                    begin_partition(window);
-                    return EXEC_ROWS;
+                    return begin_partition(window) ? EXEC_ROWS : EXEC_FAIL;
                 }
             }
             /* As many rows as share the partition. */
@@ -285,17 +372,13 @@ gather_partition(struct window *window)
             window->sorted_at = end;
         }
         op->counters->memory_max = OX_MAX(op->counters->memory_max, window->rows.bytes);
-        if (window->rows.bytes > OX_MAX(op->run->config.work_mem, (size_t)65536) * 8) {
-            ox_fail(&op->run->err, OX_WORK_MEM_EXCEEDED,
-                "a window partition needs more than 8 times \"work_mem\"");
+        if (!page_out(window))
             return EXEC_FAIL;
-        }
         window->sorted = NULL;
         if (window->sorted_end) {
             if (window->rows.count == 0)
                 return EXEC_DONE;
-            begin_partition(window);
-            return EXEC_ROWS;
+            return begin_partition(window) ? EXEC_ROWS : EXEC_FAIL;
         }
         enum exec_status status = sorter_next(window->sorter, &window->sorted);
         window->sorted_at = 0;
@@ -311,21 +394,32 @@ gather_partition(struct window *window)
 
 /* ---- frames -------------------------------------------------------------------------------- */
 
-static struct datum
-cell(const struct window *window, uint64_t row, uint32_t column)
+/* A value; false: run->err. */
+static bool
+cell(struct window *window, uint64_t row, uint32_t column, struct datum *out)
 {
-    return rows_get(&window->rows, row, column);
+    uint32_t at;
+    const struct batch *chunk = chunk_of(window, row, &at);
+    if (chunk == NULL)
+        return false;
+    *out = vector_get(&chunk->cols[column], at);
+    if (window->paged > 0)
+        *out = datum_copy(window->types[column], *out, &window->op.scratch);
+    return true;
 }
 
 /* First row whose order key is at or after (after: after) the value. */
-static uint64_t
-range_edge(const struct window *window, const struct datum *value, struct type type, bool after)
+static bool
+range_edge(
+    struct window *window, const struct datum *value, struct type type, bool after, uint64_t *out)
 {
     const struct plan_key *key = &plan_of(window)->order[0];
     uint64_t low = 0, high = window->rows.count;
     while (low < high) {
         uint64_t mid = (low + high) / 2;
-        struct datum at = cell(window, mid, window->order_at);
+        struct datum at;
+        if (!cell(window, mid, window->order_at, &at))
+            return false;
         int order;
         if (at.null)
             order = key->nulls_first ? -1 : 1;
@@ -336,13 +430,16 @@ range_edge(const struct window *window, const struct datum *value, struct type t
         else
             high = mid;
     }
-    return low;
+    *out = low;
+    return true;
 }
 
 static bool
 frame_offset(struct window *window, uint64_t row, uint32_t column, const char *which, int64_t *out)
 {
-    struct datum value = cell(window, row, column);
+    struct datum value;
+    if (!cell(window, row, column, &value))
+        return false;
     if (value.null || value.i < 0) {
         ox_fail(&window->op.run->err,
             value.null ? OX_NULL_VALUE_NOT_ALLOWED : OX_INVALID_PARAMETER_VALUE,
@@ -381,12 +478,12 @@ edge(
         return true;
     }
     if (frame->unit == FRAME_RANGE) {
-        struct datum value = cell(window, row, column);
-        if (value.null)
-            *out = window->group_starts[group + is_end];
-        else
-            *out = range_edge(window, &value, window->types[window->order_at], is_end);
-        return true;
+        struct datum value;
+        if (!cell(window, row, column, &value))
+            return false;
+        *out = window->group_starts[group + is_end];
+        return value.null ||
+               range_edge(window, &value, window->types[window->order_at], is_end, out);
     }
     int64_t offset;
     if (!frame_offset(window, row, column, is_end ? "ending" : "starting", &offset))
@@ -441,7 +538,9 @@ step_rows(
 {
     while (from < to) {
         uint32_t first, sel[VECTOR_MAX], n = 0;
-        const struct batch *chunk = rows_at(&window->rows, from, &first);
+        const struct batch *chunk = chunk_of(window, from, &first);
+        if (chunk == NULL)
+            return false;
         uint32_t end = (uint32_t)OX_MIN((uint64_t)VECTOR_MAX, first + (to - from));
         for (uint32_t at = first; at < end; at++) {
             if (call->filter != 0) {
@@ -497,7 +596,9 @@ shifted_value(
 {
     int64_t distance = 1;
     if (call->plan->agg.arg_count > 1) {
-        struct datum value = cell(window, row, call->args + 1);
+        struct datum value;
+        if (!cell(window, row, call->args + 1, &value))
+            return false;
         if (value.null) {
             *out = DATUM_NULL;
             return true;
@@ -508,11 +609,10 @@ shifted_value(
     distance = clamp(distance, -n, n);
     int64_t to = (int64_t)row + (call->plan->func == WINDOW_LAG ? -distance : distance);
     if (to >= 0 && to < n)
-        *out = cell(window, (uint64_t)to, call->args);
-    else if (call->plan->agg.arg_count > 2)
-        *out = cell(window, row, call->args + 2);
-    else
-        *out = DATUM_NULL;
+        return cell(window, (uint64_t)to, call->args, out);
+    if (call->plan->agg.arg_count > 2)
+        return cell(window, row, call->args + 2, out);
+    *out = DATUM_NULL;
     return true;
 }
 
@@ -527,12 +627,12 @@ framed_value(struct window *window, const struct window_slot *call, uint64_t row
     if (call->plan->func == WINDOW_LAST_VALUE) {
         while (to > from && excluded(window, call, row, to - 1))
             to--;
-        if (to > from)
-            *out = cell(window, to - 1, call->args);
-        return true;
+        return to == from || cell(window, to - 1, call->args, out);
     }
     if (call->plan->func == WINDOW_NTH_VALUE) {
-        struct datum value = cell(window, row, call->args + 1);
+        struct datum value;
+        if (!cell(window, row, call->args + 1, &value))
+            return false;
         if (value.null)
             return true;
         if (value.i <= 0) {
@@ -543,22 +643,20 @@ framed_value(struct window *window, const struct window_slot *call, uint64_t row
         nth = (uint64_t)value.i;
     }
     if (call->plan->frame.exclude == FRAME_EXCLUDE_NONE) {
-        if (nth <= to - from)
-            *out = cell(window, from + nth - 1, call->args);
-        return true;
+        return nth > to - from || cell(window, from + nth - 1, call->args, out);
     }
     for (uint64_t at = from; at < to; at++)
-        if (!excluded(window, call, row, at) && --nth == 0) {
-            *out = cell(window, at, call->args);
-            return true;
-        }
+        if (!excluded(window, call, row, at) && --nth == 0)
+            return cell(window, at, call->args, out);
     return true;
 }
 
 static bool
 ntile_value(struct window *window, const struct window_slot *call, uint64_t row, struct datum *out)
 {
-    struct datum value = cell(window, 0, call->args);
+    struct datum value;
+    if (!cell(window, 0, call->args, &value))
+        return false;
     if (value.null) {
         *out = DATUM_NULL;
         return true;
@@ -622,7 +720,10 @@ give(struct window *window, struct batch **out)
     struct op *op = &window->op;
     const struct plan_window *plan = plan_of(window);
     uint32_t first, ncols = op->plan->input->column_count;
-    const struct batch *chunk = rows_at(&window->rows, window->at, &first);
+    window->pinned = (uint32_t)(window->at / VECTOR_MAX);
+    const struct batch *chunk = chunk_of(window, window->at, &first);
+    if (chunk == NULL)
+        return EXEC_FAIL;
     ox_assert(first == 0);
     ox_arena_reset(&op->scratch);
     struct batch *batch = batch_new(&op->scratch, op->plan->column_count);
@@ -663,7 +764,7 @@ window_next(struct op *op, struct batch **out)
             return give(window, out);
         if (window->complete) {
             window->complete = false;
-            rows_fini(&window->rows);
+            forget_partition(window);
         }
         status = gather_partition(window);
         if (status != EXEC_ROWS)
