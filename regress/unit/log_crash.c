@@ -520,7 +520,7 @@ static const char *const must_meet[] = {"log.append", "log.sync", "log.sync_dir"
     "wal.replay_sync", "wal.unlink", "segment.create", "segment.delete", "segment.unlink",
     "index.write", "index.sync", "index.trim", "epochs.write", "snapshot.write", "snapshot.sync",
     "checkpoint.write", "recover.cut", "recover.sync", "recover.unlink", "recover.lost",
-    "recover.first", "dir.identity", "dir.clean_mark", "dir.unlink", "plog.mkdir",
+    "dir.identity", "dir.clean_mark", "dir.unlink", "plog.mkdir",
     "plog.metadata"};
 static uint64_t met[sizeof(must_meet) / sizeof(must_meet[0])];
 

@@ -128,6 +128,11 @@ test_corruption_met_by_recovery(void)
     help_close();
     fs_stat(env.fs, "/data/bad-0/00000000000000000000.log", &st, &err);
     is_int(st.size, size, "its bytes are kept");
+    help_open("bad");
+    is_int(plog_fault(plog, &err), OX_DATA_CORRUPTED, "it is faulty after a restart, too");
+    help_close();
+    fs_stat(env.fs, "/data/bad-0/00000000000000000000.log", &st, &err);
+    is_int(st.size, size, "its bytes are still kept");
 }
 
 static void

@@ -207,7 +207,7 @@ void plog_set_high_watermark(struct plog *plog, int64_t offset);
 enum log_origin {
     LOG_FROM_CLIENT,      /* everything is checked */
     LOG_FROM_COORDINATOR, /* group and transaction records, markers: no timestamp and key checks */
-    LOG_FROM_LEADER,      /* replication: offsets and epochs are in the bytes, any number of batches */
+    LOG_FROM_LEADER, /* replication: offsets and epochs are in the bytes, any number of batches */
 };
 
 enum log_append_flags {

@@ -143,7 +143,7 @@ log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition)
     struct partition_hint *hint = ox_map_get(&dir->hints, key);
     if (hint == NULL) {
         hint = ox_malloc(sizeof(*hint));
-        *hint = (struct partition_hint){-1, -1, -1, -1};
+        *hint = (struct partition_hint){-1, -1, -1, -1, false};
         ox_map_put(&dir->hints, key, hint);
     }
     return hint;
@@ -857,7 +857,7 @@ log_dir_close(struct log_dir *dir)
         rc = log_wal_round(dir, &err);
     if (rc == OX_OK && !atomic_load(&dir->offline))
         rc = checkpoint_dir(dir, true, &err);
-    if (rc == OX_OK && !atomic_load(&dir->offline))
+    if (rc == OX_OK && !atomic_load(&dir->offline) && !dir->faulty_closed)
         rc = write_clean_mark(dir, &err);
     if (rc != OX_OK)
         ox_diag_err(OX_DIAG_ERROR, "log directory was not closed cleanly", &err);

@@ -415,6 +415,7 @@ bool log_wal_decode(const uint8_t *ptr, size_t len, uint64_t lsn, struct wal_ent
 struct partition_hint {
     int64_t recovery_point, log_start, high_watermark; /* -1 unknown */
     int64_t flushed_end;                               /* -1 unknown */
+    bool dirty; /* was opened by this process and not closed cleanly since */
 };
 
 /* A file or directory to unlink when its time has come. */
@@ -434,6 +435,7 @@ struct log_dir {
     struct uuid id;
     struct file *lock_file;
     bool clean_start;
+    bool faulty_closed; /* some log is not as it should be: no clean mark */
     pthread_mutex_t round;
 
     struct lock lock; /* plogs, hints, condemned */

@@ -131,7 +131,8 @@ verify_index(struct verify *verify, const char *name, int64_t base)
         finding(verify, "%s: has no segment", name);
         return;
     }
-    if (log_index_attach(&seg->index, &err) != OX_OK || fs_size(seg->fs, seg->file, &size, &err) != OX_OK)
+    if (log_index_attach(&seg->index, &err) != OX_OK ||
+        fs_size(seg->fs, seg->file, &size, &err) != OX_OK)
         finding(verify, "%s: %s", name, err.message);
     for (uint32_t i = 0; i < seg->index.count; i++) {
         uint8_t entry[INDEX_ENTRY], header[RECORD_BATCH_HEADER];

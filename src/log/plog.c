@@ -229,11 +229,11 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     bool fresh;
     ox_code rc = check_directory(plog, &fresh, err);
     if (fresh)
-        hint = (struct partition_hint){-1, -1, -1, -1};
+        hint = (struct partition_hint){-1, -1, -1, -1, false};
     atomic_store(&plog->log_start, OX_MAX(hint.log_start, 0));
     if (rc == OX_OK)
         rc = plog_recover(plog, OX_MAX(hint.recovery_point, 0),
-            OX_MAX(hint.flushed_end, hint.recovery_point), dir->clean_start, err);
+            OX_MAX(hint.flushed_end, hint.recovery_point), dir->clean_start && !hint.dirty, err);
     if (rc != OX_OK) {
         plog_put(plog);
         return rc;
@@ -243,6 +243,7 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     struct partition_hint *known = log_dir_hint(dir, args->topic, args->partition);
     known->recovery_point = plog->recovery_point;
     known->log_start = plog_log_start(plog);
+    known->dirty = true;
     ox_list_push(&dir->plogs, &plog->link);
     dir->plog_count++;
     ox_unlock(&dir->lock);
@@ -259,7 +260,7 @@ leave_dir(struct plog *plog)
     struct log_dir *dir = plog->dir;
     pthread_mutex_lock(&dir->round);
     ox_lock(&plog->lock);
-    bool left = plog->closed;
+    bool left = plog->closed, faulty = plog->fault != OX_OK;
     plog->closed = true;
     ox_unlock(&plog->lock);
     pthread_mutex_unlock(&dir->round);
@@ -270,7 +271,8 @@ leave_dir(struct plog *plog)
     hint->recovery_point = plog->recovery_point;
     hint->log_start = plog_log_start(plog);
     hint->high_watermark = plog_high_watermark(plog);
-    hint->flushed_end = plog_flushed_end(plog);
+    hint->flushed_end = OX_MAX(plog->recovery_point, plog_flushed_end(plog));
+    dir->faulty_closed |= faulty;
     ox_list_remove(&plog->link);
     dir->plog_count--;
     ox_unlock(&dir->lock);
@@ -281,9 +283,16 @@ plog_close(struct plog *plog)
 {
     struct ox_err err;
     pthread_mutex_lock(&plog->work);
-    if (plog_checkpoint(plog, true, &err) != OX_OK)
+    ox_code rc = plog_checkpoint(plog, true, &err);
+    if (rc != OX_OK)
         ox_diag_err(OX_DIAG_ERROR, "partition log was not flushed at close", &err);
+    bool detached = plog->closed;
     leave_dir(plog);
+    if (rc == OX_OK && !detached) {
+        ox_lock(&plog->dir->lock);
+        log_dir_hint(plog->dir, plog->topic, plog->partition)->dirty = false;
+        ox_unlock(&plog->dir->lock);
+    }
     pthread_mutex_unlock(&plog->work);
     plog_put(plog);
 }
@@ -324,7 +333,7 @@ condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int
         return rc;
     log_dir_condemn(dir, to, true, env_wall_ms(dir->env) + delay_ms);
     ox_lock(&dir->lock);
-    *log_dir_hint(dir, topic, partition) = (struct partition_hint){-1, -1, -1, -1};
+    *log_dir_hint(dir, topic, partition) = (struct partition_hint){-1, -1, -1, -1, false};
     ox_unlock(&dir->lock);
     return OX_OK;
 }

@@ -647,10 +647,8 @@ first_segment(struct plog *plog, int64_t base, struct ox_err *err)
     if (rc != OX_OK)
         return rc;
     seg->created_ms = env_wall_ms(plog->dir->env);
-    plog_push_segment(plog, seg);
-    rc = fs_sync_dir(plog->fs, "recover.first", plog->path, err);
-    seg->name_flushed = rc == OX_OK;
-    return rc;
+    plog_push_segment(plog, seg); /* its name is flushed with its first batch */
+    return OX_OK;
 }
 
 /* The log start passed everything that is left: nothing of it may be read. */
@@ -736,7 +734,11 @@ finish(struct recovery *rec, bool epochs_lost, struct ox_err *err)
     atomic_store(&plog->log_start, OX_MAX(start, plog->segments[0]->base_offset));
     atomic_store(&plog->log_end, end);
     atomic_store(&plog->flushed_end, end);
-    plog->recovery_point = rec->clean ? end : OX_MIN(rec->recovery_point, end);
+    /* Of a faulty log all that was flushed is remembered: a later recovery must
+     * not take the damage for a torn tail. */
+    plog->recovery_point = plog->fault != OX_OK ? OX_MAX(rec->recovery_point, rec->flushed_end)
+        : rec->clean                            ? end
+                                                : OX_MIN(rec->recovery_point, end);
     if (epochs_lost)
         rc = rebuild_epochs(plog, err);
     leader_epochs_cut_end(&plog->epochs, end);

@@ -303,7 +303,8 @@ resync(const uint8_t *ptr, size_t len, size_t pos, uint32_t seq)
     uint64_t bad = (uint64_t)seq << 32 | pos;
     struct wal_entry entry;
     for (size_t at = pos + 8; at + 80 <= len; at += 8)
-        if (ptr[at] == 'O' && log_wal_decode(ptr + at, len - at, (uint64_t)seq << 32 | at, &entry) &&
+        if (ptr[at] == 'O' &&
+            log_wal_decode(ptr + at, len - at, (uint64_t)seq << 32 | at, &entry) &&
             entry.synced_lsn > bad)
             return at;
     return 0;
