@@ -44,6 +44,11 @@ like(run('', @group, qw(--delete-offsets --topic jt)), qr/jt\s+0\s+Successful/, 
 like(run('', @group, '--delete'), qr/successful/, 'delete the group');
 like(run('', @group, '--describe'), qr/does not exist|not found/i, 'it is gone');
 
+$out = run('', 'consumer.ConsoleConsumer', qw(--topic jt --from-beginning --max-messages 1000
+    --group j848 --timeout-ms 20000 --command-property group.protocol=consumer));
+is(scalar(() = $out =~ /^line /mg), 1000, 'a group of the consumer protocol');
+like(run('', 'GroupsCommand', '--list'), qr/j848\s+Consumer\s+consumer/, 'listed as such');
+
 $out = run('', 'GetOffsetShell', qw(--topic jt --time -1));
 my $sum = 0;
 $sum += $_ for $out =~ /^jt:\d:(\d+)$/mg;
