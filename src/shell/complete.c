@@ -168,17 +168,26 @@ topics(void)
 }
 
 static void
+offer_one(const char *name)
+{
+    for (size_t i = 0; i < offer.count; i++)
+        if (strcmp(offer.items[i], name) == 0)
+            return;
+    names_add(&offer, name);
+}
+
+static void
 offer_list(const char *const *list)
 {
     for (; *list; list++)
-        names_add(&offer, *list);
+        offer_one(*list);
 }
 
 static void
 offer_names(const struct names *names)
 {
     for (size_t i = 0; i < names->count; i++)
-        names_add(&offer, names->items[i]);
+        offer_one(names->items[i]);
 }
 
 /* Columns of the relation that follows FROM, INTO or SUBSCRIBE in the line; system columns always. */
@@ -241,7 +250,7 @@ offer_special(const char *name, const char *line)
         offer_names(&cache.groups);
     } else if (strcmp(name, "@settings") == 0) {
         if (!cache.settings.loaded)
-            names_load(&cache.settings, "SELECT name FROM pg_catalog.pg_settings ORDER BY 1");
+            names_load(&cache.settings, "SHOW ALL");
         offer_names(&cache.settings);
     } else if (strcmp(name, "@configs") == 0) {
         if (!cache.configs.loaded)
