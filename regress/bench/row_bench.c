@@ -106,25 +106,40 @@ main(int argc, char **argv)
     for (uint32_t i = 0; i < VECTOR_MAX; i++) {
         char pad[140];
         memset(pad, 'x', sizeof(pad));
-        cols[0].s[i] = ox_str(ox_arena_printf(&plan, "{\"user\": \"u%05u\", \"note\": \"%.*s\", \"amount\": %u}", i * 37 % 9999, 140, pad, i * 7919 % 100000));
+        cols[0].s[i] = ox_str(
+            ox_arena_printf(&plan, "{\"user\": \"u%05u\", \"note\": \"%.*s\", \"amount\": %u}",
+                i * 37 % 9999, 140, pad, i * 7919 % 100000));
         cols[1].i[i] = i * 7919 % 100003;
         cols[2].i[i] = 757382400000000LL + i * 1234567LL;
         cols[3].f[i] = (double)(i * 7919 % 100003) / 100;
     }
-    struct expr *doc = expr_column(&plan, 0, TYPE(TYPE_TEXT), "v", 0), *n = expr_column(&plan, 1, TYPE(TYPE_INT8), "n", 0);
+    struct expr *doc = expr_column(&plan, 0, TYPE(TYPE_TEXT), "v", 0),
+                *n = expr_column(&plan, 1, TYPE(TYPE_INT8), "n", 0);
     struct expr *field = op("->>", doc, expr_literal(&plan, OX_STR("amount"), 0));
     struct expr *limit = expr_const(&plan, TYPE(TYPE_INT4), datum_i64(90000), 0);
-    filter("(v->>'amount')::int8 > 90000, 200-byte JSON", op(">", cast(field, TYPE(TYPE_INT8)), limit), &batch, rounds);
-    filter("(v->>'amount')::float8 > 90000", op(">", cast(field, TYPE(TYPE_FLOAT8)), limit), &batch, rounds);
-    filter("(v->>'amount')::numeric > 90000", op(">", cast(field, TYPE(TYPE_NUMERIC)), limit), &batch, rounds / 2);
-    filter("v->>'user' = 'u00370'", op("=", op("->>", doc, expr_literal(&plan, OX_STR("user"), 0)), expr_literal(&plan, OX_STR("u00370"), 0)), &batch, rounds);
+    filter("(v->>'amount')::int8 > 90000, 200-byte JSON",
+        op(">", cast(field, TYPE(TYPE_INT8)), limit), &batch, rounds);
+    filter("(v->>'amount')::float8 > 90000", op(">", cast(field, TYPE(TYPE_FLOAT8)), limit), &batch,
+        rounds);
+    filter("(v->>'amount')::numeric > 90000", op(">", cast(field, TYPE(TYPE_NUMERIC)), limit),
+        &batch, rounds / 2);
+    filter("v->>'user' = 'u00370'",
+        op("=", op("->>", doc, expr_literal(&plan, OX_STR("user"), 0)),
+            expr_literal(&plan, OX_STR("u00370"), 0)),
+        &batch, rounds);
     filter("n > 90000", op(">", n, limit), &batch, rounds * 4);
-    filter("n % 10 = 3", op("=", op("%", n, expr_const(&plan, TYPE(TYPE_INT8), datum_i64(10), 0)), expr_const(&plan, TYPE(TYPE_INT4), datum_i64(3), 0)), &batch, rounds * 4);
-    filter("v LIKE '%u00370%'", op("~~", doc, expr_literal(&plan, OX_STR("%u00370%"), 0)), &batch, rounds);
-    filter("v ~ 'u0037[0-9]'", op("~", doc, expr_literal(&plan, OX_STR("u0037[0-9]"), 0)), &batch, rounds / 20 + 1);
+    filter("n % 10 = 3",
+        op("=", op("%", n, expr_const(&plan, TYPE(TYPE_INT8), datum_i64(10), 0)),
+            expr_const(&plan, TYPE(TYPE_INT4), datum_i64(3), 0)),
+        &batch, rounds * 4);
+    filter("v LIKE '%u00370%'", op("~~", doc, expr_literal(&plan, OX_STR("%u00370%"), 0)), &batch,
+        rounds);
+    filter("v ~ 'u0037[0-9]'", op("~", doc, expr_literal(&plan, OX_STR("u0037[0-9]"), 0)), &batch,
+        rounds / 20 + 1);
     struct type int8 = TYPE(TYPE_INT8);
     const struct func *sum = func_resolve(OX_STR("sum"), &int8, 1);
-    struct agg_call call = {.func = sum, .types = &int8, .nargs = 1, .type = sum->result, .eval = &ev, .arena = &plan};
+    struct agg_call call = {
+        .func = sum, .types = &int8, .nargs = 1, .type = sum->result, .eval = &ev, .arena = &plan};
     char state[64] __attribute__((aligned(16)));
     sum->agg->init(&call, state);
     double start = seconds();

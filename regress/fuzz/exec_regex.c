@@ -13,10 +13,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     if (len < 2 || data[0] > len - 2 || data[0] > 60)
         return 0;
-    struct str pattern = ox_str_n(data + 2, data[0]), text = ox_str_n(data + 2 + data[0], len - 2 - data[0]);
+    struct str pattern = ox_str_n(data + 2, data[0]),
+               text = ox_str_n(data + 2 + data[0], len - 2 - data[0]);
     struct regex *re;
     struct arena arena;
-    if (!ox_utf8_valid(pattern.ptr, pattern.len) || !ox_utf8_valid(text.ptr, text.len) || text.len > 200)
+    if (!ox_utf8_valid(pattern.ptr, pattern.len) || !ox_utf8_valid(text.ptr, text.len) ||
+        text.len > 200)
         return 0;
     ox_arena_init(&arena);
     if (regex_compile(pattern, data[1] & 0x0F, &arena, &re, NULL) == OX_OK) {

@@ -20,7 +20,8 @@ again(const struct copy_format *copy, const struct str *fields, uint32_t count, 
     uint32_t n;
     bool last;
     for (uint32_t i = 0; i < count; i++)
-        vector_constant(&cols[i], TYPE(TYPE_TEXT), fields[i].ptr == NULL ? DATUM_NULL : datum_str(fields[i]), arena);
+        vector_constant(&cols[i], TYPE(TYPE_TEXT),
+            fields[i].ptr == NULL ? DATUM_NULL : datum_str(fields[i]), arena);
     ox_text_init(&out, arena);
     ox_assert(copy_out_rows(&batch, 0, 1, SIZE_MAX / 2, copy, &row_format_default, &out) == 1);
     ox_assert(copy_next_line(copy, ox_text_str(&out), true, &line, &last) == out.len);

@@ -14,7 +14,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     if (len < 1 || data[0] > len - 1)
         return 0;
-    struct str key = ox_str_n(data + 1, data[0]), doc = ox_str_n(data + 1 + data[0], len - 1 - data[0]);
+    struct str key = ox_str_n(data + 1, data[0]),
+               doc = ox_str_n(data + 1 + data[0], len - 1 - data[0]);
     struct str wide_value = OX_STR_NULL, plain_value = OX_STR_NULL, text;
     struct json_finder finder, plain;
     struct json_node *node = NULL;
@@ -35,7 +36,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     ox_assert(valid == (code == OX_OK));
     if (valid && node->kind == JSON_OBJECT && ox_utf8_valid(doc.ptr, doc.len)) {
         const struct json_node *member = json_node_get(node, key);
-        bool escaped = memchr(doc.ptr, '\\', doc.len) != NULL; /* duplicates may be spelled differently */
+        bool escaped =
+            memchr(doc.ptr, '\\', doc.len) != NULL; /* duplicates may be spelled differently */
         ox_assert(escaped || (member != NULL) == found);
         ox_assert(escaped || member == NULL || ox_str_eq(member->raw, wide_value));
     }

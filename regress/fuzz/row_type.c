@@ -38,7 +38,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     if (len < 2)
         return 0;
-    struct type type = {(uint16_t)(data[0] % (TYPE_COUNT - 1) + 1), (data[1] & 2) != 0 && type_table[data[0] % (TYPE_COUNT - 1) + 1].array_oid != 0, -1};
+    struct type type = {(uint16_t)(data[0] % (TYPE_COUNT - 1) + 1),
+        (data[1] & 2) != 0 && type_table[data[0] % (TYPE_COUNT - 1) + 1].array_oid != 0, -1};
     struct str bytes = ox_str_n(data + 2, len - 2);
     struct datum value;
     struct arena arena;

@@ -37,7 +37,8 @@ run_select(struct str sql, struct arena *arena, struct text *answer, struct ox_e
     struct bind_config config = {.format = &format, .search_path = path, .text = sql};
     if ((code = bind_select(&config, stmt->select, arena, &bound, err)) != OX_OK)
         return code;
-    struct exec_config exec = {.env = env_os(), .format = &format, .now_us = format.now_us, .work_mem = 64 << 20};
+    struct exec_config exec = {
+        .env = env_os(), .format = &format, .now_us = format.now_us, .work_mem = 64 << 20};
     struct exec_run *run;
     if ((code = exec_run_new(&bound.root, &exec, &run, err)) != OX_OK)
         return code;
@@ -102,7 +103,11 @@ open_file(const char *name)
     snprintf(path, sizeof(path), "%s/regress/oracle/%s", dir != NULL ? dir : ".", name);
     FILE *file = fopen(path, "r");
     for (int up = 0; file == NULL && up < 3; up++) {
-        snprintf(path, sizeof(path), "%sregress/oracle/%s", up == 0 ? "../" : up == 1 ? "../../" : "", name);
+        snprintf(path, sizeof(path), "%sregress/oracle/%s",
+            up == 0   ? "../"
+            : up == 1 ? "../../"
+                      : "",
+            name);
         file = fopen(path, "r");
     }
     return file;
@@ -155,12 +160,14 @@ main(int argc, char **argv)
         if (!match && !listed) {
             differ++;
             if (verbose || differ <= 20)
-                printf("# %s\n#   PostgreSQL %s\n#   here       %.*s  %s\n", line, tab + 1, OX_STR_ARG(ox_text_str(&got)), err.message);
+                printf("# %s\n#   PostgreSQL %s\n#   here       %.*s  %s\n", line, tab + 1,
+                    OX_STR_ARG(ox_text_str(&got)), err.message);
         }
         stale += match && listed;
         ox_text_fini(&got);
     }
-    printf("# %d expressions, %d as PostgreSQL, %d differ unexpectedly, %d listed but equal\n", total, same, differ, stale);
+    printf("# %d expressions, %d as PostgreSQL, %d differ unexpectedly, %d listed but equal\n",
+        total, same, differ, stale);
     ok(total > 3000, "thousands of expressions were compared");
     is_int(differ, 0, "all answers are PostgreSQL's, but for the known differences");
     if (file != NULL)

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-typedef ox_code (*row_fn)(struct agg_call *call, void *state, const struct datum *args, struct ox_err *err);
+typedef ox_code (*row_fn)(
+    struct agg_call *call, void *state, const struct datum *args, struct ox_err *err);
 
 static inline bool
 null_at(const struct vector *vec, uint32_t row)
@@ -19,8 +20,8 @@ null_at(const struct vector *vec, uint32_t row)
 
 /* Row by row; strict: rows with a null argument are skipped. */
 static ox_code
-step_rows(struct agg_call *call, void *const *states, void *one, const struct vector *args, const uint32_t *sel,
-    uint32_t n, bool strict, row_fn fn, struct ox_err *err)
+step_rows(struct agg_call *call, void *const *states, void *one, const struct vector *args,
+    const uint32_t *sel, uint32_t n, bool strict, row_fn fn, struct ox_err *err)
 {
     struct datum values[4];
     for (uint32_t k = 0; k < n; k++) {
@@ -39,8 +40,8 @@ step_rows(struct agg_call *call, void *const *states, void *one, const struct ve
 }
 
 ox_code
-agg_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+agg_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel,
+    uint32_t n, struct ox_err *err)
 {
     const struct agg_func *agg = call->func->agg;
     if (sel == NULL)
@@ -54,35 +55,38 @@ agg_step_one(struct agg_call *call, void *state, const struct vector *args, cons
 }
 
 /* step and step_one of a row function. */
-#define ROW_STEPS(NAME, STRICT)                                                                            \
-    static ox_code NAME##_step(struct agg_call *call, void *const *states, const struct vector *args,      \
-        const uint32_t *sel, uint32_t n, struct ox_err *err)                                               \
-    {                                                                                                      \
-        return step_rows(call, states, NULL, args, sel != NULL ? sel : eval_all_rows, n, STRICT, NAME##_row, err); \
-    }                                                                                                      \
-    static ox_code NAME##_step_one(struct agg_call *call, void *state, const struct vector *args,          \
-        const uint32_t *sel, uint32_t n, struct ox_err *err)                                               \
-    {                                                                                                      \
-        return step_rows(call, NULL, state, args, sel != NULL ? sel : eval_all_rows, n, STRICT, NAME##_row, err); \
+#define ROW_STEPS(NAME, STRICT)                                                                    \
+    static ox_code NAME##_step(struct agg_call *call, void *const *states,                         \
+        const struct vector *args, const uint32_t *sel, uint32_t n, struct ox_err *err)            \
+    {                                                                                              \
+        return step_rows(call, states, NULL, args, sel != NULL ? sel : eval_all_rows, n, STRICT,   \
+            NAME##_row, err);                                                                      \
+    }                                                                                              \
+    static ox_code NAME##_step_one(struct agg_call *call, void *state, const struct vector *args,  \
+        const uint32_t *sel, uint32_t n, struct ox_err *err)                                       \
+    {                                                                                              \
+        return step_rows(call, NULL, state, args, sel != NULL ? sel : eval_all_rows, n, STRICT,    \
+            NAME##_row, err);                                                                      \
     }
 
 /* A state without pointers is saved as its bytes. */
-#define PLAIN_STATE(NAME, STRUCT)                                                                          \
-    static void NAME##_init(struct agg_call *call, void *state)                                            \
-    {                                                                                                      \
-        memset(state, 0, sizeof(struct STRUCT));                                                           \
-    }                                                                                                      \
-    static void NAME##_save(struct agg_call *call, const void *state, struct wire_out *out)                \
-    {                                                                                                      \
-        wire_put_bytes(out, state, sizeof(struct STRUCT));                                                 \
-    }                                                                                                      \
-    static ox_code NAME##_load(struct agg_call *call, void *state, struct wire_in *in, struct ox_err *err) \
-    {                                                                                                      \
-        const uint8_t *bytes = wire_skip(in, sizeof(struct STRUCT));                                       \
-        if (bytes == NULL)                                                                                 \
-            return ox_fail(err, OX_DATA_CORRUPTED, "saved aggregate is cut short");                        \
-        memcpy(state, bytes, sizeof(struct STRUCT));                                                       \
-        return OX_OK;                                                                                      \
+#define PLAIN_STATE(NAME, STRUCT)                                                                  \
+    static void NAME##_init(struct agg_call *call, void *state)                                    \
+    {                                                                                              \
+        memset(state, 0, sizeof(struct STRUCT));                                                   \
+    }                                                                                              \
+    static void NAME##_save(struct agg_call *call, const void *state, struct wire_out *out)        \
+    {                                                                                              \
+        wire_put_bytes(out, state, sizeof(struct STRUCT));                                         \
+    }                                                                                              \
+    static ox_code NAME##_load(                                                                    \
+        struct agg_call *call, void *state, struct wire_in *in, struct ox_err *err)                \
+    {                                                                                              \
+        const uint8_t *bytes = wire_skip(in, sizeof(struct STRUCT));                               \
+        if (bytes == NULL)                                                                         \
+            return ox_fail(err, OX_DATA_CORRUPTED, "saved aggregate is cut short");                \
+        memcpy(state, bytes, sizeof(struct STRUCT));                                               \
+        return OX_OK;                                                                              \
     }
 
 /* ---- count -------------------------------------------------------------------------- */
@@ -93,8 +97,8 @@ struct count_state {
 PLAIN_STATE(count, count_state)
 
 static ox_code
-count_all_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel,
-    uint32_t n, struct ox_err *err)
+count_all_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++)
         ((struct count_state *)states[k])->count++;
@@ -102,16 +106,16 @@ count_all_step(struct agg_call *call, void *const *states, const struct vector *
 }
 
 static ox_code
-count_all_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+count_all_step_one(struct agg_call *call, void *state, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     ((struct count_state *)state)->count += n;
     return OX_OK;
 }
 
 static ox_code
-count_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+count_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++)
         ((struct count_state *)states[k])->count += !null_at(&args[0], sel != NULL ? sel[k] : k);
@@ -119,8 +123,8 @@ count_step(struct agg_call *call, void *const *states, const struct vector *args
 }
 
 static ox_code
-count_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+count_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel,
+    uint32_t n, struct ox_err *err)
 {
     struct count_state *s = state;
     if (args[0].nulls == NULL) {
@@ -146,10 +150,10 @@ count_final(struct agg_call *call, const void *state, struct datum *out, struct 
     return OX_OK;
 }
 
-const struct agg_func agg_count_all = {sizeof(struct count_state), count_init, count_all_step, count_all_step_one,
-    count_combine, count_final, count_save, count_load, false};
-const struct agg_func agg_count = {sizeof(struct count_state), count_init, count_step, count_step_one, count_combine,
-    count_final, count_save, count_load, false};
+const struct agg_func agg_count_all = {sizeof(struct count_state), count_init, count_all_step,
+    count_all_step_one, count_combine, count_final, count_save, count_load, false};
+const struct agg_func agg_count = {sizeof(struct count_state), count_init, count_step,
+    count_step_one, count_combine, count_final, count_save, count_load, false};
 
 /* ---- sums of integers ------------------------------------------------------------------- */
 
@@ -160,8 +164,8 @@ struct int_sum {
 PLAIN_STATE(int_sum, int_sum)
 
 static ox_code
-int_sum_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+int_sum_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel != NULL ? sel[k] : k;
@@ -175,8 +179,8 @@ int_sum_step(struct agg_call *call, void *const *states, const struct vector *ar
 }
 
 static ox_code
-int_sum_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+int_sum_step_one(struct agg_call *call, void *state, const struct vector *args, const uint32_t *sel,
+    uint32_t n, struct ox_err *err)
 {
     struct int_sum *s = state;
     if (args[0].constant || args[0].nulls != NULL) {
@@ -233,15 +237,16 @@ int_avg_final(struct agg_call *call, const void *state, struct datum *out, struc
     *out = (struct datum){.null = s->count == 0};
     if (s->count == 0)
         return OX_OK;
-    return numeric_div(numeric_from_i128(s->sum, arena), numeric_from_i64(s->count, arena), arena, &out->s, err);
+    return numeric_div(
+        numeric_from_i128(s->sum, arena), numeric_from_i64(s->count, arena), arena, &out->s, err);
 }
 
-const struct agg_func agg_sum_int = {sizeof(struct int_sum), int_sum_init, int_sum_step, int_sum_step_one,
-    int_sum_combine, int_sum_final, int_sum_save, int_sum_load, false};
-const struct agg_func agg_sum_int8 = {sizeof(struct int_sum), int_sum_init, int_sum_step, int_sum_step_one,
-    int_sum_combine, int_sum_final, int_sum_save, int_sum_load, false};
-const struct agg_func agg_avg_int = {sizeof(struct int_sum), int_sum_init, int_sum_step, int_sum_step_one,
-    int_sum_combine, int_avg_final, int_sum_save, int_sum_load, false};
+const struct agg_func agg_sum_int = {sizeof(struct int_sum), int_sum_init, int_sum_step,
+    int_sum_step_one, int_sum_combine, int_sum_final, int_sum_save, int_sum_load, false};
+const struct agg_func agg_sum_int8 = {sizeof(struct int_sum), int_sum_init, int_sum_step,
+    int_sum_step_one, int_sum_combine, int_sum_final, int_sum_save, int_sum_load, false};
+const struct agg_func agg_avg_int = {sizeof(struct int_sum), int_sum_init, int_sum_step,
+    int_sum_step_one, int_sum_combine, int_avg_final, int_sum_save, int_sum_load, false};
 
 /* ---- floats: Youngs and Cramer's update, as PostgreSQL, for sums of squares ------------------ */
 
@@ -305,7 +310,14 @@ floats_combine(struct agg_call *call, void *into, const void *from, struct ox_er
     return OX_OK;
 }
 
-enum spread { SPREAD_SUM, SPREAD_AVG, SPREAD_VAR_POP, SPREAD_VAR_SAMP, SPREAD_STDDEV_POP, SPREAD_STDDEV_SAMP };
+enum spread {
+    SPREAD_SUM,
+    SPREAD_AVG,
+    SPREAD_VAR_POP,
+    SPREAD_VAR_SAMP,
+    SPREAD_STDDEV_POP,
+    SPREAD_STDDEV_SAMP
+};
 
 static ox_code
 float_final(const struct float_state *s, enum spread what, struct datum *out)
@@ -314,18 +326,21 @@ float_final(const struct float_state *s, enum spread what, struct datum *out)
     *out = (struct datum){.null = s->n < (sample ? 2 : 1)};
     if (out->null)
         return OX_OK;
-    double v = what == SPREAD_SUM ? s->sum : what == SPREAD_AVG ? s->sum / s->n : s->squares / (sample ? s->n - 1 : s->n);
+    double v = what == SPREAD_SUM   ? s->sum
+               : what == SPREAD_AVG ? s->sum / s->n
+                                    : s->squares / (sample ? s->n - 1 : s->n);
     out->f = what >= SPREAD_STDDEV_POP ? sqrt(v) : v;
     return OX_OK;
 }
 
-#define FLOAT_AGG(NAME, STEPS, WHAT)                                                                              \
-    static ox_code NAME##_final(struct agg_call *call, const void *state, struct datum *out, struct ox_err *err)  \
-    {                                                                                                             \
-        return float_final(state, WHAT, out);                                                                     \
-    }                                                                                                             \
-    const struct agg_func agg_##NAME = {sizeof(struct float_state), floats_init, STEPS##_step, STEPS##_step_one,  \
-        floats_combine, NAME##_final, floats_save, floats_load, false};
+#define FLOAT_AGG(NAME, STEPS, WHAT)                                                               \
+    static ox_code NAME##_final(                                                                   \
+        struct agg_call *call, const void *state, struct datum *out, struct ox_err *err)           \
+    {                                                                                              \
+        return float_final(state, WHAT, out);                                                      \
+    }                                                                                              \
+    const struct agg_func agg_##NAME = {sizeof(struct float_state), floats_init, STEPS##_step,     \
+        STEPS##_step_one, floats_combine, NAME##_final, floats_save, floats_load, false};
 FLOAT_AGG(sum_float, floats_sum, SPREAD_SUM)
 FLOAT_AGG(avg_float, floats_sum, SPREAD_AVG)
 FLOAT_AGG(var_pop_float, floats_var, SPREAD_VAR_POP)
@@ -369,7 +384,8 @@ regr_combine(struct agg_call *call, void *into, const void *from, struct ox_err 
         *a = *b;
         return OX_OK;
     }
-    double n = a->n + b->n, dx = a->sx / a->n - b->sx / b->n, dy = a->sy / a->n - b->sy / b->n, w = a->n * b->n / n;
+    double n = a->n + b->n, dx = a->sx / a->n - b->sx / b->n, dy = a->sy / a->n - b->sy / b->n,
+           w = a->n * b->n / n;
     a->sxx += b->sxx + w * dx * dx;
     a->syy += b->syy + w * dy * dy;
     a->sxy += b->sxy + w * dx * dy;
@@ -379,17 +395,18 @@ regr_combine(struct agg_call *call, void *into, const void *from, struct ox_err 
     return OX_OK;
 }
 
-#define REGR_AGG(NAME, NONE, VALUE)                                                                               \
-    static ox_code NAME##_final(struct agg_call *call, const void *state, struct datum *out, struct ox_err *err)  \
-    {                                                                                                             \
-        const struct regr_state *s = state;                                                                       \
-        *out = (struct datum){.null = s->n < 1 || (NONE)};                                                        \
-        if (!out->null)                                                                                           \
-            out->f = (VALUE);                                                                                     \
-        return OX_OK;                                                                                             \
-    }                                                                                                             \
-    const struct agg_func agg_##NAME = {sizeof(struct regr_state), regr_init, regr_step, regr_step_one,           \
-        regr_combine, NAME##_final, regr_save, regr_load, false};
+#define REGR_AGG(NAME, NONE, VALUE)                                                                \
+    static ox_code NAME##_final(                                                                   \
+        struct agg_call *call, const void *state, struct datum *out, struct ox_err *err)           \
+    {                                                                                              \
+        const struct regr_state *s = state;                                                        \
+        *out = (struct datum){.null = s->n < 1 || (NONE)};                                         \
+        if (!out->null)                                                                            \
+            out->f = (VALUE);                                                                      \
+        return OX_OK;                                                                              \
+    }                                                                                              \
+    const struct agg_func agg_##NAME = {sizeof(struct regr_state), regr_init, regr_step,           \
+        regr_step_one, regr_combine, NAME##_final, regr_save, regr_load, false};
 REGR_AGG(corr, s->sxx == 0 || s->syy == 0, s->sxy / sqrt(s->sxx * s->syy))
 REGR_AGG(covar_pop, false, s->sxy / s->n)
 REGR_AGG(covar_samp, s->n < 2, s->sxy / (s->n - 1))
@@ -408,10 +425,11 @@ regr_count_final(struct agg_call *call, const void *state, struct datum *out, st
     *out = datum_i64((int64_t)((const struct regr_state *)state)->n);
     return OX_OK;
 }
-const struct agg_func agg_regr_count = {sizeof(struct regr_state), regr_init, regr_step, regr_step_one, regr_combine,
-    regr_count_final, regr_save, regr_load, false};
+const struct agg_func agg_regr_count = {sizeof(struct regr_state), regr_init, regr_step,
+    regr_step_one, regr_combine, regr_count_final, regr_save, regr_load, false};
 
-/* ---- numeric: sums, averages, variances; integers for the latter too ------------------------------ */
+/* ---- numeric: sums, averages, variances; integers for the latter too
+ * ------------------------------ */
 
 struct num_state {
     struct num_sum sum, squares;
@@ -516,7 +534,8 @@ num_load(struct agg_call *call, void *state, struct wire_in *in, struct ox_err *
 }
 
 static ox_code
-num_final(struct agg_call *call, const struct num_state *s, enum spread what, struct datum *out, struct ox_err *err)
+num_final(struct agg_call *call, const struct num_state *s, enum spread what, struct datum *out,
+    struct ox_err *err)
 {
     struct arena *arena = call->eval->arena;
     bool sample = what == SPREAD_VAR_SAMP || what == SPREAD_STDDEV_SAMP;
@@ -554,13 +573,14 @@ num_final(struct agg_call *call, const struct num_state *s, enum spread what, st
     return code;
 }
 
-#define NUM_AGG(NAME, STEPS, WHAT)                                                                                \
-    static ox_code NAME##_final(struct agg_call *call, const void *state, struct datum *out, struct ox_err *err)  \
-    {                                                                                                             \
-        return num_final(call, state, WHAT, out, err);                                                            \
-    }                                                                                                             \
-    const struct agg_func agg_##NAME = {sizeof(struct num_state), num_init, STEPS##_step, STEPS##_step_one,       \
-        num_combine, NAME##_final, num_save, num_load, false};
+#define NUM_AGG(NAME, STEPS, WHAT)                                                                 \
+    static ox_code NAME##_final(                                                                   \
+        struct agg_call *call, const void *state, struct datum *out, struct ox_err *err)           \
+    {                                                                                              \
+        return num_final(call, state, WHAT, out, err);                                             \
+    }                                                                                              \
+    const struct agg_func agg_##NAME = {sizeof(struct num_state), num_init, STEPS##_step,          \
+        STEPS##_step_one, num_combine, NAME##_final, num_save, num_load, false};
 NUM_AGG(sum_num, num_sum, SPREAD_SUM)
 NUM_AGG(avg_num, num_sum, SPREAD_AVG)
 NUM_AGG(var_pop_num, num_var, SPREAD_VAR_POP)
@@ -568,7 +588,8 @@ NUM_AGG(var_samp_num, num_var, SPREAD_VAR_SAMP)
 NUM_AGG(stddev_pop_num, num_var, SPREAD_STDDEV_POP)
 NUM_AGG(stddev_samp_num, num_var, SPREAD_STDDEV_SAMP)
 
-/* ---- intervals --------------------------------------------------------------------------------- */
+/* ---- intervals ---------------------------------------------------------------------------------
+ */
 
 struct span_state {
     __int128 us;
@@ -608,9 +629,11 @@ span_final(struct agg_call *call, const void *state, struct datum *out, struct o
     *out = (struct datum){.null = s->count == 0};
     if (s->count == 0)
         return OX_OK;
-    if (s->us > INT64_MAX || s->us < INT64_MIN || s->days != (int32_t)s->days || s->months != (int32_t)s->months)
+    if (s->us > INT64_MAX || s->us < INT64_MIN || s->days != (int32_t)s->days ||
+        s->months != (int32_t)s->months)
         return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
-    give_interval(call->eval->arena, (struct interval){(int64_t)s->us, (int32_t)s->days, (int32_t)s->months}, out);
+    give_interval(call->eval->arena,
+        (struct interval){(int64_t)s->us, (int32_t)s->days, (int32_t)s->months}, out);
     return OX_OK;
 }
 
@@ -625,17 +648,19 @@ span_avg_final(struct agg_call *call, const void *state, struct datum *out, stru
     double n = (double)s->count, months = (double)v.months / n, whole = trunc(months);
     double days = (double)v.days / n + (months - whole) * 30, whole_days = trunc(days);
     give_interval(call->eval->arena,
-        (struct interval){(int64_t)rint((double)v.us / n + (days - whole_days) * (double)US_DAY), (int32_t)whole_days, (int32_t)whole},
+        (struct interval){(int64_t)rint((double)v.us / n + (days - whole_days) * (double)US_DAY),
+            (int32_t)whole_days, (int32_t)whole},
         out);
     return OX_OK;
 }
 
-const struct agg_func agg_sum_interval = {sizeof(struct span_state), span_init, span_step, span_step_one,
-    span_combine, span_final, span_save, span_load, false};
-const struct agg_func agg_avg_interval = {sizeof(struct span_state), span_init, span_step, span_step_one,
-    span_combine, span_avg_final, span_save, span_load, false};
+const struct agg_func agg_sum_interval = {sizeof(struct span_state), span_init, span_step,
+    span_step_one, span_combine, span_final, span_save, span_load, false};
+const struct agg_func agg_avg_interval = {sizeof(struct span_state), span_init, span_step,
+    span_step_one, span_combine, span_avg_final, span_save, span_load, false};
 
-/* ---- one value: min, max, first, last, any --------------------------------------------------------- */
+/* ---- one value: min, max, first, last, any
+ * --------------------------------------------------------- */
 
 struct one_state {
     bool any;
@@ -739,21 +764,23 @@ one_load(struct agg_call *call, void *state, struct wire_in *in, struct ox_err *
     return s->any ? datum_load(call->types[0], in, call->arena, &s->value, err) : OX_OK;
 }
 
-#define ONE_AGG(NAME, STEPS)                                                                                       \
-    static ox_code NAME##_combine(struct agg_call *call, void *into, const void *from, struct ox_err *err)         \
-    {                                                                                                              \
-        const struct one_state *b = from;                                                                          \
-        return b->any ? STEPS##_row(call, into, &b->value, err) : OX_OK;                                           \
-    }                                                                                                              \
-    const struct agg_func agg_##NAME = {sizeof(struct one_state), one_init, STEPS##_step, STEPS##_step_one,        \
-        NAME##_combine, one_final, one_save, one_load, false};
+#define ONE_AGG(NAME, STEPS)                                                                       \
+    static ox_code NAME##_combine(                                                                 \
+        struct agg_call *call, void *into, const void *from, struct ox_err *err)                   \
+    {                                                                                              \
+        const struct one_state *b = from;                                                          \
+        return b->any ? STEPS##_row(call, into, &b->value, err) : OX_OK;                           \
+    }                                                                                              \
+    const struct agg_func agg_##NAME = {sizeof(struct one_state), one_init, STEPS##_step,          \
+        STEPS##_step_one, NAME##_combine, one_final, one_save, one_load, false};
 ONE_AGG(min, min)
 ONE_AGG(max, max)
 ONE_AGG(first, first)
 ONE_AGG(last, last)
 ONE_AGG(any_value, any)
 
-/* ---- logic and bits ----------------------------------------------------------------------------------- */
+/* ---- logic and bits
+ * ----------------------------------------------------------------------------------- */
 
 struct bits_state {
     bool any;
@@ -773,27 +800,29 @@ bits_final(struct agg_call *call, const void *state, struct datum *out, struct o
     return OX_OK;
 }
 
-#define BITS_AGG(NAME, GET, OP)                                                                                    \
-    static ox_code NAME##_row(struct agg_call *call, void *state, const struct datum *args, struct ox_err *err)    \
-    {                                                                                                              \
-        struct bits_state *s = state;                                                                              \
-        s->bits = s->any ? (s->bits OP GET) : GET;                                                                 \
-        s->any = true;                                                                                             \
-        return OX_OK;                                                                                              \
-    }                                                                                                              \
-    ROW_STEPS(NAME, true)                                                                                          \
-    static ox_code NAME##_combine(struct agg_call *call, void *into, const void *from, struct ox_err *err)         \
-    {                                                                                                              \
-        struct bits_state *a = into;                                                                               \
-        const struct bits_state *b = from;                                                                         \
-        if (b->any) {                                                                                              \
-            a->bits = a->any ? (a->bits OP b->bits) : b->bits;                                                     \
-            a->any = true;                                                                                         \
-        }                                                                                                          \
-        return OX_OK;                                                                                              \
-    }                                                                                                              \
-    const struct agg_func agg_##NAME = {sizeof(struct bits_state), bits_init, NAME##_step, NAME##_step_one,        \
-        NAME##_combine, bits_final, bits_save, bits_load, false};
+#define BITS_AGG(NAME, GET, OP)                                                                    \
+    static ox_code NAME##_row(                                                                     \
+        struct agg_call *call, void *state, const struct datum *args, struct ox_err *err)          \
+    {                                                                                              \
+        struct bits_state *s = state;                                                              \
+        s->bits = s->any ? (s->bits OP GET) : GET;                                                 \
+        s->any = true;                                                                             \
+        return OX_OK;                                                                              \
+    }                                                                                              \
+    ROW_STEPS(NAME, true)                                                                          \
+    static ox_code NAME##_combine(                                                                 \
+        struct agg_call *call, void *into, const void *from, struct ox_err *err)                   \
+    {                                                                                              \
+        struct bits_state *a = into;                                                               \
+        const struct bits_state *b = from;                                                         \
+        if (b->any) {                                                                              \
+            a->bits = a->any ? (a->bits OP b->bits) : b->bits;                                     \
+            a->any = true;                                                                         \
+        }                                                                                          \
+        return OX_OK;                                                                              \
+    }                                                                                              \
+    const struct agg_func agg_##NAME = {sizeof(struct bits_state), bits_init, NAME##_step,         \
+        NAME##_step_one, NAME##_combine, bits_final, bits_save, bits_load, false};
 BITS_AGG(bool_and, args[0].b, &)
 BITS_AGG(bool_or, args[0].b, |)
 BITS_AGG(bit_and, args[0].i, &)

@@ -10,13 +10,13 @@
 #include "exec/expr.h"
 
 struct agg_call {
-    const struct func *func; /* func->agg is the agg_func */
+    const struct func *func;  /* func->agg is the agg_func */
     const struct type *types; /* of the arguments */
     uint32_t nargs;
-    struct type type;        /* of the result */
-    struct eval *eval;       /* format, arena for results of final */
-    struct arena *arena;     /* of the states: life of the group table */
-    bool descending;         /* ordered-set aggregates: WITHIN GROUP (ORDER BY x DESC) */
+    struct type type;    /* of the result */
+    struct eval *eval;   /* format, arena for results of final */
+    struct arena *arena; /* of the states: life of the group table */
+    bool descending;     /* ordered-set aggregates: WITHIN GROUP (ORDER BY x DESC) */
 };
 
 struct agg_func {
@@ -32,8 +32,8 @@ struct agg_func {
     /* into += from (of the same call, maybe from another arena: copies). */
     ox_code (*combine)(struct agg_call *call, void *into, const void *from, struct ox_err *err);
     /* The result, in call->eval->arena. Leaves the state usable (window frames go on). */
-    ox_code (*final)(struct agg_call *call, const void *state, struct datum *out,
-        struct ox_err *err);
+    ox_code (*final)(
+        struct agg_call *call, const void *state, struct datum *out, struct ox_err *err);
     /* Bytes of a state for a spill file, and back (the state was init'ed). */
     void (*save)(struct agg_call *call, const void *state, struct wire_out *out);
     ox_code (*load)(struct agg_call *call, void *state, struct wire_in *in, struct ox_err *err);

@@ -63,8 +63,8 @@ text_combine(struct agg_call *call, void *into, const void *from, struct ox_err 
 }
 
 static ox_code
-string_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+string_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel != NULL ? sel[k] : k;
@@ -88,18 +88,21 @@ string_final(struct agg_call *call, const void *state, struct datum *out, struct
     const struct text_state *s = state;
     *out = (struct datum){.null = !s->any};
     if (s->any)
-        *out = datum_copy(call->type, datum_str(ox_str_n((s->text.ptr ? s->text.ptr : "") + s->first, s->text.len - s->first)), call->eval->arena);
+        *out = datum_copy(call->type,
+            datum_str(
+                ox_str_n((s->text.ptr ? s->text.ptr : "") + s->first, s->text.len - s->first)),
+            call->eval->arena);
     return OX_OK;
 }
 
-const struct agg_func agg_string = {sizeof(struct text_state), text_init, string_step, NULL, text_combine,
-    string_final, text_save, text_load, false};
+const struct agg_func agg_string = {sizeof(struct text_state), text_init, string_step, NULL,
+    text_combine, string_final, text_save, text_load, false};
 
 /* ---- JSON ---------------------------------------------------------------------------- */
 
 static ox_code
-json_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+json_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     struct type type = call->types[0];
     bool lines = type.array || type.id == TYPE_RECORD;
@@ -117,8 +120,8 @@ json_step(struct agg_call *call, void *const *states, const struct vector *args,
 }
 
 static ox_code
-wrapped(struct agg_call *call, const struct text_state *s, const char *open, const char *close, struct datum *out,
-    struct ox_err *err)
+wrapped(struct agg_call *call, const struct text_state *s, const char *open, const char *close,
+    struct datum *out, struct ox_err *err)
 {
     struct text to;
     *out = (struct datum){.null = !s->any};
@@ -145,8 +148,8 @@ json_final(struct agg_call *call, const void *state, struct datum *out, struct o
 }
 
 static ox_code
-json_object_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel,
-    uint32_t n, struct ox_err *err)
+json_object_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel != NULL ? sel[k] : k;
@@ -156,8 +159,12 @@ json_object_step(struct agg_call *call, void *const *states, const struct vector
         s->any = true;
         ox_text_adds(&s->text, ", ");
         if (key.null)
-            return ox_fail(err, call->type.id == TYPE_JSONB ? OX_INVALID_PARAMETER_VALUE : OX_INVALID_PARAMETER_VALUE, "field name must not be null");
-        ox_code code = json_add_key(err, call->types[0], &key, call->eval->config->format, &s->text);
+            return ox_fail(err,
+                call->type.id == TYPE_JSONB ? OX_INVALID_PARAMETER_VALUE
+                                            : OX_INVALID_PARAMETER_VALUE,
+                "field name must not be null");
+        ox_code code =
+            json_add_key(err, call->types[0], &key, call->eval->config->format, &s->text);
         if (code != OX_OK)
             return code;
         ox_text_adds(&s->text, " : ");
@@ -172,10 +179,10 @@ json_object_final(struct agg_call *call, const void *state, struct datum *out, s
     return wrapped(call, state, "{ ", " }", out, err);
 }
 
-const struct agg_func agg_json = {sizeof(struct text_state), text_init, json_step, NULL, text_combine, json_final,
-    text_save, text_load, false};
-const struct agg_func agg_json_object = {sizeof(struct text_state), text_init, json_object_step, NULL, text_combine,
-    json_object_final, text_save, text_load, false};
+const struct agg_func agg_json = {sizeof(struct text_state), text_init, json_step, NULL,
+    text_combine, json_final, text_save, text_load, false};
+const struct agg_func agg_json_object = {sizeof(struct text_state), text_init, json_object_step,
+    NULL, text_combine, json_object_final, text_save, text_load, false};
 
 /* ---- values in a list ------------------------------------------------------------------- */
 
@@ -207,8 +214,8 @@ list_add(struct agg_call *call, struct list_state *s, struct datum value)
 }
 
 static ox_code
-list_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+list_step(struct agg_call *call, void *const *states, const struct vector *args,
+    const uint32_t *sel, uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++)
         list_add(call, states[k], vector_get(&args[0], sel != NULL ? sel[k] : k));
@@ -290,7 +297,8 @@ array_cat_final(struct agg_call *call, const void *state, struct datum *out, str
         for (uint32_t d = 0; same && d < view.ndim; d++)
             same = view.len[d] == first.len[d];
         if (!same)
-            return ox_fail(err, OX_ARRAY_SUBSCRIPT_ERROR, "cannot accumulate arrays of different dimensionality");
+            return ox_fail(err, OX_ARRAY_SUBSCRIPT_ERROR,
+                "cannot accumulate arrays of different dimensionality");
         ox_arena_grow(arena, (void **)&flat, &cap, count + view.count, sizeof(*flat));
         for (uint32_t k = 0; k < view.count; k++)
             flat[count++] = array_get(&view, k);
@@ -302,20 +310,21 @@ array_cat_final(struct agg_call *call, const void *state, struct datum *out, str
         len[d + 1] = first.len[d];
         lower[d + 1] = first.lower[d];
     }
-    out->s = array_make_dims(type_element(call->type), flat, count, first.ndim + 1, len, lower, arena);
+    out->s =
+        array_make_dims(type_element(call->type), flat, count, first.ndim + 1, len, lower, arena);
     return OX_OK;
 }
 
-const struct agg_func agg_array = {sizeof(struct list_state), list_init, list_step, NULL, list_combine, array_final,
-    list_save, list_load, false};
-const struct agg_func agg_array_cat = {sizeof(struct list_state), list_init, list_step, NULL, list_combine,
-    array_cat_final, list_save, list_load, false};
+const struct agg_func agg_array = {sizeof(struct list_state), list_init, list_step, NULL,
+    list_combine, array_final, list_save, list_load, false};
+const struct agg_func agg_array_cat = {sizeof(struct list_state), list_init, list_step, NULL,
+    list_combine, array_cat_final, list_save, list_load, false};
 
 /* ---- ordered sets --------------------------------------------------------------------------- */
 
 static ox_code
-set_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel, uint32_t n,
-    struct ox_err *err)
+set_step(struct agg_call *call, void *const *states, const struct vector *args, const uint32_t *sel,
+    uint32_t n, struct ox_err *err)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel != NULL ? sel[k] : k;
@@ -357,7 +366,8 @@ fraction_check(double p, struct ox_err *err)
 {
     if (p >= 0 && p <= 1)
         return OX_OK;
-    return ox_fail(err, OX_NUMERIC_VALUE_OUT_OF_RANGE, "percentile value %g is not between 0 and 1", p);
+    return ox_fail(
+        err, OX_NUMERIC_VALUE_OUT_OF_RANGE, "percentile value %g is not between 0 and 1", p);
 }
 
 static double
@@ -389,11 +399,16 @@ cont_interval_final(struct agg_call *call, const void *state, struct datum *out,
         return out->null ? OX_OK : OX_NUMERIC_VALUE_OUT_OF_RANGE;
     const struct datum *items = sorted(call, s);
     double at = s->direct.f * (double)(s->count - 1), low = floor(at), f = at - low;
-    struct interval a = datum_interval(&items[(uint32_t)low]), b = datum_interval(&items[(uint32_t)ceil(at)]);
+    struct interval a = datum_interval(&items[(uint32_t)low]),
+                    b = datum_interval(&items[(uint32_t)ceil(at)]);
     double months = (double)a.months + f * (double)(b.months - a.months), m = trunc(months);
-    double days = (double)a.days + f * (double)(b.days - a.days) + (months - m) * 30, d = trunc(days);
+    double days = (double)a.days + f * (double)(b.days - a.days) + (months - m) * 30,
+           d = trunc(days);
     give_interval(call->eval->arena,
-        (struct interval){(int64_t)rint((double)a.us + f * (double)(b.us - a.us) + (days - d) * (double)US_DAY), (int32_t)d, (int32_t)m}, out);
+        (struct interval){
+            (int64_t)rint((double)a.us + f * (double)(b.us - a.us) + (days - d) * (double)US_DAY),
+            (int32_t)d, (int32_t)m},
+        out);
     return OX_OK;
 }
 
@@ -412,12 +427,14 @@ disc_final(struct agg_call *call, const void *state, struct datum *out, struct o
     if (s->has_direct && !s->direct.null && fraction_check(s->direct.f, err) != OX_OK)
         return OX_NUMERIC_VALUE_OUT_OF_RANGE;
     if (!out->null)
-        *out = datum_copy(call->type, sorted(call, s)[disc_index(s->direct.f, s->count)], call->eval->arena);
+        *out = datum_copy(
+            call->type, sorted(call, s)[disc_index(s->direct.f, s->count)], call->eval->arena);
     return OX_OK;
 }
 
 static ox_code
-many_final(struct agg_call *call, const struct list_state *s, bool cont, struct datum *out, struct ox_err *err)
+many_final(struct agg_call *call, const struct list_state *s, bool cont, struct datum *out,
+    struct ox_err *err)
 {
     struct array_view view;
     *out = (struct datum){.null = s->count == 0 || s->direct.null};
@@ -438,7 +455,8 @@ many_final(struct agg_call *call, const struct list_state *s, bool cont, struct 
         else
             results[i] = items[disc_index(p.f, s->count)];
     }
-    out->s = array_make_dims(type_element(call->type), results, view.count, view.ndim, view.len, view.lower, call->eval->arena);
+    out->s = array_make_dims(type_element(call->type), results, view.count, view.ndim, view.len,
+        view.lower, call->eval->arena);
     return OX_OK;
 }
 
@@ -465,7 +483,8 @@ mode_final(struct agg_call *call, const void *state, struct datum *out, struct o
     uint32_t best = 0, best_run = 0;
     for (uint32_t i = 0; i < s->count;) {
         uint32_t run = 1;
-        while (i + run < s->count && datum_compare(list_type(call), &items[i], &items[i + run]) == 0)
+        while (
+            i + run < s->count && datum_compare(list_type(call), &items[i], &items[i + run]) == 0)
             run++;
         if (run > best_run) {
             best = i;
@@ -477,9 +496,9 @@ mode_final(struct agg_call *call, const void *state, struct datum *out, struct o
     return OX_OK;
 }
 
-#define SET_AGG(NAME, FINAL)                                                                                 \
-    const struct agg_func agg_##NAME = {sizeof(struct list_state), list_init, set_step, NULL, list_combine, FINAL, \
-        list_save, list_load, true};
+#define SET_AGG(NAME, FINAL)                                                                       \
+    const struct agg_func agg_##NAME = {sizeof(struct list_state), list_init, set_step, NULL,      \
+        list_combine, FINAL, list_save, list_load, true};
 SET_AGG(percentile_cont, cont_final)
 SET_AGG(percentile_cont_interval, cont_interval_final)
 SET_AGG(percentile_cont_many, cont_many_final)

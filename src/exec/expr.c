@@ -129,12 +129,18 @@ call_row(struct call *call, const struct func *func, const struct datum *args, s
 }
 
 ox_code
-func_call(struct eval *ev, const struct func *func, const struct type *types, const struct datum *args,
-    uint32_t nargs, struct type result, struct datum *out, struct ox_err *err)
+func_call(struct eval *ev, const struct func *func, const struct type *types,
+    const struct datum *args, uint32_t nargs, struct type result, struct datum *out,
+    struct ox_err *err)
 {
     void *state = NULL;
-    struct call call = {.eval = ev, .types = types, .nargs = nargs, .type = result, .arena = ev->arena,
-        .state = &state, .err = err};
+    struct call call = {.eval = ev,
+        .types = types,
+        .nargs = nargs,
+        .type = result,
+        .arena = ev->arena,
+        .state = &state,
+        .err = err};
     return call_row(&call, func, args, out);
 }
 
@@ -162,7 +168,8 @@ call_each(struct call *call, const struct func *func, const struct vector *args,
 
 /* Rows without a null argument; marks the others in out. */
 static struct rows
-skip_nulls(struct eval *ev, const struct vector *args, uint32_t nargs, struct rows rows, struct vector *out)
+skip_nulls(struct eval *ev, const struct vector *args, uint32_t nargs, struct rows rows,
+    struct vector *out)
 {
     bool any = false;
     for (uint32_t i = 0; i < nargs; i++)
@@ -215,8 +222,14 @@ eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, s
     out->constant = constant;
     if (func->strict)
         all = skip_nulls(ev, args, expr->nargs, all, out);
-    struct call call = {.eval = ev, .expr = expr, .types = types, .nargs = expr->nargs, .type = expr->type,
-        .arena = ev->arena, .state = eval_slot(ev, expr), .err = err};
+    struct call call = {.eval = ev,
+        .expr = expr,
+        .types = types,
+        .nargs = expr->nargs,
+        .type = expr->type,
+        .arena = ev->arena,
+        .state = eval_slot(ev, expr),
+        .err = err};
     if (all.n == 0)
         return OX_OK;
     if (func->vec != NULL)
@@ -228,8 +241,8 @@ eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 
 /* AND (stop = false) or OR (stop = true): a row that meets `stop` is decided. */
 static ox_code
-eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows, bool stop,
-    struct vector *out, struct ox_err *err)
+eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+    bool stop, struct vector *out, struct ox_err *err)
 {
     uint32_t room = rows_room(rows), n = rows.n;
     vector_init(out, expr->type, room, ev->arena);
@@ -298,14 +311,30 @@ eval_test(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         bool null = is_null(&arg, r), v = false;
         bool boolean = !null && expr->test >= TEST_TRUE && AT(&arg, b, r);
         switch (expr->test) {
-        case TEST_NULL: v = null; break;
-        case TEST_NOT_NULL: v = !null; break;
-        case TEST_TRUE: v = boolean; break;
-        case TEST_NOT_TRUE: v = !boolean; break;
-        case TEST_FALSE: v = !null && !boolean; break;
-        case TEST_NOT_FALSE: v = null || boolean; break;
-        case TEST_UNKNOWN: v = null; break;
-        case TEST_NOT_UNKNOWN: v = !null; break;
+        case TEST_NULL:
+            v = null;
+            break;
+        case TEST_NOT_NULL:
+            v = !null;
+            break;
+        case TEST_TRUE:
+            v = boolean;
+            break;
+        case TEST_NOT_TRUE:
+            v = !boolean;
+            break;
+        case TEST_FALSE:
+            v = !null && !boolean;
+            break;
+        case TEST_NOT_FALSE:
+            v = null || boolean;
+            break;
+        case TEST_UNKNOWN:
+            v = null;
+            break;
+        case TEST_NOT_UNKNOWN:
+            v = !null;
+            break;
         }
         if (record && !null && expr->test <= TEST_NOT_NULL) { /* all fields */
             struct record_view view;
@@ -341,7 +370,8 @@ eval_distinct(struct eval *ev, const struct expr *expr, const struct batch *batc
 /* ---- choices --------------------------------------------------------------------------- */
 
 static void
-scatter(struct eval *ev, struct vector *out, uint32_t room, const struct vector *from, struct rows rows)
+scatter(
+    struct eval *ev, struct vector *out, uint32_t room, const struct vector *from, struct rows rows)
 {
     if (from->nulls != NULL) {
         uint8_t *nulls = vector_nulls(out, room, ev->arena);
@@ -393,7 +423,8 @@ eval_case(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         ox_code code = eval_node(ev, expr->args[i], batch, left, &cond, err);
         if (code != OX_OK)
             return code;
-        uint32_t *yes = ox_arena_alloc(ev->arena, (left.n + 1) * 4), *no = ox_arena_alloc(ev->arena, (left.n + 1) * 4);
+        uint32_t *yes = ox_arena_alloc(ev->arena, (left.n + 1) * 4),
+                 *no = ox_arena_alloc(ev->arena, (left.n + 1) * 4);
         uint32_t y = 0, n = 0;
         for (uint32_t k = 0; k < left.n; k++) {
             uint32_t r = left.sel[k];
@@ -557,7 +588,8 @@ eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, str
     }
     for (uint32_t i = 1; i < expr->nargs && n > 0; i++) {
         struct vector item;
-        if ((code = eval_node(ev, expr->args[i], batch, (struct rows){sel, n}, &item, err)) != OX_OK)
+        if ((code = eval_node(ev, expr->args[i], batch, (struct rows){sel, n}, &item, err)) !=
+            OX_OK)
             return code;
         uint32_t m = 0;
         for (uint32_t k = 0; k < n; k++) {
@@ -578,7 +610,8 @@ eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, str
     return OX_OK;
 }
 
-/* ---- arrays and rows --------------------------------------------------------------------------- */
+/* ---- arrays and rows ---------------------------------------------------------------------------
+ */
 
 static ox_code
 eval_args(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
@@ -599,7 +632,8 @@ eval_args(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 
 /* Items that are arrays themselves make one array of a dimension more. */
 static ox_code
-nest_arrays(struct eval *ev, const struct expr *expr, const struct datum *items, struct datum *out, struct ox_err *err)
+nest_arrays(struct eval *ev, const struct expr *expr, const struct datum *items, struct datum *out,
+    struct ox_err *err)
 {
     struct array_view view = {0}, first = {0};
     struct datum *flat = NULL;
@@ -624,14 +658,16 @@ nest_arrays(struct eval *ev, const struct expr *expr, const struct datum *items,
     }
     int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
     if (first.ndim + 1 > ARRAY_DIMS_MAX)
-        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
+        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
+            "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
     len[0] = (int32_t)expr->nargs;
     lower[0] = 1;
     for (uint32_t d = 0; d < first.ndim; d++) {
         len[d + 1] = first.len[d];
         lower[d + 1] = 1;
     }
-    out->s = array_make_dims(type_element(expr->type), flat, count, count > 0 ? first.ndim + 1 : 0, len, lower, ev->arena);
+    out->s = array_make_dims(type_element(expr->type), flat, count, count > 0 ? first.ndim + 1 : 0,
+        len, lower, ev->arena);
     return OX_OK;
 }
 
@@ -660,7 +696,8 @@ eval_array(struct eval *ev, const struct expr *expr, const struct batch *batch, 
 }
 
 static void
-subscript(const struct array_view *view, const struct vector *args, uint32_t n, uint32_t row, struct datum *out)
+subscript(const struct array_view *view, const struct vector *args, uint32_t n, uint32_t row,
+    struct datum *out)
 {
     uint32_t at = 0;
     out->null = true;
@@ -677,8 +714,8 @@ subscript(const struct array_view *view, const struct vector *args, uint32_t n, 
 }
 
 static void
-slice(struct eval *ev, const struct array_view *view, const struct vector *args, bool has_from, bool has_to,
-    uint32_t row, struct datum *out)
+slice(struct eval *ev, const struct array_view *view, const struct vector *args, bool has_from,
+    bool has_to, uint32_t row, struct datum *out)
 {
     struct datum from = has_from ? vector_get(&args[1], row) : datum_i64(INT64_MIN);
     struct datum to = has_to ? vector_get(&args[2], row) : datum_i64(INT64_MAX);
@@ -702,12 +739,13 @@ slice(struct eval *ev, const struct array_view *view, const struct vector *args,
         len[d] = d == 0 ? (int32_t)(high - low + 1) : view->len[d];
         lower[d] = 1;
     }
-    out->s = array_make_dims(view->element, items, count, count > 0 ? view->ndim : 0, len, lower, ev->arena);
+    out->s = array_make_dims(
+        view->element, items, count, count > 0 ? view->ndim : 0, len, lower, ev->arena);
 }
 
 static ox_code
-eval_subscript(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_subscript(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector *args;
     ox_code code = eval_args(ev, expr, batch, rows, &args, err);
@@ -746,8 +784,14 @@ eval_any_all(struct eval *ev, const struct expr *expr, const struct batch *batch
     bool any = expr->kind == EXPR_ANY;
     uint32_t room = rows_room(rows);
     struct type types[2] = {expr->args[0]->type, type_element(expr->args[1]->type)};
-    struct call call = {.eval = ev, .expr = expr, .types = types, .nargs = 2, .type = TYPE(TYPE_BOOL),
-        .arena = ev->arena, .state = eval_slot(ev, expr), .err = err};
+    struct call call = {.eval = ev,
+        .expr = expr,
+        .types = types,
+        .nargs = 2,
+        .type = TYPE(TYPE_BOOL),
+        .arena = ev->arena,
+        .state = eval_slot(ev, expr),
+        .err = err};
     vector_init(out, expr->type, room, ev->arena);
     for (uint32_t k = 0; k < rows.n; k++) {
         uint32_t r = rows.sel[k];
@@ -819,8 +863,8 @@ eval_field(struct eval *ev, const struct expr *expr, const struct batch *batch, 
 }
 
 static ox_code
-eval_row_compare(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_row_compare(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector *args;
     ox_code code = eval_args(ev, expr, batch, rows, &args, err);
@@ -845,12 +889,24 @@ eval_row_compare(struct eval *ev, const struct expr *expr, const struct batch *b
         }
         bool v = false;
         switch (expr->op) {
-        case OP_EQ: v = c == 0; break;
-        case OP_NE: v = c != 0; break;
-        case OP_LT: v = c < 0; break;
-        case OP_LE: v = c <= 0; break;
-        case OP_GT: v = c > 0; break;
-        case OP_GE: v = c >= 0; break;
+        case OP_EQ:
+            v = c == 0;
+            break;
+        case OP_NE:
+            v = c != 0;
+            break;
+        case OP_LT:
+            v = c < 0;
+            break;
+        case OP_LE:
+            v = c <= 0;
+            break;
+        case OP_GT:
+            v = c > 0;
+            break;
+        case OP_GE:
+            v = c >= 0;
+            break;
         }
         out->b[r] = v;
         if (null && c == 0)
@@ -862,8 +918,8 @@ eval_row_compare(struct eval *ev, const struct expr *expr, const struct batch *b
 }
 
 static ox_code
-eval_cast_text(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_cast_text(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector arg;
     ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
@@ -887,7 +943,8 @@ eval_cast_text(struct eval *ev, const struct expr *expr, const struct batch *bat
             struct text text;
             ox_text_init(&text, ev->arena);
             type_out_text(from, &value, ev->config->format, &text);
-            code = type_in_text(expr->type, ox_text_str(&text), ev->config->format, ev->arena, &result, err);
+            code = type_in_text(
+                expr->type, ox_text_str(&text), ev->config->format, ev->arena, &result, err);
         }
         if (code != OX_OK)
             return code;
@@ -929,7 +986,8 @@ eval_subquery(struct eval *ev, const struct expr *expr, const struct batch *batc
     return OX_OK;
 }
 
-/* ---- the switch -------------------------------------------------------------------------------- */
+/* ---- the switch --------------------------------------------------------------------------------
+ */
 
 static ox_code
 eval_leaf(struct eval *ev, const struct expr *expr, const struct batch *batch, struct vector *out,
@@ -944,14 +1002,16 @@ eval_leaf(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         return OX_OK;
     case EXPR_PARAM:
         if (expr->column >= ev->config->param_count)
-            return ox_fail(err, OX_UNDEFINED_PARAMETER, "there is no parameter $%u", expr->column + 1);
+            return ox_fail(
+                err, OX_UNDEFINED_PARAMETER, "there is no parameter $%u", expr->column + 1);
         value = ev->config->params[expr->column];
         break;
     case EXPR_OUTER:
         ox_assert(ev->config->outer != NULL);
         code = ev->config->outer(ev, expr, &value, err);
         break;
-    default: value = expr->value;
+    default:
+        value = expr->value;
     }
     if (code == OX_OK)
         vector_constant(out, expr->type, value, ev->arena);
@@ -970,29 +1030,68 @@ eval_node(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         return ox_fail(err, OX_STATEMENT_TOO_COMPLEX, "expression is nested too deeply");
     }
     switch (expr->kind) {
-    case EXPR_CALL: code = eval_call(ev, expr, batch, rows, out, err); break;
-    case EXPR_AND: code = eval_logic(ev, expr, batch, rows, false, out, err); break;
-    case EXPR_OR: code = eval_logic(ev, expr, batch, rows, true, out, err); break;
-    case EXPR_NOT: code = eval_not(ev, expr, batch, rows, out, err); break;
-    case EXPR_TEST: code = eval_test(ev, expr, batch, rows, out, err); break;
-    case EXPR_DISTINCT: code = eval_distinct(ev, expr, batch, rows, out, err); break;
-    case EXPR_CASE: code = eval_case(ev, expr, batch, rows, out, err); break;
-    case EXPR_COALESCE: code = eval_coalesce(ev, expr, batch, rows, out, err); break;
-    case EXPR_NULLIF: code = eval_nullif(ev, expr, batch, rows, out, err); break;
+    case EXPR_CALL:
+        code = eval_call(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_AND:
+        code = eval_logic(ev, expr, batch, rows, false, out, err);
+        break;
+    case EXPR_OR:
+        code = eval_logic(ev, expr, batch, rows, true, out, err);
+        break;
+    case EXPR_NOT:
+        code = eval_not(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_TEST:
+        code = eval_test(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_DISTINCT:
+        code = eval_distinct(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_CASE:
+        code = eval_case(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_COALESCE:
+        code = eval_coalesce(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_NULLIF:
+        code = eval_nullif(ev, expr, batch, rows, out, err);
+        break;
     case EXPR_GREATEST:
-    case EXPR_LEAST: code = eval_extreme(ev, expr, batch, rows, out, err); break;
-    case EXPR_IN: code = eval_in(ev, expr, batch, rows, out, err); break;
-    case EXPR_ARRAY: code = eval_array(ev, expr, batch, rows, out, err); break;
+    case EXPR_LEAST:
+        code = eval_extreme(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_IN:
+        code = eval_in(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_ARRAY:
+        code = eval_array(ev, expr, batch, rows, out, err);
+        break;
     case EXPR_SUBSCRIPT:
-    case EXPR_SLICE: code = eval_subscript(ev, expr, batch, rows, out, err); break;
+    case EXPR_SLICE:
+        code = eval_subscript(ev, expr, batch, rows, out, err);
+        break;
     case EXPR_ANY:
-    case EXPR_ALL: code = eval_any_all(ev, expr, batch, rows, out, err); break;
-    case EXPR_ROW: code = eval_row(ev, expr, batch, rows, out, err); break;
-    case EXPR_FIELD: code = eval_field(ev, expr, batch, rows, out, err); break;
-    case EXPR_ROW_COMPARE: code = eval_row_compare(ev, expr, batch, rows, out, err); break;
-    case EXPR_CAST_TEXT: code = eval_cast_text(ev, expr, batch, rows, out, err); break;
-    case EXPR_SUBQUERY: code = eval_subquery(ev, expr, batch, rows, out, err); break;
-    default: ox_unreachable();
+    case EXPR_ALL:
+        code = eval_any_all(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_ROW:
+        code = eval_row(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_FIELD:
+        code = eval_field(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_ROW_COMPARE:
+        code = eval_row_compare(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_CAST_TEXT:
+        code = eval_cast_text(ev, expr, batch, rows, out, err);
+        break;
+    case EXPR_SUBQUERY:
+        code = eval_subquery(ev, expr, batch, rows, out, err);
+        break;
+    default:
+        ox_unreachable();
     }
     if (ev->depth > 0)
         ev->depth--;

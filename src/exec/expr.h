@@ -70,40 +70,53 @@ const struct func *func_find(struct str name, uint32_t *count);
 /* ---- nodes ------------------------------------------------------------------ */
 
 enum expr_kind {
-    EXPR_CONST,    /* value */
-    EXPR_COLUMN,   /* column: index into the input batch */
-    EXPR_OUTER,    /* level (1 = next enclosing), column */
-    EXPR_PARAM,    /* column: 0 for $1 */
-    EXPR_CALL,     /* func, args */
-    EXPR_AND,      /* args, two or more */
+    EXPR_CONST,  /* value */
+    EXPR_COLUMN, /* column: index into the input batch */
+    EXPR_OUTER,  /* level (1 = next enclosing), column */
+    EXPR_PARAM,  /* column: 0 for $1 */
+    EXPR_CALL,   /* func, args */
+    EXPR_AND,    /* args, two or more */
     EXPR_OR,
     EXPR_NOT,
     EXPR_TEST,     /* test, args[0]: IS [NOT] NULL, TRUE, FALSE, UNKNOWN */
     EXPR_DISTINCT, /* args[0] IS DISTINCT FROM args[1] */
     EXPR_CASE,     /* args: cond, value, cond, value, ..., else (CASE x WHEN is bound to x = y) */
     EXPR_COALESCE,
-    EXPR_NULLIF,   /* args[0], then the bound "left = right" */
+    EXPR_NULLIF, /* args[0], then the bound "left = right" */
     EXPR_GREATEST,
     EXPR_LEAST,
-    EXPR_IN,       /* args[0] IN (args[1..]); same types; negate */
-    EXPR_ARRAY,    /* args: elements; type is the array */
+    EXPR_IN,        /* args[0] IN (args[1..]); same types; negate */
+    EXPR_ARRAY,     /* args: elements; type is the array */
     EXPR_SUBSCRIPT, /* args[0][args[1]][args[2]]... */
-    EXPR_SLICE,    /* args[0][args[1]:args[2]]; a NULL node is an omitted bound */
-    EXPR_ANY,      /* args[0] op ANY (args[1] array); func is the operator */
+    EXPR_SLICE,     /* args[0][args[1]:args[2]]; a NULL node is an omitted bound */
+    EXPR_ANY,       /* args[0] op ANY (args[1] array); func is the operator */
     EXPR_ALL,
-    EXPR_ROW,      /* args; names; type record */
-    EXPR_FIELD,    /* column-th field of the record args[0] */
+    EXPR_ROW,         /* args; names; type record */
+    EXPR_FIELD,       /* column-th field of the record args[0] */
     EXPR_ROW_COMPARE, /* op; args: left fields, then right fields, same types */
     EXPR_CAST_TEXT,   /* args[0] to type through text (I/O conversion) */
     EXPR_SUBQUERY,    /* subkind, subplan; args: left side of IN/ANY/ALL */
 };
 
 enum expr_test {
-    TEST_NULL, TEST_NOT_NULL, TEST_TRUE, TEST_NOT_TRUE, TEST_FALSE, TEST_NOT_FALSE,
-    TEST_UNKNOWN, TEST_NOT_UNKNOWN,
+    TEST_NULL,
+    TEST_NOT_NULL,
+    TEST_TRUE,
+    TEST_NOT_TRUE,
+    TEST_FALSE,
+    TEST_NOT_FALSE,
+    TEST_UNKNOWN,
+    TEST_NOT_UNKNOWN,
 };
 enum expr_op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };
-enum expr_subkind { SUBQUERY_SCALAR, SUBQUERY_EXISTS, SUBQUERY_IN, SUBQUERY_ANY, SUBQUERY_ALL, SUBQUERY_ARRAY };
+enum expr_subkind {
+    SUBQUERY_SCALAR,
+    SUBQUERY_EXISTS,
+    SUBQUERY_IN,
+    SUBQUERY_ANY,
+    SUBQUERY_ALL,
+    SUBQUERY_ARRAY
+};
 
 struct expr {
     enum expr_kind kind;
@@ -135,8 +148,8 @@ struct expr *expr_const(struct arena *arena, struct type type, struct datum valu
 /* A string literal: type unknown until something gives it a type. */
 struct expr *expr_literal(struct arena *arena, struct str text, int position);
 struct expr *expr_null(struct arena *arena, int position); /* NULL: unknown too */
-struct expr *expr_column(struct arena *arena, uint32_t column, struct type type,
-    const char *label, int position);
+struct expr *expr_column(
+    struct arena *arena, uint32_t column, struct type type, const char *label, int position);
 struct expr *expr_outer(struct arena *arena, uint32_t level, uint32_t column, struct type type,
     const char *label, int position);
 /* type TYPE_UNKNOWN: the context will set it through param_types. */
@@ -144,7 +157,7 @@ struct expr *expr_param(struct arena *arena, uint32_t index, struct type type, i
 
 /* What the builders need to know about the statement. */
 struct expr_bind {
-    struct arena *arena; /* of the plan */
+    struct arena *arena;             /* of the plan */
     const struct row_format *format; /* to read literals; stable literals ('now') are read now */
     /* Types of $1..$n: an unknown one is set by its first use. May be NULL. */
     struct type *param_types;
@@ -179,22 +192,25 @@ ox_code expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint
 /* Common type, then coerce all of them in place. */
 ox_code expr_unify(const struct expr_bind *bind, struct expr **exprs, uint32_t count,
     const char *context, struct type *out, struct ox_err *err);
-/* As bool; fails with OX_DATATYPE_MISMATCH "argument of WHERE must be type boolean, not type ..." */
-ox_code expr_boolean(const struct expr_bind *bind, struct expr **expr, const char *what,
-    struct ox_err *err);
+/* As bool; fails with OX_DATATYPE_MISMATCH "argument of WHERE must be type boolean, not type ..."
+ */
+ox_code expr_boolean(
+    const struct expr_bind *bind, struct expr **expr, const char *what, struct ox_err *err);
 /* What is unknown at the end becomes text (output columns). */
 ox_code expr_settle(const struct expr_bind *bind, struct expr **expr, struct ox_err *err);
 
-struct expr *expr_and(struct arena *arena, struct expr **args, uint32_t count); /* flattens; NULL args skipped; none: NULL */
+struct expr *expr_and(struct arena *arena, struct expr **args,
+    uint32_t count); /* flattens; NULL args skipped; none: NULL */
 struct expr *expr_or(struct arena *arena, struct expr **args, uint32_t count);
-ox_code expr_not(const struct expr_bind *bind, struct expr *arg, struct expr **out, struct ox_err *err);
+ox_code expr_not(
+    const struct expr_bind *bind, struct expr *arg, struct expr **out, struct ox_err *err);
 struct expr *expr_test(struct arena *arena, enum expr_test test, struct expr *arg, int position);
 ox_code expr_distinct(const struct expr_bind *bind, struct expr *left, struct expr *right,
     bool negate, int position, struct expr **out, struct ox_err *err);
 /* arg NULL: searched CASE. conds and values have count entries; otherwise may be NULL. */
 ox_code expr_case(const struct expr_bind *bind, struct expr *arg, struct expr **conds,
-    struct expr **values, uint32_t count, struct expr *otherwise, int position,
-    struct expr **out, struct ox_err *err);
+    struct expr **values, uint32_t count, struct expr *otherwise, int position, struct expr **out,
+    struct ox_err *err);
 /* kind: EXPR_COALESCE, EXPR_GREATEST, EXPR_LEAST */
 ox_code expr_choice(const struct expr_bind *bind, enum expr_kind kind, struct expr **args,
     uint32_t count, int position, struct expr **out, struct ox_err *err);
@@ -244,17 +260,17 @@ struct eval_config {
     const struct datum *params; /* of the types the EXPR_PARAM nodes have */
     uint32_t param_count;
     const struct row_format *format;
-    const struct env *env; /* clock, randomness */
-    int64_t now_us;        /* of the transaction, us since 2000 */
-    int64_t statement_us;  /* statement_timestamp(); 0: now_us */
+    const struct env *env;              /* clock, randomness */
+    int64_t now_us;                     /* of the transaction, us since 2000 */
+    int64_t statement_us;               /* statement_timestamp(); 0: now_us */
     const struct session_info *session; /* may be NULL */
     void *context;
     /* One row of an EXPR_SUBQUERY. The expression's args are given evaluated. */
     ox_code (*subquery)(struct eval *eval, const struct expr *expr, const struct batch *batch,
         uint32_t row, const struct datum *args, struct datum *out, struct ox_err *err);
     /* The current value of an EXPR_OUTER. */
-    ox_code (*outer)(struct eval *eval, const struct expr *expr, struct datum *out,
-        struct ox_err *err);
+    ox_code (*outer)(
+        struct eval *eval, const struct expr *expr, struct datum *out, struct ox_err *err);
 };
 
 /* What functions such as current_user and current_setting answer. Any member may be NULL. */
@@ -264,11 +280,11 @@ struct session_info {
     int32_t client_port;
     int32_t backend_pid;
     int64_t started_us, server_started_us; /* us since 2000 */
-    const char *const *search_path; /* effective, NULL ended */
+    const char *const *search_path;        /* effective, NULL ended */
     /* NULL result: no such setting (*out untouched). The text lives until the next call. */
     const char *(*setting_get)(void *self, const char *name);
-    ox_code (*setting_set)(void *self, const char *name, const char *value, bool local,
-        struct ox_err *err);
+    ox_code (*setting_set)(
+        void *self, const char *name, const char *value, bool local, struct ox_err *err);
     void *self;
 };
 
@@ -306,8 +322,8 @@ ox_code func_call(struct eval *eval, const struct func *func, const struct type 
 struct set_call {
     struct eval *eval;
     const struct func *func;
-    struct arena *arena; /* life of the scan: what next() returns lives here or in row_arena */
-    struct arena *row_arena; /* may be reset by the caller between batches */
+    struct arena *arena;      /* life of the scan: what next() returns lives here or in row_arena */
+    struct arena *row_arena;  /* may be reset by the caller between batches */
     const struct type *types; /* of the arguments */
     const struct datum *args;
     uint32_t nargs;

@@ -59,7 +59,8 @@ expr_column(struct arena *arena, uint32_t column, struct type type, const char *
 }
 
 struct expr *
-expr_outer(struct arena *arena, uint32_t level, uint32_t column, struct type type, const char *label, int position)
+expr_outer(struct arena *arena, uint32_t level, uint32_t column, struct type type,
+    const char *label, int position)
 {
     struct expr *expr = expr_new(arena, EXPR_OUTER, type, position);
     expr->level = level;
@@ -137,7 +138,8 @@ cast_row(struct type from, struct type to)
     uint32_t count;
     const struct func *func = func_find(ox_str(type_facts(to)->name), &count);
     for (uint32_t i = 0; i < count; i++)
-        if (func[i].kind == FUNC_CAST && type_same(func[i].args[0], from) && type_same(func[i].result, to))
+        if (func[i].kind == FUNC_CAST && type_same(func[i].args[0], from) &&
+            type_same(func[i].result, to))
             return &func[i];
     return NULL;
 }
@@ -192,16 +194,32 @@ static ox_code cast_length_explicit(struct call *call, const struct datum *args,
 static ox_code cast_length_assign(struct call *call, const struct datum *args, struct datum *out);
 static ox_code cast_array(struct call *call, const struct datum *args, struct datum *out);
 
-static const struct func func_length_explicit = {.name = "length", .kind = FUNC_CAST, .nargs = 1, .required = 1,
-    .strict = true, .context = CAST_EXPLICIT, .fn = cast_length_explicit};
-static const struct func func_length_assign = {.name = "length", .kind = FUNC_CAST, .nargs = 1, .required = 1,
-    .strict = true, .context = CAST_ASSIGNMENT, .fn = cast_length_assign};
-static const struct func func_cast_array = {.name = "array", .kind = FUNC_CAST, .nargs = 1, .required = 1,
-    .strict = true, .context = CAST_EXPLICIT, .volatility = FUNC_STABLE, .fn = cast_array};
+static const struct func func_length_explicit = {.name = "length",
+    .kind = FUNC_CAST,
+    .nargs = 1,
+    .required = 1,
+    .strict = true,
+    .context = CAST_EXPLICIT,
+    .fn = cast_length_explicit};
+static const struct func func_length_assign = {.name = "length",
+    .kind = FUNC_CAST,
+    .nargs = 1,
+    .required = 1,
+    .strict = true,
+    .context = CAST_ASSIGNMENT,
+    .fn = cast_length_assign};
+static const struct func func_cast_array = {.name = "array",
+    .kind = FUNC_CAST,
+    .nargs = 1,
+    .required = 1,
+    .strict = true,
+    .context = CAST_EXPLICIT,
+    .volatility = FUNC_STABLE,
+    .fn = cast_array};
 
 static ox_code
-apply_typmod(struct type type, struct datum in, bool explicit_cast, struct arena *arena, struct datum *out,
-    struct ox_err *err)
+apply_typmod(struct type type, struct datum in, bool explicit_cast, struct arena *arena,
+    struct datum *out, struct ox_err *err)
 {
     *out = in;
     if (in.null || type.typmod < 0)
@@ -211,18 +229,23 @@ apply_typmod(struct type type, struct datum in, bool explicit_cast, struct arena
         array_view(in.s, &view);
         struct datum *items = ox_arena_alloc(arena, (view.count + 1) * sizeof(*items));
         for (uint32_t i = 0; i < view.count; i++) {
-            ox_code code = apply_typmod(type_element(type), array_get(&view, i), explicit_cast, arena, &items[i], err);
+            ox_code code = apply_typmod(
+                type_element(type), array_get(&view, i), explicit_cast, arena, &items[i], err);
             if (code != OX_OK)
                 return code;
         }
-        out->s = array_make_dims(type_element(type), items, view.count, view.ndim, view.len, view.lower, arena);
+        out->s = array_make_dims(
+            type_element(type), items, view.count, view.ndim, view.len, view.lower, arena);
         return OX_OK;
     }
     switch (type.id) {
-    case TYPE_NUMERIC: return numeric_apply_typmod(in.s, type.typmod, arena, &out->s, err);
+    case TYPE_NUMERIC:
+        return numeric_apply_typmod(in.s, type.typmod, arena, &out->s, err);
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ: out->i = timestamp_round(in.i, type.typmod); return OX_OK;
+    case TYPE_TIMESTAMPTZ:
+        out->i = timestamp_round(in.i, type.typmod);
+        return OX_OK;
     case TYPE_INTERVAL: {
         struct interval span;
         memcpy(&span, in.s.ptr, 16);
@@ -240,7 +263,8 @@ apply_typmod(struct type type, struct datum in, bool explicit_cast, struct arena
             in.s.len = at;
         }
         return type_in_text(type, in.s, &row_format_default, arena, out, err);
-    default: return OX_OK;
+    default:
+        return OX_OK;
     }
 }
 
@@ -278,7 +302,8 @@ cast_array(struct call *call, const struct datum *args, struct datum *out)
             struct text text;
             ox_text_init(&text, call->arena);
             type_out_text(from, &item, call_format(call), &text);
-            code = type_in_text(to, ox_text_str(&text), call_format(call), call->arena, &items[i], call->err);
+            code = type_in_text(
+                to, ox_text_str(&text), call_format(call), call->arena, &items[i], call->err);
         }
         if (code != OX_OK)
             return code;
@@ -288,7 +313,8 @@ cast_array(struct call *call, const struct datum *args, struct datum *out)
 }
 
 static struct expr *
-call_new(struct arena *arena, const struct func *func, struct type type, struct expr **args, uint32_t count, int position)
+call_new(struct arena *arena, const struct func *func, struct type type, struct expr **args,
+    uint32_t count, int position)
 {
     struct expr *expr = expr_new(arena, EXPR_CALL, type, position);
     expr->func = func;
@@ -308,16 +334,16 @@ coerce_failed(struct expr *expr, struct type target, enum cast_context context, 
         ox_hint(err, "You will need to rewrite or cast the expression.");
         code = OX_DATATYPE_MISMATCH;
     } else {
-        code = ox_fail(err, OX_CANNOT_COERCE, "cannot cast type %s to %s", type_name(expr->type, &arena),
-            type_name(target, &arena));
+        code = ox_fail(err, OX_CANNOT_COERCE, "cannot cast type %s to %s",
+            type_name(expr->type, &arena), type_name(target, &arena));
     }
     ox_arena_fini(&arena);
     return at_position(code, err, expr->position);
 }
 
 static ox_code
-coerce_literal(const struct expr_bind *bind, struct expr *expr, struct type target, struct expr **out,
-    struct ox_err *err)
+coerce_literal(const struct expr_bind *bind, struct expr *expr, struct type target,
+    struct expr **out, struct ox_err *err)
 {
     struct datum value = DATUM_NULL;
     struct type base = {target.id, target.array, -1};
@@ -333,8 +359,8 @@ coerce_literal(const struct expr_bind *bind, struct expr *expr, struct type targ
 }
 
 static ox_code
-coerce_base(const struct expr_bind *bind, struct expr *expr, struct type target, enum cast_context context,
-    struct expr **out, struct ox_err *err)
+coerce_base(const struct expr_bind *bind, struct expr *expr, struct type target,
+    enum cast_context context, struct expr **out, struct ox_err *err)
 {
     const struct func *func;
     refresh_param(bind, expr);
@@ -369,9 +395,13 @@ coerce_base(const struct expr_bind *bind, struct expr *expr, struct type target,
     if (is_unknown(expr->type) && path == CAST_NONE)
         path = CAST_IO;
     switch (path) {
-    case CAST_NONE: return coerce_failed(expr, target, context, err);
-    case CAST_SAME: return OX_OK;
-    case CAST_FUNC: *out = call_new(bind->arena, func, base, &expr, 1, expr->position); break;
+    case CAST_NONE:
+        return coerce_failed(expr, target, context, err);
+    case CAST_SAME:
+        return OX_OK;
+    case CAST_FUNC:
+        *out = call_new(bind->arena, func, base, &expr, 1, expr->position);
+        break;
     case CAST_ARRAY:
         *out = call_new(bind->arena, &func_cast_array, base, &expr, 1, expr->position);
         (*out)->subplan = func;
@@ -386,16 +416,17 @@ coerce_base(const struct expr_bind *bind, struct expr *expr, struct type target,
 }
 
 ox_code
-expr_coerce(const struct expr_bind *bind, struct expr *expr, struct type target, enum cast_context context,
-    struct expr **out, struct ox_err *err)
+expr_coerce(const struct expr_bind *bind, struct expr *expr, struct type target,
+    enum cast_context context, struct expr **out, struct ox_err *err)
 {
     ox_code code = coerce_base(bind, expr, target, context, out, err);
     if (code != OX_OK || target.typmod < 0 || (*out)->type.typmod == target.typmod ||
         context == CAST_IMPLICIT)
         return code;
     struct expr *inner = *out;
-    *out = call_new(bind->arena, context == CAST_EXPLICIT ? &func_length_explicit : &func_length_assign, target,
-        &inner, 1, expr->position);
+    *out = call_new(bind->arena,
+        context == CAST_EXPLICIT ? &func_length_explicit : &func_length_assign, target, &inner, 1,
+        expr->position);
     (*out)->implicit = context != CAST_EXPLICIT;
     *out = expr_fold(bind, *out);
     return OX_OK;
@@ -422,7 +453,8 @@ arity_fits(const struct func *func, uint32_t nargs)
 static bool
 preferred_for(struct type target, struct type input)
 {
-    return !target.array && type_facts(target)->preferred && type_category(target) == type_category(input);
+    return !target.array && type_facts(target)->preferred &&
+           type_category(target) == type_category(input);
 }
 
 /* The higher of two types in one category: the one the other casts to implicitly. */
@@ -606,8 +638,8 @@ choose(struct str name, const struct type *types, uint32_t nargs, bool operators
     if (operators && nargs == 2 && is_unknown(types[0]) != is_unknown(types[1])) {
         struct type same = is_unknown(types[0]) ? types[1] : types[0];
         for (uint32_t i = 0; i < count; i++)
-            if (rows[i].kind == FUNC_OPERATOR && rows[i].nargs == 2 && type_same(rows[i].args[0], same) &&
-                type_same(rows[i].args[1], same))
+            if (rows[i].kind == FUNC_OPERATOR && rows[i].nargs == 2 &&
+                type_same(rows[i].args[0], same) && type_same(rows[i].args[1], same))
                 return &rows[i];
     }
     for (uint32_t i = 0; i < count && n < CANDIDATES_MAX; i++) {
@@ -633,13 +665,15 @@ func_resolve(struct str name, const struct type *types, uint32_t nargs)
     return choose(name, types, nargs, false, &ambiguous);
 }
 
-/* ---- polymorphism ----------------------------------------------------------------------------- */
+/* ---- polymorphism -----------------------------------------------------------------------------
+ */
 
 static ox_code
 polymorphic_mismatch(struct str name, struct ox_err *err, int position)
 {
-    return at_position(ox_fail(err, OX_DATATYPE_MISMATCH, "arguments of function %.*s do not have matching types",
-                           OX_STR_ARG(name)),
+    return at_position(
+        ox_fail(err, OX_DATATYPE_MISMATCH, "arguments of function %.*s do not have matching types",
+            OX_STR_ARG(name)),
         err, position);
 }
 
@@ -648,22 +682,30 @@ concrete(struct type want, struct type element, struct type compatible)
 {
     switch (want.id) {
     case TYPE_ANYELEMENT:
-    case TYPE_ANYNONARRAY: return element;
-    case TYPE_ANYARRAY: return type_array_of(element);
-    case TYPE_ANYCOMPATIBLE: return compatible;
-    case TYPE_ANYCOMPATIBLEARRAY: return type_array_of(compatible);
-    default: return want;
+    case TYPE_ANYNONARRAY:
+        return element;
+    case TYPE_ANYARRAY:
+        return type_array_of(element);
+    case TYPE_ANYCOMPATIBLE:
+        return compatible;
+    case TYPE_ANYCOMPATIBLEARRAY:
+        return type_array_of(compatible);
+    default:
+        return want;
     }
 }
 
 static ox_code
-finish_call(const struct expr_bind *bind, const struct func *func, struct str name, struct expr **args,
-    uint32_t nargs, bool variadic, int position, struct expr **out, struct ox_err *err)
+finish_call(const struct expr_bind *bind, const struct func *func, struct str name,
+    struct expr **args, uint32_t nargs, bool variadic, int position, struct expr **out,
+    struct ox_err *err)
 {
     struct type element, compatible, types[ARGS_MAX];
     ox_code code;
     for (uint32_t i = 0; i < nargs; i++)
-        types[i] = variadic && i == nargs - 1 && !declared(func, i).array ? type_element(args[i]->type) : args[i]->type;
+        types[i] = variadic && i == nargs - 1 && !declared(func, i).array
+                       ? type_element(args[i]->type)
+                       : args[i]->type;
     if (!deduce(func, types, nargs, &element, &compatible))
         return polymorphic_mismatch(name, err, position);
     if (is_unknown(element))
@@ -674,7 +716,8 @@ finish_call(const struct expr_bind *bind, const struct func *func, struct str na
     for (uint32_t i = 0; i < nargs; i++) {
         struct type want = concrete(declared(func, i), element, compatible);
         if (want.id == TYPE_ANY)
-            want = is_unknown(args[i]->type) && args[i]->kind == EXPR_PARAM ? TYPE(TYPE_TEXT) : args[i]->type;
+            want = is_unknown(args[i]->type) && args[i]->kind == EXPR_PARAM ? TYPE(TYPE_TEXT)
+                                                                            : args[i]->type;
         if (variadic && i == nargs - 1 && !want.array && args[i]->type.array)
             want = args[i]->type;
         want.typmod = -1;
@@ -700,15 +743,17 @@ type_list(struct arena *arena, struct expr **args, uint32_t nargs)
 }
 
 ox_code
-expr_function(const struct expr_bind *bind, struct str name, struct expr **args, uint32_t nargs, bool variadic,
-    int position, struct expr **out, struct ox_err *err)
+expr_function(const struct expr_bind *bind, struct str name, struct expr **args, uint32_t nargs,
+    bool variadic, int position, struct expr **out, struct ox_err *err)
 {
     struct type types[ARGS_MAX] = {{0, false, 0}}, target;
     bool ambiguous;
     if (name.len > 11 && memcmp(name.ptr, "pg_catalog.", 11) == 0)
         name = ox_str_n(name.ptr + 11, name.len - 11);
     if (nargs > ARGS_MAX)
-        return at_position(ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "cannot pass more than %d arguments to a function", ARGS_MAX), err, position);
+        return at_position(ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
+                               "cannot pass more than %d arguments to a function", ARGS_MAX),
+            err, position);
     for (uint32_t i = 0; i < nargs; i++) {
         refresh_param(bind, args[i]);
         types[i] = args[i]->type;
@@ -730,18 +775,22 @@ expr_function(const struct expr_bind *bind, struct str name, struct expr **args,
     }
     struct arena *arena = bind->arena;
     if (ambiguous) {
-        ox_fail(err, OX_AMBIGUOUS_FUNCTION, "function %.*s(%s) is not unique", OX_STR_ARG(name), type_list(arena, args, nargs));
-        ox_hint(err, "Could not choose a best candidate function. You might need to add explicit type casts.");
+        ox_fail(err, OX_AMBIGUOUS_FUNCTION, "function %.*s(%s) is not unique", OX_STR_ARG(name),
+            type_list(arena, args, nargs));
+        ox_hint(err, "Could not choose a best candidate function. You might need to add explicit "
+                     "type casts.");
         return at_position(OX_AMBIGUOUS_FUNCTION, err, position);
     }
-    ox_fail(err, OX_UNDEFINED_FUNCTION, "function %.*s(%s) does not exist", OX_STR_ARG(name), type_list(arena, args, nargs));
-    ox_hint(err, "No function matches the given name and argument types. You might need to add explicit type casts.");
+    ox_fail(err, OX_UNDEFINED_FUNCTION, "function %.*s(%s) does not exist", OX_STR_ARG(name),
+        type_list(arena, args, nargs));
+    ox_hint(err, "No function matches the given name and argument types. You might need to add "
+                 "explicit type casts.");
     return at_position(OX_UNDEFINED_FUNCTION, err, position);
 }
 
 ox_code
-expr_operator(const struct expr_bind *bind, struct str op, struct expr *left, struct expr *right, int position,
-    struct expr **out, struct ox_err *err)
+expr_operator(const struct expr_bind *bind, struct str op, struct expr *left, struct expr *right,
+    int position, struct expr **out, struct ox_err *err)
 {
     struct expr *args[2] = {left != NULL ? left : right, right};
     uint32_t nargs = left != NULL ? 2 : 1;
@@ -759,8 +808,9 @@ expr_operator(const struct expr_bind *bind, struct str op, struct expr *left, st
         if (code != OX_OK)
             return code;
         struct expr *inner = (*out)->args[0];
-        if (op.len >= 2 && (op.ptr[0] == '-' || op.ptr[0] == '#') && op.ptr[1] == '>' && inner->kind == EXPR_CALL &&
-            inner->func->kind == FUNC_OPERATOR && inner->type.id == TYPE_JSONB)
+        if (op.len >= 2 && (op.ptr[0] == '-' || op.ptr[0] == '#') && op.ptr[1] == '>' &&
+            inner->kind == EXPR_CALL && inner->func->kind == FUNC_OPERATOR &&
+            inner->type.id == TYPE_JSONB)
             inner->raw = true;
         *out = expr_fold(bind, *out);
         return OX_OK;
@@ -769,19 +819,23 @@ expr_operator(const struct expr_bind *bind, struct str op, struct expr *left, st
     ox_code code = ambiguous ? OX_AMBIGUOUS_FUNCTION : OX_UNDEFINED_FUNCTION;
     const char *what = ambiguous ? "operator is not unique" : "operator does not exist";
     if (nargs == 2)
-        ox_fail(err, code, "%s: %s %.*s %s", what, type_name(types[0], arena), OX_STR_ARG(op), type_name(types[1], arena));
+        ox_fail(err, code, "%s: %s %.*s %s", what, type_name(types[0], arena), OX_STR_ARG(op),
+            type_name(types[1], arena));
     else
         ox_fail(err, code, "%s: %.*s %s", what, OX_STR_ARG(op), type_name(types[0], arena));
-    ox_hint(err, ambiguous ? "Could not choose a best candidate operator. You might need to add explicit type casts."
-                           : "No operator matches the given name and argument types. You might need to add explicit type casts.");
+    ox_hint(err, ambiguous ? "Could not choose a best candidate operator. You might need to add "
+                             "explicit type casts."
+                           : "No operator matches the given name and argument types. You might "
+                             "need to add explicit type casts.");
     return at_position(code, err, position);
 }
 
-/* ---- common types --------------------------------------------------------------------------------- */
+/* ---- common types
+ * --------------------------------------------------------------------------------- */
 
 ox_code
-expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint32_t count, const char *context,
-    struct type *out, struct ox_err *err)
+expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint32_t count,
+    const char *context, struct type *out, struct ox_err *err)
 {
     struct type best = TYPE(TYPE_UNKNOWN);
     for (uint32_t i = 0; i < count; i++) {
@@ -797,8 +851,9 @@ expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint32_t cou
         }
         struct type merged;
         if (!common_of(best, type, &merged))
-            return at_position(ox_fail(err, OX_DATATYPE_MISMATCH, "%s types %s and %s cannot be matched", context,
-                                   type_name(best, bind->arena), type_name(type, bind->arena)),
+            return at_position(
+                ox_fail(err, OX_DATATYPE_MISMATCH, "%s types %s and %s cannot be matched", context,
+                    type_name(best, bind->arena), type_name(type, bind->arena)),
                 err, exprs[i]->position);
         if (!type_same(merged, best) || best.typmod != type.typmod)
             merged.typmod = type_same(merged, best) && type_same(merged, type) ? -1 : merged.typmod;
@@ -808,7 +863,8 @@ expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint32_t cou
         best = TYPE(TYPE_TEXT);
     /* A modifier survives only where all agree. */
     for (uint32_t i = 0; i < count; i++)
-        if (exprs[i] != NULL && (!type_same(exprs[i]->type, best) || exprs[i]->type.typmod != best.typmod))
+        if (exprs[i] != NULL &&
+            (!type_same(exprs[i]->type, best) || exprs[i]->type.typmod != best.typmod))
             best.typmod = -1;
     *out = best;
     return OX_OK;
@@ -823,8 +879,9 @@ expr_unify(const struct expr_bind *bind, struct expr **exprs, uint32_t count, co
         if (exprs[i] != NULL) {
             code = expr_coerce(bind, exprs[i], *out, CAST_IMPLICIT, &exprs[i], err);
             if (code == OX_CANNOT_COERCE)
-                code = at_position(ox_fail(err, OX_CANNOT_COERCE, "%s could not convert type %s to %s", context,
-                                       type_name(exprs[i]->type, bind->arena), type_name(*out, bind->arena)),
+                code = at_position(
+                    ox_fail(err, OX_CANNOT_COERCE, "%s could not convert type %s to %s", context,
+                        type_name(exprs[i]->type, bind->arena), type_name(*out, bind->arena)),
                     err, exprs[i]->position);
         }
     return code;
@@ -841,8 +898,9 @@ expr_boolean(const struct expr_bind *bind, struct expr **expr, const char *what,
         return err != NULL ? err->code : OX_INVALID_TEXT_REPRESENTATION;
     if (err != NULL)
         err->position = 0;
-    return at_position(ox_fail(err, OX_DATATYPE_MISMATCH, "argument of %s must be type boolean, not type %s", what,
-                           type_name(in->type, bind->arena)),
+    return at_position(
+        ox_fail(err, OX_DATATYPE_MISMATCH, "argument of %s must be type boolean, not type %s", what,
+            type_name(in->type, bind->arena)),
         err, in->position);
 }
 
@@ -855,7 +913,8 @@ expr_settle(const struct expr_bind *bind, struct expr **expr, struct ox_err *err
     return expr_coerce(bind, *expr, TYPE(TYPE_TEXT), CAST_IMPLICIT, expr, err);
 }
 
-/* ---- shapes ------------------------------------------------------------------------------------------ */
+/* ---- shapes
+ * ------------------------------------------------------------------------------------------ */
 
 static struct expr *
 logic(struct arena *arena, enum expr_kind kind, struct expr **args, uint32_t count)
@@ -915,8 +974,8 @@ expr_test(struct arena *arena, enum expr_test test, struct expr *arg, int positi
 
 /* Both sides of "=" in one type: what the operator's resolution made of them. */
 static ox_code
-comparable(const struct expr_bind *bind, struct str op, struct expr **left, struct expr **right, int position,
-    const struct func **func, struct ox_err *err)
+comparable(const struct expr_bind *bind, struct str op, struct expr **left, struct expr **right,
+    int position, const struct func **func, struct ox_err *err)
 {
     struct expr *call;
     struct expr *l = *left, *r = *right;
@@ -927,7 +986,8 @@ comparable(const struct expr_bind *bind, struct str op, struct expr **left, stru
         struct type types[2] = {l->type, r->type};
         bool ambiguous;
         const struct func *f = choose(op, types, 2, true, &ambiguous);
-        if ((code = finish_call(bind, f, op, (struct expr *[]){l, r}, 2, false, position, &call, err)) != OX_OK)
+        if ((code = finish_call(
+                 bind, f, op, (struct expr *[]){l, r}, 2, false, position, &call, err)) != OX_OK)
             return code;
     }
     *left = call->args[0];
@@ -946,8 +1006,8 @@ comparable(const struct expr_bind *bind, struct str op, struct expr **left, stru
 }
 
 ox_code
-expr_distinct(const struct expr_bind *bind, struct expr *left, struct expr *right, bool negate, int position,
-    struct expr **out, struct ox_err *err)
+expr_distinct(const struct expr_bind *bind, struct expr *left, struct expr *right, bool negate,
+    int position, struct expr **out, struct ox_err *err)
 {
     const struct func *func;
     ox_code code = comparable(bind, OX_STR("="), &left, &right, position, &func, err);
@@ -972,7 +1032,8 @@ expr_case(const struct expr_bind *bind, struct expr *arg, struct expr **conds, s
         return code;
     for (uint32_t i = 0; i < count; i++) {
         struct expr *cond = conds[i];
-        code = arg != NULL ? expr_operator(bind, OX_STR("="), arg, cond, cond->position, &cond, err) : OX_OK;
+        code = arg != NULL ? expr_operator(bind, OX_STR("="), arg, cond, cond->position, &cond, err)
+                           : OX_OK;
         if (code == OX_OK)
             code = expr_boolean(bind, &cond, "CASE/WHEN", err);
         if (code != OX_OK)
@@ -1000,26 +1061,30 @@ expr_case(const struct expr_bind *bind, struct expr *arg, struct expr **conds, s
 }
 
 ox_code
-expr_choice(const struct expr_bind *bind, enum expr_kind kind, struct expr **args, uint32_t count, int position,
-    struct expr **out, struct ox_err *err)
+expr_choice(const struct expr_bind *bind, enum expr_kind kind, struct expr **args, uint32_t count,
+    int position, struct expr **out, struct ox_err *err)
 {
     struct expr **copy = ox_arena_copy(bind->arena, args, count * sizeof(*copy));
     struct type type;
-    const char *context = kind == EXPR_COALESCE ? "COALESCE" : kind == EXPR_GREATEST ? "GREATEST" : "LEAST";
+    const char *context = kind == EXPR_COALESCE   ? "COALESCE"
+                          : kind == EXPR_GREATEST ? "GREATEST"
+                                                  : "LEAST";
     ox_code code = expr_unify(bind, copy, count, context, &type, err);
     if (code != OX_OK)
         return code;
     if (kind != EXPR_COALESCE && !type_orderable(type))
-        return at_position(ox_fail(err, OX_UNDEFINED_FUNCTION, "could not identify a comparison function for type %s",
-                               type_name(type, bind->arena)), err, position);
+        return at_position(ox_fail(err, OX_UNDEFINED_FUNCTION,
+                               "could not identify a comparison function for type %s",
+                               type_name(type, bind->arena)),
+            err, position);
     *out = expr_new(bind->arena, kind, type, position);
     set_args(bind->arena, *out, copy, count);
     return OX_OK;
 }
 
 ox_code
-expr_nullif(const struct expr_bind *bind, struct expr *left, struct expr *right, int position, struct expr **out,
-    struct ox_err *err)
+expr_nullif(const struct expr_bind *bind, struct expr *left, struct expr *right, int position,
+    struct expr **out, struct ox_err *err)
 {
     struct expr *same;
     ox_code code = expr_operator(bind, OX_STR("="), left, right, position, &same, err);
@@ -1035,8 +1100,8 @@ expr_nullif(const struct expr_bind *bind, struct expr *left, struct expr *right,
 }
 
 ox_code
-expr_in(const struct expr_bind *bind, struct expr *left, struct expr **list, uint32_t count, bool negate,
-    int position, struct expr **out, struct ox_err *err)
+expr_in(const struct expr_bind *bind, struct expr *left, struct expr **list, uint32_t count,
+    bool negate, int position, struct expr **out, struct ox_err *err)
 {
     struct expr **all = ox_arena_alloc(bind->arena, (count + 1) * sizeof(*all));
     struct type type;
@@ -1057,15 +1122,16 @@ expr_in(const struct expr_bind *bind, struct expr *left, struct expr **list, uin
     }
     /* No common type: a chain of comparisons says what is wrong or works. */
     for (uint32_t i = 0; i < count; i++)
-        if ((code = expr_operator(bind, negate ? OX_STR("<>") : OX_STR("="), left, list[i], position, &all[i], err)) != OX_OK)
+        if ((code = expr_operator(bind, negate ? OX_STR("<>") : OX_STR("="), left, list[i],
+                 position, &all[i], err)) != OX_OK)
             return code;
     *out = negate ? expr_and(bind->arena, all, count) : expr_or(bind->arena, all, count);
     return OX_OK;
 }
 
 ox_code
-expr_array(const struct expr_bind *bind, struct expr **items, uint32_t count, int position, struct expr **out,
-    struct ox_err *err)
+expr_array(const struct expr_bind *bind, struct expr **items, uint32_t count, int position,
+    struct expr **out, struct ox_err *err)
 {
     struct expr **copy = ox_arena_alloc(bind->arena, (count + 1) * sizeof(*copy));
     struct type type;
@@ -1084,11 +1150,14 @@ expr_array(const struct expr_bind *bind, struct expr **items, uint32_t count, in
 }
 
 static ox_code
-subscript_of(const struct expr_bind *bind, struct expr *array, struct expr **index, struct ox_err *err)
+subscript_of(
+    const struct expr_bind *bind, struct expr *array, struct expr **index, struct ox_err *err)
 {
     if (!array->type.array)
-        return at_position(ox_fail(err, OX_DATATYPE_MISMATCH, "cannot subscript type %s because it does not support subscripting",
-                               type_name(array->type, bind->arena)), err, array->position);
+        return at_position(ox_fail(err, OX_DATATYPE_MISMATCH,
+                               "cannot subscript type %s because it does not support subscripting",
+                               type_name(array->type, bind->arena)),
+            err, array->position);
     if (*index == NULL)
         return OX_OK;
     return expr_coerce(bind, *index, TYPE(TYPE_INT4), CAST_ASSIGNMENT, index, err);
@@ -1117,8 +1186,8 @@ expr_subscript(const struct expr_bind *bind, struct expr *array, struct expr *in
 }
 
 ox_code
-expr_slice(const struct expr_bind *bind, struct expr *array, struct expr *from, struct expr *to, int position,
-    struct expr **out, struct ox_err *err)
+expr_slice(const struct expr_bind *bind, struct expr *array, struct expr *from, struct expr *to,
+    int position, struct expr **out, struct ox_err *err)
 {
     ox_code code = subscript_of(bind, array, &from, err);
     if (code == OX_OK)
@@ -1140,15 +1209,21 @@ expr_any_all(const struct expr_bind *bind, enum expr_kind kind, struct str op, s
     struct type types[2] = {left->type, item}, element, compatible;
     bool ambiguous;
     if (!array->type.array && !is_unknown(array->type))
-        return at_position(ox_fail(err, OX_WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side"), err, position);
+        return at_position(
+            ox_fail(err, OX_WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side"),
+            err, position);
     if (ox_str_is(op, "!="))
         op = OX_STR("<>");
     const struct func *func = choose(op, types, 2, true, &ambiguous);
     if (func == NULL)
-        return at_position(ox_fail(err, OX_UNDEFINED_FUNCTION, "operator does not exist: %s %.*s %s",
-                               type_name(types[0], bind->arena), OX_STR_ARG(op), type_name(types[1], bind->arena)), err, position);
+        return at_position(
+            ox_fail(err, OX_UNDEFINED_FUNCTION, "operator does not exist: %s %.*s %s",
+                type_name(types[0], bind->arena), OX_STR_ARG(op), type_name(types[1], bind->arena)),
+            err, position);
     if (func->result.id != TYPE_BOOL)
-        return at_position(ox_fail(err, OX_WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires operator to yield boolean"), err, position);
+        return at_position(ox_fail(err, OX_WRONG_OBJECT_TYPE,
+                               "op ANY/ALL (array) requires operator to yield boolean"),
+            err, position);
     if (!deduce(func, types, 2, &element, &compatible))
         return polymorphic_mismatch(op, err, position);
     ox_code code;
@@ -1168,8 +1243,11 @@ expr_any_all(const struct expr_bind *bind, enum expr_kind kind, struct str op, s
 static bool
 row_op(struct str op, enum expr_op *out)
 {
-    static const struct { const char *text; enum expr_op op; } ops[] = {
-        {"=", OP_EQ}, {"<>", OP_NE}, {"!=", OP_NE}, {"<", OP_LT}, {"<=", OP_LE}, {">", OP_GT}, {">=", OP_GE}};
+    static const struct {
+        const char *text;
+        enum expr_op op;
+    } ops[] = {{"=", OP_EQ}, {"<>", OP_NE}, {"!=", OP_NE}, {"<", OP_LT}, {"<=", OP_LE},
+        {">", OP_GT}, {">=", OP_GE}};
     for (size_t i = 0; i < ox_count(ops); i++)
         if (ox_str_is(op, ops[i].text)) {
             *out = ops[i].op;
@@ -1179,12 +1257,14 @@ row_op(struct str op, enum expr_op *out)
 }
 
 ox_code
-expr_row_compare(const struct expr_bind *bind, struct str op, struct expr **left, struct expr **right,
-    uint32_t count, int position, struct expr **out, struct ox_err *err)
+expr_row_compare(const struct expr_bind *bind, struct str op, struct expr **left,
+    struct expr **right, uint32_t count, int position, struct expr **out, struct ox_err *err)
 {
     enum expr_op kind;
     if (!row_op(op, &kind))
-        return at_position(ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "operator %.*s does not compare rows", OX_STR_ARG(op)), err, position);
+        return at_position(ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+                               "operator %.*s does not compare rows", OX_STR_ARG(op)),
+            err, position);
     struct expr **args = ox_arena_alloc(bind->arena, (count * 2 + 1) * sizeof(*args));
     for (uint32_t i = 0; i < count; i++) {
         const struct func *func;
@@ -1201,7 +1281,8 @@ expr_row_compare(const struct expr_bind *bind, struct str op, struct expr **left
 }
 
 struct expr *
-expr_row(struct arena *arena, struct expr **fields, const struct str *names, uint32_t count, int position)
+expr_row(struct arena *arena, struct expr **fields, const struct str *names, uint32_t count,
+    int position)
 {
     struct expr *expr = expr_new(arena, EXPR_ROW, TYPE(TYPE_RECORD), position);
     expr->names = names;
@@ -1210,8 +1291,8 @@ expr_row(struct arena *arena, struct expr **fields, const struct str *names, uin
 }
 
 ox_code
-expr_subquery_compare(const struct expr_bind *bind, struct str op, struct expr **left, struct type column,
-    struct type *right_type, const struct func **func, struct ox_err *err)
+expr_subquery_compare(const struct expr_bind *bind, struct str op, struct expr **left,
+    struct type column, struct type *right_type, const struct func **func, struct ox_err *err)
 {
     struct expr *probe = expr_column(bind->arena, 0, column, NULL, 0), *right = probe;
     ox_code code = comparable(bind, op, left, &right, (*left)->position, func, err);

@@ -31,8 +31,8 @@ call_format(const struct call *call)
 
 /* The arguments of a VARIADIC function from one on: spread when an array was
  * given as VARIADIC. */
-void call_items(struct call *call, const struct datum *args, uint32_t from, const struct datum **items,
-    const struct type **types, uint32_t *count);
+void call_items(struct call *call, const struct datum *args, uint32_t from,
+    const struct datum **items, const struct type **types, uint32_t *count);
 /* A key of a JSON object from any scalar. */
 ox_code json_add_key(struct ox_err *err, struct type type, const struct datum *key,
     const struct row_format *format, struct text *to);

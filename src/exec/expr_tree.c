@@ -23,9 +23,11 @@ expr_fold(const struct expr_bind *bind, struct expr *expr)
     }
     if (!constant || expr->type.id == TYPE_RECORD || expr->type.id == TYPE_VOID)
         return expr;
-    if (expr_volatility(expr) != FUNC_IMMUTABLE || (expr->kind == EXPR_CALL && expr->func->kind > FUNC_CAST))
+    if (expr_volatility(expr) != FUNC_IMMUTABLE ||
+        (expr->kind == EXPR_CALL && expr->func->kind > FUNC_CAST))
         return expr;
-    struct eval_config config = {.format = bind->format != NULL ? bind->format : &row_format_default};
+    struct eval_config config = {
+        .format = bind->format != NULL ? bind->format : &row_format_default};
     struct eval ev;
     struct batch batch = {.count = 1, .sel_count = 1};
     struct vector vec;
@@ -43,12 +45,14 @@ static enum func_volatility
 own_volatility(const struct expr *expr)
 {
     switch (expr->kind) {
-    case EXPR_CALL: return expr->func->volatility;
+    case EXPR_CALL:
+        return expr->func->volatility;
     case EXPR_CAST_TEXT: {
         /* text to and from these depends on settings */
         struct type from = expr->args[0]->type, to = expr->type;
-        const uint16_t stable[] = {TYPE_DATE, TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_REGCLASS,
-            TYPE_REGTYPE, TYPE_REGPROC, TYPE_REGNAMESPACE, TYPE_REGROLE, TYPE_BYTEA, TYPE_FLOAT4, TYPE_FLOAT8, TYPE_TIME};
+        const uint16_t stable[] = {TYPE_DATE, TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ, TYPE_INTERVAL,
+            TYPE_REGCLASS, TYPE_REGTYPE, TYPE_REGPROC, TYPE_REGNAMESPACE, TYPE_REGROLE, TYPE_BYTEA,
+            TYPE_FLOAT4, TYPE_FLOAT8, TYPE_TIME};
         for (size_t i = 0; i < ox_count(stable); i++)
             if (from.id == stable[i] || to.id == stable[i])
                 return FUNC_STABLE;
@@ -56,8 +60,10 @@ own_volatility(const struct expr *expr)
     }
     case EXPR_PARAM:
     case EXPR_SUBQUERY:
-    case EXPR_OUTER: return FUNC_STABLE;
-    default: return FUNC_IMMUTABLE;
+    case EXPR_OUTER:
+        return FUNC_STABLE;
+    default:
+        return FUNC_IMMUTABLE;
     }
 }
 
@@ -66,7 +72,8 @@ expr_volatility(const struct expr *expr)
 {
     enum func_volatility worst = own_volatility(expr);
     for (uint32_t i = 0; i < expr->nargs && worst < FUNC_VOLATILE; i++) {
-        enum func_volatility v = expr->args[i] != NULL ? expr_volatility(expr->args[i]) : FUNC_IMMUTABLE;
+        enum func_volatility v =
+            expr->args[i] != NULL ? expr_volatility(expr->args[i]) : FUNC_IMMUTABLE;
         worst = OX_MAX(worst, v);
     }
     return worst;
@@ -77,19 +84,22 @@ expr_equal(const struct expr *a, const struct expr *b)
 {
     if (a == b)
         return true;
-    if (a == NULL || b == NULL || a->kind != b->kind || !type_same(a->type, b->type) || a->nargs != b->nargs ||
-        a->column != b->column || a->level != b->level || a->func != b->func || a->negate != b->negate ||
-        a->test != b->test || a->op != b->op || a->subplan != b->subplan || a->variadic != b->variadic ||
-        a->type.typmod != b->type.typmod)
+    if (a == NULL || b == NULL || a->kind != b->kind || !type_same(a->type, b->type) ||
+        a->nargs != b->nargs || a->column != b->column || a->level != b->level ||
+        a->func != b->func || a->negate != b->negate || a->test != b->test || a->op != b->op ||
+        a->subplan != b->subplan || a->variadic != b->variadic || a->type.typmod != b->type.typmod)
         return false;
     if (a->kind == EXPR_CONST) {
         if (a->value.null || b->value.null)
             return a->value.null && b->value.null;
         /* by bytes: 1.0 and 1.00 are different constants */
         switch (type_phys(a->type)) {
-        case PHYS_BOOL: return a->value.b == b->value.b;
-        case PHYS_STR: return ox_str_eq(a->value.s, b->value.s);
-        default: return a->value.i == b->value.i;
+        case PHYS_BOOL:
+            return a->value.b == b->value.b;
+        case PHYS_STR:
+            return ox_str_eq(a->value.s, b->value.s);
+        default:
+            return a->value.i == b->value.i;
         }
     }
     for (uint32_t i = 0; i < a->nargs; i++)
@@ -110,8 +120,8 @@ expr_walk(struct expr *expr, bool (*fn)(struct expr *node, void *arg), void *arg
 }
 
 struct expr *
-expr_map(struct arena *arena, const struct expr *expr, struct expr *(*fn)(const struct expr *node, void *arg),
-    void *arg)
+expr_map(struct arena *arena, const struct expr *expr,
+    struct expr *(*fn)(const struct expr *node, void *arg), void *arg)
 {
     struct expr *replacement = fn(expr, arg);
     if (replacement != NULL)
@@ -224,10 +234,12 @@ deparse_subquery(const struct expr *expr, struct text *to)
 void
 expr_deparse(const struct expr *expr, struct text *to)
 {
-    static const char *const tests[] = {"IS NULL", "IS NOT NULL", "IS TRUE", "IS NOT TRUE", "IS FALSE",
-        "IS NOT FALSE", "IS UNKNOWN", "IS NOT UNKNOWN"};
+    static const char *const tests[] = {"IS NULL", "IS NOT NULL", "IS TRUE", "IS NOT TRUE",
+        "IS FALSE", "IS NOT FALSE", "IS UNKNOWN", "IS NOT UNKNOWN"};
     switch (expr->kind) {
-    case EXPR_CONST: deparse_const(expr, to); break;
+    case EXPR_CONST:
+        deparse_const(expr, to);
+        break;
     case EXPR_COLUMN:
     case EXPR_OUTER:
         if (expr->label != NULL)
@@ -235,8 +247,12 @@ expr_deparse(const struct expr *expr, struct text *to)
         else
             ox_text_addf(to, "column %u", expr->column + 1);
         break;
-    case EXPR_PARAM: ox_text_addf(to, "$%u", expr->column + 1); break;
-    case EXPR_CALL: deparse_call(expr, to); break;
+    case EXPR_PARAM:
+        ox_text_addf(to, "$%u", expr->column + 1);
+        break;
+    case EXPR_CALL:
+        deparse_call(expr, to);
+        break;
     case EXPR_AND:
     case EXPR_OR:
         ox_text_addc(to, '(');
@@ -255,7 +271,8 @@ expr_deparse(const struct expr *expr, struct text *to)
         break;
     case EXPR_DISTINCT:
         ox_text_addc(to, '(');
-        deparse_list(expr->args, 2, expr->negate ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", to);
+        deparse_list(
+            expr->args, 2, expr->negate ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", to);
         ox_text_addc(to, ')');
         break;
     case EXPR_CASE:
@@ -275,7 +292,9 @@ expr_deparse(const struct expr *expr, struct text *to)
     case EXPR_COALESCE:
     case EXPR_GREATEST:
     case EXPR_LEAST:
-        ox_text_adds(to, expr->kind == EXPR_COALESCE ? "COALESCE(" : expr->kind == EXPR_GREATEST ? "GREATEST(" : "LEAST(");
+        ox_text_adds(to, expr->kind == EXPR_COALESCE   ? "COALESCE("
+                         : expr->kind == EXPR_GREATEST ? "GREATEST("
+                                                       : "LEAST(");
         deparse_list(expr->args, expr->nargs, ", ", to);
         ox_text_addc(to, ')');
         break;
@@ -349,6 +368,8 @@ expr_deparse(const struct expr *expr, struct text *to)
         ox_text_adds(to, ")::");
         type_format(expr->type, to);
         break;
-    case EXPR_SUBQUERY: deparse_subquery(expr, to); break;
+    case EXPR_SUBQUERY:
+        deparse_subquery(expr, to);
+        break;
     }
 }

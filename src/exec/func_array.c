@@ -36,7 +36,8 @@ add_element(struct call *call, struct datum array, struct datum item, bool front
     struct array_view view;
     view_of(array, &view);
     if (view.ndim > 1)
-        return call_fail(call, OX_DATATYPE_MISMATCH, "argument must be empty or one-dimensional array");
+        return call_fail(
+            call, OX_DATATYPE_MISMATCH, "argument must be empty or one-dimensional array");
     struct datum *items = items_of(call, &view, 1);
     int32_t len = (int32_t)view.count + 1, lower = view.ndim == 1 ? view.lower[0] : 1;
     if (front) {
@@ -45,7 +46,8 @@ add_element(struct call *call, struct datum array, struct datum item, bool front
     } else {
         items[view.count] = item;
     }
-    out->s = array_make_dims(type_element(call->type), items, (uint32_t)len, 1, &len, &lower, call->arena);
+    out->s = array_make_dims(
+        type_element(call->type), items, (uint32_t)len, 1, &len, &lower, call->arena);
     return OX_OK;
 }
 
@@ -92,7 +94,8 @@ array_cat(struct call *call, const struct datum *args, struct datum *out)
     len[0] = skip == 0 ? a.len[0] + b.len[0] : wide->len[0] + 1;
     if (skip == 0)
         lower[0] = a.lower[0];
-    out->s = array_make_dims(type_element(call->type), items, a.count + b.count, wide->ndim, len, lower, call->arena);
+    out->s = array_make_dims(
+        type_element(call->type), items, a.count + b.count, wide->ndim, len, lower, call->arena);
     return OX_OK;
 }
 
@@ -106,7 +109,8 @@ array_remove(struct call *call, const struct datum *args, struct datum *out)
     }
     view_of(args[0], &view);
     if (view.ndim > 1)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "removing elements from multidimensional arrays is not supported");
+        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
+            "removing elements from multidimensional arrays is not supported");
     struct datum *items = call_alloc(call, (view.count + 1) * sizeof(*items));
     uint32_t n = 0;
     for (uint32_t i = 0; i < view.count; i++) {
@@ -132,7 +136,8 @@ array_replace(struct call *call, const struct datum *args, struct datum *out)
     for (uint32_t i = 0; i < view.count; i++)
         if (datum_equal(element_of(call, 0), &items[i], &args[1]))
             items[i] = args[2];
-    out->s = array_make_dims(element_of(call, 0), items, view.count, view.ndim, view.len, view.lower, call->arena);
+    out->s = array_make_dims(
+        element_of(call, 0), items, view.count, view.ndim, view.len, view.lower, call->arena);
     return OX_OK;
 }
 
@@ -141,25 +146,29 @@ array_fill(struct call *call, const struct datum *args, struct datum *out)
 {
     struct array_view dims;
     if (args[1].null)
-        return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "dimension array or low bound array cannot be null");
+        return call_fail(
+            call, OX_NULL_VALUE_NOT_ALLOWED, "dimension array or low bound array cannot be null");
     view_of(args[1], &dims);
     int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
     uint64_t count = dims.count > 0;
     if (dims.count > ARRAY_DIMS_MAX)
-        return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
+        return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED,
+            "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
     for (uint32_t i = 0; i < dims.count; i++) {
         struct datum d = array_get(&dims, i);
         if (d.null)
             return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null");
         if (d.i < 0 || (count *= (uint64_t)d.i) > 10000000)
-            return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed");
+            return call_fail(
+                call, OX_PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed");
         len[i] = (int32_t)d.i;
         lower[i] = 1;
     }
     struct datum *items = call_alloc(call, (count + 1) * sizeof(*items));
     for (uint64_t i = 0; i < count; i++)
         items[i] = args[0];
-    out->s = array_make_dims(call->types[0], items, (uint32_t)count, count > 0 ? dims.count : 0, len, lower, call->arena);
+    out->s = array_make_dims(call->types[0], items, (uint32_t)count, count > 0 ? dims.count : 0,
+        len, lower, call->arena);
     return OX_OK;
 }
 
@@ -170,14 +179,17 @@ array_trim(struct call *call, const struct datum *args, struct datum *out)
     view_of(args[0], &view);
     int64_t have = view.ndim > 0 ? view.len[0] : 0;
     if (args[1].i < 0 || args[1].i > have)
-        return call_fail(call, OX_ARRAY_SUBSCRIPT_ERROR, "number of elements to trim must be between 0 and %lld", (long long)have);
-    uint32_t unit = have > 0 ? view.count / (uint32_t)have : 0, count = (uint32_t)(have - args[1].i) * unit;
+        return call_fail(call, OX_ARRAY_SUBSCRIPT_ERROR,
+            "number of elements to trim must be between 0 and %lld", (long long)have);
+    uint32_t unit = have > 0 ? view.count / (uint32_t)have : 0,
+             count = (uint32_t)(have - args[1].i) * unit;
     int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
     memcpy(len, view.len, sizeof(len));
     for (int d = 0; d < ARRAY_DIMS_MAX; d++)
         lower[d] = 1;
     len[0] = (int32_t)(have - args[1].i);
-    out->s = array_make_dims(element_of(call, 0), items_of(call, &view, 0), count, count > 0 ? view.ndim : 0, len, lower, call->arena);
+    out->s = array_make_dims(element_of(call, 0), items_of(call, &view, 0), count,
+        count > 0 ? view.ndim : 0, len, lower, call->arena);
     return OX_OK;
 }
 
@@ -244,7 +256,8 @@ array_position(struct call *call, const struct datum *args, struct datum *out)
         return OX_OK;
     view_of(args[0], &view);
     if (view.ndim > 1)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "searching for elements in multidimensional arrays is not supported");
+        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
+            "searching for elements in multidimensional arrays is not supported");
     if (call->nargs > 2 && args[2].null)
         return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "initial position must not be null");
     int64_t from = call->nargs > 2 ? args[2].i - view.lower[0] : 0;
@@ -268,7 +281,8 @@ array_positions(struct call *call, const struct datum *args, struct datum *out)
     }
     view_of(args[0], &view);
     if (view.ndim > 1)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "searching for elements in multidimensional arrays is not supported");
+        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
+            "searching for elements in multidimensional arrays is not supported");
     struct datum *found = call_alloc(call, (view.count + 1) * sizeof(*found));
     uint32_t n = 0;
     for (uint32_t i = 0; i < view.count; i++) {
@@ -288,7 +302,9 @@ dimension(struct call *call, const struct datum *args, int what, struct datum *o
     int64_t d = args[1].i;
     out->null = d < 1 || d > view.ndim;
     if (!out->null)
-        out->i = what == 0 ? view.len[d - 1] : what == 1 ? view.lower[d - 1] : view.lower[d - 1] + view.len[d - 1] - 1;
+        out->i = what == 0   ? view.len[d - 1]
+                 : what == 1 ? view.lower[d - 1]
+                             : view.lower[d - 1] + view.len[d - 1] - 1;
     return OX_OK;
 }
 
@@ -343,7 +359,8 @@ array_dims(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- to and from text ------------------------------------------------------------------------- */
+/* ---- to and from text -------------------------------------------------------------------------
+ */
 
 ox_code
 array_to_text(struct call *call, const struct datum *args, struct datum *out)
@@ -375,7 +392,8 @@ array_to_text(struct call *call, const struct datum *args, struct datum *out)
 
 /* Pieces of s between separators; NULL separator: characters; empty one: the whole. */
 static uint32_t
-split(struct arena *arena, struct datum string, struct datum by, const struct datum *null, struct datum **out)
+split(struct arena *arena, struct datum string, struct datum by, const struct datum *null,
+    struct datum **out)
 {
     struct datum *items = NULL;
     size_t cap = 0;
@@ -428,8 +446,8 @@ split_open(struct set_call *call, struct ox_err *err)
     struct pieces *p = ox_arena_new(call->arena, struct pieces);
     call->state = p;
     if (!call->args[0].null)
-        p->count = split(call->arena, datum_copy(TYPE(TYPE_TEXT), call->args[0], call->arena), call->args[1],
-            call->nargs > 2 ? &call->args[2] : NULL, &p->items);
+        p->count = split(call->arena, datum_copy(TYPE(TYPE_TEXT), call->args[0], call->arena),
+            call->args[1], call->nargs > 2 ? &call->args[2] : NULL, &p->items);
     return OX_OK;
 }
 

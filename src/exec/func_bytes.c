@@ -34,11 +34,11 @@ bytes_md5(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-#define SHA_FN(NAME)                                                                     \
-    ox_code bytes_##NAME(struct call *call, const struct datum *args, struct datum *out) \
-    {                                                                                    \
-        out->s = digest(call, args[0].s, EVP_##NAME());                                  \
-        return OX_OK;                                                                    \
+#define SHA_FN(NAME)                                                                               \
+    ox_code bytes_##NAME(struct call *call, const struct datum *args, struct datum *out)           \
+    {                                                                                              \
+        out->s = digest(call, args[0].s, EVP_##NAME());                                            \
+        return OX_OK;                                                                              \
     }
 SHA_FN(sha224)
 SHA_FN(sha256)
@@ -76,7 +76,8 @@ bytes_encode(struct call *call, const struct datum *args, struct datum *out)
         }
         out->s = ox_text_str(&text);
     } else {
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unrecognized encoding: \"%.*s\"", OX_STR_ARG(args[1].s));
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unrecognized encoding: \"%.*s\"",
+            OX_STR_ARG(args[1].s));
     }
     return OX_OK;
 }
@@ -88,7 +89,8 @@ decode_hex(struct call *call, struct str s, struct datum *out)
     ox_text_init(&text, call->arena);
     ox_text_adds(&text, "\\x");
     ox_text_add(&text, s.ptr, s.len);
-    return type_in_text(TYPE(TYPE_BYTEA), ox_text_str(&text), &row_format_default, call->arena, out, call->err);
+    return type_in_text(
+        TYPE(TYPE_BYTEA), ox_text_str(&text), &row_format_default, call->arena, out, call->err);
 }
 
 ox_code
@@ -100,16 +102,19 @@ bytes_decode(struct call *call, const struct datum *args, struct datum *out)
     if (ox_str_ieq(args[1].s, OX_STR("escape")))
         return type_in_text(TYPE(TYPE_BYTEA), s, &row_format_default, call->arena, out, call->err);
     if (!ox_str_ieq(args[1].s, OX_STR("base64")))
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unrecognized encoding: \"%.*s\"", OX_STR_ARG(args[1].s));
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unrecognized encoding: \"%.*s\"",
+            OX_STR_ARG(args[1].s));
     char *clean = call_alloc(call, s.len + 1), *to = call_alloc(call, s.len + 4);
     size_t n = 0;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
             continue;
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '+' || c == '/' || c == '=';
         if (!good)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid symbol \"%c\" found while decoding base64 sequence", c);
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                "invalid symbol \"%c\" found while decoding base64 sequence", c);
         clean[n++] = c;
     }
     ptrdiff_t len = n % 4 != 0 ? -1 : ox_base64_decode(to, clean, n);
@@ -122,9 +127,11 @@ bytes_decode(struct call *call, const struct datum *args, struct datum *out)
 static ox_code
 utf8_only(struct call *call, struct str name)
 {
-    if (ox_str_ieq(name, OX_STR("utf8")) || ox_str_ieq(name, OX_STR("utf-8")) || ox_str_ieq(name, OX_STR("sql_ascii")))
+    if (ox_str_ieq(name, OX_STR("utf8")) || ox_str_ieq(name, OX_STR("utf-8")) ||
+        ox_str_ieq(name, OX_STR("sql_ascii")))
         return OX_OK;
-    return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "encoding \"%.*s\" is not supported", OX_STR_ARG(name));
+    return call_fail(
+        call, OX_FEATURE_NOT_SUPPORTED, "encoding \"%.*s\" is not supported", OX_STR_ARG(name));
 }
 
 ox_code
@@ -147,8 +154,8 @@ byte_index(struct call *call, const struct datum *args)
 {
     if (args[1].i >= 0 && args[1].i < (int64_t)args[0].s.len)
         return OX_OK;
-    return call_fail(call, OX_ARRAY_SUBSCRIPT_ERROR, "index %lld out of valid range, 0..%lld", (long long)args[1].i,
-        (long long)args[0].s.len - 1);
+    return call_fail(call, OX_ARRAY_SUBSCRIPT_ERROR, "index %lld out of valid range, 0..%lld",
+        (long long)args[1].i, (long long)args[0].s.len - 1);
 }
 
 ox_code
@@ -181,7 +188,8 @@ bytes_murmur2(struct call *call, const struct datum *args, struct datum *out)
     const uint32_t m = 0x5bd1e995;
     uint32_t h = 0x9747b28c ^ (uint32_t)len;
     for (; len >= 4; p += 4, len -= 4) {
-        uint32_t k = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        uint32_t k =
+            (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
         k *= m;
         k ^= k >> 24;
         h = h * m ^ k * m;

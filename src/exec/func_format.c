@@ -11,9 +11,50 @@
 #include <stdlib.h>
 
 enum key {
-    K_NONE, K_AM, K_AM_DOTS, K_BC, K_BC_DOTS, K_CC, K_DAY, K_DDD, K_DD, K_DY, K_D, K_FF, K_FX, K_HH24, K_HH12, K_IDDD, K_ID, K_IW,
-    K_IYYY, K_IYY, K_IY, K_I, K_J, K_MI, K_MM, K_MONTH, K_MON, K_MS, K_OF, K_Q, K_RM, K_SSSSS, K_SS, K_TZH, K_TZM, K_TZ, K_US,
-    K_WW, K_W, K_Y_YYY, K_YYYY, K_YYY, K_YY, K_Y,
+    K_NONE,
+    K_AM,
+    K_AM_DOTS,
+    K_BC,
+    K_BC_DOTS,
+    K_CC,
+    K_DAY,
+    K_DDD,
+    K_DD,
+    K_DY,
+    K_D,
+    K_FF,
+    K_FX,
+    K_HH24,
+    K_HH12,
+    K_IDDD,
+    K_ID,
+    K_IW,
+    K_IYYY,
+    K_IYY,
+    K_IY,
+    K_I,
+    K_J,
+    K_MI,
+    K_MM,
+    K_MONTH,
+    K_MON,
+    K_MS,
+    K_OF,
+    K_Q,
+    K_RM,
+    K_SSSSS,
+    K_SS,
+    K_TZH,
+    K_TZM,
+    K_TZ,
+    K_US,
+    K_WW,
+    K_W,
+    K_Y_YYY,
+    K_YYYY,
+    K_YYY,
+    K_YY,
+    K_Y,
 };
 
 struct keyword {
@@ -23,17 +64,18 @@ struct keyword {
 };
 
 /* Longer ones first where one begins another. */
-static const struct keyword keywords[] = {
-    {"A.M.", K_AM_DOTS, 0}, {"P.M.", K_AM_DOTS, 0}, {"AM", K_AM, 0}, {"PM", K_AM, 0}, {"A.D.", K_BC_DOTS, 0},
-    {"B.C.", K_BC_DOTS, 0}, {"AD", K_BC, 0}, {"BC", K_BC, 0}, {"CC", K_CC, 0}, {"DAY", K_DAY, 0}, {"DDD", K_DDD, 0},
-    {"DD", K_DD, 0}, {"DY", K_DY, 0}, {"D", K_D, 0}, {"FF1", K_FF, 1}, {"FF2", K_FF, 2}, {"FF3", K_FF, 3},
-    {"FF4", K_FF, 4}, {"FF5", K_FF, 5}, {"FF6", K_FF, 6}, {"FX", K_FX, 0}, {"HH24", K_HH24, 0}, {"HH12", K_HH12, 0},
-    {"HH", K_HH12, 0}, {"IDDD", K_IDDD, 0}, {"ID", K_ID, 0}, {"IW", K_IW, 0}, {"IYYY", K_IYYY, 0}, {"IYY", K_IYY, 0},
-    {"IY", K_IY, 0}, {"I", K_I, 0}, {"J", K_J, 0}, {"MI", K_MI, 0}, {"MM", K_MM, 0}, {"MONTH", K_MONTH, 0},
-    {"MON", K_MON, 0}, {"MS", K_MS, 0}, {"OF", K_OF, 0}, {"Q", K_Q, 0}, {"RM", K_RM, 0}, {"SSSSS", K_SSSSS, 0},
-    {"SSSS", K_SSSSS, 0}, {"SS", K_SS, 0}, {"TZH", K_TZH, 0}, {"TZM", K_TZM, 0}, {"TZ", K_TZ, 0}, {"US", K_US, 0},
-    {"WW", K_WW, 0}, {"W", K_W, 0}, {"Y,YYY", K_Y_YYY, 0}, {"YYYY", K_YYYY, 0}, {"YYY", K_YYY, 0}, {"YY", K_YY, 0},
-    {"Y", K_Y, 0}};
+static const struct keyword keywords[] = {{"A.M.", K_AM_DOTS, 0}, {"P.M.", K_AM_DOTS, 0},
+    {"AM", K_AM, 0}, {"PM", K_AM, 0}, {"A.D.", K_BC_DOTS, 0}, {"B.C.", K_BC_DOTS, 0},
+    {"AD", K_BC, 0}, {"BC", K_BC, 0}, {"CC", K_CC, 0}, {"DAY", K_DAY, 0}, {"DDD", K_DDD, 0},
+    {"DD", K_DD, 0}, {"DY", K_DY, 0}, {"D", K_D, 0}, {"FF1", K_FF, 1}, {"FF2", K_FF, 2},
+    {"FF3", K_FF, 3}, {"FF4", K_FF, 4}, {"FF5", K_FF, 5}, {"FF6", K_FF, 6}, {"FX", K_FX, 0},
+    {"HH24", K_HH24, 0}, {"HH12", K_HH12, 0}, {"HH", K_HH12, 0}, {"IDDD", K_IDDD, 0},
+    {"ID", K_ID, 0}, {"IW", K_IW, 0}, {"IYYY", K_IYYY, 0}, {"IYY", K_IYY, 0}, {"IY", K_IY, 0},
+    {"I", K_I, 0}, {"J", K_J, 0}, {"MI", K_MI, 0}, {"MM", K_MM, 0}, {"MONTH", K_MONTH, 0},
+    {"MON", K_MON, 0}, {"MS", K_MS, 0}, {"OF", K_OF, 0}, {"Q", K_Q, 0}, {"RM", K_RM, 0},
+    {"SSSSS", K_SSSSS, 0}, {"SSSS", K_SSSSS, 0}, {"SS", K_SS, 0}, {"TZH", K_TZH, 0},
+    {"TZM", K_TZM, 0}, {"TZ", K_TZ, 0}, {"US", K_US, 0}, {"WW", K_WW, 0}, {"W", K_W, 0},
+    {"Y,YYY", K_Y_YYY, 0}, {"YYYY", K_YYYY, 0}, {"YYY", K_YYY, 0}, {"YY", K_YY, 0}, {"Y", K_Y, 0}};
 
 static const struct keyword *
 keyword_at(struct str f, size_t at)
@@ -42,7 +84,8 @@ keyword_at(struct str f, size_t at)
     size_t best_len = 0;
     for (size_t i = 0; i < ox_count(keywords); i++) {
         size_t len = strlen(keywords[i].text);
-        if (len > best_len && f.len - at >= len && ox_str_ieq(ox_str_n(f.ptr + at, len), ox_str_n(keywords[i].text, len))) {
+        if (len > best_len && f.len - at >= len &&
+            ox_str_ieq(ox_str_n(f.ptr + at, len), ox_str_n(keywords[i].text, len))) {
             best = &keywords[i];
             best_len = len;
         }
@@ -50,7 +93,8 @@ keyword_at(struct str f, size_t at)
     return best;
 }
 
-static const char *const roman_months[12] = {"I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"};
+static const char *const roman_months[12] = {
+    "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"};
 
 /* ---- time to text ---------------------------------------------------------------------- */
 
@@ -70,7 +114,8 @@ put_cased(struct text *to, const char *word, const char *pattern, size_t len)
     bool second = len > 1 && pattern[1] >= 'A' && pattern[1] <= 'Z';
     for (size_t i = 0; word[i] != '\0'; i++) {
         bool up = i == 0 ? upper : upper && second;
-        ox_text_addc(to, (char)(up ? toupper((unsigned char)word[i]) : tolower((unsigned char)word[i])));
+        ox_text_addc(
+            to, (char)(up ? toupper((unsigned char)word[i]) : tolower((unsigned char)word[i])));
     }
 }
 
@@ -84,8 +129,8 @@ ordinal(int64_t n)
 }
 
 static void
-put_key(const struct moment *m, const struct keyword *k, const char *pattern, bool fill, struct text *to,
-    bool *numeric, int64_t *number)
+put_key(const struct moment *m, const struct keyword *k, const char *pattern, bool fill,
+    struct text *to, bool *numeric, int64_t *number)
 {
     const struct civil *c = &m->c;
     int64_t v = 0, year = m->interval ? c->year : c->year > 0 ? c->year : 1 - c->year;
@@ -100,16 +145,18 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
     case K_AM:
     case K_AM_DOTS: {
         bool pm = ((m->hours % 24) + 24) % 24 >= 12, lower = pattern[0] >= 'a';
-        ox_text_adds(to, k->key == K_AM ? (pm ? (lower ? "pm" : "PM") : (lower ? "am" : "AM"))
-                                        : (pm ? (lower ? "p.m." : "P.M.") : (lower ? "a.m." : "A.M.")));
+        ox_text_adds(to, k->key == K_AM
+                             ? (pm ? (lower ? "pm" : "PM") : (lower ? "am" : "AM"))
+                             : (pm ? (lower ? "p.m." : "P.M.") : (lower ? "a.m." : "A.M.")));
         *numeric = false;
         return;
     }
     case K_BC:
     case K_BC_DOTS: {
         bool bc = c->year <= 0, lower = pattern[0] >= 'a';
-        ox_text_adds(to, k->key == K_BC ? (bc ? (lower ? "bc" : "BC") : (lower ? "ad" : "AD"))
-                                        : (bc ? (lower ? "b.c." : "B.C.") : (lower ? "a.d." : "A.D.")));
+        ox_text_adds(to, k->key == K_BC
+                             ? (bc ? (lower ? "bc" : "BC") : (lower ? "ad" : "AD"))
+                             : (bc ? (lower ? "b.c." : "B.C.") : (lower ? "a.d." : "A.D.")));
         *numeric = false;
         return;
     }
@@ -117,12 +164,14 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
     case K_MON:
     case K_DAY:
     case K_DY: {
-        bool month = k->key == K_MONTH || k->key == K_MON, shorted = k->key == K_MON || k->key == K_DY;
+        bool month = k->key == K_MONTH || k->key == K_MON,
+             shorted = k->key == K_MON || k->key == K_DY;
         char word[12];
         *numeric = false;
         if (month && c->month == 0)
             return;
-        snprintf(word, sizeof(word), shorted ? "%.3s" : "%s", month ? month_names[c->month - 1] : day_names[wday]);
+        snprintf(word, sizeof(word), shorted ? "%.3s" : "%s",
+            month ? month_names[c->month - 1] : day_names[wday]);
         size_t start = to->len;
         put_cased(to, word, pattern, len);
         while (!shorted && fill && to->len - start < 9)
@@ -154,14 +203,32 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
             ox_text_addf(to, ":%02d", a / 60 % 60);
         return;
     }
-    case K_FX: *numeric = false; return;
-    case K_TZM: v = abs(m->offset) / 60 % 60; break;
-    case K_HH24: v = m->hours; break;
-    case K_HH12: v = m->hours % 12 == 0 ? 12 : m->hours % 12; break;
-    case K_MI: v = c->minute; break;
-    case K_SS: v = c->second; break;
-    case K_MS: v = c->us / 1000; width = 3; break;
-    case K_US: v = c->us; width = 6; break;
+    case K_FX:
+        *numeric = false;
+        return;
+    case K_TZM:
+        v = abs(m->offset) / 60 % 60;
+        break;
+    case K_HH24:
+        v = m->hours;
+        break;
+    case K_HH12:
+        v = m->hours % 12 == 0 ? 12 : m->hours % 12;
+        break;
+    case K_MI:
+        v = c->minute;
+        break;
+    case K_SS:
+        v = c->second;
+        break;
+    case K_MS:
+        v = c->us / 1000;
+        width = 3;
+        break;
+    case K_US:
+        v = c->us;
+        width = 6;
+        break;
     case K_FF: {
         static const int unit[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
         v = c->us / unit[k->arg];
@@ -169,7 +236,10 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
         fill = true;
         break;
     }
-    case K_SSSSS: v = m->hours * 3600 + c->minute * 60 + c->second; width = 0; break;
+    case K_SSSSS:
+        v = m->hours * 3600 + c->minute * 60 + c->second;
+        width = 0;
+        break;
     case K_Y_YYY:
         v = year;
         if (fill)
@@ -178,27 +248,82 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
             ox_text_addf(to, "%lld,%03lld", (long long)(year / 1000), (long long)(year % 1000));
         *number = v;
         return;
-    case K_YYYY: v = year; width = year < 0 ? 5 : 4; break;
-    case K_YYY: v = year % 1000; width = 3; break;
-    case K_YY: v = year % 100; break;
-    case K_Y: v = year % 10; width = 1; break;
-    case K_IYYY: v = iso_year; width = 4; break;
-    case K_IYY: v = iso_year % 1000; width = 3; break;
-    case K_IY: v = iso_year % 100; break;
-    case K_I: v = iso_year % 10; width = 1; break;
-    case K_MM: v = c->month; break;
-    case K_DDD: v = m->interval ? 0 : m->days - civil_to_days(c->year, 1, 1) + 1; width = 3; break;
-    case K_IDDD: v = (week - 1) * 7 + (wday + 6) % 7 + 1; width = 3; break;
-    case K_DD: v = c->day; break;
-    case K_D: v = wday + 1; width = 1; break;
-    case K_ID: v = wday == 0 ? 7 : wday; width = 1; break;
-    case K_WW: v = m->interval ? 0 : (m->days - civil_to_days(c->year, 1, 1)) / 7 + 1; break;
-    case K_W: v = (c->day - 1) / 7 + 1; width = 1; break;
-    case K_IW: v = week; break;
-    case K_CC: v = c->year > 0 ? (c->year + 99) / 100 : -((1 - c->year + 99) / 100); break;
-    case K_J: v = m->days + 2451545; width = 0; break;
-    case K_Q: v = (c->month - 1) / 3 + 1; width = 1; *numeric = true; break;
-    default: break;
+    case K_YYYY:
+        v = year;
+        width = year < 0 ? 5 : 4;
+        break;
+    case K_YYY:
+        v = year % 1000;
+        width = 3;
+        break;
+    case K_YY:
+        v = year % 100;
+        break;
+    case K_Y:
+        v = year % 10;
+        width = 1;
+        break;
+    case K_IYYY:
+        v = iso_year;
+        width = 4;
+        break;
+    case K_IYY:
+        v = iso_year % 1000;
+        width = 3;
+        break;
+    case K_IY:
+        v = iso_year % 100;
+        break;
+    case K_I:
+        v = iso_year % 10;
+        width = 1;
+        break;
+    case K_MM:
+        v = c->month;
+        break;
+    case K_DDD:
+        v = m->interval ? 0 : m->days - civil_to_days(c->year, 1, 1) + 1;
+        width = 3;
+        break;
+    case K_IDDD:
+        v = (week - 1) * 7 + (wday + 6) % 7 + 1;
+        width = 3;
+        break;
+    case K_DD:
+        v = c->day;
+        break;
+    case K_D:
+        v = wday + 1;
+        width = 1;
+        break;
+    case K_ID:
+        v = wday == 0 ? 7 : wday;
+        width = 1;
+        break;
+    case K_WW:
+        v = m->interval ? 0 : (m->days - civil_to_days(c->year, 1, 1)) / 7 + 1;
+        break;
+    case K_W:
+        v = (c->day - 1) / 7 + 1;
+        width = 1;
+        break;
+    case K_IW:
+        v = week;
+        break;
+    case K_CC:
+        v = c->year > 0 ? (c->year + 99) / 100 : -((1 - c->year + 99) / 100);
+        break;
+    case K_J:
+        v = m->days + 2451545;
+        width = 0;
+        break;
+    case K_Q:
+        v = (c->month - 1) / 3 + 1;
+        width = 1;
+        *numeric = true;
+        break;
+    default:
+        break;
     }
     *number = v;
     if (v < 0 && fill)
@@ -226,7 +351,8 @@ format_moment(const struct moment *m, struct str f, struct text *to)
             continue;
         }
         size_t start = i;
-        while (f.len - i >= 2 && (ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("FM")) || ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("TM")))) {
+        while (f.len - i >= 2 && (ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("FM")) ||
+                                     ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("TM")))) {
             fill &= (f.ptr[i] | 32) != 'f';
             i += 2;
         }
@@ -253,7 +379,8 @@ format_moment(const struct moment *m, struct str f, struct text *to)
 ox_code
 format_time(struct call *call, const struct datum *args, struct datum *out)
 {
-    struct moment m = {.interval = call->types[0].id == TYPE_INTERVAL, .zoned = call->types[0].id == TYPE_TIMESTAMPTZ};
+    struct moment m = {.interval = call->types[0].id == TYPE_INTERVAL,
+        .zoned = call->types[0].id == TYPE_TIMESTAMPTZ};
     struct text text;
     ox_text_init(&text, call->arena);
     ox_text_reserve(&text, 1);
@@ -293,7 +420,8 @@ struct reading {
     struct call *call;
     struct str s;
     size_t at;
-    int64_t year, month, day, doy, hour, minute, second, ms, us, julian, tz_hour, tz_minute, iso_year, iso_week, iso_day, century, week;
+    int64_t year, month, day, doy, hour, minute, second, ms, us, julian, tz_hour, tz_minute,
+        iso_year, iso_week, iso_day, century, week;
     bool has_year, has_doy, has_julian, has_zone, has_iso, pm, am, bc, hour12, tz_negative, has_tz;
     int year_digits;
     const struct timezone *tz;
@@ -327,7 +455,8 @@ read_word(struct reading *r, const char *const *words, int count, size_t cut, in
     size_t best_len = 0;
     for (int i = 0; i < count; i++) {
         size_t len = cut > 0 ? OX_MIN(cut, strlen(words[i])) : strlen(words[i]);
-        if (len > best_len && r->s.len - r->at >= len && ox_str_ieq(ox_str_n(r->s.ptr + r->at, len), ox_str_n(words[i], len))) {
+        if (len > best_len && r->s.len - r->at >= len &&
+            ox_str_ieq(ox_str_n(r->s.ptr + r->at, len), ox_str_n(words[i], len))) {
             best = i;
             best_len = len;
         }
@@ -340,7 +469,8 @@ read_word(struct reading *r, const char *const *words, int count, size_t cut, in
 static bool
 read_key(struct reading *r, const struct keyword *k, bool adjacent)
 {
-    static const char *const halves[] = {"A.M.", "P.M.", "AM", "PM"}, *const eras[] = {"A.D.", "B.C.", "AD", "BC"};
+    static const char *const halves[] = {"A.M.", "P.M.", "AM", "PM"}, *const eras[] = {"A.D.",
+                                                                          "B.C.", "AD", "BC"};
     int index;
     int64_t v;
     size_t digits = 0, any = adjacent ? 0 : 9;
@@ -363,7 +493,8 @@ read_key(struct reading *r, const struct keyword *k, bool adjacent)
         return true;
     case K_MONTH:
     case K_MON:
-        if (!(k->key == K_MONTH && read_word(r, month_names, 12, 0, &index)) && !read_word(r, month_names, 12, 3, &index))
+        if (!(k->key == K_MONTH && read_word(r, month_names, 12, 0, &index)) &&
+            !read_word(r, month_names, 12, 3, &index))
             return false;
         r->month = index + 1;
         return true;
@@ -372,12 +503,19 @@ read_key(struct reading *r, const struct keyword *k, bool adjacent)
             return false;
         r->month = index + 1;
         return true;
-    case K_DAY: return read_word(r, day_names, 7, 0, &index);
-    case K_DY: return read_word(r, day_names, 7, 3, &index);
-    case K_HH24: return read_int(r, OX_MAX(2, any), &r->hour, NULL);
-    case K_HH12: r->hour12 = true; return read_int(r, OX_MAX(2, any), &r->hour, NULL);
-    case K_MI: return read_int(r, OX_MAX(2, any), &r->minute, NULL);
-    case K_SS: return read_int(r, OX_MAX(2, any), &r->second, NULL);
+    case K_DAY:
+        return read_word(r, day_names, 7, 0, &index);
+    case K_DY:
+        return read_word(r, day_names, 7, 3, &index);
+    case K_HH24:
+        return read_int(r, OX_MAX(2, any), &r->hour, NULL);
+    case K_HH12:
+        r->hour12 = true;
+        return read_int(r, OX_MAX(2, any), &r->hour, NULL);
+    case K_MI:
+        return read_int(r, OX_MAX(2, any), &r->minute, NULL);
+    case K_SS:
+        return read_int(r, OX_MAX(2, any), &r->second, NULL);
     case K_MS:
     case K_US:
     case K_FF: {
@@ -432,18 +570,34 @@ read_key(struct reading *r, const struct keyword *k, bool adjacent)
         }
         return true;
     }
-    case K_IYYY: r->has_iso = true; return read_int(r, OX_MAX(4, any), &r->iso_year, NULL);
-    case K_IW: r->has_iso = true; return read_int(r, OX_MAX(2, any), &r->iso_week, NULL);
-    case K_ID: r->has_iso = true; return read_int(r, 1, &r->iso_day, NULL);
-    case K_D: return read_int(r, 1, &v, NULL);
-    case K_MM: return read_int(r, OX_MAX(2, any), &r->month, NULL);
-    case K_DD: return read_int(r, OX_MAX(2, any), &r->day, NULL);
-    case K_DDD: r->has_doy = true; return read_int(r, OX_MAX(3, any), &r->doy, NULL);
-    case K_WW: return read_int(r, OX_MAX(2, any), &r->week, NULL);
+    case K_IYYY:
+        r->has_iso = true;
+        return read_int(r, OX_MAX(4, any), &r->iso_year, NULL);
+    case K_IW:
+        r->has_iso = true;
+        return read_int(r, OX_MAX(2, any), &r->iso_week, NULL);
+    case K_ID:
+        r->has_iso = true;
+        return read_int(r, 1, &r->iso_day, NULL);
+    case K_D:
+        return read_int(r, 1, &v, NULL);
+    case K_MM:
+        return read_int(r, OX_MAX(2, any), &r->month, NULL);
+    case K_DD:
+        return read_int(r, OX_MAX(2, any), &r->day, NULL);
+    case K_DDD:
+        r->has_doy = true;
+        return read_int(r, OX_MAX(3, any), &r->doy, NULL);
+    case K_WW:
+        return read_int(r, OX_MAX(2, any), &r->week, NULL);
     case K_W:
-    case K_Q: return read_int(r, 1, &v, NULL);
-    case K_CC: return read_int(r, OX_MAX(2, any), &r->century, NULL);
-    case K_J: r->has_julian = true; return read_int(r, 9, &r->julian, NULL);
+    case K_Q:
+        return read_int(r, 1, &v, NULL);
+    case K_CC:
+        return read_int(r, OX_MAX(2, any), &r->century, NULL);
+    case K_J:
+        r->has_julian = true;
+        return read_int(r, 9, &r->julian, NULL);
     case K_TZH:
         r->has_zone = true;
         r->tz_negative = r->at < r->s.len && r->s.ptr[r->at] == '-';
@@ -451,9 +605,13 @@ read_key(struct reading *r, const struct keyword *k, bool adjacent)
             return false;
         r->tz_hour = r->tz_hour < 0 ? -r->tz_hour : r->tz_hour;
         return true;
-    case K_TZM: r->has_zone = true; return read_int(r, 2, &r->tz_minute, NULL);
-    case K_FX: return true;
-    default: return true;
+    case K_TZM:
+        r->has_zone = true;
+        return read_int(r, 2, &r->tz_minute, NULL);
+    case K_FX:
+        return true;
+    default:
+        return true;
     }
 }
 
@@ -462,7 +620,8 @@ read_moment(struct call *call, struct str s, struct str f, struct reading *r)
 {
     *r = (struct reading){.call = call, .s = s, .month = 1, .day = 1};
     for (size_t i = 0; i < f.len;) {
-        while (f.len - i >= 2 && (ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("FM")) || ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("TM"))))
+        while (f.len - i >= 2 && (ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("FM")) ||
+                                     ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("TM"))))
             i += 2;
         if (i >= f.len || r->at >= s.len)
             break;
@@ -477,7 +636,8 @@ read_moment(struct call *call, struct str s, struct str f, struct reading *r)
             bool word = isalnum((unsigned char)f.ptr[i]) != 0;
             if (f.ptr[i] == ' ' || !word) { /* a separator takes separators */
                 if (r->at < s.len && !isalnum((unsigned char)s.ptr[r->at]) &&
-                    !((s.ptr[r->at] == '-' || s.ptr[r->at] == '+') && i + 1 < f.len && (f.ptr[i + 1] | 32) == 't' && f.ptr[i] == ' '))
+                    !((s.ptr[r->at] == '-' || s.ptr[r->at] == '+') && i + 1 < f.len &&
+                        (f.ptr[i + 1] | 32) == 't' && f.ptr[i] == ' '))
                     r->at++;
             } else {
                 r->at++;
@@ -489,10 +649,12 @@ read_moment(struct call *call, struct str s, struct str f, struct reading *r)
         bool adjacent = i < f.len && (keyword_at(f, i) != NULL || isdigit((unsigned char)f.ptr[i]));
         if (!read_key(r, k, adjacent)) {
             call_fail(call, OX_INVALID_DATETIME_FORMAT, "invalid value \"%.*s\" for \"%s\"",
-                (int)OX_MIN(s.len - OX_MIN(r->at, s.len), (size_t)10), s.ptr + OX_MIN(r->at, s.len), k->text);
+                (int)OX_MIN(s.len - OX_MIN(r->at, s.len), (size_t)10), s.ptr + OX_MIN(r->at, s.len),
+                k->text);
             return OX_INVALID_DATETIME_FORMAT;
         }
-        if (f.len - i >= 2 && ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("TH")) && k->key != K_NONE) {
+        if (f.len - i >= 2 && ox_str_ieq(ox_str_n(f.ptr + i, 2), OX_STR("TH")) &&
+            k->key != K_NONE) {
             r->at = OX_MIN(r->at + 2, s.len);
             i += 2;
         }
@@ -509,7 +671,8 @@ moment_days(struct reading *r, struct str s, int64_t *days)
         return OX_OK;
     }
     if (r->has_iso && r->iso_year != 0) {
-        int64_t jan4 = civil_to_days(r->iso_year, 1, 4), monday = jan4 - (civil_weekday(jan4) + 6) % 7;
+        int64_t jan4 = civil_to_days(r->iso_year, 1, 4),
+                monday = jan4 - (civil_weekday(jan4) + 6) % 7;
         *days = monday + (OX_MAX(r->iso_week, 1) - 1) * 7 + (r->iso_day > 0 ? r->iso_day - 1 : 0);
         return OX_OK;
     }
@@ -529,8 +692,11 @@ moment_days(struct reading *r, struct str s, int64_t *days)
         *days = civil_to_days(year, 1, 1) + (r->week - 1) * 7;
         return OX_OK;
     }
-    if (!civil_valid(year, (int)OX_MIN(OX_MAX(r->month, 0), 99), (int)OX_MIN(OX_MAX(r->day, 0), 99)) || year > 5874897)
-        return call_fail(r->call, OX_DATETIME_FIELD_OVERFLOW, "date/time field value out of range: \"%.*s\"", OX_STR_ARG(s));
+    if (!civil_valid(
+            year, (int)OX_MIN(OX_MAX(r->month, 0), 99), (int)OX_MIN(OX_MAX(r->day, 0), 99)) ||
+        year > 5874897)
+        return call_fail(r->call, OX_DATETIME_FIELD_OVERFLOW,
+            "date/time field value out of range: \"%.*s\"", OX_STR_ARG(s));
     *days = civil_to_days(year, (int)r->month, (int)r->day);
     return OX_OK;
 }
@@ -555,7 +721,8 @@ format_to_timestamp(struct call *call, const struct datum *args, struct datum *o
         return code;
     if (r.hour12) {
         if (r.hour < 1 || r.hour > 12) {
-            call_fail(call, OX_INVALID_DATETIME_FORMAT, "hour \"%lld\" is invalid for the 12-hour clock", (long long)r.hour);
+            call_fail(call, OX_INVALID_DATETIME_FORMAT,
+                "hour \"%lld\" is invalid for the 12-hour clock", (long long)r.hour);
             ox_hint(call->err, "Use the 24-hour clock, or give an hour between 1 and 12.");
             return OX_INVALID_DATETIME_FORMAT;
         }
@@ -564,8 +731,10 @@ format_to_timestamp(struct call *call, const struct datum *args, struct datum *o
         else if (!r.pm && r.hour == 12)
             r.hour = 0;
     }
-    if (r.hour > 24 || r.minute > 59 || r.second > 59 || r.hour < 0 || r.minute < 0 || r.second < 0 || days > 106751983)
-        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "date/time field value out of range: \"%.*s\"", OX_STR_ARG(args[0].s));
+    if (r.hour > 24 || r.minute > 59 || r.second > 59 || r.hour < 0 || r.minute < 0 ||
+        r.second < 0 || days > 106751983)
+        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW,
+            "date/time field value out of range: \"%.*s\"", OX_STR_ARG(args[0].s));
     out->i = days * US_DAY + r.hour * US_HOUR + r.minute * US_MIN + r.second * US_SEC + r.ms + r.us;
     if (r.has_zone) {
         int64_t offset = (r.tz_hour * 3600 + r.tz_minute * 60) * US_SEC;
@@ -576,7 +745,8 @@ format_to_timestamp(struct call *call, const struct datum *args, struct datum *o
     return timestamp_check(out->i, call->err);
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------- */
+/* ---- numbers -----------------------------------------------------------------------------------
+ */
 
 struct picture {
     int before, after; /* digits */
@@ -663,8 +833,11 @@ read_picture(struct call *call, struct str f, struct picture *p)
 static void
 put_roman(int64_t n, bool lower, bool fill, struct text *to)
 {
-    static const struct { int value; const char *text; } parts[] = {{1000, "M"}, {900, "CM"}, {500, "D"}, {400, "CD"},
-        {100, "C"}, {90, "XC"}, {50, "L"}, {40, "XL"}, {10, "X"}, {9, "IX"}, {5, "V"}, {4, "IV"}, {1, "I"}};
+    static const struct {
+        int value;
+        const char *text;
+    } parts[] = {{1000, "M"}, {900, "CM"}, {500, "D"}, {400, "CD"}, {100, "C"}, {90, "XC"},
+        {50, "L"}, {40, "XL"}, {10, "X"}, {9, "IX"}, {5, "V"}, {4, "IV"}, {1, "I"}};
     char text[24] = "";
     if (n < 1 || n > 3999) {
         ox_text_adds(to, "###############");
@@ -683,13 +856,15 @@ put_roman(int64_t n, bool lower, bool fill, struct text *to)
 
 /* digits: without sign, "123.45" with p->after decimals, or NULL: overflow. */
 static void
-put_number(struct str f, const struct picture *p, bool negative, const char *digits, struct text *to)
+put_number(
+    struct str f, const struct picture *p, bool negative, const char *digits, struct text *to)
 {
     const char *dot = digits != NULL ? strchr(digits, '.') : NULL;
     int have = digits == NULL ? p->before : dot != NULL ? (int)(dot - digits) : (int)strlen(digits);
     bool over = digits == NULL;
     bool zero = !over && strspn(digits, "0.") == strlen(digits);
-    if (!over && have == 1 && digits[0] == '0' && (p->after > 0 || p->before == 0) && (p->fill || !zero || p->before == 0)) {
+    if (!over && have == 1 && digits[0] == '0' && (p->after > 0 || p->before == 0) &&
+        (p->fill || !zero || p->before == 0)) {
         digits++;
         have = 0;
     }
@@ -709,8 +884,8 @@ put_number(struct str f, const struct picture *p, bool negative, const char *dig
         char c = f.ptr[i];
         bool digit = c == '9' || c == '0';
         /* the sign stands right before the first thing shown */
-        bool shows = (digit && at >= first && at < p->before) || ((c == '.' || c == 'D' || c == 'd') && !begun) ||
-                     (digit && at >= p->before);
+        bool shows = (digit && at >= first && at < p->before) ||
+                     ((c == '.' || c == 'D' || c == 'd') && !begun) || (digit && at >= p->before);
         if (shows && !signed_now) {
             signed_now = true;
             if (p->pr && negative)
@@ -827,7 +1002,8 @@ format_number(struct call *call, const struct datum *args, struct datum *out)
     bool over = numeric_scale(num) < 0, negative = numeric_sign(num) < 0;
     if (!over) {
         for (int i = 0; i < p.shift && code == OX_OK; i++)
-            code = numeric_mul(num, numeric_from_i64(10, call->arena), call->arena, &num, call->err);
+            code =
+                numeric_mul(num, numeric_from_i64(10, call->arena), call->arena, &num, call->err);
         num = numeric_round(numeric_abs(num, call->arena), p.after, call->arena);
         numeric_out(num, &digits);
         negative = negative && numeric_sign(num) != 0;
@@ -867,9 +1043,11 @@ format_to_number(struct call *call, const struct datum *args, struct datum *out)
     }
     to[0] = negative ? '-' : '+';
     if (before + after == 0)
-        return call_fail(call, OX_INVALID_TEXT_REPRESENTATION, "invalid input syntax for type numeric: \"%.*s\"", OX_STR_ARG(s));
+        return call_fail(call, OX_INVALID_TEXT_REPRESENTATION,
+            "invalid input syntax for type numeric: \"%.*s\"", OX_STR_ARG(s));
     code = numeric_in(ox_str_n(to, n), -1, call->arena, &out->s, call->err);
     for (int i = 0; i < p.shift && code == OX_OK; i++)
-        code = numeric_div(out->s, numeric_from_i64(10, call->arena), call->arena, &out->s, call->err);
+        code =
+            numeric_div(out->s, numeric_from_i64(10, call->arena), call->arena, &out->s, call->err);
     return code;
 }

@@ -28,8 +28,8 @@ give_json(struct call *call, struct str value, struct datum *out)
 }
 
 static ox_code
-get_members(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out,
-    bool as_text)
+get_members(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out, bool as_text)
 {
     struct json_finder finder, *f = *call->state;
     if (f == NULL || !args[1].constant) {
@@ -71,13 +71,15 @@ get_members(struct call *call, const struct vector *args, const uint32_t *sel, u
 }
 
 ox_code
-vec_json_get(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_json_get(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     return get_members(call, args, sel, n, out, false);
 }
 
 ox_code
-vec_json_get_text(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_json_get_text(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     return get_members(call, args, sel, n, out, true);
 }
@@ -96,7 +98,8 @@ ox_code
 json_get_index_text(struct call *call, const struct datum *args, struct datum *out)
 {
     struct str value;
-    out->null = !json_index(args[0].s, args[1].i, &value) || !json_as_text(value, call->arena, &out->s, NULL);
+    out->null = !json_index(args[0].s, args[1].i, &value) ||
+                !json_as_text(value, call->arena, &out->s, NULL);
     return OX_OK;
 }
 
@@ -112,7 +115,8 @@ step_into(struct str *doc, struct str key)
         int64_t index;
         return ox_str_to_i64(key, &index) && json_index(*doc, index, doc);
     }
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -177,8 +181,13 @@ json_extract_text(struct call *call, const struct datum *args, struct datum *out
 ox_code
 json_typeof(struct call *call, const struct datum *args, struct datum *out)
 {
-    static const char *const names[] = {[JSON_NULL] = "null", [JSON_STRING] = "string", [JSON_NUMBER] = "number",
-        [JSON_FALSE] = "boolean", [JSON_TRUE] = "boolean", [JSON_ARRAY] = "array", [JSON_OBJECT] = "object"};
+    static const char *const names[] = {[JSON_NULL] = "null",
+        [JSON_STRING] = "string",
+        [JSON_NUMBER] = "number",
+        [JSON_FALSE] = "boolean",
+        [JSON_TRUE] = "boolean",
+        [JSON_ARRAY] = "array",
+        [JSON_OBJECT] = "object"};
     out->s = ox_str(names[json_kind_of(args[0].s)]);
     return OX_OK;
 }
@@ -204,7 +213,8 @@ json_array_length(struct call *call, const struct datum *args, struct datum *out
     if (code != OX_OK)
         return code;
     if (node->kind == JSON_OBJECT)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "cannot get array length of a non-array");
+        return call_fail(
+            call, OX_INVALID_PARAMETER_VALUE, "cannot get array length of a non-array");
     if (node->kind != JSON_ARRAY)
         return call_fail(call, OX_INVALID_PARAMETER_VALUE, "cannot get array length of a scalar");
     out->i = node->count;
@@ -319,8 +329,9 @@ static void
 remove_key(struct json_node *node, struct str key)
 {
     for (uint32_t i = node->count; i-- > 0;)
-        if (node->kind == JSON_OBJECT ? ox_str_eq(node->keys[i], key)
-                                      : node->items[i]->kind == JSON_STRING && ox_str_eq(node->items[i]->text, key))
+        if (node->kind == JSON_OBJECT
+                ? ox_str_eq(node->keys[i], key)
+                : node->items[i]->kind == JSON_STRING && ox_str_eq(node->items[i]->text, key))
             remove_at(node, i);
 }
 
@@ -374,7 +385,8 @@ jsonb_delete_index(struct call *call, const struct datum *args, struct datum *ou
     if (code != OX_OK)
         return code;
     if (node->kind == JSON_OBJECT)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "cannot delete from object using integer index");
+        return call_fail(
+            call, OX_INVALID_PARAMETER_VALUE, "cannot delete from object using integer index");
     int64_t i = args[1].i < 0 ? args[1].i + node->count : args[1].i;
     if (i >= 0 && i < node->count)
         remove_at(node, (uint32_t)i);
@@ -397,7 +409,8 @@ edit_at(struct editor *ed, struct json_node *node, uint32_t level)
     struct datum key = array_get(&ed->path, level);
     bool last = level + 1 == ed->path.count;
     if (key.null)
-        return call_fail(ed->call, OX_NULL_VALUE_NOT_ALLOWED, "path element at position %u is null", level + 1);
+        return call_fail(
+            ed->call, OX_NULL_VALUE_NOT_ALLOWED, "path element at position %u is null", level + 1);
     if (node->kind == JSON_OBJECT) {
         for (uint32_t i = 0; i < node->count; i++) {
             if (!ox_str_eq(node->keys[i], key.s))
@@ -409,7 +422,8 @@ edit_at(struct editor *ed, struct json_node *node, uint32_t level)
             else if (ed->edit == EDIT_SET)
                 node->items[i] = ed->value;
             else
-                return call_fail(ed->call, OX_INVALID_PARAMETER_VALUE, "cannot replace existing key");
+                return call_fail(
+                    ed->call, OX_INVALID_PARAMETER_VALUE, "cannot replace existing key");
             return OX_OK;
         }
         if (last && ed->edit != EDIT_DELETE && ed->create) {
@@ -422,8 +436,9 @@ edit_at(struct editor *ed, struct json_node *node, uint32_t level)
         return OX_OK;
     int64_t i;
     if (!ox_str_to_i64(key.s, &i))
-        return call_fail(ed->call, OX_INVALID_TEXT_REPRESENTATION, "path element at position %u is not an integer: \"%.*s\"",
-            level + 1, OX_STR_ARG(key.s));
+        return call_fail(ed->call, OX_INVALID_TEXT_REPRESENTATION,
+            "path element at position %u is not an integer: \"%.*s\"", level + 1,
+            OX_STR_ARG(key.s));
     bool before_first = i < 0 && -i > (int64_t)node->count;
     if (i < 0)
         i = before_first ? -1 : i + node->count;
@@ -441,7 +456,9 @@ edit_at(struct editor *ed, struct json_node *node, uint32_t level)
     }
     if (ed->edit == EDIT_DELETE || !ed->create)
         return OX_OK;
-    uint32_t at = before_first ? 0 : i >= node->count ? node->count : (uint32_t)i + (ed->edit == EDIT_INSERT_AFTER);
+    uint32_t at = before_first       ? 0
+                  : i >= node->count ? node->count
+                                     : (uint32_t)i + (ed->edit == EDIT_INSERT_AFTER);
     json_node_add(node, OX_STR_NULL, ed->value, ed->call->arena);
     memmove(node->items + at + 1, node->items + at, (node->count - 1 - at) * sizeof(*node->items));
     node->items[at] = ed->value;
@@ -449,7 +466,8 @@ edit_at(struct editor *ed, struct json_node *node, uint32_t level)
 }
 
 static ox_code
-edit_doc(struct call *call, const struct datum *args, enum edit edit, bool create, struct datum *out)
+edit_doc(
+    struct call *call, const struct datum *args, enum edit edit, bool create, struct datum *out)
 {
     struct editor ed = {.call = call, .edit = edit, .create = create};
     struct json_node *node;
@@ -504,7 +522,8 @@ jsonb_concat(struct call *call, const struct datum *args, struct datum *out)
             continue;
         }
         for (uint32_t i = 0; i < sides[k]->count; i++)
-            json_node_add(r, objects ? sides[k]->keys[i] : OX_STR_NULL, sides[k]->items[i], call->arena);
+            json_node_add(
+                r, objects ? sides[k]->keys[i] : OX_STR_NULL, sides[k]->items[i], call->arena);
     }
     if (objects)
         json_object_sort(r);
@@ -613,13 +632,14 @@ call_items(struct call *call, const struct datum *args, uint32_t from, const str
 }
 
 ox_code
-json_add_key(struct ox_err *err, struct type type, const struct datum *key, const struct row_format *format,
-    struct text *to)
+json_add_key(struct ox_err *err, struct type type, const struct datum *key,
+    const struct row_format *format, struct text *to)
 {
     if (key->null)
         return ox_fail(err, OX_NULL_VALUE_NOT_ALLOWED, "field name must not be null");
     if (type.array || type.id == TYPE_JSON || type.id == TYPE_JSONB || type.id == TYPE_RECORD)
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "key value must be scalar, not array, composite, or json");
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+            "key value must be scalar, not array, composite, or json");
     struct text name;
     ox_text_init(&name, NULL);
     type_out_text(type, key, format, &name);
@@ -637,7 +657,8 @@ json_build_object(struct call *call, const struct datum *args, struct datum *out
     struct text text;
     call_items(call, args, 0, &items, &types, &count);
     if (count % 2 != 0)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "argument list must have even number of elements");
+        return call_fail(
+            call, OX_INVALID_PARAMETER_VALUE, "argument list must have even number of elements");
     ox_text_init(&text, call->arena);
     ox_text_addc(&text, '{');
     for (uint32_t i = 0; i < count; i += 2) {
@@ -645,8 +666,11 @@ json_build_object(struct call *call, const struct datum *args, struct datum *out
             ox_text_adds(&text, ", ");
         ox_code code = json_add_key(NULL, types[i], &items[i], call_format(call), &text);
         if (code != OX_OK)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, code == OX_NULL_VALUE_NOT_ALLOWED
-                    ? "argument %u: key must not be null" : "argument %u: key value must be scalar, not array, composite, or json", i + 1);
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                code == OX_NULL_VALUE_NOT_ALLOWED
+                    ? "argument %u: key must not be null"
+                    : "argument %u: key value must be scalar, not array, composite, or json",
+                i + 1);
         ox_text_adds(&text, " : ");
         json_from_datum(types[i + 1], &items[i + 1], call_format(call), &text);
     }
@@ -690,7 +714,8 @@ json_object_array(struct call *call, const struct datum *args, struct datum *out
     for (uint32_t i = 0; i < keys.count; i += pairs ? 2 : 1) {
         struct datum key = array_get(&keys, i), value = array_get(&values, pairs ? i + 1 : i);
         if (key.null)
-            return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "null value not allowed for object key");
+            return call_fail(
+                call, OX_NULL_VALUE_NOT_ALLOWED, "null value not allowed for object key");
         if (i > 0)
             ox_text_adds(&text, ", ");
         json_quote(key.s, &text);
@@ -713,7 +738,8 @@ json_to_json(struct call *call, const struct datum *args, struct datum *out)
     return finish_json(call, &text, out);
 }
 
-/* ---- casts ------------------------------------------------------------------------------------ */
+/* ---- casts ------------------------------------------------------------------------------------
+ */
 
 ox_code
 json_to_jsonb(struct call *call, const struct datum *args, struct datum *out)
@@ -728,13 +754,18 @@ json_to_jsonb(struct call *call, const struct datum *args, struct datum *out)
 static ox_code
 scalar_cast(struct call *call, struct str doc, bool number)
 {
-    static const char *const names[] = {[JSON_NULL] = "null", [JSON_STRING] = "string", [JSON_NUMBER] = "numeric",
-        [JSON_FALSE] = "boolean", [JSON_TRUE] = "boolean", [JSON_ARRAY] = "array", [JSON_OBJECT] = "object"};
+    static const char *const names[] = {[JSON_NULL] = "null",
+        [JSON_STRING] = "string",
+        [JSON_NUMBER] = "numeric",
+        [JSON_FALSE] = "boolean",
+        [JSON_TRUE] = "boolean",
+        [JSON_ARRAY] = "array",
+        [JSON_OBJECT] = "object"};
     enum json_kind kind = json_kind_of(doc);
     if (number ? kind == JSON_NUMBER : kind == JSON_TRUE || kind == JSON_FALSE)
         return OX_OK;
-    return call_fail(call, OX_INVALID_PARAMETER_VALUE, "cannot cast jsonb %s to type %s", names[kind],
-        type_facts(call->type)->sql);
+    return call_fail(call, OX_INVALID_PARAMETER_VALUE, "cannot cast jsonb %s to type %s",
+        names[kind], type_facts(call->type)->sql);
 }
 
 ox_code
@@ -767,14 +798,16 @@ json_to_float(struct call *call, const struct datum *args, struct datum *out)
     return code != OX_OK ? code : num_to_float(call, &num, out);
 }
 
-/* ---- headers of a record ------------------------------------------------------------------------ */
+/* ---- headers of a record ------------------------------------------------------------------------
+ */
 
 static ox_code
 header_entries(struct call *call, const struct datum *args, struct json_node **node)
 {
     ox_code code = json_parse(args[0].s, false, call->arena, node, call->err);
     if (code == OX_OK && (*node)->kind != JSON_ARRAY)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "headers are an array of objects with \"key\" and \"value\"");
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "headers are an array of objects with \"key\" and \"value\"");
     return code;
 }
 
@@ -848,7 +881,8 @@ header_all(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- set-returning --------------------------------------------------------------------------------- */
+/* ---- set-returning
+ * --------------------------------------------------------------------------------- */
 
 struct json_set {
     struct json_node *node;
@@ -860,13 +894,16 @@ set_open_kind(struct set_call *call, enum json_kind kind, struct ox_err *err)
 {
     struct json_set *set = ox_arena_new(call->arena, struct json_set);
     call->state = set;
-    ox_code code = json_parse(call->args[0].s, call->types[0].id == TYPE_JSONB, call->arena, &set->node, err);
+    ox_code code =
+        json_parse(call->args[0].s, call->types[0].id == TYPE_JSONB, call->arena, &set->node, err);
     if (code != OX_OK || set->node->kind == kind)
         return code;
     bool scalar = set->node->kind != JSON_ARRAY && set->node->kind != JSON_OBJECT;
     if (kind == JSON_ARRAY)
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "cannot extract elements from %s", scalar ? "a scalar" : "an object");
-    return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "cannot call %s on %s", call->func->name, scalar ? "a scalar" : "an array");
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "cannot extract elements from %s",
+            scalar ? "a scalar" : "an object");
+    return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "cannot call %s on %s", call->func->name,
+        scalar ? "a scalar" : "an array");
 }
 
 static ox_code

@@ -14,7 +14,8 @@ int_name(uint16_t id)
 static ox_code
 int_range(struct call *call)
 {
-    return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "%s out of range", int_name(call->type.id));
+    return call_fail(
+        call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "%s out of range", int_name(call->type.id));
 }
 
 static inline bool
@@ -24,8 +25,8 @@ fits(uint16_t id, int64_t v)
 }
 
 #define INT_LOOP(NAME, BUILTIN)                                                                    \
-    ox_code vec_int_##NAME(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, \
-        struct vector *out)                                                                        \
+    ox_code vec_int_##NAME(struct call *call, const struct vector *args, const uint32_t *sel,      \
+        uint32_t n, struct vector *out)                                                            \
     {                                                                                              \
         uint16_t id = call->type.id;                                                               \
         bool bad = false;                                                                          \
@@ -44,7 +45,8 @@ INT_LOOP(sub, __builtin_sub_overflow)
 INT_LOOP(mul, __builtin_mul_overflow)
 
 ox_code
-vec_int_div(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_int_div(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel[k];
@@ -59,7 +61,8 @@ vec_int_div(struct call *call, const struct vector *args, const uint32_t *sel, u
 }
 
 ox_code
-vec_int_mod(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_int_mod(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel[k];
@@ -87,21 +90,21 @@ float_check(struct call *call, double v, bool inf_ok, bool zero_ok)
     return OX_OK;
 }
 
-#define FLOAT_LOOP(NAME, OP, ZERO_OK)                                                             \
-    ox_code vec_float_##NAME(struct call *call, const struct vector *args, const uint32_t *sel,   \
-        uint32_t n, struct vector *out)                                                           \
-    {                                                                                             \
-        for (uint32_t k = 0; k < n; k++) {                                                        \
-            uint32_t r = sel[k];                                                                  \
-            double x = AT(&args[0], f, r), y = AT(&args[1], f, r), v = narrow(call, x OP y);      \
-            if (ox_unlikely(isinf(v) || v == 0)) {                                                \
-                ox_code code = float_check(call, v, isinf(x) || isinf(y), ZERO_OK);               \
-                if (code != OX_OK)                                                                \
-                    return code;                                                                  \
-            }                                                                                     \
-            out->f[r] = v;                                                                        \
-        }                                                                                         \
-        return OX_OK;                                                                             \
+#define FLOAT_LOOP(NAME, OP, ZERO_OK)                                                              \
+    ox_code vec_float_##NAME(struct call *call, const struct vector *args, const uint32_t *sel,    \
+        uint32_t n, struct vector *out)                                                            \
+    {                                                                                              \
+        for (uint32_t k = 0; k < n; k++) {                                                         \
+            uint32_t r = sel[k];                                                                   \
+            double x = AT(&args[0], f, r), y = AT(&args[1], f, r), v = narrow(call, x OP y);       \
+            if (ox_unlikely(isinf(v) || v == 0)) {                                                 \
+                ox_code code = float_check(call, v, isinf(x) || isinf(y), ZERO_OK);                \
+                if (code != OX_OK)                                                                 \
+                    return code;                                                                   \
+            }                                                                                      \
+            out->f[r] = v;                                                                         \
+        }                                                                                          \
+        return OX_OK;                                                                              \
     }
 
 FLOAT_LOOP(add, +, true)
@@ -109,7 +112,8 @@ FLOAT_LOOP(sub, -, true)
 FLOAT_LOOP(mul, *, x == 0 || y == 0)
 
 ox_code
-vec_float_div(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_float_div(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t r = sel[k];
@@ -124,10 +128,10 @@ vec_float_div(struct call *call, const struct vector *args, const uint32_t *sel,
     return OX_OK;
 }
 
-#define NUMERIC2(NAME)                                                                   \
-    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
-    {                                                                                    \
-        return numeric_##NAME(args[0].s, args[1].s, call->arena, &out->s, call->err);    \
+#define NUMERIC2(NAME)                                                                             \
+    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)             \
+    {                                                                                              \
+        return numeric_##NAME(args[0].s, args[1].s, call->arena, &out->s, call->err);              \
     }
 NUMERIC2(add)
 NUMERIC2(sub)
@@ -139,20 +143,20 @@ NUMERIC2(power)
 NUMERIC2(gcd)
 NUMERIC2(log)
 
-#define NUMERIC1(NAME)                                                                   \
-    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
-    {                                                                                    \
-        return numeric_##NAME(args[0].s, call->arena, &out->s, call->err);               \
+#define NUMERIC1(NAME)                                                                             \
+    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)             \
+    {                                                                                              \
+        return numeric_##NAME(args[0].s, call->arena, &out->s, call->err);                         \
     }
 NUMERIC1(sqrt)
 NUMERIC1(exp)
 NUMERIC1(ln)
 
-#define NUMERIC_PLAIN(NAME)                                                              \
-    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
-    {                                                                                    \
-        out->s = numeric_##NAME(args[0].s, call->arena);                                 \
-        return OX_OK;                                                                    \
+#define NUMERIC_PLAIN(NAME)                                                                        \
+    ox_code num_##NAME(struct call *call, const struct datum *args, struct datum *out)             \
+    {                                                                                              \
+        out->s = numeric_##NAME(args[0].s, call->arena);                                           \
+        return OX_OK;                                                                              \
     }
 NUMERIC_PLAIN(negate)
 NUMERIC_PLAIN(abs)
@@ -182,7 +186,8 @@ num_lcm(struct call *call, const struct datum *args, struct datum *out)
 ox_code
 num_log10(struct call *call, const struct datum *args, struct datum *out)
 {
-    return numeric_log(numeric_from_i64(10, call->arena), args[0].s, call->arena, &out->s, call->err);
+    return numeric_log(
+        numeric_from_i64(10, call->arena), args[0].s, call->arena, &out->s, call->err);
 }
 
 static int
@@ -208,7 +213,8 @@ num_trunc(struct call *call, const struct datum *args, struct datum *out)
 ox_code
 num_sign(struct call *call, const struct datum *args, struct datum *out)
 {
-    out->s = numeric_is_nan(args[0].s) ? args[0].s : numeric_from_i64(numeric_sign(args[0].s), call->arena);
+    out->s = numeric_is_nan(args[0].s) ? args[0].s
+                                       : numeric_from_i64(numeric_sign(args[0].s), call->arena);
     return OX_OK;
 }
 
@@ -239,12 +245,14 @@ ox_code
 num_factorial(struct call *call, const struct datum *args, struct datum *out)
 {
     if (args[0].i < 0)
-        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined");
+        return call_fail(
+            call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined");
     if (args[0].i > 32177)
         return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
     out->s = numeric_from_i64(1, call->arena);
     for (int64_t i = 2; i <= args[0].i; i++) {
-        ox_code code = numeric_mul(out->s, numeric_from_i64(i, call->arena), call->arena, &out->s, call->err);
+        ox_code code =
+            numeric_mul(out->s, numeric_from_i64(i, call->arena), call->arena, &out->s, call->err);
         if (code != OX_OK)
             return code;
     }
@@ -358,12 +366,12 @@ int_shr(struct call *call, const struct datum *args, struct datum *out)
 
 /* ---- floats -------------------------------------------------------------------------- */
 
-#define FLOAT1(NAME, EXPR)                                                                 \
-    ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
-    {                                                                                      \
-        double x = args[0].f;                                                              \
-        out->f = (EXPR);                                                                   \
-        return OX_OK;                                                                      \
+#define FLOAT1(NAME, EXPR)                                                                         \
+    ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)           \
+    {                                                                                              \
+        double x = args[0].f;                                                                      \
+        out->f = (EXPR);                                                                           \
+        return OX_OK;                                                                              \
     }
 FLOAT1(negate, -x)
 FLOAT1(abs, fabs(x))
@@ -381,22 +389,22 @@ FLOAT1(tanh, tanh(x))
 FLOAT1(asinh, asinh(x))
 FLOAT1(atan, atan(x))
 
-#define FLOAT_BOUND(NAME, EXPR, BAD)                                                       \
-    ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
-    {                                                                                      \
-        double x = args[0].f;                                                              \
-        if (BAD)                                                                           \
-            return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range"); \
-        out->f = (EXPR);                                                                   \
-        return OX_OK;                                                                      \
+#define FLOAT_BOUND(NAME, EXPR, BAD)                                                               \
+    ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)           \
+    {                                                                                              \
+        double x = args[0].f;                                                                      \
+        if (BAD)                                                                                   \
+            return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range");        \
+        out->f = (EXPR);                                                                           \
+        return OX_OK;                                                                              \
     }
 FLOAT_BOUND(sin, sin(x), isinf(x))
 FLOAT_BOUND(cos, cos(x), isinf(x))
 FLOAT_BOUND(tan, tan(x), isinf(x))
-FLOAT_BOUND(asin, asin(x), x < -1 || x > 1)
-FLOAT_BOUND(acos, acos(x), x < -1 || x > 1)
+FLOAT_BOUND(asin, asin(x), x<-1 || x> 1)
+FLOAT_BOUND(acos, acos(x), x<-1 || x> 1)
 FLOAT_BOUND(acosh, acosh(x), x < 1)
-FLOAT_BOUND(atanh, atanh(x), x < -1 || x > 1)
+FLOAT_BOUND(atanh, atanh(x), x<-1 || x> 1)
 
 ox_code
 float_cot(struct call *call, const struct datum *args, struct datum *out)
@@ -418,7 +426,8 @@ ox_code
 float_sqrt(struct call *call, const struct datum *args, struct datum *out)
 {
     if (args[0].f < 0)
-        return call_fail(call, OX_INVALID_ARGUMENT_FOR_POWER, "cannot take square root of a negative number");
+        return call_fail(
+            call, OX_INVALID_ARGUMENT_FOR_POWER, "cannot take square root of a negative number");
     out->f = sqrt(args[0].f);
     return OX_OK;
 }
@@ -436,7 +445,8 @@ log_check(struct call *call, double x)
     if (x == 0)
         return call_fail(call, OX_INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of zero");
     if (x < 0)
-        return call_fail(call, OX_INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of a negative number");
+        return call_fail(
+            call, OX_INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of a negative number");
     return OX_OK;
 }
 
@@ -459,7 +469,8 @@ float_power(struct call *call, const struct datum *args, struct datum *out)
 {
     double x = args[0].f, y = args[1].f;
     if (x == 0 && y < 0)
-        return call_fail(call, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
+        return call_fail(
+            call, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
     if (x < 0 && floor(y) != y && !isnan(y))
         return call_fail(call, OX_INVALID_ARGUMENT_FOR_POWER,
             "a negative number raised to a non-integer power yields a complex result");
@@ -500,23 +511,30 @@ float_width_bucket(struct call *call, const struct datum *args, struct datum *ou
     if (count <= 0)
         return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "count must be greater than zero");
     if (isnan(x) || isnan(low) || isnan(high))
-        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "operand, lower bound, and upper bound cannot be NaN");
+        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT,
+            "operand, lower bound, and upper bound cannot be NaN");
     if (isinf(low) || isinf(high))
-        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower and upper bounds must be finite");
+        return call_fail(
+            call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower and upper bounds must be finite");
     if (low == high)
-        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower bound cannot equal upper bound");
+        return call_fail(
+            call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower bound cannot equal upper bound");
     if (low < high)
-        out->i = x < low ? 0 : x >= high ? count + 1 : (int64_t)((double)count * ((x - low) / (high - low))) + 1;
+        out->i = x < low     ? 0
+                 : x >= high ? count + 1
+                             : (int64_t)((double)count * ((x - low) / (high - low))) + 1;
     else
-        out->i = x > low ? 0 : x <= high ? count + 1 : (int64_t)((double)count * ((low - x) / (low - high))) + 1;
+        out->i = x > low     ? 0
+                 : x <= high ? count + 1
+                             : (int64_t)((double)count * ((low - x) / (low - high))) + 1;
     return OX_OK;
 }
 
 ox_code
 num_width_bucket(struct call *call, const struct datum *args, struct datum *out)
 {
-    struct datum floats[4] = {datum_f64(numeric_to_f64(args[0].s)), datum_f64(numeric_to_f64(args[1].s)),
-        datum_f64(numeric_to_f64(args[2].s)), args[3]};
+    struct datum floats[4] = {datum_f64(numeric_to_f64(args[0].s)),
+        datum_f64(numeric_to_f64(args[1].s)), datum_f64(numeric_to_f64(args[2].s)), args[3]};
     ox_code code = float_width_bucket(call, floats, out);
     /* The edge decides exactly. */
     if (code != OX_OK || out->i == 0 || out->i > args[3].i)
@@ -524,9 +542,11 @@ num_width_bucket(struct call *call, const struct datum *args, struct datum *out)
     struct str span, at, width;
     struct arena *arena = call->arena;
     bool up = numeric_compare(args[1].s, args[2].s) < 0;
-    code = numeric_sub(up ? args[2].s : args[1].s, up ? args[1].s : args[2].s, arena, &span, call->err);
+    code = numeric_sub(
+        up ? args[2].s : args[1].s, up ? args[1].s : args[2].s, arena, &span, call->err);
     if (code == OX_OK)
-        code = numeric_sub(up ? args[0].s : args[1].s, up ? args[1].s : args[0].s, arena, &at, call->err);
+        code = numeric_sub(
+            up ? args[0].s : args[1].s, up ? args[1].s : args[0].s, arena, &at, call->err);
     if (code == OX_OK)
         code = numeric_mul(at, numeric_from_i64(args[3].i, arena), arena, &at, call->err);
     if (code == OX_OK)
@@ -540,14 +560,16 @@ num_width_bucket(struct call *call, const struct datum *args, struct datum *out)
 /* ---- casts ------------------------------------------------------------------------------- */
 
 ox_code
-vec_relabel(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_relabel(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     out->data = args[0].data;
     return OX_OK;
 }
 
 ox_code
-vec_int_to_int(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_int_to_int(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     uint16_t id = call->type.id;
     bool wide = id == TYPE_INT8 || call->types[0].id == TYPE_INT2 ||
@@ -561,11 +583,13 @@ vec_int_to_int(struct call *call, const struct vector *args, const uint32_t *sel
 }
 
 ox_code
-vec_int_to_float(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out)
+vec_int_to_float(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out)
 {
     for (uint32_t k = 0; k < n; k++) {
         int64_t v = AT(&args[0], i, sel[k]);
-        out->f[out->constant ? 0 : sel[k]] = call->type.id == TYPE_FLOAT4 ? (double)(float)v : (double)v;
+        out->f[out->constant ? 0 : sel[k]] =
+            call->type.id == TYPE_FLOAT4 ? (double)(float)v : (double)v;
     }
     return OX_OK;
 }
@@ -574,7 +598,8 @@ ox_code
 float_to_int(struct call *call, const struct datum *args, struct datum *out)
 {
     double v = rint(args[0].f);
-    if (isnan(v) || v < -9223372036854775808.0 || v >= 9223372036854775808.0 || !fits(call->type.id, (int64_t)v))
+    if (isnan(v) || v < -9223372036854775808.0 || v >= 9223372036854775808.0 ||
+        !fits(call->type.id, (int64_t)v))
         return int_range(call);
     out->i = (int64_t)v;
     return OX_OK;

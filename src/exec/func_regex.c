@@ -48,27 +48,50 @@ flags_of(struct call *call, struct str text, int *flags)
 {
     for (size_t i = 0; i < text.len; i++)
         switch (text.ptr[i]) {
-        case 'g': *flags |= REGEX_GLOBAL; break;
-        case 'i': *flags |= REGEX_FOLD; break;
-        case 'c': *flags &= ~REGEX_FOLD; break;
+        case 'g':
+            *flags |= REGEX_GLOBAL;
+            break;
+        case 'i':
+            *flags |= REGEX_FOLD;
+            break;
+        case 'c':
+            *flags &= ~REGEX_FOLD;
+            break;
         case 'n':
-        case 'm': *flags |= REGEX_NEWLINE; break;
-        case 's': *flags &= ~REGEX_NEWLINE; break;
-        case 'p': *flags = (*flags & ~REGEX_NEWLINE) | REGEX_DOT; break;
-        case 'w': *flags = (*flags & ~REGEX_NEWLINE) | REGEX_ANCHORS; break;
-        case 'x': *flags |= REGEX_EXPANDED; break;
-        case 't': *flags &= ~REGEX_EXPANDED; break;
-        case 'q': *flags |= REGEX_LITERAL; break;
+        case 'm':
+            *flags |= REGEX_NEWLINE;
+            break;
+        case 's':
+            *flags &= ~REGEX_NEWLINE;
+            break;
+        case 'p':
+            *flags = (*flags & ~REGEX_NEWLINE) | REGEX_DOT;
+            break;
+        case 'w':
+            *flags = (*flags & ~REGEX_NEWLINE) | REGEX_ANCHORS;
+            break;
+        case 'x':
+            *flags |= REGEX_EXPANDED;
+            break;
+        case 't':
+            *flags &= ~REGEX_EXPANDED;
+            break;
+        case 'q':
+            *flags |= REGEX_LITERAL;
+            break;
         case 'e':
-        case 'b': break;
+        case 'b':
+            break;
         default:
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid regular expression option: \"%c\"", text.ptr[i]);
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                "invalid regular expression option: \"%c\"", text.ptr[i]);
         }
     return OX_OK;
 }
 
 static ox_code
-compile_args(struct call *call, const struct datum *args, uint32_t flags_arg, int *flags, struct regex **re)
+compile_args(
+    struct call *call, const struct datum *args, uint32_t flags_arg, int *flags, struct regex **re)
 {
     *flags = 0;
     if (call->nargs > flags_arg) {
@@ -84,7 +107,8 @@ no_global(struct call *call, int flags, const char *name)
 {
     if (!(flags & REGEX_GLOBAL))
         return OX_OK;
-    return call_fail(call, OX_INVALID_PARAMETER_VALUE, "%s() does not support the \"global\" option", name);
+    return call_fail(
+        call, OX_INVALID_PARAMETER_VALUE, "%s() does not support the \"global\" option", name);
 }
 
 static size_t *
@@ -107,8 +131,8 @@ next_char(struct str s, size_t at)
 /* ---- ~ and friends -------------------------------------------------------------------- */
 
 static ox_code
-match_column(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out,
-    int flags, bool negate)
+match_column(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out, int flags, bool negate)
 {
     struct regex *re = NULL;
     for (uint32_t k = 0; k < n; k++) {
@@ -123,11 +147,11 @@ match_column(struct call *call, const struct vector *args, const uint32_t *sel, 
     return OX_OK;
 }
 
-#define REGEX_OP(NAME, FLAGS, NEGATE)                                                                \
-    ox_code vec_##NAME(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, \
-        struct vector *out)                                                                          \
-    {                                                                                                \
-        return match_column(call, args, sel, n, out, FLAGS, NEGATE);                                 \
+#define REGEX_OP(NAME, FLAGS, NEGATE)                                                              \
+    ox_code vec_##NAME(struct call *call, const struct vector *args, const uint32_t *sel,          \
+        uint32_t n, struct vector *out)                                                            \
+    {                                                                                              \
+        return match_column(call, args, sel, n, out, FLAGS, NEGATE);                               \
     }
 REGEX_OP(regex, 0, false)
 REGEX_OP(iregex, REGEX_FOLD, false)
@@ -252,8 +276,10 @@ regex_count(struct call *call, const struct datum *args, struct datum *out)
     if (code != OX_OK)
         return code;
     if (call->nargs > 2 && args[2].i <= 0)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid value for parameter \"%s\": %lld", "start", (long long)args[2].i);
-    size_t *spans = spans_for(call, re), at = call->nargs > 2 ? byte_of_char(args[0].s, args[2].i) : 0;
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"%s\": %lld", "start", (long long)args[2].i);
+    size_t *spans = spans_for(call, re),
+           at = call->nargs > 2 ? byte_of_char(args[0].s, args[2].i) : 0;
     while (at <= args[0].s.len && regex_search(re, args[0].s, at, spans)) {
         out->i++;
         at = spans[1] > spans[0] ? spans[1] : next_char(args[0].s, spans[1]);
@@ -263,8 +289,8 @@ regex_count(struct call *call, const struct datum *args, struct datum *out)
 
 /* The nth match from a start; false: none. Arguments: text, pattern, start, n. */
 static ox_code
-nth_match(struct call *call, const struct datum *args, uint32_t flags_arg, const char *name, struct regex **re,
-    size_t **spans, bool *found)
+nth_match(struct call *call, const struct datum *args, uint32_t flags_arg, const char *name,
+    struct regex **re, size_t **spans, bool *found)
 {
     int flags;
     ox_code code = compile_args(call, args, flags_arg, &flags, re);
@@ -274,8 +300,9 @@ nth_match(struct call *call, const struct datum *args, uint32_t flags_arg, const
         return code;
     int64_t start = call->nargs > 2 ? args[2].i : 1, n = call->nargs > 3 ? args[3].i : 1;
     if (start <= 0 || n <= 0)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid value for parameter \"%s\": %lld",
-            start <= 0 ? "start" : "n", (long long)(start <= 0 ? start : n));
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"%s\": %lld", start <= 0 ? "start" : "n",
+            (long long)(start <= 0 ? start : n));
     *spans = spans_for(call, *re);
     *found = false;
     for (size_t at = byte_of_char(args[0].s, start); at <= args[0].s.len && n > 0; n--) {
@@ -298,8 +325,10 @@ regex_substr(struct call *call, const struct datum *args, struct datum *out)
         return code;
     int64_t group = call->nargs > 5 ? args[5].i : 0;
     if (group < 0)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid value for parameter \"%s\": %lld", "subexpr", (long long)group);
-    *out = found && group <= regex_groups(re) ? group_text(args[0].s, spans, (uint32_t)group) : DATUM_NULL;
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"%s\": %lld", "subexpr", (long long)group);
+    *out = found && group <= regex_groups(re) ? group_text(args[0].s, spans, (uint32_t)group)
+                                              : DATUM_NULL;
     return OX_OK;
 }
 
@@ -312,7 +341,8 @@ regex_instr(struct call *call, const struct datum *args, struct datum *out)
     ox_code code = nth_match(call, args, 5, "regexp_instr", &re, &spans, &found);
     int64_t end = call->nargs > 4 ? args[4].i : 0;
     if (code == OX_OK && end != 0 && end != 1)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid value for parameter \"%s\": %lld", "endoption", (long long)end);
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"%s\": %lld", "endoption", (long long)end);
     if (code == OX_OK && found)
         out->i = (int64_t)ox_utf8_count(args[0].s.ptr, spans[end]) + 1;
     return code;
@@ -366,7 +396,9 @@ text_substring_regex(struct call *call, const struct datum *args, struct datum *
     if (code != OX_OK)
         return code;
     size_t *spans = spans_for(call, re);
-    *out = regex_search(re, args[0].s, 0, spans) ? group_text(args[0].s, spans, regex_groups(re) > 0) : DATUM_NULL;
+    *out = regex_search(re, args[0].s, 0, spans)
+               ? group_text(args[0].s, spans, regex_groups(re) > 0)
+               : DATUM_NULL;
     return OX_OK;
 }
 
@@ -383,7 +415,8 @@ similar(struct call *call, struct str p, struct str escape, struct text *to)
     }
     ox_text_adds(to, "^(?:");
     for (size_t i = 0; i < p.len;) {
-        if (escape.len > 0 && p.len - i >= escape.len && memcmp(p.ptr + i, escape.ptr, escape.len) == 0) {
+        if (escape.len > 0 && p.len - i >= escape.len &&
+            memcmp(p.ptr + i, escape.ptr, escape.len) == 0) {
             i += escape.len;
             if (i >= p.len)
                 break;
@@ -391,7 +424,8 @@ similar(struct call *call, struct str p, struct str escape, struct text *to)
                 ox_text_adds(to, marks == 0 ? "){1,1}?(" : "){1,1}(?:");
                 if (++marks > 2)
                     return call_fail(call, OX_INVALID_PARAMETER_VALUE,
-                        "SQL regular expression may not contain more than two escape-double-quote separators");
+                        "SQL regular expression may not contain more than two escape-double-quote "
+                        "separators");
             } else {
                 ox_text_addc(to, '\\');
                 ox_text_addc(to, p.ptr[i]);
@@ -450,7 +484,9 @@ text_substring_similar(struct call *call, const struct datum *args, struct datum
     if (code != OX_OK)
         return code;
     size_t *spans = spans_for(call, re);
-    *out = regex_search(re, args[0].s, 0, spans) ? group_text(args[0].s, spans, regex_groups(re) > 0) : DATUM_NULL;
+    *out = regex_search(re, args[0].s, 0, spans)
+               ? group_text(args[0].s, spans, regex_groups(re) > 0)
+               : DATUM_NULL;
     return OX_OK;
 }
 
@@ -504,7 +540,8 @@ split_open(struct set_call *set, struct ox_err *err)
     ox_code code = matches_open(set, err);
     struct matches *m = set->state;
     if (code == OX_OK && m->global)
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "regexp_split_to_table() does not support the \"global\" option");
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+            "regexp_split_to_table() does not support the \"global\" option");
     if (code == OX_OK)
         m->count = split(m->re, m->s, m->spans, set->arena, &m->items);
     return code;

@@ -46,11 +46,15 @@ series_open(struct set_call *call, struct ox_err *err)
         s->direction = interval_compare(&s->span, &(struct interval){0, 0, 0});
         s->end = s->at.i == TIME_INF || s->at.i == TIME_NINF;
     } else if (type.id == TYPE_NUMERIC) {
-        s->step = datum_str(call->nargs > 2 ? ox_str_dup(call->arena, call->args[2].s) : numeric_from_i64(1, call->arena));
+        s->step = datum_str(call->nargs > 2 ? ox_str_dup(call->arena, call->args[2].s)
+                                            : numeric_from_i64(1, call->arena));
         s->direction = numeric_sign(s->step.s);
         for (uint32_t i = 0; i < call->nargs; i++)
             if (numeric_scale(call->args[i].s) < 0)
-                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "%s value cannot be %s", i == 0 ? "start" : i == 1 ? "stop" : "step size",
+                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "%s value cannot be %s",
+                    i == 0   ? "start"
+                    : i == 1 ? "stop"
+                             : "step size",
                     numeric_is_nan(call->args[i].s) ? "NaN" : "infinity");
     } else {
         s->step = call->nargs > 2 ? call->args[2] : datum_i64(1);
@@ -81,10 +85,12 @@ series_next(struct set_call *call, struct datum *row, bool *end, struct ox_err *
     }
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:
-        return timestamp_add_interval(s->at.i, &s->span, call->eval->config->format->tz, type.id == TYPE_TIMESTAMPTZ, &s->at.i, err);
+        return timestamp_add_interval(s->at.i, &s->span, call->eval->config->format->tz,
+            type.id == TYPE_TIMESTAMPTZ, &s->at.i, err);
     default: {
         int64_t next;
-        s->end = __builtin_add_overflow(s->at.i, s->step.i, &next) || (type.id == TYPE_INT4 && next != (int32_t)next);
+        s->end = __builtin_add_overflow(s->at.i, s->step.i, &next) ||
+                 (type.id == TYPE_INT4 && next != (int32_t)next);
         s->at.i = next;
         return OX_OK;
     }

@@ -27,7 +27,8 @@ give(struct call *call, const char *text, struct datum *out)
 ox_code
 sys_version(struct call *call, const struct datum *args, struct datum *out)
 {
-    return give(call, session(call)->version != NULL ? session(call)->version : PACKAGE_STRING, out);
+    return give(
+        call, session(call)->version != NULL ? session(call)->version : PACKAGE_STRING, out);
 }
 
 ox_code
@@ -104,7 +105,8 @@ sys_current_setting(struct call *call, const struct datum *args, struct datum *o
     const char *name = ox_arena_strndup(call->arena, args[0].s.ptr, args[0].s.len);
     const char *value = info->setting_get != NULL ? info->setting_get(info->self, name) : NULL;
     if (value == NULL && !(call->nargs > 1 && args[1].b))
-        return call_fail(call, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
+        return call_fail(
+            call, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%s\"", name);
     return give(call, value, out);
 }
 
@@ -117,8 +119,10 @@ sys_set_config(struct call *call, const struct datum *args, struct datum *out)
     if (info->setting_set == NULL)
         return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "settings cannot be changed here");
     const char *name = ox_arena_strndup(call->arena, args[0].s.ptr, args[0].s.len);
-    const char *value = args[1].null ? NULL : ox_arena_strndup(call->arena, args[1].s.ptr, args[1].s.len);
-    ox_code code = info->setting_set(info->self, name, value, !args[2].null && args[2].b, call->err);
+    const char *value =
+        args[1].null ? NULL : ox_arena_strndup(call->arena, args[1].s.ptr, args[1].s.len);
+    ox_code code =
+        info->setting_set(info->self, name, value, !args[2].null && args[2].b, call->err);
     if (code != OX_OK)
         return code;
     const char *now = info->setting_get != NULL ? info->setting_get(info->self, name) : value;
@@ -157,7 +161,8 @@ sys_format_type(struct call *call, const struct datum *args, struct datum *out)
 ox_code
 sys_to_reg(struct call *call, const struct datum *args, struct datum *out)
 {
-    out->null = type_in_text(call->type, args[0].s, call_format(call), call->arena, out, NULL) != OX_OK;
+    out->null =
+        type_in_text(call->type, args[0].s, call_format(call), call->arena, out, NULL) != OX_OK;
     return OX_OK;
 }
 
@@ -203,7 +208,8 @@ pretty(struct call *call, int64_t size, struct datum *out)
         half = (a + 1) / 2;
     }
     uint64_t shown = unit == 0 ? a : half;
-    out->s = ox_str_n(to, (size_t)snprintf(to, 40, "%s%llu %s", size < 0 ? "-" : "", (unsigned long long)shown, units[unit]));
+    out->s = ox_str_n(to, (size_t)snprintf(to, 40, "%s%llu %s", size < 0 ? "-" : "",
+                              (unsigned long long)shown, units[unit]));
     return OX_OK;
 }
 
@@ -225,7 +231,10 @@ ox_code
 sys_column_size(struct call *call, const struct datum *args, struct datum *out)
 {
     int16_t len = type_len(call->types[0]);
-    out->i = len > 0 ? len : type_phys(call->types[0]) == PHYS_STR ? (int64_t)args[0].s.len + (args[0].s.len < 127 ? 1 : 4) : 8;
+    out->i = len > 0 ? len
+             : type_phys(call->types[0]) == PHYS_STR
+                 ? (int64_t)args[0].s.len + (args[0].s.len < 127 ? 1 : 4)
+                 : 8;
     return OX_OK;
 }
 
@@ -269,5 +278,6 @@ sys_random_uuid(struct call *call, const struct datum *args, struct datum *out)
 ox_code
 sys_sleep_refused(struct call *call, const struct datum *args, struct datum *out)
 {
-    return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "pg_sleep is not supported inside an expression");
+    return call_fail(
+        call, OX_FEATURE_NOT_SUPPORTED, "pg_sleep is not supported inside an expression");
 }

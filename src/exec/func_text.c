@@ -37,12 +37,15 @@ decode(const char *at, size_t *len)
     const uint8_t *p = (const uint8_t *)at;
     *len = char_len(*p);
     switch (*len) {
-    case 1: return p[0];
-    case 2: return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
-    case 3: return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+    case 1:
+        return p[0];
+    case 2:
+        return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
+    case 3:
+        return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
     default:
-        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 | (uint32_t)(p[2] & 0x3F) << 6 |
-               (p[3] & 0x3F);
+        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 |
+               (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
     }
 }
 
@@ -63,7 +66,8 @@ text_fold(uint32_t c, bool upper)
     pthread_once(&unicode_once, unicode_init);
     if (unicode == (locale_t)0)
         return c;
-    return upper ? (uint32_t)towupper_l((wint_t)c, unicode) : (uint32_t)towlower_l((wint_t)c, unicode);
+    return upper ? (uint32_t)towupper_l((wint_t)c, unicode)
+                 : (uint32_t)towlower_l((wint_t)c, unicode);
 }
 
 bool
@@ -126,13 +130,15 @@ bytes_bits(struct call *call, const struct datum *args, struct datum *out)
 ox_code
 text_to_name(struct call *call, const struct datum *args, struct datum *out)
 {
-    return type_in_text(TYPE(TYPE_NAME), args[0].s, &row_format_default, call->arena, out, call->err);
+    return type_in_text(
+        TYPE(TYPE_NAME), args[0].s, &row_format_default, call->arena, out, call->err);
 }
 
 ox_code
 text_to_char1(struct call *call, const struct datum *args, struct datum *out)
 {
-    return type_in_text(TYPE(TYPE_CHAR), args[0].s, &row_format_default, call->arena, out, call->err);
+    return type_in_text(
+        TYPE(TYPE_CHAR), args[0].s, &row_format_default, call->arena, out, call->err);
 }
 
 ox_code
@@ -244,19 +250,29 @@ quote_ident(struct str s, struct text *to)
         char c = s.ptr[i];
         plain = c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     }
-    static const char reserved[] =
-        " all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate "
-        "collation column concurrently constraint create cross current_catalog current_date current_role "
-        "current_schema current_time current_timestamp current_user default deferrable desc distinct do else end "
-        "except false fetch for foreign freeze from full grant group having ilike in initially inner intersect "
-        "into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null "
-        "offset on only or order outer overlaps placing primary references returning right select session_user "
-        "similar some symmetric table tablesample then to trailing true union unique user using variadic verbose "
-        "when where window with between bigint bit boolean char character coalesce dec decimal exists extract "
-        "float greatest grouping inout int integer interval least national nchar none normalize nullif numeric "
-        "out overlay position precision real row setof smallint substring time timestamp treat trim values "
-        "varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot "
-        "xmlserialize xmltable ";
+    static const char reserved[] = " all analyse analyze and any array as asc asymmetric "
+                                   "authorization binary both case cast check collate "
+                                   "collation column concurrently constraint create cross "
+                                   "current_catalog current_date current_role "
+                                   "current_schema current_time current_timestamp current_user "
+                                   "default deferrable desc distinct do else end "
+                                   "except false fetch for foreign freeze from full grant group "
+                                   "having ilike in initially inner intersect "
+                                   "into is isnull join lateral leading left like limit localtime "
+                                   "localtimestamp natural not notnull null "
+                                   "offset on only or order outer overlaps placing primary "
+                                   "references returning right select session_user "
+                                   "similar some symmetric table tablesample then to trailing true "
+                                   "union unique user using variadic verbose "
+                                   "when where window with between bigint bit boolean char "
+                                   "character coalesce dec decimal exists extract "
+                                   "float greatest grouping inout int integer interval least "
+                                   "national nchar none normalize nullif numeric "
+                                   "out overlay position precision real row setof smallint "
+                                   "substring time timestamp treat trim values "
+                                   "varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest "
+                                   "xmlnamespaces xmlparse xmlpi xmlroot "
+                                   "xmlserialize xmltable ";
     char word[68];
     if (plain && s.len < 64) {
         snprintf(word, sizeof(word), " %.*s ", OX_STR_ARG(s));
@@ -350,7 +366,8 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
             continue;
         }
         if (++i >= f.len)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
+            return call_fail(
+                call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
         if (f.ptr[i] == '%') {
             ox_text_addc(&text, '%');
             continue;
@@ -358,11 +375,13 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
         int64_t number = 0, width = 0;
         bool digits = false, left = false, has_position = false;
         uint32_t position = 0;
-        for (; i < f.len && f.ptr[i] >= '0' && f.ptr[i] <= '9' && number < 100000000; i++, digits = true)
+        for (; i < f.len && f.ptr[i] >= '0' && f.ptr[i] <= '9' && number < 100000000;
+             i++, digits = true)
             number = number * 10 + (f.ptr[i] - '0');
         if (digits && i < f.len && f.ptr[i] == '$') {
             if (number == 0)
-                return call_fail(call, OX_INVALID_PARAMETER_VALUE, "format specifies argument 0, but arguments are numbered from 1");
+                return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                    "format specifies argument 0, but arguments are numbered from 1");
             has_position = true;
             position = (uint32_t)number;
             digits = false;
@@ -375,7 +394,8 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
             if (i < f.len && f.ptr[i] == '*') {
                 i++;
                 if (next >= count)
-                    return call_fail(call, OX_INVALID_PARAMETER_VALUE, "too few arguments for format()");
+                    return call_fail(
+                        call, OX_INVALID_PARAMETER_VALUE, "too few arguments for format()");
                 number = items[next].null ? 0 : items[next].i;
                 next++;
             } else {
@@ -386,10 +406,12 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
         width = number < 0 ? -number : number;
         left |= number < 0;
         if (i >= f.len)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
+            return call_fail(
+                call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
         char kind = f.ptr[i];
         if (kind != 's' && kind != 'I' && kind != 'L')
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "unrecognized format() type specifier \"%c\"", kind);
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                "unrecognized format() type specifier \"%c\"", kind);
         uint32_t at = has_position ? position - 1 : next;
         if (at >= count)
             return call_fail(call, OX_INVALID_PARAMETER_VALUE, "too few arguments for format()");
@@ -400,7 +422,8 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
         if (!items[at].null)
             add_value(call, types[at], &items[at], &value);
         if (kind == 'I' && items[at].null)
-            return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "null values cannot be formatted as an SQL identifier");
+            return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED,
+                "null values cannot be formatted as an SQL identifier");
         if (kind == 'I')
             quote_ident(ox_text_str(&value), &shown);
         else if (kind == 'L' && items[at].null)
@@ -536,7 +559,8 @@ ox_code
 text_strpos(struct call *call, const struct datum *args, struct datum *out)
 {
     const char *at = find(args[0].s, args[1].s);
-    out->i = at == NULL ? 0 : (int64_t)ox_utf8_count(args[0].s.ptr, (size_t)(at - args[0].s.ptr)) + 1;
+    out->i =
+        at == NULL ? 0 : (int64_t)ox_utf8_count(args[0].s.ptr, (size_t)(at - args[0].s.ptr)) + 1;
     return OX_OK;
 }
 
@@ -635,11 +659,11 @@ trim(struct str s, struct str set, bool left, bool right)
     return s;
 }
 
-#define TRIM(NAME, LEFT, RIGHT)                                                           \
-    ox_code text_##NAME(struct call *call, const struct datum *args, struct datum *out)   \
-    {                                                                                     \
-        out->s = trim(args[0].s, call->nargs > 1 ? args[1].s : OX_STR(" "), LEFT, RIGHT); \
-        return OX_OK;                                                                     \
+#define TRIM(NAME, LEFT, RIGHT)                                                                    \
+    ox_code text_##NAME(struct call *call, const struct datum *args, struct datum *out)            \
+    {                                                                                              \
+        out->s = trim(args[0].s, call->nargs > 1 ? args[1].s : OX_STR(" "), LEFT, RIGHT);          \
+        return OX_OK;                                                                              \
     }
 TRIM(btrim, true, true)
 TRIM(ltrim, true, false)
@@ -655,11 +679,11 @@ trim_bytes(struct str s, struct str set, bool left, bool right)
     return s;
 }
 
-#define TRIM_BYTES(NAME, LEFT, RIGHT)                                                     \
-    ox_code bytes_##NAME(struct call *call, const struct datum *args, struct datum *out)  \
-    {                                                                                     \
-        out->s = trim_bytes(args[0].s, args[1].s, LEFT, RIGHT);                           \
-        return OX_OK;                                                                     \
+#define TRIM_BYTES(NAME, LEFT, RIGHT)                                                              \
+    ox_code bytes_##NAME(struct call *call, const struct datum *args, struct datum *out)           \
+    {                                                                                              \
+        out->s = trim_bytes(args[0].s, args[1].s, LEFT, RIGHT);                                    \
+        return OX_OK;                                                                              \
     }
 TRIM_BYTES(btrim, true, true)
 TRIM_BYTES(ltrim, true, false)
@@ -772,11 +796,13 @@ ox_code
 text_overlay(struct call *call, const struct datum *args, struct datum *out)
 {
     int64_t from = args[2].i;
-    int64_t count = call->nargs > 3 ? args[3].i : (int64_t)ox_utf8_count(args[1].s.ptr, args[1].s.len);
+    int64_t count =
+        call->nargs > 3 ? args[3].i : (int64_t)ox_utf8_count(args[1].s.ptr, args[1].s.len);
     if (from <= 0)
         return ox_fail_plain(call->err, OX_SUBSTRING_ERROR);
     struct str s = args[0].s;
-    size_t a = skip_chars(s, (size_t)(from - 1)), b = skip_chars(s, (size_t)OX_MAX(from - 1 + count, 0));
+    size_t a = skip_chars(s, (size_t)(from - 1)),
+           b = skip_chars(s, (size_t)OX_MAX(from - 1 + count, 0));
     struct text text;
     ox_text_init(&text, call->arena);
     ox_text_add(&text, s.ptr, a);
@@ -805,7 +831,8 @@ text_chr(struct call *call, const struct datum *args, struct datum *out)
     if (c < 0)
         return call_fail(call, OX_INVALID_PARAMETER_VALUE, "character number must be positive");
     if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
-        return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "requested character too large for encoding: %lld", (long long)c);
+        return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED,
+            "requested character too large for encoding: %lld", (long long)c);
     char *to = call_alloc(call, 4);
     out->s = ox_str_n(to, ox_utf8_put(to, (uint32_t)c));
     return OX_OK;
@@ -828,7 +855,9 @@ hex_run(struct str s, size_t at, int n, uint32_t *code)
         if (at + (size_t)i >= s.len)
             return -1;
         char c = s.ptr[at + (size_t)i];
-        int d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int d = c >= '0' && c <= '9'                 ? c - '0'
+                : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                     : -1;
         if (d < 0)
             return -1;
         *code = *code << 4 | (uint32_t)d;
@@ -884,11 +913,14 @@ text_parse_ident(struct call *call, const struct datum *args, struct datum *out)
             if (i++ >= s.len)
                 n = 0;
         } else {
-            for (; i < s.len && (s.ptr[i] == '_' || s.ptr[i] == '$' || (uint8_t)s.ptr[i] >= 0x80 || text_is_word((uint8_t)s.ptr[i])); i++)
+            for (; i < s.len && (s.ptr[i] == '_' || s.ptr[i] == '$' || (uint8_t)s.ptr[i] >= 0x80 ||
+                                    text_is_word((uint8_t)s.ptr[i]));
+                 i++)
                 to[n++] = (char)text_fold((uint8_t)s.ptr[i], false);
         }
         if (n == 0 || (i < s.len && s.ptr[i] != '.'))
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "string is not a valid identifier: \"%.*s\"", OX_STR_ARG(s));
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                "string is not a valid identifier: \"%.*s\"", OX_STR_ARG(s));
         parts[count++] = datum_str(ox_str_n(to, n));
         if (i++ >= s.len)
             break;
@@ -924,7 +956,8 @@ like(struct str s, struct str p, bool fold)
             same = plen == slen && at + plen <= p.len && memcmp(p.ptr + at, s.ptr + si, slen) == 0;
             if (!same && fold) {
                 size_t x, y;
-                same = text_fold(decode(p.ptr + at, &x), false) == text_fold(decode(s.ptr + si, &y), false);
+                same = text_fold(decode(p.ptr + at, &x), false) ==
+                       text_fold(decode(s.ptr + si, &y), false);
             }
             step = at - pi + plen;
         }
@@ -958,8 +991,8 @@ simple_search(struct str p, struct str *word)
 }
 
 static ox_code
-like_column(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, struct vector *out,
-    bool fold, bool negate)
+like_column(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n,
+    struct vector *out, bool fold, bool negate)
 {
     struct str word;
     bool search = !fold && args[1].constant && simple_search(args[1].s[0], &word);
@@ -967,17 +1000,18 @@ like_column(struct call *call, const struct vector *args, const uint32_t *sel, u
         struct str s = AT(&args[0], s, sel[k]);
         int match = search ? find(s, word) != NULL : like(s, AT(&args[1], s, sel[k]), fold);
         if (match < 0)
-            return call_fail(call, OX_INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character");
+            return call_fail(call, OX_INVALID_ESCAPE_SEQUENCE,
+                "LIKE pattern must not end with escape character");
         out->b[sel[k]] = (match != 0) != negate;
     }
     return OX_OK;
 }
 
-#define LIKE_OP(NAME, FOLD, NEGATE)                                                                  \
-    ox_code vec_##NAME(struct call *call, const struct vector *args, const uint32_t *sel, uint32_t n, \
-        struct vector *out)                                                                          \
-    {                                                                                                \
-        return like_column(call, args, sel, n, out, FOLD, NEGATE);                                   \
+#define LIKE_OP(NAME, FOLD, NEGATE)                                                                \
+    ox_code vec_##NAME(struct call *call, const struct vector *args, const uint32_t *sel,          \
+        uint32_t n, struct vector *out)                                                            \
+    {                                                                                              \
+        return like_column(call, args, sel, n, out, FOLD, NEGATE);                                 \
     }
 LIKE_OP(like, false, false)
 LIKE_OP(not_like, false, true)

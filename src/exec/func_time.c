@@ -185,13 +185,15 @@ ox_code
 timestamp_add(struct call *call, const struct datum *args, struct datum *out)
 {
     bool swapped = call->types[0].id == TYPE_INTERVAL;
-    return add_span(call, args[swapped].i, datum_interval(&args[!swapped]), call->type.id == TYPE_TIMESTAMPTZ, out);
+    return add_span(call, args[swapped].i, datum_interval(&args[!swapped]),
+        call->type.id == TYPE_TIMESTAMPTZ, out);
 }
 
 ox_code
 timestamp_sub(struct call *call, const struct datum *args, struct datum *out)
 {
-    return add_span(call, args[0].i, negated(datum_interval(&args[1])), call->type.id == TYPE_TIMESTAMPTZ, out);
+    return add_span(
+        call, args[0].i, negated(datum_interval(&args[1])), call->type.id == TYPE_TIMESTAMPTZ, out);
 }
 
 static struct interval
@@ -268,7 +270,8 @@ static ox_code
 interval_sum(struct call *call, struct interval a, struct interval b, struct datum *out)
 {
     struct interval r;
-    if (__builtin_add_overflow(a.us, b.us, &r.us) || __builtin_add_overflow(a.days, b.days, &r.days) ||
+    if (__builtin_add_overflow(a.us, b.us, &r.us) ||
+        __builtin_add_overflow(a.days, b.days, &r.days) ||
         __builtin_add_overflow(a.months, b.months, &r.months))
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
     give_interval(call->arena, r, out);
@@ -382,7 +385,8 @@ interval_justify(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- now -------------------------------------------------------------------------------------- */
+/* ---- now --------------------------------------------------------------------------------------
+ */
 
 static int64_t
 rounded(const struct call *call, const struct datum *args, int64_t us)
@@ -428,9 +432,10 @@ time_of_day(struct call *call, const struct datum *args, struct datum *out)
     us += timezone_offset(zone(call), us, &abbrev) * US_SEC;
     civil_from_us(us, &c);
     char *to = call_alloc(call, 64);
-    out->s = ox_str_n(to, (size_t)snprintf(to, 64, "%.3s %.3s %02d %02d:%02d:%02d.%06d %d %s",
-        day_names[civil_weekday(floor_div(us, US_DAY))], month_names[c.month - 1], c.day, c.hour, c.minute, c.second,
-        c.us, c.year, abbrev));
+    out->s =
+        ox_str_n(to, (size_t)snprintf(to, 64, "%.3s %.3s %02d %02d:%02d:%02d.%06d %d %s",
+                         day_names[civil_weekday(floor_div(us, US_DAY))], month_names[c.month - 1],
+                         c.day, c.hour, c.minute, c.second, c.us, c.year, abbrev));
     return OX_OK;
 }
 
@@ -455,30 +460,57 @@ time_localtime(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- fields ------------------------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------------------------------
+ */
 
 enum field {
-    F_MICROSECONDS, F_MILLISECONDS, F_SECOND, F_MINUTE, F_HOUR, F_DAY, F_WEEK, F_MONTH, F_QUARTER, F_YEAR, F_DECADE,
-    F_CENTURY, F_MILLENNIUM, F_DOW, F_ISODOW, F_DOY, F_ISOYEAR, F_EPOCH, F_JULIAN, F_TIMEZONE, F_TIMEZONE_H, F_TIMEZONE_M,
+    F_MICROSECONDS,
+    F_MILLISECONDS,
+    F_SECOND,
+    F_MINUTE,
+    F_HOUR,
+    F_DAY,
+    F_WEEK,
+    F_MONTH,
+    F_QUARTER,
+    F_YEAR,
+    F_DECADE,
+    F_CENTURY,
+    F_MILLENNIUM,
+    F_DOW,
+    F_ISODOW,
+    F_DOY,
+    F_ISOYEAR,
+    F_EPOCH,
+    F_JULIAN,
+    F_TIMEZONE,
+    F_TIMEZONE_H,
+    F_TIMEZONE_M,
     F_NONE
 };
 
 static enum field
 field_of(struct str name)
 {
-    static const struct { const char *name; enum field field; } names[] = {
-        {"microseconds", F_MICROSECONDS}, {"microsecond", F_MICROSECONDS}, {"us", F_MICROSECONDS},
-        {"usec", F_MICROSECONDS}, {"milliseconds", F_MILLISECONDS}, {"millisecond", F_MILLISECONDS},
-        {"ms", F_MILLISECONDS}, {"msec", F_MILLISECONDS}, {"second", F_SECOND}, {"seconds", F_SECOND},
-        {"sec", F_SECOND}, {"s", F_SECOND}, {"minute", F_MINUTE}, {"minutes", F_MINUTE}, {"min", F_MINUTE},
-        {"m", F_MINUTE}, {"hour", F_HOUR}, {"hours", F_HOUR}, {"h", F_HOUR}, {"hr", F_HOUR}, {"day", F_DAY},
-        {"days", F_DAY}, {"d", F_DAY}, {"week", F_WEEK}, {"weeks", F_WEEK}, {"w", F_WEEK}, {"month", F_MONTH},
-        {"months", F_MONTH}, {"mon", F_MONTH}, {"quarter", F_QUARTER}, {"qtr", F_QUARTER}, {"year", F_YEAR},
-        {"years", F_YEAR}, {"y", F_YEAR}, {"decade", F_DECADE}, {"decades", F_DECADE}, {"century", F_CENTURY},
-        {"centuries", F_CENTURY}, {"c", F_CENTURY}, {"millennium", F_MILLENNIUM}, {"millennia", F_MILLENNIUM},
-        {"mil", F_MILLENNIUM}, {"dow", F_DOW}, {"isodow", F_ISODOW}, {"doy", F_DOY}, {"isoyear", F_ISOYEAR},
-        {"epoch", F_EPOCH}, {"julian", F_JULIAN}, {"j", F_JULIAN}, {"timezone", F_TIMEZONE},
-        {"timezone_hour", F_TIMEZONE_H}, {"timezone_minute", F_TIMEZONE_M}, {"timezone_h", F_TIMEZONE_H}, {"timezone_m", F_TIMEZONE_M}};
+    static const struct {
+        const char *name;
+        enum field field;
+    } names[] = {{"microseconds", F_MICROSECONDS}, {"microsecond", F_MICROSECONDS},
+        {"us", F_MICROSECONDS}, {"usec", F_MICROSECONDS}, {"milliseconds", F_MILLISECONDS},
+        {"millisecond", F_MILLISECONDS}, {"ms", F_MILLISECONDS}, {"msec", F_MILLISECONDS},
+        {"second", F_SECOND}, {"seconds", F_SECOND}, {"sec", F_SECOND}, {"s", F_SECOND},
+        {"minute", F_MINUTE}, {"minutes", F_MINUTE}, {"min", F_MINUTE}, {"m", F_MINUTE},
+        {"hour", F_HOUR}, {"hours", F_HOUR}, {"h", F_HOUR}, {"hr", F_HOUR}, {"day", F_DAY},
+        {"days", F_DAY}, {"d", F_DAY}, {"week", F_WEEK}, {"weeks", F_WEEK}, {"w", F_WEEK},
+        {"month", F_MONTH}, {"months", F_MONTH}, {"mon", F_MONTH}, {"quarter", F_QUARTER},
+        {"qtr", F_QUARTER}, {"year", F_YEAR}, {"years", F_YEAR}, {"y", F_YEAR},
+        {"decade", F_DECADE}, {"decades", F_DECADE}, {"century", F_CENTURY},
+        {"centuries", F_CENTURY}, {"c", F_CENTURY}, {"millennium", F_MILLENNIUM},
+        {"millennia", F_MILLENNIUM}, {"mil", F_MILLENNIUM}, {"dow", F_DOW}, {"isodow", F_ISODOW},
+        {"doy", F_DOY}, {"isoyear", F_ISOYEAR}, {"epoch", F_EPOCH}, {"julian", F_JULIAN},
+        {"j", F_JULIAN}, {"timezone", F_TIMEZONE}, {"timezone_hour", F_TIMEZONE_H},
+        {"timezone_minute", F_TIMEZONE_M}, {"timezone_h", F_TIMEZONE_H},
+        {"timezone_m", F_TIMEZONE_M}};
     for (size_t i = 0; i < ox_count(names); i++)
         if (ox_str_ieq(name, ox_str(names[i].name)))
             return names[i].field;
@@ -490,7 +522,8 @@ bad_field(struct call *call, struct str name, uint32_t arg)
 {
     bool known = field_of(name) != F_NONE;
     return call_fail(call, known ? OX_FEATURE_NOT_SUPPORTED : OX_INVALID_PARAMETER_VALUE,
-        "unit \"%.*s\" not %s for type %s", OX_STR_ARG(name), known ? "supported" : "recognized", type_facts(call->types[arg])->sql);
+        "unit \"%.*s\" not %s for type %s", OX_STR_ARG(name), known ? "supported" : "recognized",
+        type_facts(call->types[arg])->sql);
 }
 
 /* value / 10^scale */
@@ -516,12 +549,23 @@ static bool
 clock_part(enum field field, int64_t us_of_minute, int64_t minute, int64_t hour, struct part *out)
 {
     switch (field) {
-    case F_MICROSECONDS: *out = (struct part){us_of_minute, 0, false}; return true;
-    case F_MILLISECONDS: *out = (struct part){us_of_minute, 3, false}; return true;
-    case F_SECOND: *out = (struct part){us_of_minute, 6, false}; return true;
-    case F_MINUTE: *out = (struct part){minute, 0, false}; return true;
-    case F_HOUR: *out = (struct part){hour, 0, false}; return true;
-    default: return false;
+    case F_MICROSECONDS:
+        *out = (struct part){us_of_minute, 0, false};
+        return true;
+    case F_MILLISECONDS:
+        *out = (struct part){us_of_minute, 3, false};
+        return true;
+    case F_SECOND:
+        *out = (struct part){us_of_minute, 6, false};
+        return true;
+    case F_MINUTE:
+        *out = (struct part){minute, 0, false};
+        return true;
+    case F_HOUR:
+        *out = (struct part){hour, 0, false};
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -532,8 +576,9 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
     int32_t offset = zoned && !infinite(us) ? timezone_offset(zone(call), us, NULL) : 0;
     *out = (struct part){0, 0, false};
     if (infinite(us)) {
-        bool rising = field == F_YEAR || field == F_DECADE || field == F_CENTURY || field == F_MILLENNIUM ||
-                      field == F_JULIAN || field == F_ISOYEAR || field == F_EPOCH;
+        bool rising = field == F_YEAR || field == F_DECADE || field == F_CENTURY ||
+                      field == F_MILLENNIUM || field == F_JULIAN || field == F_ISOYEAR ||
+                      field == F_EPOCH;
         out->none = !rising;
         out->scale = rising ? (us == TIME_INF ? 100 : -100) : 0;
         return field == F_NONE ? bad_field(call, name, 1) : OX_OK;
@@ -545,16 +590,36 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
     if (!date && clock_part(field, c.second * US_SEC + c.us, c.minute, c.hour, out))
         return OX_OK;
     switch (field) {
-    case F_DAY: out->value = c.day; break;
-    case F_MONTH: out->value = c.month; break;
-    case F_QUARTER: out->value = (c.month - 1) / 3 + 1; break;
-    case F_YEAR: out->value = c.year > 0 ? c.year : c.year - 1; break;
-    case F_DECADE: out->value = decade_of(c.year); break;
-    case F_CENTURY: out->value = century_of(c.year, 100); break;
-    case F_MILLENNIUM: out->value = century_of(c.year, 1000); break;
-    case F_DOW: out->value = civil_weekday(days); break;
-    case F_ISODOW: out->value = civil_weekday(days) == 0 ? 7 : civil_weekday(days); break;
-    case F_DOY: out->value = days - civil_to_days(c.year, 1, 1) + 1; break;
+    case F_DAY:
+        out->value = c.day;
+        break;
+    case F_MONTH:
+        out->value = c.month;
+        break;
+    case F_QUARTER:
+        out->value = (c.month - 1) / 3 + 1;
+        break;
+    case F_YEAR:
+        out->value = c.year > 0 ? c.year : c.year - 1;
+        break;
+    case F_DECADE:
+        out->value = decade_of(c.year);
+        break;
+    case F_CENTURY:
+        out->value = century_of(c.year, 100);
+        break;
+    case F_MILLENNIUM:
+        out->value = century_of(c.year, 1000);
+        break;
+    case F_DOW:
+        out->value = civil_weekday(days);
+        break;
+    case F_ISODOW:
+        out->value = civil_weekday(days) == 0 ? 7 : civil_weekday(days);
+        break;
+    case F_DOY:
+        out->value = days - civil_to_days(c.year, 1, 1) + 1;
+        break;
     case F_WEEK:
         civil_iso_week(days, &iso_year, &week);
         out->value = week;
@@ -563,7 +628,8 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
         civil_iso_week(days, &iso_year, &week);
         out->value = iso_year > 0 ? iso_year : iso_year - 1;
         break;
-    case F_EPOCH: *out = (struct part){us + ROW_EPOCH_UNIX_S * US_SEC, 6, false};
+    case F_EPOCH:
+        *out = (struct part){us + ROW_EPOCH_UNIX_S * US_SEC, 6, false};
         if (date)
             *out = (struct part){days * 86400 + ROW_EPOCH_UNIX_S, 0, false};
         break;
@@ -577,15 +643,19 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
     case F_TIMEZONE_M:
         if (!zoned)
             return bad_field(call, name, 1);
-        out->value = field == F_TIMEZONE ? offset : field == F_TIMEZONE_H ? offset / 3600 : offset / 60 % 60;
+        out->value = field == F_TIMEZONE     ? offset
+                     : field == F_TIMEZONE_H ? offset / 3600
+                                             : offset / 60 % 60;
         break;
-    default: return bad_field(call, name, 1);
+    default:
+        return bad_field(call, name, 1);
     }
     return OX_OK;
 }
 
 static ox_code
-interval_part(struct call *call, enum field field, struct interval v, struct str name, struct part *out)
+interval_part(
+    struct call *call, enum field field, struct interval v, struct str name, struct part *out)
 {
     int64_t hour = v.us / US_HOUR, rest = v.us % US_HOUR, minute = rest / US_MIN;
     *out = (struct part){0, 0, false};
@@ -593,23 +663,39 @@ interval_part(struct call *call, enum field field, struct interval v, struct str
         return OX_OK;
     int64_t years = v.months / 12;
     switch (field) {
-    case F_DAY: out->value = v.days; break;
-    case F_MONTH: out->value = v.months % 12; break;
-    case F_QUARTER: out->value = v.months % 12 / 3 + 1; break;
-    case F_YEAR: out->value = years; break;
-    case F_DECADE: out->value = years / 10; break;
-    case F_CENTURY: out->value = years / 100; break;
-    case F_MILLENNIUM: out->value = years / 1000; break;
+    case F_DAY:
+        out->value = v.days;
+        break;
+    case F_MONTH:
+        out->value = v.months % 12;
+        break;
+    case F_QUARTER:
+        out->value = v.months % 12 / 3 + 1;
+        break;
+    case F_YEAR:
+        out->value = years;
+        break;
+    case F_DECADE:
+        out->value = years / 10;
+        break;
+    case F_CENTURY:
+        out->value = years / 100;
+        break;
+    case F_MILLENNIUM:
+        out->value = years / 1000;
+        break;
     case F_EPOCH: {
         /* a year has 365.25 days here */
-        __int128 s = (__int128)years * 31557600 + (__int128)(v.months % 12) * 2592000 + (__int128)v.days * 86400;
+        __int128 s = (__int128)years * 31557600 + (__int128)(v.months % 12) * 2592000 +
+                     (__int128)v.days * 86400;
         __int128 us = s * 1000000 + v.us;
         if (us > INT64_MAX || us < INT64_MIN)
             return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "interval out of range");
         *out = (struct part){(int64_t)us, 6, false};
         break;
     }
-    default: return bad_field(call, name, 1);
+    default:
+        return bad_field(call, name, 1);
     }
     return OX_OK;
 }
@@ -619,7 +705,8 @@ part_of(struct call *call, const struct datum *args, struct part *out)
 {
     enum field field = field_of(args[0].s);
     switch (call->types[1].id) {
-    case TYPE_INTERVAL: return interval_part(call, field, datum_interval(&args[1]), args[0].s, out);
+    case TYPE_INTERVAL:
+        return interval_part(call, field, datum_interval(&args[1]), args[0].s, out);
     case TYPE_TIME: {
         int64_t us = args[1].i;
         if (clock_part(field, us % US_MIN, us / US_MIN % 60, us / US_HOUR, out))
@@ -630,10 +717,13 @@ part_of(struct call *call, const struct datum *args, struct part *out)
         return OX_OK;
     }
     case TYPE_DATE: {
-        int64_t us = args[1].i == DATE_INF ? TIME_INF : args[1].i == DATE_NINF ? TIME_NINF : args[1].i * US_DAY;
+        int64_t us = args[1].i == DATE_INF    ? TIME_INF
+                     : args[1].i == DATE_NINF ? TIME_NINF
+                                              : args[1].i * US_DAY;
         return timestamp_part(call, field, us, args[0].s, out);
     }
-    default: return timestamp_part(call, field, args[1].i, args[0].s, out);
+    default:
+        return timestamp_part(call, field, args[1].i, args[0].s, out);
     }
 }
 
@@ -671,8 +761,8 @@ decimal(struct arena *arena, int64_t value, int scale)
     char text[40];
     int64_t unit = scale == 6 ? 1000000 : 1000;
     uint64_t a = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    int len = snprintf(text, sizeof(text), "%s%llu.%0*llu", value < 0 ? "-" : "", (unsigned long long)(a / (uint64_t)unit),
-        scale, (unsigned long long)(a % (uint64_t)unit));
+    int len = snprintf(text, sizeof(text), "%s%llu.%0*llu", value < 0 ? "-" : "",
+        (unsigned long long)(a / (uint64_t)unit), scale, (unsigned long long)(a % (uint64_t)unit));
     struct str num = OX_STR_NULL;
     numeric_in(ox_str_n(text, (size_t)len), -1, arena, &num, NULL);
     return num;
@@ -687,20 +777,25 @@ time_extract(struct call *call, const struct datum *args, struct datum *out)
     if (code != OX_OK || out->null)
         return code;
     if (part.scale == 100 || part.scale == -100) {
-        out->s = numeric_from_f64(part.scale > 0 ? (double)INFINITY : -(double)INFINITY, 15, call->arena);
+        out->s = numeric_from_f64(
+            part.scale > 0 ? (double)INFINITY : -(double)INFINITY, 15, call->arena);
     } else if (part.scale == -1) {
         struct str day = numeric_from_i64(US_DAY, call->arena), fraction;
         int64_t days = floor_div(part.value, US_DAY);
-        code = numeric_div(numeric_from_i64(part.value - days * US_DAY, call->arena), day, call->arena, &fraction, call->err);
+        code = numeric_div(numeric_from_i64(part.value - days * US_DAY, call->arena), day,
+            call->arena, &fraction, call->err);
         if (code == OX_OK)
-            code = numeric_add(numeric_from_i64(days + 2451545, call->arena), fraction, call->arena, &out->s, call->err);
+            code = numeric_add(numeric_from_i64(days + 2451545, call->arena), fraction, call->arena,
+                &out->s, call->err);
     } else {
-        out->s = part.scale == 0 ? numeric_from_i64(part.value, call->arena) : decimal(call->arena, part.value, part.scale);
+        out->s = part.scale == 0 ? numeric_from_i64(part.value, call->arena)
+                                 : decimal(call->arena, part.value, part.scale);
     }
     return code;
 }
 
-/* ---- truncation ------------------------------------------------------------------------------------ */
+/* ---- truncation
+ * ------------------------------------------------------------------------------------ */
 
 static int64_t
 trunc_year(int64_t year, int64_t n)
@@ -715,7 +810,8 @@ time_trunc(struct call *call, const struct datum *args, struct datum *out)
     const struct timezone *tz = zone(call);
     enum field field = field_of(args[0].s);
     if (call->nargs > 2 && (tz = timezone_find(args[2].s)) == NULL)
-        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized", OX_STR_ARG(args[2].s));
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized",
+            OX_STR_ARG(args[2].s));
     if (field == F_NONE)
         return bad_field(call, args[0].s, 1);
     out->i = args[1].i;
@@ -728,26 +824,51 @@ time_trunc(struct call *call, const struct datum *args, struct datum *out)
     struct civil day = {.year = c.year, .month = c.month, .day = c.day};
     bool redo = true; /* the zone's offset may differ at the truncated time */
     switch (field) {
-    case F_MICROSECONDS: return OX_OK;
-    case F_MILLISECONDS: out->i -= c.us % 1000; return OX_OK;
-    case F_SECOND: out->i -= c.us; return OX_OK;
-    case F_MINUTE: out->i -= c.second * US_SEC + c.us; return OX_OK;
+    case F_MICROSECONDS:
+        return OX_OK;
+    case F_MILLISECONDS:
+        out->i -= c.us % 1000;
+        return OX_OK;
+    case F_SECOND:
+        out->i -= c.us;
+        return OX_OK;
+    case F_MINUTE:
+        out->i -= c.second * US_SEC + c.us;
+        return OX_OK;
     case F_HOUR:
         out->i -= c.minute * US_MIN + c.second * US_SEC + c.us;
         return OX_OK;
-    case F_DAY: break;
+    case F_DAY:
+        break;
     case F_WEEK: {
         int64_t monday = days - (civil_weekday(days) + 6) % 7;
         civil_from_days(monday, &day.year, &day.month, &day.day);
         break;
     }
-    case F_MILLENNIUM: day.year = (int32_t)trunc_year(c.year, 1000); day.month = day.day = 1; break;
-    case F_CENTURY: day.year = (int32_t)trunc_year(c.year, 100); day.month = day.day = 1; break;
-    case F_DECADE: day.year = (int32_t)(decade_of(c.year) * 10); day.month = day.day = 1; break;
-    case F_YEAR: day.month = day.day = 1; break;
-    case F_QUARTER: day.month = (c.month - 1) / 3 * 3 + 1; day.day = 1; break;
-    case F_MONTH: day.day = 1; break;
-    default: return bad_field(call, args[0].s, 1);
+    case F_MILLENNIUM:
+        day.year = (int32_t)trunc_year(c.year, 1000);
+        day.month = day.day = 1;
+        break;
+    case F_CENTURY:
+        day.year = (int32_t)trunc_year(c.year, 100);
+        day.month = day.day = 1;
+        break;
+    case F_DECADE:
+        day.year = (int32_t)(decade_of(c.year) * 10);
+        day.month = day.day = 1;
+        break;
+    case F_YEAR:
+        day.month = day.day = 1;
+        break;
+    case F_QUARTER:
+        day.month = (c.month - 1) / 3 * 3 + 1;
+        day.day = 1;
+        break;
+    case F_MONTH:
+        day.day = 1;
+        break;
+    default:
+        return bad_field(call, args[0].s, 1);
     }
     ox_code code = civil_to_us(&day, &out->i, call->err);
     if (code == OX_OK && zoned && redo)
@@ -762,19 +883,48 @@ interval_trunc(struct call *call, const struct datum *args, struct datum *out)
     int64_t keep = 0;
     enum field field = field_of(args[0].s);
     switch (field) {
-    case F_MICROSECONDS: keep = 1; break;
-    case F_MILLISECONDS: keep = 1000; break;
-    case F_SECOND: keep = US_SEC; break;
-    case F_MINUTE: keep = US_MIN; break;
-    case F_HOUR: keep = US_HOUR; break;
-    case F_DAY: break;
-    case F_MONTH: v.days = 0; break;
-    case F_QUARTER: v.days = 0; v.months = v.months / 3 * 3; break;
-    case F_YEAR: v.days = 0; v.months = v.months / 12 * 12; break;
-    case F_DECADE: v.days = 0; v.months = v.months / 120 * 120; break;
-    case F_CENTURY: v.days = 0; v.months = v.months / 1200 * 1200; break;
-    case F_MILLENNIUM: v.days = 0; v.months = v.months / 12000 * 12000; break;
-    default: return bad_field(call, args[0].s, 1);
+    case F_MICROSECONDS:
+        keep = 1;
+        break;
+    case F_MILLISECONDS:
+        keep = 1000;
+        break;
+    case F_SECOND:
+        keep = US_SEC;
+        break;
+    case F_MINUTE:
+        keep = US_MIN;
+        break;
+    case F_HOUR:
+        keep = US_HOUR;
+        break;
+    case F_DAY:
+        break;
+    case F_MONTH:
+        v.days = 0;
+        break;
+    case F_QUARTER:
+        v.days = 0;
+        v.months = v.months / 3 * 3;
+        break;
+    case F_YEAR:
+        v.days = 0;
+        v.months = v.months / 12 * 12;
+        break;
+    case F_DECADE:
+        v.days = 0;
+        v.months = v.months / 120 * 120;
+        break;
+    case F_CENTURY:
+        v.days = 0;
+        v.months = v.months / 1200 * 1200;
+        break;
+    case F_MILLENNIUM:
+        v.days = 0;
+        v.months = v.months / 12000 * 12000;
+        break;
+    default:
+        return bad_field(call, args[0].s, 1);
     }
     v.us = keep > 0 ? v.us / keep * keep : 0;
     give_interval(call->arena, v, out);
@@ -792,8 +942,10 @@ time_bin(struct call *call, const struct datum *args, struct datum *out)
     if (infinite(args[2].i))
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "origin out of range");
     if (stride.months != 0)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED, "timestamps cannot be binned into intervals containing months or years");
-    if (__builtin_mul_overflow((int64_t)stride.days, US_DAY, &step) || __builtin_add_overflow(step, stride.us, &step))
+        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
+            "timestamps cannot be binned into intervals containing months or years");
+    if (__builtin_mul_overflow((int64_t)stride.days, US_DAY, &step) ||
+        __builtin_add_overflow(step, stride.us, &step))
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
     if (step <= 0)
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "stride must be greater than zero");
@@ -803,7 +955,8 @@ time_bin(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- age, makers ---------------------------------------------------------------------------------- */
+/* ---- age, makers
+ * ---------------------------------------------------------------------------------- */
 
 ox_code
 time_age(struct call *call, const struct datum *args, struct datum *out)
@@ -825,7 +978,8 @@ time_age(struct call *call, const struct datum *args, struct datum *out)
     struct civil x, y;
     civil_from_us(negative ? b : a, &x);
     civil_from_us(negative ? a : b, &y);
-    int64_t us = (x.hour - y.hour) * US_HOUR + (x.minute - y.minute) * US_MIN + (x.second - y.second) * US_SEC + (x.us - y.us);
+    int64_t us = (x.hour - y.hour) * US_HOUR + (x.minute - y.minute) * US_MIN +
+                 (x.second - y.second) * US_SEC + (x.us - y.us);
     int32_t days = x.day - y.day, months = x.month - y.month, years = x.year - y.year;
     if (us < 0) {
         us += US_DAY;
@@ -851,10 +1005,11 @@ make_days(struct call *call, const struct datum *args, int64_t *days)
     int64_t year = args[0].i;
     if (year < 0)
         year++;
-    if (args[0].i == 0 || year > 5874897 || year < -4713 || args[1].i < 1 || args[1].i > 12 || args[2].i < 1 || args[2].i > 31 ||
-        !civil_valid(year, (int)args[1].i, (int)args[2].i))
-        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "date field value out of range: %lld-%02lld-%02lld",
-            (long long)args[0].i, (long long)args[1].i, (long long)args[2].i);
+    if (args[0].i == 0 || year > 5874897 || year < -4713 || args[1].i < 1 || args[1].i > 12 ||
+        args[2].i < 1 || args[2].i > 31 || !civil_valid(year, (int)args[1].i, (int)args[2].i))
+        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW,
+            "date field value out of range: %lld-%02lld-%02lld", (long long)args[0].i,
+            (long long)args[1].i, (long long)args[2].i);
     *days = civil_to_days(year, (int)args[1].i, (int)args[2].i);
     return date_check(call, *days);
 }
@@ -863,11 +1018,12 @@ static ox_code
 make_time(struct call *call, const struct datum *args, int64_t *us)
 {
     double s = args[2].f;
-    bool bad = args[0].i < 0 || args[0].i > 24 || args[1].i < 0 || args[1].i > 59 || isnan(s) || s < 0 || s > 60 ||
-               (args[0].i == 24 && (args[1].i > 0 || s > 0));
+    bool bad = args[0].i < 0 || args[0].i > 24 || args[1].i < 0 || args[1].i > 59 || isnan(s) ||
+               s < 0 || s > 60 || (args[0].i == 24 && (args[1].i > 0 || s > 0));
     if (bad)
-        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "time field value out of range: %lld:%02lld:%02g",
-            (long long)args[0].i, (long long)args[1].i, s);
+        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW,
+            "time field value out of range: %lld:%02lld:%02g", (long long)args[0].i,
+            (long long)args[1].i, s);
     *us = args[0].i * US_HOUR + args[1].i * US_MIN + (int64_t)rint(s * 1e6);
     return OX_OK;
 }
@@ -910,7 +1066,8 @@ time_make_interval(struct call *call, const struct datum *args, struct datum *ou
     int64_t months = v[0] * 12 + v[1], days = v[2] * 7 + v[3];
     if (months != (int32_t)months || days != (int32_t)days)
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
-    give_interval(call->arena, (struct interval){v[4] * US_HOUR + v[5] * US_MIN, (int32_t)days, (int32_t)months}, out);
+    give_interval(call->arena,
+        (struct interval){v[4] * US_HOUR + v[5] * US_MIN, (int32_t)days, (int32_t)months}, out);
     return OX_OK;
 }
 
@@ -948,9 +1105,14 @@ ox_code
 time_isfinite(struct call *call, const struct datum *args, struct datum *out)
 {
     switch (call->types[0].id) {
-    case TYPE_INTERVAL: out->b = true; break;
-    case TYPE_DATE: out->b = args[0].i != DATE_INF && args[0].i != DATE_NINF; break;
-    default: out->b = !infinite(args[0].i);
+    case TYPE_INTERVAL:
+        out->b = true;
+        break;
+    case TYPE_DATE:
+        out->b = args[0].i != DATE_INF && args[0].i != DATE_NINF;
+        break;
+    default:
+        out->b = !infinite(args[0].i);
     }
     return OX_OK;
 }
@@ -965,7 +1127,8 @@ time_at_zone(struct call *call, const struct datum *args, struct datum *out)
     if (call->types[0].id == TYPE_INTERVAL) {
         struct interval v = datum_interval(&args[0]);
         if (v.months != 0 || v.days != 0)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "interval time zone must not include months or days");
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+                "interval time zone must not include months or days");
         if (!infinite(us))
             out->i = to_local ? us + v.us : us - v.us;
         return timestamp_check(out->i, call->err);
@@ -974,7 +1137,8 @@ time_at_zone(struct call *call, const struct datum *args, struct datum *out)
     if (tz == NULL || call->expr == NULL || call->expr->args[0]->kind != EXPR_CONST) {
         tz = timezone_find(args[0].s);
         if (tz == NULL)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized", OX_STR_ARG(args[0].s));
+            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized",
+                OX_STR_ARG(args[0].s));
         *call->state = (void *)(uintptr_t)tz;
     }
     if (!infinite(us))
@@ -982,7 +1146,8 @@ time_at_zone(struct call *call, const struct datum *args, struct datum *out)
     return timestamp_check(out->i, call->err);
 }
 
-/* ---- OVERLAPS ---------------------------------------------------------------------------------------- */
+/* ---- OVERLAPS
+ * ---------------------------------------------------------------------------------------- */
 
 static void
 overlaps(int64_t a, int64_t b, int64_t c, int64_t d, struct datum *out)

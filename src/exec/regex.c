@@ -16,8 +16,24 @@
 
 enum { REPEAT_MAX = 255, PROGRAM_MAX = 50000, GROUPS_MAX = 100, DEPTH_MAX = 200 };
 
-enum op { OP_CHAR, OP_ANY, OP_NOT_NEWLINE, OP_CLASS, OP_SPLIT, OP_JUMP, OP_SAVE, OP_LINE_START, OP_LINE_END, OP_TEXT_START,
-    OP_TEXT_END, OP_WORD_EDGE, OP_NOT_WORD_EDGE, OP_WORD_START, OP_WORD_END, OP_MATCH };
+enum op {
+    OP_CHAR,
+    OP_ANY,
+    OP_NOT_NEWLINE,
+    OP_CLASS,
+    OP_SPLIT,
+    OP_JUMP,
+    OP_SAVE,
+    OP_LINE_START,
+    OP_LINE_END,
+    OP_TEXT_START,
+    OP_TEXT_END,
+    OP_WORD_EDGE,
+    OP_NOT_WORD_EDGE,
+    OP_WORD_START,
+    OP_WORD_END,
+    OP_MATCH
+};
 
 struct inst {
     enum op op;
@@ -28,7 +44,8 @@ struct range {
     uint32_t low, high;
 };
 
-struct class {
+struct class
+{
     struct range *ranges;
     size_t cap;
     uint32_t count;
@@ -37,7 +54,17 @@ struct class {
 
 /* ---- tree ------------------------------------------------------------------------- */
 
-enum node_kind { NODE_EMPTY, NODE_CHAR, NODE_ANY, NODE_CLASS, NODE_ASSERT, NODE_CONCAT, NODE_ALT, NODE_REPEAT, NODE_GROUP };
+enum node_kind {
+    NODE_EMPTY,
+    NODE_CHAR,
+    NODE_ANY,
+    NODE_CLASS,
+    NODE_ASSERT,
+    NODE_CONCAT,
+    NODE_ALT,
+    NODE_REPEAT,
+    NODE_GROUP
+};
 
 struct node {
     enum node_kind kind;
@@ -111,11 +138,15 @@ decode(const char *at, const char *end, size_t *len)
         n = 1;
     *len = n;
     switch (n) {
-    case 1: return p[0];
-    case 2: return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
-    case 3: return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+    case 1:
+        return p[0];
+    case 2:
+        return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
+    case 3:
+        return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
     default:
-        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 | (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
+        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 |
+               (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
     }
 }
 
@@ -123,7 +154,8 @@ static uint32_t
 class_new(struct parser *p)
 {
     struct regex *re = p->re;
-    ox_arena_grow(p->arena, (void **)&re->classes, &re->class_cap, re->class_count + 1, sizeof(*re->classes));
+    ox_arena_grow(
+        p->arena, (void **)&re->classes, &re->class_cap, re->class_count + 1, sizeof(*re->classes));
     memset(&re->classes[re->class_count], 0, sizeof(*re->classes));
     re->classes[re->class_count].fold = (re->flags & REGEX_FOLD) != 0;
     return re->class_count++;
@@ -132,7 +164,8 @@ class_new(struct parser *p)
 static void
 class_add(struct parser *p, struct class *class, uint32_t low, uint32_t high)
 {
-    ox_arena_grow(p->arena, (void **)&class->ranges, &class->cap, class->count + 1, sizeof(*class->ranges));
+    ox_arena_grow(
+        p->arena, (void **)&class->ranges, &class->cap, class->count + 1, sizeof(*class->ranges));
     class->ranges[class->count++] = (struct range){low, high};
 }
 
@@ -140,21 +173,34 @@ static bool
 class_letter(struct class *class, char letter)
 {
     switch (letter) {
-    case 'd': class->digit = true; return true;
-    case 'D': class->not_digit = true; return true;
-    case 'w': class->word = true; return true;
-    case 'W': class->not_word = true; return true;
-    case 's': class->space = true; return true;
-    case 'S': class->not_space = true; return true;
-    default: return false;
+    case 'd':
+        class->digit = true;
+        return true;
+    case 'D':
+        class->not_digit = true;
+        return true;
+    case 'w':
+        class->word = true;
+        return true;
+    case 'W':
+        class->not_word = true;
+        return true;
+    case 's':
+        class->space = true;
+        return true;
+    case 'S':
+        class->not_space = true;
+        return true;
+    default:
+        return false;
     }
 }
 
 static inline bool
 is_space(uint32_t c)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0x2028 || c == 0x2029 || c == 0x3000 ||
-           (c >= 0x2000 && c <= 0x200A && c != 0x2007) || c == 0x1680;
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0x2028 || c == 0x2029 ||
+           c == 0x3000 || (c >= 0x2000 && c <= 0x200A && c != 0x2007) || c == 0x1680;
 }
 
 static inline bool
@@ -166,9 +212,9 @@ is_word(uint32_t c)
 static bool
 class_has(const struct class *class, uint32_t c)
 {
-    if ((class->word && is_word(c)) || (class->not_word && !is_word(c)) || (class->space && is_space(c)) ||
-        (class->not_space && !is_space(c)) || (class->digit && c >= '0' && c <= '9') ||
-        (class->not_digit && !(c >= '0' && c <= '9')))
+    if ((class->word && is_word(c)) || (class->not_word && !is_word(c)) ||
+        (class->space && is_space(c)) || (class->not_space && !is_space(c)) ||
+        (class->digit && c >= '0' && c <= '9') || (class->not_digit && !(c >= '0' && c <= '9')))
         return true;
     for (uint32_t i = 0; i < class->count; i++)
         if (c >= class->ranges[i].low && c <= class->ranges[i].high)
@@ -192,24 +238,50 @@ char_escape(struct parser *p, uint32_t *c)
     char e = *p->at++;
     int digits = 0;
     switch (e) {
-    case 'a': *c = 7; return true;
-    case 'b': *c = 8; return true;
-    case 'B': *c = '\\'; return true;
-    case 'e': *c = 27; return true;
-    case 'f': *c = 12; return true;
-    case 'n': *c = 10; return true;
-    case 'r': *c = 13; return true;
-    case 't': *c = 9; return true;
-    case 'v': *c = 11; return true;
-    case '0': *c = 0; return true;
+    case 'a':
+        *c = 7;
+        return true;
+    case 'b':
+        *c = 8;
+        return true;
+    case 'B':
+        *c = '\\';
+        return true;
+    case 'e':
+        *c = 27;
+        return true;
+    case 'f':
+        *c = 12;
+        return true;
+    case 'n':
+        *c = 10;
+        return true;
+    case 'r':
+        *c = 13;
+        return true;
+    case 't':
+        *c = 9;
+        return true;
+    case 'v':
+        *c = 11;
+        return true;
+    case '0':
+        *c = 0;
+        return true;
     case 'c':
         if (p->at >= p->end)
             return false;
         *c = (uint32_t)(*p->at++ & 31);
         return true;
-    case 'u': digits = 4; break;
-    case 'U': digits = 8; break;
-    case 'x': digits = 255; break;
+    case 'u':
+        digits = 4;
+        break;
+    case 'U':
+        digits = 8;
+        break;
+    case 'x':
+        digits = 255;
+        break;
     default:
         if ((e >= 'a' && e <= 'z') || (e >= 'A' && e <= 'Z') || (e >= '0' && e <= '9'))
             return false;
@@ -223,7 +295,9 @@ char_escape(struct parser *p, uint32_t *c)
     int n = 0;
     for (; n < digits && p->at < p->end; n++, p->at++) {
         char h = *p->at;
-        int d = h >= '0' && h <= '9' ? h - '0' : (h | 32) >= 'a' && (h | 32) <= 'f' ? (h | 32) - 'a' + 10 : -1;
+        int d = h >= '0' && h <= '9'                 ? h - '0'
+                : (h | 32) >= 'a' && (h | 32) <= 'f' ? (h | 32) - 'a' + 10
+                                                     : -1;
         if (d < 0)
             break;
         v = (v << 4 | (uint64_t)d) & 0xFFFFFFFF;
@@ -235,9 +309,12 @@ char_escape(struct parser *p, uint32_t *c)
 static bool
 named_class(struct parser *p, struct class *class, struct str name)
 {
-    static const struct { const char *name; const char *ranges; } names[] = {
-        {"digit", "09"}, {"lower", "az"}, {"upper", "AZ"}, {"xdigit", "09afAF"}, {"blank", "  \t\t"},
-        {"cntrl", "\001\037\177\177"}, {"print", " ~"}, {"graph", "!~"}, {"punct", "!/:@[`{~"}, {"ascii", "\001\177"}};
+    static const struct {
+        const char *name;
+        const char *ranges;
+    } names[] = {{"digit", "09"}, {"lower", "az"}, {"upper", "AZ"}, {"xdigit", "09afAF"},
+        {"blank", "  \t\t"}, {"cntrl", "\001\037\177\177"}, {"print", " ~"}, {"graph", "!~"},
+        {"punct", "!/:@[`{~"}, {"ascii", "\001\177"}};
     if (ox_str_is(name, "alnum") || ox_str_is(name, "word") || ox_str_is(name, "alpha")) {
         class_add(p, class, 'a', 'z');
         class_add(p, class, 'A', 'Z');
@@ -281,7 +358,8 @@ parse_bracket(struct parser *p)
             return bad(p, "brackets [] not balanced");
         if (*p->at == ']' && !first)
             break;
-        if (*p->at == '[' && p->at + 1 < p->end && (p->at[1] == ':' || p->at[1] == '=' || p->at[1] == '.')) {
+        if (*p->at == '[' && p->at + 1 < p->end &&
+            (p->at[1] == ':' || p->at[1] == '=' || p->at[1] == '.')) {
             char kind = p->at[1];
             const char *name = p->at + 2, *stop = name;
             while (stop + 1 < p->end && !(stop[0] == kind && stop[1] == ']'))
@@ -357,8 +435,11 @@ char_node(struct parser *p, uint32_t c)
 static struct node *
 parse_escape(struct parser *p)
 {
-    static const struct { char letter; enum op op; } asserts[] = {{'A', OP_TEXT_START}, {'Z', OP_TEXT_END},
-        {'y', OP_WORD_EDGE}, {'Y', OP_NOT_WORD_EDGE}, {'m', OP_WORD_START}, {'M', OP_WORD_END}};
+    static const struct {
+        char letter;
+        enum op op;
+    } asserts[] = {{'A', OP_TEXT_START}, {'Z', OP_TEXT_END}, {'y', OP_WORD_EDGE},
+        {'Y', OP_NOT_WORD_EDGE}, {'m', OP_WORD_START}, {'M', OP_WORD_END}};
     uint32_t c;
     if (p->at >= p->end)
         return bad(p, "invalid escape \\ sequence");
@@ -375,7 +456,8 @@ parse_escape(struct parser *p)
     }
     if (*p->at >= '1' && *p->at <= '9') {
         if (!p->failed)
-            ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED, "back references in regular expressions are not supported");
+            ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED,
+                "back references in regular expressions are not supported");
         p->failed = true;
         return NULL;
     }
@@ -399,7 +481,8 @@ parse_atom(struct parser *p)
                 capture = false;
             } else if (p->at[1] == '=' || p->at[1] == '!' || p->at[1] == '<') {
                 if (!p->failed)
-                    ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED, "look-around in regular expressions is not supported");
+                    ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED,
+                        "look-around in regular expressions is not supported");
                 p->failed = true;
                 return NULL;
             } else {
@@ -424,25 +507,33 @@ parse_atom(struct parser *p)
         p->at++;
         return node;
     }
-    case '[': p->at++; return parse_bracket(p);
+    case '[':
+        p->at++;
+        return parse_bracket(p);
     case '.':
         p->at++;
         return node_new(p, NODE_ANY, 0);
     case '^':
         p->at++;
-        return node_new(p, NODE_ASSERT, p->re->flags & (REGEX_NEWLINE | REGEX_ANCHORS) ? OP_LINE_START : OP_TEXT_START);
+        return node_new(p, NODE_ASSERT,
+            p->re->flags & (REGEX_NEWLINE | REGEX_ANCHORS) ? OP_LINE_START : OP_TEXT_START);
     case '$':
         p->at++;
-        return node_new(p, NODE_ASSERT, p->re->flags & (REGEX_NEWLINE | REGEX_ANCHORS) ? OP_LINE_END : OP_TEXT_END);
-    case '\\': p->at++; return parse_escape(p);
+        return node_new(p, NODE_ASSERT,
+            p->re->flags & (REGEX_NEWLINE | REGEX_ANCHORS) ? OP_LINE_END : OP_TEXT_END);
+    case '\\':
+        p->at++;
+        return parse_escape(p);
     case '*':
     case '+':
-    case '?': return bad(p, "quantifier operand invalid");
+    case '?':
+        return bad(p, "quantifier operand invalid");
     case '{':
         if (p->at + 1 < p->end && p->at[1] >= '0' && p->at[1] <= '9')
             return bad(p, "quantifier operand invalid");
         break;
-    default: break;
+    default:
+        break;
     }
     uint32_t code = decode(p->at, p->end, &len);
     p->at += len;
@@ -576,13 +667,16 @@ preference(const struct node *node)
     case NODE_CONCAT:
         p = preference(node->left);
         return p != 0 ? p : preference(node->right);
-    case NODE_ALT: return 1;
-    case NODE_GROUP: return preference(node->left);
+    case NODE_ALT:
+        return 1;
+    case NODE_GROUP:
+        return preference(node->left);
     case NODE_REPEAT:
         if (node->min == node->max)
             return preference(node->left);
         return node->lazy ? -1 : 1;
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
@@ -608,11 +702,20 @@ compile(struct parser *p, const struct node *node)
     if (p->failed)
         return;
     switch (node->kind) {
-    case NODE_EMPTY: break;
-    case NODE_CHAR: emit(p, OP_CHAR, node->value, 0); break;
-    case NODE_ANY: emit(p, re->flags & (REGEX_NEWLINE | REGEX_DOT) ? OP_NOT_NEWLINE : OP_ANY, 0, 0); break;
-    case NODE_CLASS: emit(p, OP_CLASS, node->value, 0); break;
-    case NODE_ASSERT: emit(p, (enum op)node->value, 0, 0); break;
+    case NODE_EMPTY:
+        break;
+    case NODE_CHAR:
+        emit(p, OP_CHAR, node->value, 0);
+        break;
+    case NODE_ANY:
+        emit(p, re->flags & (REGEX_NEWLINE | REGEX_DOT) ? OP_NOT_NEWLINE : OP_ANY, 0, 0);
+        break;
+    case NODE_CLASS:
+        emit(p, OP_CLASS, node->value, 0);
+        break;
+    case NODE_ASSERT:
+        emit(p, (enum op)node->value, 0, 0);
+        break;
     case NODE_CONCAT:
         compile(p, node->left);
         compile(p, node->right);
@@ -672,8 +775,13 @@ find_first(struct regex *re, uint32_t pc, bool *seen)
         const struct inst *in = &re->program[pc];
         seen[pc] = true;
         switch (in->op) {
-        case OP_SPLIT: find_first(re, in->x, seen); pc = in->y; continue;
-        case OP_JUMP: pc = in->x; continue;
+        case OP_SPLIT:
+            find_first(re, in->x, seen);
+            pc = in->y;
+            continue;
+        case OP_JUMP:
+            pc = in->x;
+            continue;
         case OP_CHAR: {
             char bytes[4];
             ox_utf8_put(bytes, in->x);
@@ -688,8 +796,11 @@ find_first(struct regex *re, uint32_t pc, bool *seen)
             return;
         case OP_ANY:
         case OP_NOT_NEWLINE:
-        case OP_MATCH: re->any_first = true; return;
-        default: pc++;
+        case OP_MATCH:
+            re->any_first = true;
+            return;
+        default:
+            pc++;
         }
     }
 }
@@ -728,23 +839,41 @@ embedded_options(struct str *pattern, int flags)
         return flags;
     for (const char *at = pattern->ptr + 2; at < stop; at++)
         switch (*at) {
-        case 'i': flags |= REGEX_FOLD; break;
-        case 'c': flags &= ~REGEX_FOLD; break;
+        case 'i':
+            flags |= REGEX_FOLD;
+            break;
+        case 'c':
+            flags &= ~REGEX_FOLD;
+            break;
         case 'n':
-        case 'm': flags |= REGEX_NEWLINE; break;
-        case 'p': flags |= REGEX_DOT; break;
-        case 'w': flags |= REGEX_ANCHORS; break;
-        case 's': flags &= ~REGEX_NEWLINE; break;
-        case 'x': flags |= REGEX_EXPANDED; break;
-        case 'q': flags |= REGEX_LITERAL; break;
-        default: break;
+        case 'm':
+            flags |= REGEX_NEWLINE;
+            break;
+        case 'p':
+            flags |= REGEX_DOT;
+            break;
+        case 'w':
+            flags |= REGEX_ANCHORS;
+            break;
+        case 's':
+            flags &= ~REGEX_NEWLINE;
+            break;
+        case 'x':
+            flags |= REGEX_EXPANDED;
+            break;
+        case 'q':
+            flags |= REGEX_LITERAL;
+            break;
+        default:
+            break;
         }
     *pattern = ox_str_n(stop + 1, pattern->len - (size_t)(stop + 1 - pattern->ptr));
     return flags;
 }
 
 ox_code
-regex_compile(struct str pattern, int flags, struct arena *arena, struct regex **out, struct ox_err *err)
+regex_compile(
+    struct str pattern, int flags, struct arena *arena, struct regex **out, struct ox_err *err)
 {
     struct ox_err local;
     struct regex *re = ox_arena_new(arena, struct regex);
@@ -766,7 +895,8 @@ regex_compile(struct str pattern, int flags, struct arena *arena, struct regex *
     if (flags & REGEX_LITERAL) {
         while (p.at < p.end) {
             size_t len;
-            struct node *c = char_node(&p, decode(p.at, p.end, &len)), *both = node_new(&p, NODE_CONCAT, 0);
+            struct node *c = char_node(&p, decode(p.at, p.end, &len)),
+                        *both = node_new(&p, NODE_CONCAT, 0);
             p.at += len;
             both->left = tree;
             both->right = c;
@@ -809,8 +939,8 @@ regex_groups(const struct regex *re)
 /* ---- running ----------------------------------------------------------------------------- */
 
 struct place {
-    size_t at, len;      /* of the character at hand; at == text.len: none */
-    uint32_t before, c;  /* characters around; 0 at the ends */
+    size_t at, len;     /* of the character at hand; at == text.len: none */
+    uint32_t before, c; /* characters around; 0 at the ends */
     bool start, end;
 };
 
@@ -819,15 +949,24 @@ holds(enum op op, const struct place *place)
 {
     bool w0 = !place->start && is_word(place->before), w1 = !place->end && is_word(place->c);
     switch (op) {
-    case OP_TEXT_START: return place->start;
-    case OP_TEXT_END: return place->end;
-    case OP_LINE_START: return place->start || place->before == '\n';
-    case OP_LINE_END: return place->end || place->c == '\n';
-    case OP_WORD_EDGE: return w0 != w1;
-    case OP_NOT_WORD_EDGE: return w0 == w1;
-    case OP_WORD_START: return !w0 && w1;
-    case OP_WORD_END: return w0 && !w1;
-    default: return false;
+    case OP_TEXT_START:
+        return place->start;
+    case OP_TEXT_END:
+        return place->end;
+    case OP_LINE_START:
+        return place->start || place->before == '\n';
+    case OP_LINE_END:
+        return place->end || place->c == '\n';
+    case OP_WORD_EDGE:
+        return w0 != w1;
+    case OP_NOT_WORD_EDGE:
+        return w0 == w1;
+    case OP_WORD_START:
+        return !w0 && w1;
+    case OP_WORD_END:
+        return w0 && !w1;
+    default:
+        return false;
     }
 }
 
@@ -851,7 +990,8 @@ add_thread(struct regex *re, struct thread_list *list, uint32_t start, const str
             const struct inst *in = &re->program[pc];
             list->sparse[pc] = list->count;
             list->pcs[list->count] = pc;
-            memcpy(list->saves + (size_t)list->count * re->slots, re->scratch, re->slots * sizeof(size_t));
+            memcpy(list->saves + (size_t)list->count * re->slots, re->scratch,
+                re->slots * sizeof(size_t));
             list->count++;
             if (in->op == OP_JUMP) {
                 pc = in->x;
@@ -876,11 +1016,16 @@ static inline bool
 consumes(const struct regex *re, const struct inst *in, uint32_t c)
 {
     switch (in->op) {
-    case OP_CHAR: return in->x == c;
-    case OP_ANY: return true;
-    case OP_NOT_NEWLINE: return c != '\n';
-    case OP_CLASS: return class_matches(&re->classes[in->x], c);
-    default: return false;
+    case OP_CHAR:
+        return in->x == c;
+    case OP_ANY:
+        return true;
+    case OP_NOT_NEWLINE:
+        return c != '\n';
+    case OP_CLASS:
+        return class_matches(&re->classes[in->x], c);
+    default:
+        return false;
     }
 }
 
@@ -909,8 +1054,9 @@ bool
 regex_search(struct regex *re, struct str text, size_t from, size_t *spans)
 {
     if (re->literal) {
-        const char *at = text.len - from >= re->bytes.len
-                             ? memmem(text.ptr + from, text.len - from, re->bytes.ptr, re->bytes.len) : NULL;
+        const char *at = text.len - from >= re->bytes.len ? memmem(text.ptr + from, text.len - from,
+                                                                re->bytes.ptr, re->bytes.len)
+                                                          : NULL;
         if (at != NULL && spans != NULL) {
             spans[0] = (size_t)(at - text.ptr);
             spans[1] = spans[0] + re->bytes.len;
@@ -956,8 +1102,9 @@ regex_search(struct regex *re, struct str text, size_t from, size_t *spans)
             if (in->op == OP_MATCH) {
                 if (spans == NULL)
                     return true;
-                bool better = !matched || saves[0] < best_start ||
-                              (saves[0] == best_start && (re->shortest ? at < best_end : at > best_end));
+                bool better =
+                    !matched || saves[0] < best_start ||
+                    (saves[0] == best_start && (re->shortest ? at < best_end : at > best_end));
                 if (better) {
                     matched = true;
                     best_start = saves[0];

@@ -61,7 +61,8 @@ array_get(const struct array_view *view, uint32_t i)
         d.b = (uint8_t)v;
         break;
     }
-    default: memcpy(&d.i, at + (size_t)i * 8, 8);
+    default:
+        memcpy(&d.i, at + (size_t)i * 8, 8);
     }
     return d;
 }
@@ -136,7 +137,8 @@ struct array_parser {
 static ox_code
 malformed(struct array_parser *p, const char *detail)
 {
-    ox_fail(p->err, OX_INVALID_TEXT_REPRESENTATION, "malformed array literal: \"%.*s\"", OX_STR_ARG(p->whole));
+    ox_fail(p->err, OX_INVALID_TEXT_REPRESENTATION, "malformed array literal: \"%.*s\"",
+        OX_STR_ARG(p->whole));
     ox_detail(p->err, "%s", detail);
     return OX_INVALID_TEXT_REPRESENTATION;
 }
@@ -189,7 +191,8 @@ parse_item(struct array_parser *p)
         return malformed(p, "Unexpected end of input.");
     struct str s = ox_str_n(word.ptr, keep);
     if (!quoted && s.len == 0)
-        return malformed(p, *p->at == '}' ? "Unexpected \"}\" character." : "Unexpected array element.");
+        return malformed(
+            p, *p->at == '}' ? "Unexpected \"}\" character." : "Unexpected array element.");
     ox_arena_grow(p->arena, (void **)&p->items, &p->cap, p->count + 1, sizeof(*p->items));
     struct datum *item = &p->items[p->count++];
     if (p->count > ARRAY_ITEMS_MAX)
@@ -207,7 +210,8 @@ parse_braces(struct array_parser *p, uint32_t dim)
 {
     int32_t count = 0;
     if (dim >= ARRAY_DIMS_MAX)
-        return ox_fail(p->err, OX_PROGRAM_LIMIT_EXCEEDED, "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
+        return ox_fail(p->err, OX_PROGRAM_LIMIT_EXCEEDED,
+            "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
     p->at++;
     skip_blank(p);
     if (p->at < p->end && *p->at == '}') {
@@ -223,7 +227,8 @@ parse_braces(struct array_parser *p, uint32_t dim)
         if (count == 0 && p->ndim <= dim + 1 && p->count == 0)
             p->ndim = OX_MAX(p->ndim, dim + 1 + nested);
         else if ((dim + 1 < p->ndim) != nested)
-            return malformed(p, "Multidimensional arrays must have sub-arrays with matching dimensions.");
+            return malformed(
+                p, "Multidimensional arrays must have sub-arrays with matching dimensions.");
         code = nested ? parse_braces(p, dim + 1) : parse_item(p);
         if (code != OX_OK)
             return code;
@@ -241,7 +246,8 @@ parse_braces(struct array_parser *p, uint32_t dim)
     if (p->len[dim] == 0)
         p->len[dim] = count;
     else if (p->len[dim] != count)
-        return malformed(p, "Multidimensional arrays must have sub-arrays with matching dimensions.");
+        return malformed(
+            p, "Multidimensional arrays must have sub-arrays with matching dimensions.");
     return OX_OK;
 }
 
@@ -281,12 +287,13 @@ parse_bounds(struct array_parser *p, int32_t *lower, int32_t *len, uint32_t *ndi
 }
 
 ox_code
-array_in_text(struct type type, struct str text, const struct row_format *format, struct arena *arena,
-    struct datum *out, struct ox_err *err)
+array_in_text(struct type type, struct str text, const struct row_format *format,
+    struct arena *arena, struct datum *out, struct ox_err *err)
 {
     /* A terminated copy, for strtol. */
     const char *copy = ox_arena_strndup(arena, text.ptr, text.len);
-    struct array_parser p = {copy, copy + text.len, type_element(type), format, arena, NULL, 0, 0, 0, {0}, text, err};
+    struct array_parser p = {
+        copy, copy + text.len, type_element(type), format, arena, NULL, 0, 0, 0, {0}, text, err};
     int32_t lower[ARRAY_DIMS_MAX] = {1, 1, 1, 1, 1, 1}, want[ARRAY_DIMS_MAX];
     uint32_t bounds;
     skip_blank(&p);
@@ -308,12 +315,14 @@ array_in_text(struct type type, struct str text, const struct row_format *format
         if (!same)
             return malformed(&p, "Specified array dimensions do not match array contents.");
     }
-    out->s = array_make_dims(p.element, p.items, p.count, p.count > 0 ? p.ndim : 0, p.len, lower, arena);
+    out->s =
+        array_make_dims(p.element, p.items, p.count, p.count > 0 ? p.ndim : 0, p.len, lower, arena);
     return OX_OK;
 }
 
 static void
-item_out(const struct array_view *view, uint32_t i, const struct row_format *format, struct text *to)
+item_out(
+    const struct array_view *view, uint32_t i, const struct row_format *format, struct text *to)
 {
     struct datum item = array_get(view, i);
     if (item.null) {
@@ -352,8 +361,8 @@ item_out(const struct array_view *view, uint32_t i, const struct row_format *for
 }
 
 static void
-braces_out(const struct array_view *view, uint32_t dim, uint32_t *at, const struct row_format *format,
-    struct text *to)
+braces_out(const struct array_view *view, uint32_t dim, uint32_t *at,
+    const struct row_format *format, struct text *to)
 {
     ox_text_addc(to, '{');
     for (int32_t i = 0; i < view->len[dim]; i++) {
@@ -368,7 +377,8 @@ braces_out(const struct array_view *view, uint32_t dim, uint32_t *at, const stru
 }
 
 void
-array_out_text(struct type type, struct str packed, const struct row_format *format, struct text *to)
+array_out_text(
+    struct type type, struct str packed, const struct row_format *format, struct text *to)
 {
     struct array_view view;
     uint32_t at = 0;
@@ -391,7 +401,8 @@ array_out_text(struct type type, struct str packed, const struct row_format *for
 /* ---- binary --------------------------------------------------------------------------- */
 
 ox_code
-array_in_binary(struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err)
+array_in_binary(
+    struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err)
 {
     struct wire_in in = wire_in(bytes.ptr, bytes.len);
     uint32_t ndim = (uint32_t)wire_get32(&in);
@@ -400,9 +411,11 @@ array_in_binary(struct type type, struct str bytes, struct arena *arena, struct 
     int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
     uint64_t count = ndim > 0;
     if (in.failed || ndim > ARRAY_DIMS_MAX)
-        return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "invalid number of dimensions: %d", (int)ndim);
+        return ox_fail(
+            err, OX_INVALID_BINARY_REPRESENTATION, "invalid number of dimensions: %d", (int)ndim);
     if (oid != type_oid(type_element(type)))
-        return ox_fail(err, OX_DATATYPE_MISMATCH, "binary data has array element type %u instead of expected %u", oid,
+        return ox_fail(err, OX_DATATYPE_MISMATCH,
+            "binary data has array element type %u instead of expected %u", oid,
             type_oid(type_element(type)));
     for (uint32_t i = 0; i < ndim; i++) {
         len[i] = wire_get32(&in);
@@ -411,7 +424,8 @@ array_in_binary(struct type type, struct str bytes, struct arena *arena, struct 
             return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "invalid array dimensions");
         count *= (uint64_t)len[i];
         if (count > wire_left(&in))
-            return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "insufficient data left in message");
+            return ox_fail(
+                err, OX_INVALID_BINARY_REPRESENTATION, "insufficient data left in message");
     }
     struct datum *items = ox_arena_alloc0(arena, (count + 1) * sizeof(*items));
     for (uint64_t i = 0; i < count; i++) {
@@ -422,14 +436,17 @@ array_in_binary(struct type type, struct str bytes, struct arena *arena, struct 
         }
         const uint8_t *at = n < 0 ? NULL : wire_skip(&in, (size_t)n);
         if (at == NULL || in.failed)
-            return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "insufficient data left in message");
-        ox_code code = type_in_binary(type_element(type), ox_str_n(at, (size_t)n), arena, &items[i], err);
+            return ox_fail(
+                err, OX_INVALID_BINARY_REPRESENTATION, "insufficient data left in message");
+        ox_code code =
+            type_in_binary(type_element(type), ox_str_n(at, (size_t)n), arena, &items[i], err);
         if (code != OX_OK)
             return code;
     }
     if (wire_left(&in) != 0)
         return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "incorrect binary data format");
-    out->s = array_make_dims(type_element(type), items, (uint32_t)count, count > 0 ? ndim : 0, len, lower, arena);
+    out->s = array_make_dims(
+        type_element(type), items, (uint32_t)count, count > 0 ? ndim : 0, len, lower, arena);
     return OX_OK;
 }
 
@@ -566,7 +583,8 @@ record_out_text(struct str packed, const struct row_format *format, struct text 
         struct str s = ox_text_str(&field);
         bool quote = s.len == 0;
         for (size_t k = 0; k < s.len; k++)
-            quote |= strchr("\"\\(),", s.ptr[k]) != NULL || s.ptr[k] == ' ' || (s.ptr[k] >= '\t' && s.ptr[k] <= '\r');
+            quote |= strchr("\"\\(),", s.ptr[k]) != NULL || s.ptr[k] == ' ' ||
+                     (s.ptr[k] >= '\t' && s.ptr[k] <= '\r');
         if (quote)
             ox_text_addc(to, '"');
         for (size_t k = 0; k < s.len; k++) {

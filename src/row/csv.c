@@ -56,8 +56,8 @@ csv_line_end(const struct copy_format *copy, struct str input)
 }
 
 ox_code
-csv_split_line(const struct copy_format *copy, struct str line, struct arena *arena, struct str *fields,
-    uint32_t fields_max, uint32_t *count, struct ox_err *err)
+csv_split_line(const struct copy_format *copy, struct str line, struct arena *arena,
+    struct str *fields, uint32_t fields_max, uint32_t *count, struct ox_err *err)
 {
     const char *at = line.ptr, *end = line.ptr + line.len;
     *count = 0;
@@ -82,7 +82,8 @@ csv_split_line(const struct copy_format *copy, struct str line, struct arena *ar
             for (at++;; at++) {
                 if (at >= end)
                     return ox_fail(err, OX_BAD_COPY_FILE_FORMAT, "unterminated CSV quoted field");
-                if (*at == copy->escape && at + 1 < end && (at[1] == copy->quote || at[1] == copy->escape)) {
+                if (*at == copy->escape && at + 1 < end &&
+                    (at[1] == copy->quote || at[1] == copy->escape)) {
                     to[n++] = *++at;
                 } else if (*at == copy->quote) {
                     at++;

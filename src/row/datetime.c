@@ -14,8 +14,8 @@
 
 const char *const month_names[12] = {"January", "February", "March", "April", "May", "June", "July",
     "August", "September", "October", "November", "December"};
-const char *const day_names[7] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
-    "Saturday"};
+const char *const day_names[7] = {
+    "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 
 /* ---- calendar ------------------------------------------------------------------ */
 
@@ -220,14 +220,15 @@ split_fields(struct str text, struct field *fields, int max)
             const char *posix = at;
             while (posix < end && is_digit(*posix))
                 posix++;
-            if (posix > at && at - start >= 3 && end - posix >= 3 && is_alpha(posix[0]) && is_alpha(posix[1]) &&
-                is_alpha(posix[2])) { /* EST5EDT */
+            if (posix > at && at - start >= 3 && end - posix >= 3 && is_alpha(posix[0]) &&
+                is_alpha(posix[1]) && is_alpha(posix[2])) { /* EST5EDT */
                 for (at = posix; at < end && is_alpha(*at);)
                     at++;
             } else if (at < end && (*at == '/' || *at == '_')) { /* a zone name */
                 while (at < end && (is_alpha(*at) || is_digit(*at) || strchr("/_-+", *at) != NULL))
                     at++;
-            } else if (at < end && *at == '-' && at - start >= 3 && at + 1 < end && is_digit(at[1])) {
+            } else if (at < end && *at == '-' && at - start >= 3 && at + 1 < end &&
+                       is_digit(at[1])) {
                 /* "Jan-02-2024" */
                 f->kind = FIELD_DATE;
                 while (at < end && (is_digit(*at) || is_alpha(*at) || *at == '-'))
@@ -257,7 +258,8 @@ datetime_month(const char *word, size_t len)
 {
     for (int i = 0; i < 12; i++) {
         size_t full = strlen(month_names[i]);
-        if ((len == 3 || len == full) && ox_str_ieq(ox_str_n(word, len), ox_str_n(month_names[i], len)))
+        if ((len == 3 || len == full) &&
+            ox_str_ieq(ox_str_n(word, len), ox_str_n(month_names[i], len)))
             return i + 1;
     }
     return len == 4 && ox_str_ieq(ox_str_n(word, len), OX_STR("sept")) ? 9 : 0;
@@ -400,7 +402,11 @@ static int
 parse_date(struct parsed *p, const char *text, int order)
 {
     const char *at = text;
-    struct { const char *at; int len; bool word; } part[4];
+    struct {
+        const char *at;
+        int len;
+        bool word;
+    } part[4];
     int n = 0;
     while (*at != '\0') {
         if (n == 3)
@@ -416,7 +422,8 @@ parse_date(struct parsed *p, const char *text, int order)
         if (*at != '\0')
             at++;
     }
-    if (n == 2 && part[1].len == 3 && !part[1].word && part[0].len >= 4) { /* 2024.123 is a day of year */
+    if (n == 2 && part[1].len == 3 && !part[1].word &&
+        part[0].len >= 4) { /* 2024.123 is a day of year */
         p->year = strtol(part[0].at, NULL, 10);
         p->has_year = true;
         p->year_digits = part[0].len;
@@ -488,7 +495,8 @@ parse_word(struct parsed *p, const char *word, const struct row_format *format, 
     }
     if (word_eq(word, "t") || word_eq(word, "at") || word_eq(word, "on"))
         return PARSE_OK;
-    if (word_eq(word, "z") || word_eq(word, "utc") || word_eq(word, "zulu") || word_eq(word, "gmt")) {
+    if (word_eq(word, "z") || word_eq(word, "utc") || word_eq(word, "zulu") ||
+        word_eq(word, "gmt")) {
         p->has_zone = true;
         p->zone_s = 0;
         return PARSE_OK;
@@ -522,7 +530,10 @@ parse_special(struct parsed *p, const char *word, const struct row_format *forma
         p->value = local;
         return PARSE_OK;
     }
-    int step = word_eq(word, "today") ? 0 : word_eq(word, "tomorrow") ? 1 : word_eq(word, "yesterday") ? -1 : 9;
+    int step = word_eq(word, "today")       ? 0
+               : word_eq(word, "tomorrow")  ? 1
+               : word_eq(word, "yesterday") ? -1
+                                            : 9;
     if (step == 9)
         return -1;
     struct civil c;
@@ -539,7 +550,8 @@ static int
 parse_number(struct parsed *p, const char *text, int order, bool after_t)
 {
     size_t len = strcspn(text, ".");
-    if (len == 4 && text[4] == '.' && strlen(text) == 8 && !p->has_year) { /* year and day of year */
+    if (len == 4 && text[4] == '.' && strlen(text) == 8 &&
+        !p->has_year) { /* year and day of year */
         p->year = strtol(text, NULL, 10);
         p->year_digits = 4;
         p->doy = atoi(text + 5);
@@ -681,12 +693,13 @@ parse_failed(int result, const char *type, struct str text, struct ox_err *err)
         return OX_DATETIME_FIELD_OVERFLOW;
     }
     if (result == PARSE_ZONE)
-        return ox_fail(err, OX_TIME_ZONE_DISPLACEMENT, "time zone displacement out of range: \"%.*s\"",
-            OX_STR_ARG(text));
+        return ox_fail(err, OX_TIME_ZONE_DISPLACEMENT,
+            "time zone displacement out of range: \"%.*s\"", OX_STR_ARG(text));
     if (result == PARSE_NO_ZONE)
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "time zone in \"%.*s\" not recognized", OX_STR_ARG(text));
-    return ox_fail(err, OX_INVALID_DATETIME_FORMAT, "invalid input syntax for type %s: \"%.*s\"", type,
-        OX_STR_ARG(text));
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "time zone in \"%.*s\" not recognized",
+            OX_STR_ARG(text));
+    return ox_fail(err, OX_INVALID_DATETIME_FORMAT, "invalid input syntax for type %s: \"%.*s\"",
+        type, OX_STR_ARG(text));
 }
 
 /* ---- input --------------------------------------------------------------------------- */
@@ -713,10 +726,11 @@ iso_fast(struct str text, struct civil *c, bool *has_zone, int32_t *zone)
     const char *at = text.ptr, *end = at + text.len;
     *has_zone = false;
     *zone = 0;
-    if (text.len < 10 || at[4] != '-' || at[7] != '-' || !digits_at(at, 4) || !digits_at(at + 5, 2) ||
-        !digits_at(at + 8, 2))
+    if (text.len < 10 || at[4] != '-' || at[7] != '-' || !digits_at(at, 4) ||
+        !digits_at(at + 5, 2) || !digits_at(at + 8, 2))
         return false;
-    *c = (struct civil){.year = two(at) * 100 + two(at + 2), .month = two(at + 5), .day = two(at + 8)};
+    *c = (struct civil){
+        .year = two(at) * 100 + two(at + 2), .month = two(at + 5), .day = two(at + 8)};
     if (c->year == 0 || !civil_valid(c->year, c->month, c->day))
         return false;
     at += 10;
@@ -763,8 +777,8 @@ iso_fast(struct str text, struct civil *c, bool *has_zone, int32_t *zone)
 }
 
 ox_code
-timestamp_in(struct str text, bool zoned, const struct row_format *format, int32_t typmod, int64_t *out,
-    struct ox_err *err)
+timestamp_in(struct str text, bool zoned, const struct row_format *format, int32_t typmod,
+    int64_t *out, struct ox_err *err)
 {
     const char *type = zoned ? "timestamp with time zone" : "timestamp";
     struct civil c;
@@ -810,7 +824,8 @@ timestamp_in(struct str text, bool zoned, const struct row_format *format, int32
     }
     us = timestamp_round(us, typmod);
     if (timestamp_check(us, NULL) != OX_OK)
-        return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "timestamp out of range: \"%.*s\"", OX_STR_ARG(text));
+        return ox_fail(
+            err, OX_DATETIME_FIELD_OVERFLOW, "timestamp out of range: \"%.*s\"", OX_STR_ARG(text));
     *out = us;
     return OX_OK;
 }
@@ -832,12 +847,14 @@ date_in(struct str text, const struct row_format *format, int64_t *out, struct o
         return parse_failed(result, "date", text, err);
     *out = civil_to_days(p.year, p.month, p.day);
     if (*out < DATE_MIN_DAYS || *out >= DATE_END_DAYS)
-        return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "date out of range: \"%.*s\"", OX_STR_ARG(text));
+        return ox_fail(
+            err, OX_DATETIME_FIELD_OVERFLOW, "date out of range: \"%.*s\"", OX_STR_ARG(text));
     return OX_OK;
 }
 
 ox_code
-time_in(struct str text, const struct row_format *format, int32_t typmod, int64_t *out, struct ox_err *err)
+time_in(struct str text, const struct row_format *format, int32_t typmod, int64_t *out,
+    struct ox_err *err)
 {
     struct parsed p = {0};
     int result = parse_fields(&p, text, format);
@@ -860,7 +877,8 @@ time_in(struct str text, const struct row_format *format, int32_t typmod, int64_
                 result = parse_number(&p, number, format->date_order, true);
         }
     }
-    if (result == PARSE_OK && !p.has_time && p.has_year && p.year_digits <= 4 && text.len == 6 && digits_at(text.ptr, 6)) {
+    if (result == PARSE_OK && !p.has_time && p.has_year && p.year_digits <= 4 && text.len == 6 &&
+        digits_at(text.ptr, 6)) {
         p = (struct parsed){0};
         char number[8];
         memcpy(number, text.ptr, 6);

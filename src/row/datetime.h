@@ -42,15 +42,16 @@ bool civil_valid(int64_t year, int month, int day);
 void civil_from_us(int64_t us, struct civil *out); /* finite */
 /* Fails: OX_DATETIME_FIELD_OVERFLOW "timestamp out of range" */
 ox_code civil_to_us(const struct civil *c, int64_t *out, struct ox_err *err);
-int civil_weekday(int64_t days);                   /* 0 Sunday */
+int civil_weekday(int64_t days); /* 0 Sunday */
 void civil_iso_week(int64_t days, int *year, int *week);
 
 ox_code date_in(struct str text, const struct row_format *format, int64_t *out, struct ox_err *err);
-ox_code time_in(struct str text, const struct row_format *format, int32_t typmod, int64_t *out, struct ox_err *err);
+ox_code time_in(struct str text, const struct row_format *format, int32_t typmod, int64_t *out,
+    struct ox_err *err);
 ox_code timestamp_in(struct str text, bool zoned, const struct row_format *format, int32_t typmod,
     int64_t *out, struct ox_err *err);
-ox_code interval_in(struct str text, const struct row_format *format, int32_t typmod, struct interval *out,
-    struct ox_err *err);
+ox_code interval_in(struct str text, const struct row_format *format, int32_t typmod,
+    struct interval *out, struct ox_err *err);
 void date_out(int64_t days, const struct row_format *format, struct text *to);
 void time_out(int64_t us, struct text *to);
 void timestamp_out(int64_t us, bool zoned, const struct row_format *format, struct text *to);
@@ -62,6 +63,10 @@ ox_code timestamp_check(int64_t us, struct ox_err *err);
 ox_code timestamp_add_interval(int64_t us, const struct interval *span, const struct timezone *tz,
     bool zoned, int64_t *out, struct ox_err *err);
 int interval_compare(const struct interval *a, const struct interval *b);
-static inline struct str interval_str(const struct interval *span) { return ox_str_n(span, 16); }
+static inline struct str
+interval_str(const struct interval *span)
+{
+    return ox_str_n(span, 16);
+}
 
 #endif

@@ -13,24 +13,76 @@
 #include "row/row_int.h"
 
 enum unit {
-    UNIT_US, UNIT_MS, UNIT_SECOND, UNIT_MINUTE, UNIT_HOUR, UNIT_DAY, UNIT_WEEK, UNIT_MONTH,
-    UNIT_YEAR, UNIT_DECADE, UNIT_CENTURY, UNIT_MILLENNIUM, UNIT_NONE
+    UNIT_US,
+    UNIT_MS,
+    UNIT_SECOND,
+    UNIT_MINUTE,
+    UNIT_HOUR,
+    UNIT_DAY,
+    UNIT_WEEK,
+    UNIT_MONTH,
+    UNIT_YEAR,
+    UNIT_DECADE,
+    UNIT_CENTURY,
+    UNIT_MILLENNIUM,
+    UNIT_NONE
 };
 
-static const struct { const char *name; enum unit unit; } unit_names[] = {
-    {"us", UNIT_US}, {"usec", UNIT_US}, {"usecs", UNIT_US}, {"microsecond", UNIT_US},
-    {"microseconds", UNIT_US}, {"ms", UNIT_MS}, {"msec", UNIT_MS}, {"msecs", UNIT_MS},
-    {"millisecond", UNIT_MS}, {"milliseconds", UNIT_MS}, {"s", UNIT_SECOND}, {"sec", UNIT_SECOND},
-    {"secs", UNIT_SECOND}, {"second", UNIT_SECOND}, {"seconds", UNIT_SECOND}, {"m", UNIT_MINUTE},
-    {"min", UNIT_MINUTE}, {"mins", UNIT_MINUTE}, {"minute", UNIT_MINUTE}, {"minutes", UNIT_MINUTE},
-    {"h", UNIT_HOUR}, {"hr", UNIT_HOUR}, {"hrs", UNIT_HOUR}, {"hour", UNIT_HOUR},
-    {"hours", UNIT_HOUR}, {"d", UNIT_DAY}, {"day", UNIT_DAY}, {"days", UNIT_DAY}, {"w", UNIT_WEEK},
-    {"week", UNIT_WEEK}, {"weeks", UNIT_WEEK}, {"mon", UNIT_MONTH}, {"mons", UNIT_MONTH},
-    {"month", UNIT_MONTH}, {"months", UNIT_MONTH}, {"y", UNIT_YEAR}, {"yr", UNIT_YEAR},
-    {"yrs", UNIT_YEAR}, {"year", UNIT_YEAR}, {"years", UNIT_YEAR}, {"decade", UNIT_DECADE},
-    {"decades", UNIT_DECADE}, {"dec", UNIT_DECADE}, {"decs", UNIT_DECADE}, {"c", UNIT_CENTURY},
-    {"cent", UNIT_CENTURY}, {"century", UNIT_CENTURY}, {"centuries", UNIT_CENTURY},
-    {"mil", UNIT_MILLENNIUM}, {"mils", UNIT_MILLENNIUM}, {"millennia", UNIT_MILLENNIUM},
+static const struct {
+    const char *name;
+    enum unit unit;
+} unit_names[] = {
+    {"us", UNIT_US},
+    {"usec", UNIT_US},
+    {"usecs", UNIT_US},
+    {"microsecond", UNIT_US},
+    {"microseconds", UNIT_US},
+    {"ms", UNIT_MS},
+    {"msec", UNIT_MS},
+    {"msecs", UNIT_MS},
+    {"millisecond", UNIT_MS},
+    {"milliseconds", UNIT_MS},
+    {"s", UNIT_SECOND},
+    {"sec", UNIT_SECOND},
+    {"secs", UNIT_SECOND},
+    {"second", UNIT_SECOND},
+    {"seconds", UNIT_SECOND},
+    {"m", UNIT_MINUTE},
+    {"min", UNIT_MINUTE},
+    {"mins", UNIT_MINUTE},
+    {"minute", UNIT_MINUTE},
+    {"minutes", UNIT_MINUTE},
+    {"h", UNIT_HOUR},
+    {"hr", UNIT_HOUR},
+    {"hrs", UNIT_HOUR},
+    {"hour", UNIT_HOUR},
+    {"hours", UNIT_HOUR},
+    {"d", UNIT_DAY},
+    {"day", UNIT_DAY},
+    {"days", UNIT_DAY},
+    {"w", UNIT_WEEK},
+    {"week", UNIT_WEEK},
+    {"weeks", UNIT_WEEK},
+    {"mon", UNIT_MONTH},
+    {"mons", UNIT_MONTH},
+    {"month", UNIT_MONTH},
+    {"months", UNIT_MONTH},
+    {"y", UNIT_YEAR},
+    {"yr", UNIT_YEAR},
+    {"yrs", UNIT_YEAR},
+    {"year", UNIT_YEAR},
+    {"years", UNIT_YEAR},
+    {"decade", UNIT_DECADE},
+    {"decades", UNIT_DECADE},
+    {"dec", UNIT_DECADE},
+    {"decs", UNIT_DECADE},
+    {"c", UNIT_CENTURY},
+    {"cent", UNIT_CENTURY},
+    {"century", UNIT_CENTURY},
+    {"centuries", UNIT_CENTURY},
+    {"mil", UNIT_MILLENNIUM},
+    {"mils", UNIT_MILLENNIUM},
+    {"millennia", UNIT_MILLENNIUM},
     {"millennium", UNIT_MILLENNIUM},
 };
 
@@ -154,12 +206,24 @@ parse_iso(struct str text, struct sum *sum)
             return false;
         enum unit unit = UNIT_NONE;
         switch (*at++) {
-        case 'Y': unit = UNIT_YEAR; break;
-        case 'M': unit = clock ? UNIT_MINUTE : UNIT_MONTH; break;
-        case 'W': unit = UNIT_WEEK; break;
-        case 'D': unit = UNIT_DAY; break;
-        case 'H': unit = UNIT_HOUR; break;
-        case 'S': unit = UNIT_SECOND; break;
+        case 'Y':
+            unit = UNIT_YEAR;
+            break;
+        case 'M':
+            unit = clock ? UNIT_MINUTE : UNIT_MONTH;
+            break;
+        case 'W':
+            unit = UNIT_WEEK;
+            break;
+        case 'D':
+            unit = UNIT_DAY;
+            break;
+        case 'H':
+            unit = UNIT_HOUR;
+            break;
+        case 'S':
+            unit = UNIT_SECOND;
+            break;
         }
         if (unit == UNIT_NONE || clock != (unit <= UNIT_HOUR))
             return false;
@@ -203,7 +267,8 @@ parse_verbose(struct str text, struct sum *sum)
             any = true;
             continue;
         }
-        if (at < end && *at == '-' && at + 1 < end && at[1] >= '0' && at[1] <= '9') { /* years-months */
+        if (at < end && *at == '-' && at + 1 < end && at[1] >= '0' &&
+            at[1] <= '9') { /* years-months */
             int64_t months;
             double rest;
             if ((at = read_number(at + 1, end, &months, &rest)) == NULL || rest != 0 || months > 11)
@@ -246,14 +311,15 @@ interval_in(struct str text, const struct row_format *format, int32_t typmod, st
     struct ox_err *err)
 {
     struct sum sum = {0};
-    bool good = text.len > 1 && text.ptr[0] == 'P' ? parse_iso(text, &sum) : parse_verbose(text, &sum);
+    bool good =
+        text.len > 1 && text.ptr[0] == 'P' ? parse_iso(text, &sum) : parse_verbose(text, &sum);
     if (!good)
-        return ox_fail(err, OX_INVALID_DATETIME_FORMAT, "invalid input syntax for type interval: \"%.*s\"",
-            OX_STR_ARG(text));
+        return ox_fail(err, OX_INVALID_DATETIME_FORMAT,
+            "invalid input syntax for type interval: \"%.*s\"", OX_STR_ARG(text));
     if (fabs(sum.months) > INT32_MAX || fabs(sum.days) > INT32_MAX || sum.us > INT64_MAX ||
         sum.us < INT64_MIN)
-        return ox_fail(err, OX_INTERVAL_FIELD_OVERFLOW, "interval field value out of range: \"%.*s\"",
-            OX_STR_ARG(text));
+        return ox_fail(err, OX_INTERVAL_FIELD_OVERFLOW,
+            "interval field value out of range: \"%.*s\"", OX_STR_ARG(text));
     *out = (struct interval){(int64_t)sum.us, (int32_t)sum.days, (int32_t)sum.months};
     if (typmod >= 0)
         out->us = timestamp_round(out->us, typmod & 0xFFFF);
@@ -303,7 +369,10 @@ out_postgres(const struct interval *s, struct text *to)
 {
     int years = s->months / 12, months = s->months % 12;
     bool any = false, before = false;
-    const struct { int64_t v; const char *name; } fields[] = {{years, "year"}, {months, "mon"}, {s->days, "day"}};
+    const struct {
+        int64_t v;
+        const char *name;
+    } fields[] = {{years, "year"}, {months, "mon"}, {s->days, "day"}};
     for (int i = 0; i < 3; i++) {
         if (fields[i].v == 0)
             continue;
@@ -316,7 +385,10 @@ out_postgres(const struct interval *s, struct text *to)
         return;
     struct parts p = split(s->us);
     bool minus = s->us < 0;
-    ox_text_addf(to, "%s%s%02lld:%02lld:", any ? " " : "", minus ? "-" : before ? "+" : "",
+    ox_text_addf(to, "%s%s%02lld:%02lld:", any ? " " : "",
+        minus    ? "-"
+        : before ? "+"
+                 : "",
         llabs(p.hour), llabs(p.minute));
     put_seconds(llabs(p.second), llabs(p.us), to, true);
 }
@@ -326,8 +398,11 @@ out_verbose(const struct interval *s, struct text *to)
 {
     struct parts p = split(s->us);
     bool any = false, before = false;
-    const struct { int64_t v; const char *name; } fields[] = {{s->months / 12, "year"},
-        {s->months % 12, "mon"}, {s->days, "day"}, {p.hour, "hour"}, {p.minute, "min"}};
+    const struct {
+        int64_t v;
+        const char *name;
+    } fields[] = {{s->months / 12, "year"}, {s->months % 12, "mon"}, {s->days, "day"},
+        {p.hour, "hour"}, {p.minute, "min"}};
     ox_text_adds(to, "@");
     for (int i = 0; i < 5; i++) {
         int64_t v = fields[i].v;
@@ -401,9 +476,9 @@ out_sql(const struct interval *s, struct text *to)
     }
     if ((neg && pos) || (year_month && day_time)) {
         struct parts p = split(v.us);
-        ox_text_addf(to, "%c%d-%d %c%lld %c%lld:%02lld:", v.months < 0 ? '-' : '+', abs(v.months / 12),
-            abs(v.months % 12), v.days < 0 ? '-' : '+', llabs(v.days), v.us < 0 ? '-' : '+',
-            llabs(p.hour), llabs(p.minute));
+        ox_text_addf(to, "%c%d-%d %c%lld %c%lld:%02lld:", v.months < 0 ? '-' : '+',
+            abs(v.months / 12), abs(v.months % 12), v.days < 0 ? '-' : '+', llabs(v.days),
+            v.us < 0 ? '-' : '+', llabs(p.hour), llabs(p.minute));
         put_seconds(llabs(p.second), llabs(p.us), to, true);
         return;
     }
@@ -426,16 +501,24 @@ void
 interval_out(const struct interval *span, const struct row_format *format, struct text *to)
 {
     switch (format->interval_style) {
-    case INTERVAL_POSTGRES_VERBOSE: out_verbose(span, to); break;
-    case INTERVAL_SQL: out_sql(span, to); break;
-    case INTERVAL_ISO: out_iso(span, to); break;
-    default: out_postgres(span, to); break;
+    case INTERVAL_POSTGRES_VERBOSE:
+        out_verbose(span, to);
+        break;
+    case INTERVAL_SQL:
+        out_sql(span, to);
+        break;
+    case INTERVAL_ISO:
+        out_iso(span, to);
+        break;
+    default:
+        out_postgres(span, to);
+        break;
     }
 }
 
 ox_code
-timestamp_add_interval(int64_t us, const struct interval *span, const struct timezone *tz, bool zoned,
-    int64_t *out, struct ox_err *err)
+timestamp_add_interval(int64_t us, const struct interval *span, const struct timezone *tz,
+    bool zoned, int64_t *out, struct ox_err *err)
 {
     *out = us;
     if (us == TIME_INF || us == TIME_NINF)

@@ -113,7 +113,8 @@ struct scan {
 };
 
 static inline __attribute__((always_inline)) void
-scan_member(const uint8_t *start, const uint8_t *end, struct str key, masks_fn fill, struct scan *scan)
+scan_member(
+    const uint8_t *start, const uint8_t *end, struct str key, masks_fn fill, struct scan *scan)
 {
     uint8_t first = key.len > 0 ? (uint8_t)key.ptr[0] : '"';
     uint64_t escape_carry = 0, inside = 0;
@@ -140,7 +141,8 @@ scan_member(const uint8_t *start, const uint8_t *end, struct str key, masks_fn f
             int i = __builtin_ctzll(starts);
             starts &= starts - 1;
             uint64_t below = (1ull << i) - 1;
-            if (depth + __builtin_popcountll(open & below) - __builtin_popcountll(close & below) != 1)
+            if (depth + __builtin_popcountll(open & below) - __builtin_popcountll(close & below) !=
+                1)
                 continue;
             const uint8_t *value = key_matches(at + i, end, key);
             if (value != NULL)
@@ -158,8 +160,8 @@ masks_avx2(const uint8_t *at, uint8_t first, struct masks *m)
     __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(at + 32));
     __m256i bit5 = _mm256_set1_epi8(0x20);
     __m256i low5 = _mm256_or_si256(low, bit5), high5 = _mm256_or_si256(high, bit5);
-#define EQ64(a, b, c)                                                                      \
-    ((uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(c))) | \
+#define EQ64(a, b, c)                                                                              \
+    ((uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(c))) |         \
         (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, _mm256_set1_epi8(c))) << 32)
     m->quote = EQ64(low, high, '"');
     m->slash = EQ64(low, high, '\\');
@@ -241,9 +243,8 @@ skip_ws(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-static bool
-unescape(const uint8_t *at, const uint8_t *end, struct arena *arena, bool strict, struct str *out,
-    const char **why);
+static bool unescape(const uint8_t *at, const uint8_t *end, struct arena *arena, bool strict,
+    struct str *out, const char **why);
 
 /* Members one by one, keys unescaped: for documents with backslashes. */
 static bool
@@ -362,13 +363,20 @@ json_kind_of(struct str value)
 {
     const uint8_t *at = skip_ws((const uint8_t *)value.ptr, (const uint8_t *)value.ptr + value.len);
     switch (at < (const uint8_t *)value.ptr + value.len ? *at : 'n') {
-    case '{': return JSON_OBJECT;
-    case '[': return JSON_ARRAY;
-    case '"': return JSON_STRING;
-    case 't': return JSON_TRUE;
-    case 'f': return JSON_FALSE;
-    case 'n': return JSON_NULL;
-    default: return JSON_NUMBER;
+    case '{':
+        return JSON_OBJECT;
+    case '[':
+        return JSON_ARRAY;
+    case '"':
+        return JSON_STRING;
+    case 't':
+        return JSON_TRUE;
+    case 'f':
+        return JSON_FALSE;
+    case 'n':
+        return JSON_NULL;
+    default:
+        return JSON_NUMBER;
     }
 }
 
@@ -379,7 +387,9 @@ hex4(const uint8_t *at)
 {
     int v = 0;
     for (int i = 0; i < 4; i++) {
-        int c = at[i], d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int c = at[i], d = c >= '0' && c <= '9'                 ? c - '0'
+                           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                                : -1;
         if (d < 0)
             return -1;
         v = v << 4 | d;
@@ -416,14 +426,26 @@ unescape(const uint8_t *at, const uint8_t *end, struct arena *arena, bool strict
             goto bad;
         int c = *at++;
         switch (c) {
-        case 'b': to[n++] = '\b'; break;
-        case 'f': to[n++] = '\f'; break;
-        case 'n': to[n++] = '\n'; break;
-        case 'r': to[n++] = '\r'; break;
-        case 't': to[n++] = '\t'; break;
+        case 'b':
+            to[n++] = '\b';
+            break;
+        case 'f':
+            to[n++] = '\f';
+            break;
+        case 'n':
+            to[n++] = '\n';
+            break;
+        case 'r':
+            to[n++] = '\r';
+            break;
+        case 't':
+            to[n++] = '\t';
+            break;
         case '"':
         case '\\':
-        case '/': to[n++] = (char)c; break;
+        case '/':
+            to[n++] = (char)c;
+            break;
         case 'u': {
             int v = end - at >= 4 ? hex4(at) : -1;
             if (v < 0)
@@ -450,7 +472,8 @@ unescape(const uint8_t *at, const uint8_t *end, struct arena *arena, bool strict
             n += ox_utf8_put(to + n, code);
             break;
         }
-        default: goto bad;
+        default:
+            goto bad;
         }
     }
     *out = ox_str_n(to, n);
@@ -467,7 +490,8 @@ json_as_text(struct str value, struct arena *arena, struct str *out, bool *valid
     if (valid != NULL)
         *valid = true;
     switch (json_kind_of(value)) {
-    case JSON_NULL: return false;
+    case JSON_NULL:
+        return false;
     case JSON_STRING: {
         const uint8_t *at = (const uint8_t *)value.ptr;
         if (value.len < 2 || !unescape(at + 1, at + value.len - 1, arena, false, out, NULL)) {
@@ -477,7 +501,9 @@ json_as_text(struct str value, struct arena *arena, struct str *out, bool *valid
         }
         return true;
     }
-    default: *out = value; return true;
+    default:
+        *out = value;
+        return true;
     }
 }
 
@@ -493,14 +519,29 @@ json_quote(struct str s, struct text *to)
         ox_text_add(to, s.ptr + from, i - from);
         from = i + 1;
         switch (c) {
-        case '"': ox_text_adds(to, "\\\""); break;
-        case '\\': ox_text_adds(to, "\\\\"); break;
-        case '\b': ox_text_adds(to, "\\b"); break;
-        case '\f': ox_text_adds(to, "\\f"); break;
-        case '\n': ox_text_adds(to, "\\n"); break;
-        case '\r': ox_text_adds(to, "\\r"); break;
-        case '\t': ox_text_adds(to, "\\t"); break;
-        default: ox_text_addf(to, "\\u%04x", c);
+        case '"':
+            ox_text_adds(to, "\\\"");
+            break;
+        case '\\':
+            ox_text_adds(to, "\\\\");
+            break;
+        case '\b':
+            ox_text_adds(to, "\\b");
+            break;
+        case '\f':
+            ox_text_adds(to, "\\f");
+            break;
+        case '\n':
+            ox_text_adds(to, "\\n");
+            break;
+        case '\r':
+            ox_text_adds(to, "\\r");
+            break;
+        case '\t':
+            ox_text_adds(to, "\\t");
+            break;
+        default:
+            ox_text_addf(to, "\\u%04x", c);
         }
     }
     ox_text_add(to, s.ptr + from, s.len - from);
@@ -526,8 +567,9 @@ bad_token(struct parser *p)
         ox_detail(p->err, "The input string ended unexpectedly.");
         return OX_INVALID_TEXT_REPRESENTATION;
     }
-    while (stop < p->end && stop - p->at < 60 &&
-           ((*stop | 32) >= 'a' ? (*stop | 32) <= 'z' || *stop >= 0x80 : *stop >= '0' && *stop <= '9'))
+    while (
+        stop < p->end && stop - p->at < 60 &&
+        ((*stop | 32) >= 'a' ? (*stop | 32) <= 'z' || *stop >= 0x80 : *stop >= '0' && *stop <= '9'))
         stop++;
     if (stop == p->at)
         stop++;
@@ -584,7 +626,8 @@ key_compare(struct str a, struct str b)
 
 /* Stable merge sort by key, then the last of equals stays. */
 static void
-sort_range(struct json_node *node, uint32_t from, uint32_t to, struct str *keys, struct json_node **items)
+sort_range(
+    struct json_node *node, uint32_t from, uint32_t to, struct str *keys, struct json_node **items)
 {
     if (to - from < 2)
         return;
@@ -707,7 +750,8 @@ scan_number(struct parser *p)
         if (at == exp)
             return false;
     }
-    if (at < end && (((*at | 32) >= 'a' && (*at | 32) <= 'z') || (*at >= '0' && *at <= '9') || *at == '.'))
+    if (at < end &&
+        (((*at | 32) >= 'a' && (*at | 32) <= 'z') || (*at >= '0' && *at <= '9') || *at == '.'))
         return false;
     p->at = at;
     return true;
@@ -784,7 +828,8 @@ parse_value(struct parser *p, struct json_node **out)
     if (p->at >= p->end)
         return bad_token(p);
     if (++p->depth > JSON_DEPTH_MAX)
-        return ox_fail(p->err, OX_STATEMENT_TOO_COMPLEX, "JSON is nested deeper than %d levels", JSON_DEPTH_MAX);
+        return ox_fail(p->err, OX_STATEMENT_TOO_COMPLEX, "JSON is nested deeper than %d levels",
+            JSON_DEPTH_MAX);
     size_t left = (size_t)(p->end - p->at);
     if (*p->at == '{' || *p->at == '[') {
         kind = *p->at == '{' ? JSON_OBJECT : JSON_ARRAY;
@@ -797,12 +842,16 @@ parse_value(struct parser *p, struct json_node **out)
         kind = JSON_STRING;
         code = parse_string(p, &text);
     } else {
-        static const struct { const char *word; size_t len; enum json_kind kind; } words[] = {
-            {"true", 4, JSON_TRUE}, {"false", 5, JSON_FALSE}, {"null", 4, JSON_NULL}};
+        static const struct {
+            const char *word;
+            size_t len;
+            enum json_kind kind;
+        } words[] = {{"true", 4, JSON_TRUE}, {"false", 5, JSON_FALSE}, {"null", 4, JSON_NULL}};
         kind = JSON_NUMBER;
         for (int i = 0; i < 3 && kind == JSON_NUMBER; i++)
             if (left >= words[i].len && memcmp(p->at, words[i].word, words[i].len) == 0 &&
-                (left == words[i].len || (p->at[words[i].len] | 32) < 'a' || (p->at[words[i].len] | 32) > 'z')) {
+                (left == words[i].len || (p->at[words[i].len] | 32) < 'a' ||
+                    (p->at[words[i].len] | 32) > 'z')) {
                 kind = words[i].kind;
                 p->at += words[i].len;
             }
@@ -832,16 +881,19 @@ parse_all(struct parser *p, struct json_node **out)
 }
 
 ox_code
-json_parse(struct str text, bool normal, struct arena *arena, struct json_node **out, struct ox_err *err)
+json_parse(
+    struct str text, bool normal, struct arena *arena, struct json_node **out, struct ox_err *err)
 {
-    struct parser p = {(const uint8_t *)text.ptr, (const uint8_t *)text.ptr + text.len, normal, true, arena, err, 0};
+    struct parser p = {(const uint8_t *)text.ptr, (const uint8_t *)text.ptr + text.len, normal,
+        true, arena, err, 0};
     return parse_all(&p, out);
 }
 
 ox_code
 json_validate(struct str text, struct ox_err *err)
 {
-    struct parser p = {(const uint8_t *)text.ptr, (const uint8_t *)text.ptr + text.len, false, false, NULL, err, 0};
+    struct parser p = {(const uint8_t *)text.ptr, (const uint8_t *)text.ptr + text.len, false,
+        false, NULL, err, 0};
     struct json_node *node = NULL;
     return parse_all(&p, &node);
 }
@@ -850,11 +902,21 @@ void
 json_write(const struct json_node *node, struct text *to)
 {
     switch (node->kind) {
-    case JSON_STRING: json_quote(node->text, to); break;
-    case JSON_NUMBER: ox_text_add(to, node->text.ptr, node->text.len); break;
-    case JSON_NULL: ox_text_adds(to, "null"); break;
-    case JSON_TRUE: ox_text_adds(to, "true"); break;
-    case JSON_FALSE: ox_text_adds(to, "false"); break;
+    case JSON_STRING:
+        json_quote(node->text, to);
+        break;
+    case JSON_NUMBER:
+        ox_text_add(to, node->text.ptr, node->text.len);
+        break;
+    case JSON_NULL:
+        ox_text_adds(to, "null");
+        break;
+    case JSON_TRUE:
+        ox_text_adds(to, "true");
+        break;
+    case JSON_FALSE:
+        ox_text_adds(to, "false");
+        break;
     case JSON_ARRAY:
     case JSON_OBJECT:
         ox_text_addc(to, node->kind == JSON_ARRAY ? '[' : '{');
@@ -920,8 +982,13 @@ json_node_get(const struct json_node *node, struct str key)
 static int
 kind_rank(const struct json_node *n)
 {
-    static const int rank[] = {[JSON_NULL] = 0, [JSON_STRING] = 1, [JSON_NUMBER] = 2, [JSON_FALSE] = 3,
-        [JSON_TRUE] = 3, [JSON_ARRAY] = 4, [JSON_OBJECT] = 5};
+    static const int rank[] = {[JSON_NULL] = 0,
+        [JSON_STRING] = 1,
+        [JSON_NUMBER] = 2,
+        [JSON_FALSE] = 3,
+        [JSON_TRUE] = 3,
+        [JSON_ARRAY] = 4,
+        [JSON_OBJECT] = 5};
     return rank[n->kind];
 }
 
@@ -934,7 +1001,8 @@ number_compare(struct str a, struct str b)
     struct str x, y;
     ox_arena_init(&arena);
     int c = 0;
-    if (numeric_in(a, -1, &arena, &x, NULL) == OX_OK && numeric_in(b, -1, &arena, &y, NULL) == OX_OK)
+    if (numeric_in(a, -1, &arena, &x, NULL) == OX_OK &&
+        numeric_in(b, -1, &arena, &y, NULL) == OX_OK)
         c = numeric_compare(x, y);
     ox_arena_fini(&arena);
     return c;
@@ -955,12 +1023,17 @@ json_node_compare(const struct json_node *a, const struct json_node *b)
     if (ra != rb)
         return ra < rb ? -1 : 1;
     switch (a->kind) {
-    case JSON_NULL: return 0;
-    case JSON_STRING: return bytes_order(a->text, b->text);
-    case JSON_NUMBER: return number_compare(a->text, b->text);
+    case JSON_NULL:
+        return 0;
+    case JSON_STRING:
+        return bytes_order(a->text, b->text);
+    case JSON_NUMBER:
+        return number_compare(a->text, b->text);
     case JSON_FALSE:
-    case JSON_TRUE: return (int)(a->kind == JSON_TRUE) - (int)(b->kind == JSON_TRUE);
-    default: break;
+    case JSON_TRUE:
+        return (int)(a->kind == JSON_TRUE) - (int)(b->kind == JSON_TRUE);
+    default:
+        break;
     }
     if (a->count != b->count)
         return a->count < b->count ? -1 : 1;
@@ -983,9 +1056,11 @@ jsonb_compare(struct str a, struct str b)
     struct json_node *x = NULL, *y = NULL;
     int c = 0;
     ox_arena_init(&arena);
-    if (json_parse(a, true, &arena, &x, NULL) == OX_OK && json_parse(b, true, &arena, &y, NULL) == OX_OK) {
+    if (json_parse(a, true, &arena, &x, NULL) == OX_OK &&
+        json_parse(b, true, &arena, &y, NULL) == OX_OK) {
         /* An empty array is below everything, by PostgreSQL's history. */
-        bool ex = x->kind == JSON_ARRAY && x->count == 0, ey = y->kind == JSON_ARRAY && y->count == 0;
+        bool ex = x->kind == JSON_ARRAY && x->count == 0,
+             ey = y->kind == JSON_ARRAY && y->count == 0;
         c = ex != ey ? (ex ? -1 : 1) : json_node_compare(x, y);
     }
     ox_arena_fini(&arena);
@@ -1032,11 +1107,12 @@ json_node_contains(const struct json_node *a, const struct json_node *b)
     return contains(a, b);
 }
 
-/* ---- any value as JSON ------------------------------------------------------------------------ */
+/* ---- any value as JSON ------------------------------------------------------------------------
+ */
 
 static void
-array_to_json(const struct array_view *view, uint32_t dim, uint32_t *at, const struct row_format *format,
-    struct text *to)
+array_to_json(const struct array_view *view, uint32_t dim, uint32_t *at,
+    const struct row_format *format, struct text *to)
 {
     ox_text_addc(to, '[');
     for (int32_t i = 0; view->ndim > 0 && i < view->len[dim]; i++) {
@@ -1053,7 +1129,8 @@ array_to_json(const struct array_view *view, uint32_t dim, uint32_t *at, const s
 }
 
 static void
-iso_time(struct type type, const struct datum *value, const struct row_format *format, struct text *to)
+iso_time(
+    struct type type, const struct datum *value, const struct row_format *format, struct text *to)
 {
     struct row_format iso = *format;
     iso.date_style = DATE_ISO;
@@ -1066,7 +1143,8 @@ iso_time(struct type type, const struct datum *value, const struct row_format *f
                 to->ptr[at] = 'T';
             break;
         }
-    if (type.id == TYPE_TIMESTAMPTZ && to->len > 3 && value->i != TIME_INF && value->i != TIME_NINF) {
+    if (type.id == TYPE_TIMESTAMPTZ && to->len > 3 && value->i != TIME_INF &&
+        value->i != TIME_NINF) {
         char sign = to->ptr[to->len - 3];
         if (sign == '+' || sign == '-') /* RFC 3339 wants minutes */
             ox_text_adds(to, ":00");
@@ -1075,7 +1153,8 @@ iso_time(struct type type, const struct datum *value, const struct row_format *f
 }
 
 void
-json_from_datum(struct type type, const struct datum *value, const struct row_format *format, struct text *to)
+json_from_datum(
+    struct type type, const struct datum *value, const struct row_format *format, struct text *to)
 {
     if (value->null) {
         ox_text_adds(to, "null");
@@ -1089,15 +1168,23 @@ json_from_datum(struct type type, const struct datum *value, const struct row_fo
         return;
     }
     switch (type.id) {
-    case TYPE_BOOL: ox_text_adds(to, value->b ? "true" : "false"); return;
+    case TYPE_BOOL:
+        ox_text_adds(to, value->b ? "true" : "false");
+        return;
     case TYPE_INT2:
     case TYPE_INT4:
-    case TYPE_INT8: row_put_int(value->i, to); return;
+    case TYPE_INT8:
+        row_put_int(value->i, to);
+        return;
     case TYPE_JSON:
-    case TYPE_JSONB: ox_text_add(to, value->s.ptr, value->s.len); return;
+    case TYPE_JSONB:
+        ox_text_add(to, value->s.ptr, value->s.len);
+        return;
     case TYPE_DATE:
     case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ: iso_time(type, value, format, to); return;
+    case TYPE_TIMESTAMPTZ:
+        iso_time(type, value, format, to);
+        return;
     case TYPE_RECORD: {
         struct arena arena;
         struct record_view record;

@@ -51,12 +51,13 @@ num_pack(struct num n, struct arena *arena)
         if (!num_special(&n))
             n.sign = NUM_POS;
     }
-    struct num_head head = {(int16_t)n.ndigits, (int16_t)n.weight, (uint16_t)n.sign,
-        (uint16_t)n.dscale};
+    struct num_head head = {
+        (int16_t)n.ndigits, (int16_t)n.weight, (uint16_t)n.sign, (uint16_t)n.dscale};
     size_t len = sizeof(head) + (size_t)n.ndigits * 2;
     char *to = ox_arena_alloc(arena, len);
     memcpy(to, &head, sizeof(head));
-    memcpy(to + sizeof(head), n.digits, (size_t)n.ndigits * 2);
+    if (n.ndigits > 0)
+        memcpy(to + sizeof(head), n.digits, (size_t)n.ndigits * 2);
     return ox_str_n(to, len);
 }
 
@@ -91,8 +92,8 @@ num_finish(struct num n, struct arena *arena, struct str *out, struct ox_err *er
 static ox_code
 num_bad(struct str text, struct ox_err *err)
 {
-    return ox_fail(err, OX_INVALID_TEXT_REPRESENTATION, "invalid input syntax for type numeric: \"%.*s\"",
-        OX_STR_ARG(text));
+    return ox_fail(err, OX_INVALID_TEXT_REPRESENTATION,
+        "invalid input syntax for type numeric: \"%.*s\"", OX_STR_ARG(text));
 }
 
 static inline bool
@@ -109,7 +110,8 @@ word_is(const char *at, const char *end, const char *word)
 }
 
 ox_code
-numeric_in(struct str text, int32_t typmod, struct arena *arena, struct str *out, struct ox_err *err)
+numeric_in(
+    struct str text, int32_t typmod, struct arena *arena, struct str *out, struct ox_err *err)
 {
     const char *at = text.ptr, *end = text.ptr + text.len;
     while (at < end && is_space(*at))
@@ -300,8 +302,8 @@ numeric_trunc(struct str a, int scale, struct arena *arena)
 }
 
 ox_code
-numeric_apply_typmod(struct str num, int32_t typmod, struct arena *arena, struct str *out,
-    struct ox_err *err)
+numeric_apply_typmod(
+    struct str num, int32_t typmod, struct arena *arena, struct str *out, struct ox_err *err)
 {
     *out = num;
     if (typmod < 4)
@@ -327,7 +329,8 @@ numeric_apply_typmod(struct str num, int32_t typmod, struct arena *arena, struct
         if (whole > max) {
             ox_fail(err, OX_NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow");
             ox_detail(err,
-                "A field with precision %d, scale %d must round to an absolute value less than %s%d.",
+                "A field with precision %d, scale %d must round to an absolute value less than "
+                "%s%d.",
                 precision, scale, max ? "10^" : "", max ? max : 1);
             return OX_NUMERIC_VALUE_OUT_OF_RANGE;
         }
@@ -449,8 +452,8 @@ num_mul(struct num a, struct num b, int rscale, struct arena *arena)
         to[i] = (int16_t)(carry % NUM_BASE);
         carry /= NUM_BASE;
     }
-    struct num r = num_trim((struct num){count, a.weight + b.weight + 1,
-        a.sign == b.sign ? NUM_POS : NUM_NEG, 0, to});
+    struct num r = num_trim(
+        (struct num){count, a.weight + b.weight + 1, a.sign == b.sign ? NUM_POS : NUM_NEG, 0, to});
     return num_trim(num_round_to(r, rscale, false, arena));
 }
 
@@ -490,8 +493,7 @@ num_div(struct num a, struct num b, int rscale, bool truncate, struct arena *are
     for (int j = 0; j < m; j++) {
         int64_t top = (int64_t)u[j] * NUM_BASE + u[j + 1];
         int64_t qhat = top / v[0], rhat = top % v[0];
-        while (qhat >= NUM_BASE ||
-               (n > 1 && qhat * v[1] > rhat * NUM_BASE + u[j + 2])) {
+        while (qhat >= NUM_BASE || (n > 1 && qhat * v[1] > rhat * NUM_BASE + u[j + 2])) {
             qhat--;
             rhat += v[0];
             if (rhat >= NUM_BASE)
@@ -613,8 +615,8 @@ numeric_div(struct str a, struct str b, struct arena *arena, struct str *out, st
 }
 
 ox_code
-numeric_div_trunc(struct str a, struct str b, struct arena *arena, struct str *out,
-    struct ox_err *err)
+numeric_div_trunc(
+    struct str a, struct str b, struct arena *arena, struct str *out, struct ox_err *err)
 {
     struct num x = num_load(a), y = num_load(b);
     if (!either_nan(&x, &y) && sign_of(&y) == 0)
@@ -720,8 +722,8 @@ numeric_from_i128(__int128 value, struct arena *arena)
         digits[--at] = (int16_t)(u % NUM_BASE);
         u /= NUM_BASE;
     }
-    return num_pack((struct num){12 - at, 11 - at, value < 0 ? NUM_NEG : NUM_POS, 0, digits + at},
-        arena);
+    return num_pack(
+        (struct num){12 - at, 11 - at, value < 0 ? NUM_NEG : NUM_POS, 0, digits + at}, arena);
 }
 
 struct str
@@ -734,8 +736,8 @@ numeric_from_i64(int64_t value, struct arena *arena)
         digits[--at] = (int16_t)(u % NUM_BASE);
         u /= NUM_BASE;
     }
-    return num_pack((struct num){5 - at, 4 - at, value < 0 ? NUM_NEG : NUM_POS, 0, digits + at},
-        arena);
+    return num_pack(
+        (struct num){5 - at, 4 - at, value < 0 ? NUM_NEG : NUM_POS, 0, digits + at}, arena);
 }
 
 struct str
@@ -789,7 +791,9 @@ numeric_to_f64(struct str num)
 {
     struct num n = num_load(num);
     if (num_special(&n))
-        return n.sign == NUM_NAN ? (double)NAN : n.sign == NUM_PINF ? (double)INFINITY : -(double)INFINITY;
+        return n.sign == NUM_NAN    ? (double)NAN
+               : n.sign == NUM_PINF ? (double)INFINITY
+                                    : -(double)INFINITY;
     if (n.ndigits <= 3 && n.weight >= n.ndigits - 1 && n.weight <= 2) {
         int64_t v = 0;
         for (int i = 0; i <= n.weight; i++)
@@ -888,7 +892,8 @@ num_sqrt(struct num a, int rscale, struct arena *arena)
     x.weight += k;
     struct num half = {1, -1, NUM_POS, 0, (const int16_t[]){5000}};
     for (int i = 0; i < 40; i++) {
-        struct num next = num_mul(num_add(x, num_div(a, x, work, false, arena), arena), half, work, arena);
+        struct num next =
+            num_mul(num_add(x, num_div(a, x, work, false, arena), arena), half, work, arena);
         struct num delta = num_sub(next, x, arena);
         x = next;
         if (delta.ndigits == 0 || delta.weight * 4 < -work + 4)
@@ -902,8 +907,8 @@ numeric_sqrt(struct str a, struct arena *arena, struct str *out, struct ox_err *
 {
     struct num n = num_load(a);
     if (sign_of(&n) < 0)
-        return ox_fail(err, OX_INVALID_ARGUMENT_FOR_POWER,
-            "cannot take square root of a negative number");
+        return ox_fail(
+            err, OX_INVALID_ARGUMENT_FOR_POWER, "cannot take square root of a negative number");
     *out = a;
     if (num_special(&n))
         return OX_OK;
@@ -967,8 +972,7 @@ num_ln(struct num a, int rscale, struct arena *arena)
     struct num zz = num_mul(z, z, scale, arena), power = z, sum = z;
     for (int i = 3; i < 100000 && power.ndigits > 0; i += 2) {
         power = num_mul(power, zz, scale, arena);
-        struct num divisor = i < 10000 ? num_small(i, arena)
-                                       : num_load(numeric_from_i64(i, arena));
+        struct num divisor = i < 10000 ? num_small(i, arena) : num_load(numeric_from_i64(i, arena));
         sum = num_add(sum, num_div(power, divisor, scale, false, arena), arena);
     }
     for (int i = 0; i <= roots; i++)
@@ -1130,7 +1134,8 @@ power_special(struct str a, struct str b, struct num x, struct num y, struct are
         if (!num_special(&x) && x.sign == NUM_POS && num_compare_abs(&x, &one) == 0)
             *out = num_pack(one, arena);
         else if (sign_of(&x) == 0 && y.sign == NUM_NINF)
-            return ox_fail(err, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
+            return ox_fail(
+                err, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
         else {
             int c = num_special(&x) ? 1 : num_compare_abs(&x, &one);
             if (c == 0)
@@ -1164,7 +1169,8 @@ numeric_power(struct str a, struct str b, struct arena *arena, struct str *out, 
         return power_special(a, b, x, y, arena, out, err);
     bool whole = y.ndigits <= y.weight + 1;
     if (sign_of(&x) == 0 && sign_of(&y) < 0)
-        return ox_fail(err, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
+        return ox_fail(
+            err, OX_INVALID_ARGUMENT_FOR_POWER, "zero raised to a negative power is undefined");
     if (sign_of(&x) < 0 && !whole)
         return ox_fail(err, OX_INVALID_ARGUMENT_FOR_POWER,
             "a negative number raised to a non-integer power yields a complex result");
@@ -1236,13 +1242,17 @@ numeric_from_wire(struct str bytes, struct arena *arena, struct str *out, struct
     n.sign = (uint16_t)wire_get16(&in);
     n.dscale = (uint16_t)wire_get16(&in);
     if (in.failed || wire_left(&in) != (size_t)ndigits * 2)
-        return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "invalid length in external \"numeric\" value");
+        return ox_fail(
+            err, OX_INVALID_BINARY_REPRESENTATION, "invalid length in external \"numeric\" value");
     if (n.sign != NUM_POS && n.sign != NUM_NEG && !num_special(&n))
-        return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "invalid sign in external \"numeric\" value");
+        return ox_fail(
+            err, OX_INVALID_BINARY_REPRESENTATION, "invalid sign in external \"numeric\" value");
     if (num_special(&n) && n.sign != NUM_NAN && n.sign != NUM_PINF && n.sign != NUM_NINF)
-        return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "invalid sign in external \"numeric\" value");
+        return ox_fail(
+            err, OX_INVALID_BINARY_REPRESENTATION, "invalid sign in external \"numeric\" value");
     if (n.dscale > NUM_DSCALE_MAX)
-        return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "invalid scale in external \"numeric\" value");
+        return ox_fail(
+            err, OX_INVALID_BINARY_REPRESENTATION, "invalid scale in external \"numeric\" value");
     int16_t *digits = ox_arena_alloc(arena, (size_t)ndigits * 2 + 2);
     for (int i = 0; i < ndigits; i++) {
         digits[i] = wire_get16(&in);
@@ -1294,7 +1304,9 @@ sum_apply(struct num_sum *sum, struct str packed, int direction, struct arena *a
 {
     struct num n = num_load(packed);
     if (num_special(&n)) {
-        uint64_t *which = n.sign == NUM_NAN ? &sum->nans : n.sign == NUM_PINF ? &sum->pinfs : &sum->ninfs;
+        uint64_t *which = n.sign == NUM_NAN    ? &sum->nans
+                          : n.sign == NUM_PINF ? &sum->pinfs
+                                               : &sum->ninfs;
         *which += (uint64_t)(int64_t)direction;
         return;
     }

@@ -84,8 +84,8 @@ type_array_of(struct type type)
 }
 
 uint32_t type_oid(struct type type);
-int16_t type_len(struct type type);    /* as in RowDescription */
-char type_category(struct type type);  /* 'A' for arrays */
+int16_t type_len(struct type type);   /* as in RowDescription */
+char type_category(struct type type); /* 'A' for arrays */
 bool type_from_oid(uint32_t oid, struct type *out);
 /* A name as a user writes it, in any alias, "int4[]" and "_int4" included,
  * folded to lower case already; no type modifier. */
@@ -120,10 +120,26 @@ struct datum {
 };
 
 #define DATUM_NULL ((struct datum){.null = true})
-static inline struct datum datum_bool(bool b) { return (struct datum){.b = b}; }
-static inline struct datum datum_i64(int64_t i) { return (struct datum){.i = i}; }
-static inline struct datum datum_f64(double f) { return (struct datum){.f = f}; }
-static inline struct datum datum_str(struct str s) { return (struct datum){.s = s}; }
+static inline struct datum
+datum_bool(bool b)
+{
+    return (struct datum){.b = b};
+}
+static inline struct datum
+datum_i64(int64_t i)
+{
+    return (struct datum){.i = i};
+}
+static inline struct datum
+datum_f64(double f)
+{
+    return (struct datum){.f = f};
+}
+static inline struct datum
+datum_str(struct str s)
+{
+    return (struct datum){.s = s};
+}
 
 /* Copies what the value borrows into the arena. */
 struct datum datum_copy(struct type type, struct datum value, struct arena *arena);
@@ -162,10 +178,10 @@ struct vector {
 /* Rows are numbered 0..count-1 in every column; only those in sel (rising) are
  * meant, the others hold garbage and must not be looked at. */
 struct batch {
-    uint32_t count;  /* at most VECTOR_MAX */
+    uint32_t count; /* at most VECTOR_MAX */
     uint32_t ncols;
     struct vector *cols;
-    uint32_t *sel;   /* NULL: all rows */
+    uint32_t *sel;      /* NULL: all rows */
     uint32_t sel_count; /* with sel NULL equal to count */
 };
 
@@ -174,7 +190,8 @@ void vector_init(struct vector *vec, struct type type, uint32_t count, struct ar
 /* The nulls array, made (zeroed, count bytes) when there is none yet. */
 uint8_t *vector_nulls(struct vector *vec, uint32_t count, struct arena *arena);
 void vector_constant(struct vector *vec, struct type type, struct datum value, struct arena *arena);
-void vector_set(struct vector *vec, uint32_t row, struct datum value); /* nulls array must exist for a null */
+void vector_set(
+    struct vector *vec, uint32_t row, struct datum value); /* nulls array must exist for a null */
 /* hashes[k] of the k-th selected row is combined with (not replaced by) the value's. */
 void vector_hash(const struct vector *vec, const uint32_t *sel, uint32_t n, uint64_t *hashes);
 /* to[k] = from[sel[k]], strings borrowed. `to` is initialised with n rows. */
@@ -199,10 +216,18 @@ vector_get(const struct vector *vec, uint32_t row)
         return d;
     }
     switch (type_phys(vec->type)) {
-    case PHYS_BOOL: d.b = vec->b[row]; break;
-    case PHYS_I64: d.i = vec->i[row]; break;
-    case PHYS_F64: d.f = vec->f[row]; break;
-    case PHYS_STR: d.s = vec->s[row]; break;
+    case PHYS_BOOL:
+        d.b = vec->b[row];
+        break;
+    case PHYS_I64:
+        d.i = vec->i[row];
+        break;
+    case PHYS_F64:
+        d.f = vec->f[row];
+        break;
+    case PHYS_STR:
+        d.s = vec->s[row];
+        break;
     }
     return d;
 }
@@ -228,9 +253,9 @@ struct row_names {
 struct row_format {
     uint8_t date_style, date_order, interval_style;
     bool bytea_escape;
-    int8_t extra_float_digits; /* 1 = shortest exact */
-    const struct timezone *tz; /* of the session; NULL = UTC */
-    int64_t now_us;            /* for 'now', 'today' */
+    int8_t extra_float_digits;     /* 1 = shortest exact */
+    const struct timezone *tz;     /* of the session; NULL = UTC */
+    int64_t now_us;                /* for 'now', 'today' */
     const struct row_names *names; /* may be NULL */
 };
 extern const char *const month_names[12];
@@ -248,8 +273,8 @@ ox_code type_in_text(struct type type, struct str text, const struct row_format 
 void type_out_text(
     struct type type, const struct datum *value, const struct row_format *format, struct text *to);
 /* PostgreSQL's wire forms. in borrows bytes as above. */
-ox_code type_in_binary(struct type type, struct str bytes, struct arena *arena, struct datum *out,
-    struct ox_err *err);
+ox_code type_in_binary(
+    struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err);
 void type_out_binary(struct type type, const struct datum *value, struct text *to);
 /* UTF-8 without NUL. Fails: OX_CHARACTER_NOT_IN_REPERTOIRE */
 ox_code row_check_text(struct str text, struct ox_err *err);
@@ -305,8 +330,8 @@ void copy_out_header(
  * number of bytes the next whole line takes (with its end) or 0 when more input
  * is needed (at `eof` the rest is the line). CSV lines may hold quoted newlines;
  * *line is without the end of line. *last is set for the text format's "\.". */
-size_t copy_next_line(const struct copy_format *copy, struct str input, bool eof,
-    struct str *line, bool *last);
+size_t copy_next_line(
+    const struct copy_format *copy, struct str input, bool eof, struct str *line, bool *last);
 /* Fields of one line; unescaped bytes are borrowed from line or live in the
  * arena. A NULL str is a null. Fails: OX_BAD_COPY_FILE_FORMAT (also when there
  * are more than fields_max) */
@@ -361,12 +386,12 @@ struct str array_make(
     struct type element, const struct datum *items, uint32_t count, struct arena *arena);
 
 /* Of any shape: count is the product of len[0..ndim). */
-struct str array_make_dims(struct type element, const struct datum *items, uint32_t count, uint32_t ndim,
-    const int32_t *len, const int32_t *lower, struct arena *arena);
+struct str array_make_dims(struct type element, const struct datum *items, uint32_t count,
+    uint32_t ndim, const int32_t *len, const int32_t *lower, struct arena *arena);
 
 struct record_view {
     uint32_t count;
-    const struct str *names;  /* ptr NULL: f1, f2, ... */
+    const struct str *names; /* ptr NULL: f1, f2, ... */
     const struct type *types;
     const struct datum *values;
 };

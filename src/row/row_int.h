@@ -12,9 +12,10 @@ int datetime_month(const char *word, size_t len);
 /* array.c */
 ox_code array_in_text(struct type type, struct str text, const struct row_format *format,
     struct arena *arena, struct datum *out, struct ox_err *err);
-void array_out_text(struct type type, struct str packed, const struct row_format *format, struct text *to);
-ox_code array_in_binary(struct type type, struct str bytes, struct arena *arena, struct datum *out,
-    struct ox_err *err);
+void array_out_text(
+    struct type type, struct str packed, const struct row_format *format, struct text *to);
+ox_code array_in_binary(
+    struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err);
 void array_out_binary(struct type type, struct str packed, struct text *to);
 int array_compare(struct str a, struct str b);
 uint64_t array_hash(struct str a, uint64_t seed);
@@ -29,10 +30,11 @@ int jsonb_compare(struct str a, struct str b);
 /* csv.c */
 void csv_quote_tail(const struct copy_format *copy, uint32_t column, size_t start, struct text *to);
 size_t csv_line_end(const struct copy_format *copy, struct str input); /* SIZE_MAX: not there */
-ox_code csv_split_line(const struct copy_format *copy, struct str line, struct arena *arena, struct str *fields,
-    uint32_t fields_max, uint32_t *count, struct ox_err *err);
+ox_code csv_split_line(const struct copy_format *copy, struct str line, struct arena *arena,
+    struct str *fields, uint32_t fields_max, uint32_t *count, struct ox_err *err);
 
 /* type.c: [+-]digits with blanks around. */
-ox_code int_in(struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err);
+ox_code int_in(
+    struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err);
 
 #endif

@@ -12,7 +12,10 @@
 void
 copy_format_init(struct copy_format *format, bool csv)
 {
-    *format = (struct copy_format){.csv = csv, .delimiter = csv ? ',' : '\t', .quote = '"', .escape = '"',
+    *format = (struct copy_format){.csv = csv,
+        .delimiter = csv ? ',' : '\t',
+        .quote = '"',
+        .escape = '"',
         .null = csv ? OX_STR("") : OX_STR("\\N")};
 }
 
@@ -25,14 +28,22 @@ escape_of(uint8_t c, char delimiter)
     if (c == (uint8_t)delimiter && c != '\t')
         return (char)c;
     switch (c) {
-    case '\b': return 'b';
-    case '\f': return 'f';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case '\v': return 'v';
-    case '\\': return '\\';
-    default: return '\0';
+    case '\b':
+        return 'b';
+    case '\f':
+        return 'f';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    case '\v':
+        return 'v';
+    case '\\':
+        return '\\';
+    default:
+        return '\0';
     }
 }
 
@@ -79,8 +90,8 @@ field_out(const struct vector *vec, uint32_t row, uint32_t column, const struct 
 }
 
 uint32_t
-copy_out_rows(const struct batch *batch, uint32_t from, uint32_t rows, size_t len_max, const struct copy_format *copy,
-    const struct row_format *format, struct text *to)
+copy_out_rows(const struct batch *batch, uint32_t from, uint32_t rows, size_t len_max,
+    const struct copy_format *copy, const struct row_format *format, struct text *to)
 {
     uint32_t count = batch->sel != NULL ? batch->sel_count : batch->count, done = 0;
     size_t stop = to->len + len_max;
@@ -97,7 +108,8 @@ copy_out_rows(const struct batch *batch, uint32_t from, uint32_t rows, size_t le
 }
 
 void
-copy_out_header(const struct str *names, uint32_t count, const struct copy_format *copy, struct text *to)
+copy_out_header(
+    const struct str *names, uint32_t count, const struct copy_format *copy, struct text *to)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
@@ -123,7 +135,8 @@ without_cr(struct str line)
 }
 
 size_t
-copy_next_line(const struct copy_format *copy, struct str input, bool eof, struct str *line, bool *last)
+copy_next_line(
+    const struct copy_format *copy, struct str input, bool eof, struct str *line, bool *last)
 {
     size_t end = copy->csv ? csv_line_end(copy, input) : 0;
     *last = false;
@@ -152,7 +165,9 @@ copy_next_line(const struct copy_format *copy, struct str input, bool eof, struc
 static int
 hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
 }
 
 /* What follows a backslash; returns how many bytes of input were used. */
@@ -161,13 +176,26 @@ unescape_one(const char *at, const char *end, char *to)
 {
     char c = *at;
     switch (c) {
-    case 'b': *to = '\b'; return 1;
-    case 'f': *to = '\f'; return 1;
-    case 'n': *to = '\n'; return 1;
-    case 'r': *to = '\r'; return 1;
-    case 't': *to = '\t'; return 1;
-    case 'v': *to = '\v'; return 1;
-    default: break;
+    case 'b':
+        *to = '\b';
+        return 1;
+    case 'f':
+        *to = '\f';
+        return 1;
+    case 'n':
+        *to = '\n';
+        return 1;
+    case 'r':
+        *to = '\r';
+        return 1;
+    case 't':
+        *to = '\t';
+        return 1;
+    case 'v':
+        *to = '\v';
+        return 1;
+    default:
+        break;
     }
     if (c >= '0' && c <= '7') {
         int v = 0;
@@ -230,8 +258,8 @@ split_text(const struct copy_format *copy, struct str line, struct arena *arena,
 }
 
 ox_code
-copy_split_line(const struct copy_format *copy, struct str line, struct arena *arena, struct str *fields,
-    uint32_t fields_max, uint32_t *count, struct ox_err *err)
+copy_split_line(const struct copy_format *copy, struct str line, struct arena *arena,
+    struct str *fields, uint32_t fields_max, uint32_t *count, struct ox_err *err)
 {
     if (copy->csv)
         return csv_split_line(copy, line, arena, fields, fields_max, count, err);

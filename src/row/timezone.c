@@ -83,7 +83,8 @@ rule_day(const struct zone_rule *rule, int64_t year)
     int64_t first = unix_days(year, rule->month, 1);
     int wday = (int)(((first + 4) % 7 + 7) % 7);
     int64_t day = first + (rule->day - wday + 7) % 7 + (rule->week - 1) * 7;
-    int64_t next = rule->month == 12 ? unix_days(year + 1, 1, 1) : unix_days(year, rule->month + 1, 1);
+    int64_t next =
+        rule->month == 12 ? unix_days(year + 1, 1, 1) : unix_days(year, rule->month + 1, 1);
     while (day >= next)
         day -= 7;
     return day;
@@ -143,7 +144,8 @@ posix_rule(const char *at, struct zone_rule *rule)
         rule->kind = 'M';
         if (sscanf(at, "M%2d.%1d.%1d", &rule->month, &rule->week, &rule->day) != 3)
             return NULL;
-        if (rule->month < 1 || rule->month > 12 || rule->week < 1 || rule->week > 5 || rule->day > 6)
+        if (rule->month < 1 || rule->month > 12 || rule->week < 1 || rule->week > 5 ||
+            rule->day > 6)
             return NULL;
         at++;
         while (isdigit((unsigned char)*at) || *at == '.')
@@ -217,8 +219,8 @@ tzif_body(struct timezone *tz, struct wire_in *in, bool wide, bool keep)
     uint32_t utc = wire_load32(head + 20), std = wire_load32(head + 24);
     uint32_t leap = wire_load32(head + 28), times = wire_load32(head + 32);
     uint32_t types = wire_load32(head + 36), chars = wire_load32(head + 40);
-    if (times > 10000 || types > 256 || types == 0 || chars > 2048 || leap > 10000 ||
-        utc > types || std > types)
+    if (times > 10000 || types > 256 || types == 0 || chars > 2048 || leap > 10000 || utc > types ||
+        std > types)
         return false;
     const uint8_t *when = wire_skip(in, (size_t)times * (wide ? 8 : 4));
     const uint8_t *which = wire_skip(in, times);
@@ -237,7 +239,8 @@ tzif_body(struct timezone *tz, struct wire_in *in, bool wide, bool keep)
     tz->which = ox_calloc(times + 1, 1);
     tz->types = ox_calloc(types, sizeof(*tz->types));
     for (uint32_t i = 0; i < times; i++) {
-        tz->when[i] = wide ? (int64_t)wire_load64(when + i * 8) : (int32_t)wire_load32(when + i * 4);
+        tz->when[i] =
+            wide ? (int64_t)wire_load64(when + i * 8) : (int32_t)wire_load32(when + i * 4);
         tz->which[i] = which[i];
         if (which[i] >= types)
             return false;
@@ -333,14 +336,39 @@ zone_read_file(struct timezone *tz, const char *name)
 static bool
 zone_read(struct timezone *tz, struct str name)
 {
-    static const struct { const char *name; int hours; const char *abbrev; } fixed[] = {
-        {"utc", 0, "UTC"}, {"z", 0, "UTC"}, {"zulu", 0, "UTC"}, {"gmt", 0, "GMT"}, {"ut", 0, "UTC"},
-        {"est", -5, "EST"}, {"edt", -4, "EDT"}, {"cst", -6, "CST"}, {"cdt", -5, "CDT"},
-        {"mst", -7, "MST"}, {"mdt", -6, "MDT"}, {"pst", -8, "PST"}, {"pdt", -7, "PDT"},
-        {"cet", 1, "CET"}, {"cest", 2, "CEST"}, {"bst", 1, "BST"}, {"eet", 2, "EET"},
-        {"eest", 3, "EEST"}, {"wet", 0, "WET"}, {"west", 1, "WEST"}, {"msk", 3, "MSK"},
-        {"jst", 9, "JST"}, {"kst", 9, "KST"}, {"hst", -10, "HST"}, {"akst", -9, "AKST"},
-        {"akdt", -8, "AKDT"}, {"aest", 10, "AEST"}, {"nzst", 12, "NZST"},
+    static const struct {
+        const char *name;
+        int hours;
+        const char *abbrev;
+    } fixed[] = {
+        {"utc", 0, "UTC"},
+        {"z", 0, "UTC"},
+        {"zulu", 0, "UTC"},
+        {"gmt", 0, "GMT"},
+        {"ut", 0, "UTC"},
+        {"est", -5, "EST"},
+        {"edt", -4, "EDT"},
+        {"cst", -6, "CST"},
+        {"cdt", -5, "CDT"},
+        {"mst", -7, "MST"},
+        {"mdt", -6, "MDT"},
+        {"pst", -8, "PST"},
+        {"pdt", -7, "PDT"},
+        {"cet", 1, "CET"},
+        {"cest", 2, "CEST"},
+        {"bst", 1, "BST"},
+        {"eet", 2, "EET"},
+        {"eest", 3, "EEST"},
+        {"wet", 0, "WET"},
+        {"west", 1, "WEST"},
+        {"msk", 3, "MSK"},
+        {"jst", 9, "JST"},
+        {"kst", 9, "KST"},
+        {"hst", -10, "HST"},
+        {"akst", -9, "AKST"},
+        {"akdt", -8, "AKDT"},
+        {"aest", 10, "AEST"},
+        {"nzst", 12, "NZST"},
     };
     char text[64], capital[64];
     snprintf(text, sizeof(text), "%.*s", OX_STR_ARG(name));

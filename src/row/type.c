@@ -75,7 +75,8 @@ type_from_name(struct str name, struct type *out)
         name = OX_STR("char");
     for (int id = 1; id < TYPE_COUNT; id++) {
         const struct type_facts *facts = &type_table[id];
-        if (!ox_str_is(name, facts->name) && !ox_str_is(name, facts->sql) && !alias_has(facts->aliases, name))
+        if (!ox_str_is(name, facts->name) && !ox_str_is(name, facts->sql) &&
+            !alias_has(facts->aliases, name))
             continue;
         if (array && facts->array_oid == 0)
             return false;
@@ -122,7 +123,8 @@ type_set_modifiers(struct type *type, const int32_t *mods, uint32_t count, struc
         if (count != 1)
             return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid type modifier");
         if (mods[0] < 0)
-            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "%s(%d) precision must not be negative", name, mods[0]);
+            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "%s(%d) precision must not be negative",
+                name, mods[0]);
         type->typmod = OX_MIN(mods[0], 6);
         if (type->id == TYPE_INTERVAL)
             type->typmod |= 0x7FFF << 16;
@@ -200,7 +202,8 @@ type_format(struct type type, struct text *to)
     case TYPE_NUMERIC:
         ox_text_adds(to, sql);
         if (mod >= 4)
-            ox_text_addf(to, "(%d,%d)", ((mod - 4) >> 16) & 0xFFFF, (((mod - 4) & 0x7FF) ^ 1024) - 1024);
+            ox_text_addf(
+                to, "(%d,%d)", ((mod - 4) >> 16) & 0xFFFF, (((mod - 4) & 0x7FF) ^ 1024) - 1024);
         break;
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
@@ -216,7 +219,8 @@ type_format(struct type type, struct text *to)
         if (mod >= 0 && (mod & 0xFFFF) <= 6)
             ox_text_addf(to, "(%d)", mod & 0xFFFF);
         break;
-    default: ox_text_adds(to, sql);
+    default:
+        ox_text_adds(to, sql);
     }
     if (type.array)
         ox_text_adds(to, "[]");
@@ -253,12 +257,13 @@ trim(struct str s)
 static ox_code
 bad_text(const char *type, struct str text, struct ox_err *err)
 {
-    return ox_fail(err, OX_INVALID_TEXT_REPRESENTATION, "invalid input syntax for type %s: \"%.*s\"", type,
-        OX_STR_ARG(text));
+    return ox_fail(err, OX_INVALID_TEXT_REPRESENTATION,
+        "invalid input syntax for type %s: \"%.*s\"", type, OX_STR_ARG(text));
 }
 
 ox_code
-int_in(struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err)
+int_in(
+    struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err)
 {
     struct str s = trim(text);
     const char *at = s.ptr, *end = s.ptr + s.len;
@@ -279,8 +284,8 @@ int_in(struct str text, const char *type, int64_t min, int64_t max, int64_t *out
     }
     int64_t r = minus ? (int64_t)-v : (int64_t)v;
     if (over || (minus ? v > (uint64_t)INT64_MAX + 1 : v > INT64_MAX) || r < min || r > max)
-        return ox_fail(err, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value \"%.*s\" is out of range for type %s",
-            OX_STR_ARG(text), type);
+        return ox_fail(err, OX_NUMERIC_VALUE_OUT_OF_RANGE,
+            "value \"%.*s\" is out of range for type %s", OX_STR_ARG(text), type);
     *out = r;
     return OX_OK;
 }
@@ -318,9 +323,12 @@ static ox_code
 bool_in(struct str text, uint8_t *out, struct ox_err *err)
 {
     struct str s = trim(text);
-    static const struct { const char *word; size_t min; uint8_t value; } words[] = {
-        {"true", 1, 1}, {"false", 1, 0}, {"yes", 1, 1}, {"no", 1, 0}, {"on", 2, 1}, {"off", 2, 0},
-        {"1", 1, 1}, {"0", 1, 0}};
+    static const struct {
+        const char *word;
+        size_t min;
+        uint8_t value;
+    } words[] = {{"true", 1, 1}, {"false", 1, 0}, {"yes", 1, 1}, {"no", 1, 0}, {"on", 2, 1},
+        {"off", 2, 0}, {"1", 1, 1}, {"0", 1, 0}};
     for (size_t i = 0; i < ox_count(words); i++)
         if (s.len >= words[i].min && s.len <= strlen(words[i].word) &&
             ox_str_ieq(s, ox_str_n(words[i].word, s.len))) {
@@ -333,9 +341,10 @@ bool_in(struct str text, uint8_t *out, struct ox_err *err)
 static int
 hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F'                                ? c - 'A' + 10
-                                                                 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static ox_code
@@ -349,12 +358,15 @@ bytea_in(struct str text, struct arena *arena, struct str *out, struct ox_err *e
                 continue;
             int high = hex_digit(text.ptr[i]);
             if (high < 0)
-                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid hexadecimal digit: \"%c\"", text.ptr[i]);
+                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid hexadecimal digit: \"%c\"",
+                    text.ptr[i]);
             if (++i >= text.len)
-                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid hexadecimal data: odd number of digits");
+                return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+                    "invalid hexadecimal data: odd number of digits");
             int low = hex_digit(text.ptr[i]);
             if (low < 0)
-                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid hexadecimal digit: \"%c\"", text.ptr[i]);
+                return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid hexadecimal digit: \"%c\"",
+                    text.ptr[i]);
             to[n++] = (char)(high << 4 | low);
         }
         *out = ox_str_n(to, n);
@@ -380,7 +392,8 @@ bytea_in(struct str text, struct arena *arena, struct str *out, struct ox_err *e
 }
 
 static ox_code
-chars_in(struct type type, struct str text, struct arena *arena, struct str *out, struct ox_err *err)
+chars_in(
+    struct type type, struct str text, struct arena *arena, struct str *out, struct ox_err *err)
 {
     *out = text;
     if (type.typmod < 4)
@@ -390,7 +403,8 @@ chars_in(struct type type, struct str text, struct arena *arena, struct str *out
         size_t cut = text.len;
         for (size_t drop = count - max; drop > 0; drop--) {
             if (text.ptr[cut - 1] != ' ')
-                return ox_fail(err, OX_STRING_DATA_RIGHT_TRUNCATION, "value too long for type %s(%zu)",
+                return ox_fail(err, OX_STRING_DATA_RIGHT_TRUNCATION,
+                    "value too long for type %s(%zu)",
                     type.id == TYPE_VARCHAR ? "character varying" : "character", max);
             cut--;
         }
@@ -429,7 +443,8 @@ reg_builtin(int kind, struct str name, uint32_t *oid)
 }
 
 static ox_code
-reg_in(struct type type, struct str text, const struct row_format *format, int64_t *out, struct ox_err *err)
+reg_in(struct type type, struct str text, const struct row_format *format, int64_t *out,
+    struct ox_err *err)
 {
     struct str s = trim(text);
     if (ox_str_is(s, "-")) {
@@ -455,22 +470,27 @@ reg_in(struct type type, struct str text, const struct row_format *format, int64
     case TYPE_REGROLE:
         return ox_fail(err, OX_UNDEFINED_OBJECT, "role \"%.*s\" does not exist", OX_STR_ARG(s));
     default:
-        return ox_fail(err, OX_UNDEFINED_FUNCTION, "function \"%.*s\" does not exist", OX_STR_ARG(s));
+        return ox_fail(
+            err, OX_UNDEFINED_FUNCTION, "function \"%.*s\" does not exist", OX_STR_ARG(s));
     }
 }
 
 ox_code
-type_in_text(struct type type, struct str text, const struct row_format *format, struct arena *arena,
-    struct datum *out, struct ox_err *err)
+type_in_text(struct type type, struct str text, const struct row_format *format,
+    struct arena *arena, struct datum *out, struct ox_err *err)
 {
     memset(out, 0, sizeof(*out));
     if (type.array)
         return array_in_text(type, text, format, arena, out, err);
     switch (type.id) {
-    case TYPE_BOOL: return bool_in(text, &out->b, err);
-    case TYPE_INT2: return int_in(text, "smallint", INT16_MIN, INT16_MAX, &out->i, err);
-    case TYPE_INT4: return int_in(text, "integer", INT32_MIN, INT32_MAX, &out->i, err);
-    case TYPE_INT8: return int_in(text, "bigint", INT64_MIN, INT64_MAX, &out->i, err);
+    case TYPE_BOOL:
+        return bool_in(text, &out->b, err);
+    case TYPE_INT2:
+        return int_in(text, "smallint", INT16_MIN, INT16_MAX, &out->i, err);
+    case TYPE_INT4:
+        return int_in(text, "integer", INT32_MIN, INT32_MAX, &out->i, err);
+    case TYPE_INT8:
+        return int_in(text, "bigint", INT64_MIN, INT64_MAX, &out->i, err);
     case TYPE_OID:
     case TYPE_XID: {
         ox_code code = int_in(text, type_table[type.id].name, INT32_MIN, UINT32_MAX, &out->i, err);
@@ -481,14 +501,22 @@ type_in_text(struct type type, struct str text, const struct row_format *format,
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGNAMESPACE:
-    case TYPE_REGROLE: return reg_in(type, text, format, &out->i, err);
-    case TYPE_FLOAT4: return float_in(text, true, &out->f, err);
-    case TYPE_FLOAT8: return float_in(text, false, &out->f, err);
-    case TYPE_NUMERIC: return numeric_in(text, type.typmod, arena, &out->s, err);
-    case TYPE_DATE: return date_in(text, format, &out->i, err);
-    case TYPE_TIME: return time_in(text, format, type.typmod, &out->i, err);
-    case TYPE_TIMESTAMP: return timestamp_in(text, false, format, type.typmod, &out->i, err);
-    case TYPE_TIMESTAMPTZ: return timestamp_in(text, true, format, type.typmod, &out->i, err);
+    case TYPE_REGROLE:
+        return reg_in(type, text, format, &out->i, err);
+    case TYPE_FLOAT4:
+        return float_in(text, true, &out->f, err);
+    case TYPE_FLOAT8:
+        return float_in(text, false, &out->f, err);
+    case TYPE_NUMERIC:
+        return numeric_in(text, type.typmod, arena, &out->s, err);
+    case TYPE_DATE:
+        return date_in(text, format, &out->i, err);
+    case TYPE_TIME:
+        return time_in(text, format, type.typmod, &out->i, err);
+    case TYPE_TIMESTAMP:
+        return timestamp_in(text, false, format, type.typmod, &out->i, err);
+    case TYPE_TIMESTAMPTZ:
+        return timestamp_in(text, true, format, type.typmod, &out->i, err);
     case TYPE_INTERVAL: {
         struct interval span = {0, 0, 0};
         ox_code code = interval_in(text, format, type.typmod, &span, err);
@@ -502,7 +530,8 @@ type_in_text(struct type type, struct str text, const struct row_format *format,
         out->s = ox_str_n(ox_arena_copy(arena, &id, 16), 16);
         return OX_OK;
     }
-    case TYPE_BYTEA: return bytea_in(text, arena, &out->s, err);
+    case TYPE_BYTEA:
+        return bytea_in(text, arena, &out->s, err);
     case TYPE_JSON:
         out->s = text;
         return json_validate(text, err);
@@ -520,7 +549,8 @@ type_in_text(struct type type, struct str text, const struct row_format *format,
         out->s = text.len > 0 ? ox_str_n(text.ptr, 1) : text;
         return OX_OK;
     case TYPE_VARCHAR:
-    case TYPE_BPCHAR: return chars_in(type, text, arena, &out->s, err);
+    case TYPE_BPCHAR:
+        return chars_in(type, text, arena, &out->s, err);
     case TYPE_TEXT:
     case TYPE_UNKNOWN:
         out->s = text;
@@ -529,16 +559,18 @@ type_in_text(struct type type, struct str text, const struct row_format *format,
         out->s = OX_STR("");
         return OX_OK;
     default:
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "cannot accept a value of type %s", type_table[type.id].sql);
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "cannot accept a value of type %s",
+            type_table[type.id].sql);
     }
 }
 
 /* ---- text out -------------------------------------------------------------------- */
 
-static const char digit_pairs[] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-    "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
-    "9899";
+static const char digit_pairs[] = "0001020304050607080910111213141516171819202122232425262728293031"
+                                  "3233343536373839404142434445464748"
+                                  "4950515253545556575859606162636465666768697071727374757677787980"
+                                  "8182838485868788899091929394959697"
+                                  "9899";
 
 static inline size_t
 put_int(char *to, int64_t value)
@@ -713,31 +745,52 @@ reg_out(struct type type, uint32_t oid, const struct row_format *format, struct 
 }
 
 void
-type_out_text(struct type type, const struct datum *v, const struct row_format *format, struct text *to)
+type_out_text(
+    struct type type, const struct datum *v, const struct row_format *format, struct text *to)
 {
     if (type.array) {
         array_out_text(type, v->s, format, to);
         return;
     }
     switch (type.id) {
-    case TYPE_BOOL: ox_text_addc(to, v->b ? 't' : 'f'); break;
+    case TYPE_BOOL:
+        ox_text_addc(to, v->b ? 't' : 'f');
+        break;
     case TYPE_INT2:
     case TYPE_INT4:
     case TYPE_INT8:
     case TYPE_OID:
-    case TYPE_XID: row_put_int(v->i, to); break;
+    case TYPE_XID:
+        row_put_int(v->i, to);
+        break;
     case TYPE_REGPROC:
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGNAMESPACE:
-    case TYPE_REGROLE: reg_out(type, (uint32_t)v->i, format, to); break;
-    case TYPE_FLOAT4: row_put_float(v->f, true, format->extra_float_digits, to); break;
-    case TYPE_FLOAT8: row_put_float(v->f, false, format->extra_float_digits, to); break;
-    case TYPE_NUMERIC: numeric_out(v->s, to); break;
-    case TYPE_DATE: date_out(v->i, format, to); break;
-    case TYPE_TIME: time_out(v->i, to); break;
-    case TYPE_TIMESTAMP: timestamp_out(v->i, false, format, to); break;
-    case TYPE_TIMESTAMPTZ: timestamp_out(v->i, true, format, to); break;
+    case TYPE_REGROLE:
+        reg_out(type, (uint32_t)v->i, format, to);
+        break;
+    case TYPE_FLOAT4:
+        row_put_float(v->f, true, format->extra_float_digits, to);
+        break;
+    case TYPE_FLOAT8:
+        row_put_float(v->f, false, format->extra_float_digits, to);
+        break;
+    case TYPE_NUMERIC:
+        numeric_out(v->s, to);
+        break;
+    case TYPE_DATE:
+        date_out(v->i, format, to);
+        break;
+    case TYPE_TIME:
+        time_out(v->i, to);
+        break;
+    case TYPE_TIMESTAMP:
+        timestamp_out(v->i, false, format, to);
+        break;
+    case TYPE_TIMESTAMPTZ:
+        timestamp_out(v->i, true, format, to);
+        break;
     case TYPE_INTERVAL: {
         struct interval span;
         memcpy(&span, v->s.ptr, sizeof(span));
@@ -752,9 +805,14 @@ type_out_text(struct type type, const struct datum *v, const struct row_format *
         ox_text_add(to, text, 36);
         break;
     }
-    case TYPE_BYTEA: bytea_out(v->s, format->bytea_escape, to); break;
-    case TYPE_RECORD: record_out_text(v->s, format, to); break;
-    default: ox_text_add(to, v->s.ptr, v->s.len);
+    case TYPE_BYTEA:
+        bytea_out(v->s, format->bytea_escape, to);
+        break;
+    case TYPE_RECORD:
+        record_out_text(v->s, format, to);
+        break;
+    default:
+        ox_text_add(to, v->s.ptr, v->s.len);
     }
 }
 
@@ -767,24 +825,35 @@ bad_binary(struct ox_err *err)
 }
 
 ox_code
-type_in_binary(struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err)
+type_in_binary(
+    struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err)
 {
     memset(out, 0, sizeof(*out));
     if (type.array)
         return array_in_binary(type, bytes, arena, out, err);
     struct wire_in in = wire_in(bytes.ptr, bytes.len);
     switch (type.id) {
-    case TYPE_BOOL: out->b = wire_get8(&in) != 0; break;
-    case TYPE_INT2: out->i = wire_get16(&in); break;
-    case TYPE_INT4: out->i = wire_get32(&in); break;
-    case TYPE_INT8: out->i = wire_get64(&in); break;
+    case TYPE_BOOL:
+        out->b = wire_get8(&in) != 0;
+        break;
+    case TYPE_INT2:
+        out->i = wire_get16(&in);
+        break;
+    case TYPE_INT4:
+        out->i = wire_get32(&in);
+        break;
+    case TYPE_INT8:
+        out->i = wire_get64(&in);
+        break;
     case TYPE_OID:
     case TYPE_XID:
     case TYPE_REGPROC:
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGNAMESPACE:
-    case TYPE_REGROLE: out->i = (uint32_t)wire_get32(&in); break;
+    case TYPE_REGROLE:
+        out->i = (uint32_t)wire_get32(&in);
+        break;
     case TYPE_FLOAT4: {
         int32_t bits = wire_get32(&in);
         float f;
@@ -799,11 +868,13 @@ type_in_binary(struct type type, struct str bytes, struct arena *arena, struct d
     }
     case TYPE_NUMERIC: {
         ox_code code = numeric_from_wire(bytes, arena, &out->s, err);
-        return code != OX_OK ? code : numeric_apply_typmod(out->s, type.typmod, arena, &out->s, err);
+        return code != OX_OK ? code
+                             : numeric_apply_typmod(out->s, type.typmod, arena, &out->s, err);
     }
     case TYPE_DATE:
         out->i = wire_get32(&in);
-        if (out->i != DATE_INF && out->i != DATE_NINF && (out->i < DATE_MIN_DAYS || out->i >= DATE_END_DAYS))
+        if (out->i != DATE_INF && out->i != DATE_NINF &&
+            (out->i < DATE_MIN_DAYS || out->i >= DATE_END_DAYS))
             return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "date out of range");
         break;
     case TYPE_TIME:
@@ -831,13 +902,18 @@ type_in_binary(struct type type, struct str bytes, struct arena *arena, struct d
         return OX_OK;
     case TYPE_JSONB:
         if (bytes.len < 1 || bytes.ptr[0] != 1)
-            return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "unsupported jsonb version number");
+            return ox_fail(
+                err, OX_INVALID_BINARY_REPRESENTATION, "unsupported jsonb version number");
         bytes = ox_str_n(bytes.ptr + 1, bytes.len - 1);
         if (row_check_text(bytes, err) != OX_OK)
             return OX_CHARACTER_NOT_IN_REPERTOIRE;
         return type_in_text(type, bytes, &row_format_default, arena, out, err);
-    case TYPE_BYTEA: out->s = bytes; return OX_OK;
-    case TYPE_VOID: out->s = OX_STR(""); return OX_OK;
+    case TYPE_BYTEA:
+        out->s = bytes;
+        return OX_OK;
+    case TYPE_VOID:
+        out->s = OX_STR("");
+        return OX_OK;
     case TYPE_CHAR:
         if (bytes.len != 1)
             return bad_binary(err);
@@ -853,8 +929,8 @@ type_in_binary(struct type type, struct str bytes, struct arena *arena, struct d
             return OX_CHARACTER_NOT_IN_REPERTOIRE;
         return type_in_text(type, bytes, &row_format_default, arena, out, err);
     default:
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "no binary input function available for type %s",
-            type_table[type.id].sql);
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "no binary input function available for type %s", type_table[type.id].sql);
     }
     if (in.failed || wire_left(&in) != 0)
         return bad_binary(err);
@@ -870,8 +946,12 @@ type_out_binary(struct type type, const struct datum *v, struct text *to)
     }
     struct wire_out out = wire_out(to);
     switch (type.id) {
-    case TYPE_BOOL: wire_put8(&out, (int8_t)v->b); break;
-    case TYPE_INT2: wire_put16(&out, (int16_t)v->i); break;
+    case TYPE_BOOL:
+        wire_put8(&out, (int8_t)v->b);
+        break;
+    case TYPE_INT2:
+        wire_put16(&out, (int16_t)v->i);
+        break;
     case TYPE_INT4:
     case TYPE_DATE:
     case TYPE_OID:
@@ -880,11 +960,15 @@ type_out_binary(struct type type, const struct datum *v, struct text *to)
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGNAMESPACE:
-    case TYPE_REGROLE: wire_put32(&out, (int32_t)v->i); break;
+    case TYPE_REGROLE:
+        wire_put32(&out, (int32_t)v->i);
+        break;
     case TYPE_INT8:
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ: wire_put64(&out, v->i); break;
+    case TYPE_TIMESTAMPTZ:
+        wire_put64(&out, v->i);
+        break;
     case TYPE_FLOAT4: {
         float f = (float)v->f;
         int32_t bits;
@@ -892,8 +976,12 @@ type_out_binary(struct type type, const struct datum *v, struct text *to)
         wire_put32(&out, bits);
         break;
     }
-    case TYPE_FLOAT8: wire_put64(&out, v->i); break;
-    case TYPE_NUMERIC: numeric_to_wire(v->s, to); break;
+    case TYPE_FLOAT8:
+        wire_put64(&out, v->i);
+        break;
+    case TYPE_NUMERIC:
+        numeric_to_wire(v->s, to);
+        break;
     case TYPE_INTERVAL: {
         struct interval span;
         memcpy(&span, v->s.ptr, 16);
@@ -906,9 +994,14 @@ type_out_binary(struct type type, const struct datum *v, struct text *to)
         wire_put8(&out, 1);
         wire_put_bytes(&out, v->s.ptr, v->s.len);
         break;
-    case TYPE_CHAR: wire_put8(&out, v->s.len > 0 ? v->s.ptr[0] : 0); break;
-    case TYPE_RECORD: record_out_binary(v->s, to); break;
-    default: wire_put_bytes(&out, v->s.ptr, v->s.len);
+    case TYPE_CHAR:
+        wire_put8(&out, v->s.len > 0 ? v->s.ptr[0] : 0);
+        break;
+    case TYPE_RECORD:
+        record_out_binary(v->s, to);
+        break;
+    default:
+        wire_put_bytes(&out, v->s.ptr, v->s.len);
     }
 }
 
@@ -916,16 +1009,19 @@ ox_code
 row_check_text(struct str text, struct ox_err *err)
 {
     if (text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL)
-        return ox_fail(err, OX_CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": 0x00");
+        return ox_fail(err, OX_CHARACTER_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": 0x00");
     if (!ox_utf8_valid(text.ptr, text.len))
-        return ox_fail(err, OX_CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\"");
+        return ox_fail(
+            err, OX_CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\"");
     return OX_OK;
 }
 
 /* ---- columns -------------------------------------------------------------------------- */
 
 void
-vector_out_text(const struct vector *vec, uint32_t row, const struct row_format *format, struct text *to)
+vector_out_text(
+    const struct vector *vec, uint32_t row, const struct row_format *format, struct text *to)
 {
     if (vec->constant)
         row = 0;
@@ -933,13 +1029,20 @@ vector_out_text(const struct vector *vec, uint32_t row, const struct row_format 
         switch (vec->type.id) {
         case TYPE_INT2:
         case TYPE_INT4:
-        case TYPE_INT8: row_put_int(vec->i[row], to); return;
+        case TYPE_INT8:
+            row_put_int(vec->i[row], to);
+            return;
         case TYPE_TEXT:
         case TYPE_VARCHAR:
         case TYPE_JSON:
-        case TYPE_JSONB: ox_text_add(to, vec->s[row].ptr, vec->s[row].len); return;
-        case TYPE_TIMESTAMPTZ: timestamp_out(vec->i[row], true, format, to); return;
-        default: break;
+        case TYPE_JSONB:
+            ox_text_add(to, vec->s[row].ptr, vec->s[row].len);
+            return;
+        case TYPE_TIMESTAMPTZ:
+            timestamp_out(vec->i[row], true, format, to);
+            return;
+        default:
+            break;
         }
     }
     struct datum value = vector_get(vec, row);
@@ -954,8 +1057,8 @@ vector_out_binary(const struct vector *vec, uint32_t row, struct text *to)
 }
 
 void
-vector_out_field(const struct vector *vec, uint32_t row, bool binary, const struct row_format *format,
-    struct text *to)
+vector_out_field(const struct vector *vec, uint32_t row, bool binary,
+    const struct row_format *format, struct text *to)
 {
     if (vec->constant)
         row = 0;

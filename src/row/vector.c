@@ -52,23 +52,32 @@ int
 datum_compare(struct type type, const struct datum *a, const struct datum *b)
 {
     switch (type_phys(type)) {
-    case PHYS_BOOL: return (int)a->b - (int)b->b;
-    case PHYS_I64: return a->i < b->i ? -1 : a->i > b->i;
-    case PHYS_F64: return float_compare(a->f, b->f);
-    case PHYS_STR: break;
+    case PHYS_BOOL:
+        return (int)a->b - (int)b->b;
+    case PHYS_I64:
+        return a->i < b->i ? -1 : a->i > b->i;
+    case PHYS_F64:
+        return float_compare(a->f, b->f);
+    case PHYS_STR:
+        break;
     }
     if (type.array)
         return array_compare(a->s, b->s);
     switch (type.id) {
-    case TYPE_NUMERIC: return numeric_compare(a->s, b->s);
+    case TYPE_NUMERIC:
+        return numeric_compare(a->s, b->s);
     case TYPE_INTERVAL: {
         struct interval x = interval_of(a->s), y = interval_of(b->s);
         return interval_compare(&x, &y);
     }
-    case TYPE_BPCHAR: return bytes_compare(pad_cut(a->s), pad_cut(b->s));
-    case TYPE_JSONB: return jsonb_compare(a->s, b->s);
-    case TYPE_RECORD: return record_compare(a->s, b->s);
-    default: return bytes_compare(a->s, b->s);
+    case TYPE_BPCHAR:
+        return bytes_compare(pad_cut(a->s), pad_cut(b->s));
+    case TYPE_JSONB:
+        return jsonb_compare(a->s, b->s);
+    case TYPE_RECORD:
+        return record_compare(a->s, b->s);
+    default:
+        return bytes_compare(a->s, b->s);
     }
 }
 
@@ -109,11 +118,13 @@ str_hash(struct type type, struct str s, uint64_t seed)
     if (type.array)
         return array_hash(s, seed);
     switch (type.id) {
-    case TYPE_NUMERIC: return numeric_hash(s, seed);
+    case TYPE_NUMERIC:
+        return numeric_hash(s, seed);
     case TYPE_BPCHAR:
         s = pad_cut(s);
         break;
-    case TYPE_RECORD: return record_hash(s, seed);
+    case TYPE_RECORD:
+        return record_hash(s, seed);
     case TYPE_JSONB: {
         /* 1.0 and 1.00 are equal: digits after a point do not count */
         struct arena arena;
@@ -146,10 +157,12 @@ str_hash(struct type type, struct str s, uint64_t seed)
     }
     case TYPE_INTERVAL: {
         struct interval span = interval_of(s);
-        __int128 v = (__int128)span.us + ((__int128)span.days + (__int128)span.months * 30) * US_DAY;
+        __int128 v =
+            (__int128)span.us + ((__int128)span.days + (__int128)span.months * 30) * US_DAY;
         return mix((uint64_t)v ^ seed);
     }
-    default: break;
+    default:
+        break;
     }
     return ox_hash(s.ptr, s.len, seed);
 }
@@ -160,10 +173,14 @@ datum_hash(struct type type, const struct datum *value, uint64_t seed)
     if (value->null)
         return mix(seed ^ 0x9E3779B97F4A7C15u);
     switch (type_phys(type)) {
-    case PHYS_BOOL: return mix(value->b ^ seed);
-    case PHYS_I64: return mix((uint64_t)value->i ^ seed);
-    case PHYS_F64: return float_hash(value->f, seed);
-    case PHYS_STR: break;
+    case PHYS_BOOL:
+        return mix(value->b ^ seed);
+    case PHYS_I64:
+        return mix((uint64_t)value->i ^ seed);
+    case PHYS_F64:
+        return float_hash(value->f, seed);
+    case PHYS_STR:
+        break;
     }
     return str_hash(type, value->s, seed);
 }
@@ -187,9 +204,15 @@ datum_save(struct type type, const struct datum *value, struct wire_out *out)
     if (value->null)
         return;
     switch (type_phys(type)) {
-    case PHYS_BOOL: wire_put8(out, (int8_t)value->b); break;
-    case PHYS_I64: wire_put_varint(out, value->i); break;
-    case PHYS_F64: wire_put64(out, value->i); break;
+    case PHYS_BOOL:
+        wire_put8(out, (int8_t)value->b);
+        break;
+    case PHYS_I64:
+        wire_put_varint(out, value->i);
+        break;
+    case PHYS_F64:
+        wire_put64(out, value->i);
+        break;
     case PHYS_STR:
         wire_put_uvarint(out, value->s.len);
         wire_put_bytes(out, value->s.ptr, value->s.len);
@@ -198,15 +221,22 @@ datum_save(struct type type, const struct datum *value, struct wire_out *out)
 }
 
 ox_code
-datum_load(struct type type, struct wire_in *in, struct arena *arena, struct datum *out, struct ox_err *err)
+datum_load(struct type type, struct wire_in *in, struct arena *arena, struct datum *out,
+    struct ox_err *err)
 {
     memset(out, 0, sizeof(*out));
     out->null = wire_get8(in) == 0;
     if (!out->null) {
         switch (type_phys(type)) {
-        case PHYS_BOOL: out->b = (uint8_t)wire_get8(in); break;
-        case PHYS_I64: out->i = wire_get_varlong(in); break;
-        case PHYS_F64: out->i = wire_get64(in); break;
+        case PHYS_BOOL:
+            out->b = (uint8_t)wire_get8(in);
+            break;
+        case PHYS_I64:
+            out->i = wire_get_varlong(in);
+            break;
+        case PHYS_F64:
+            out->i = wire_get64(in);
+            break;
         case PHYS_STR: {
             size_t len = wire_get_uvarlong(in);
             const uint8_t *bytes = wire_skip(in, len);
@@ -262,10 +292,18 @@ vector_set(struct vector *vec, uint32_t row, struct datum value)
     if (value.null)
         return;
     switch (type_phys(vec->type)) {
-    case PHYS_BOOL: vec->b[row] = value.b; break;
-    case PHYS_I64: vec->i[row] = value.i; break;
-    case PHYS_F64: vec->f[row] = value.f; break;
-    case PHYS_STR: vec->s[row] = value.s; break;
+    case PHYS_BOOL:
+        vec->b[row] = value.b;
+        break;
+    case PHYS_I64:
+        vec->i[row] = value.i;
+        break;
+    case PHYS_F64:
+        vec->f[row] = value.f;
+        break;
+    case PHYS_STR:
+        vec->s[row] = value.s;
+        break;
     }
 }
 
@@ -285,7 +323,8 @@ vector_hash(const struct vector *vec, const uint32_t *sel, uint32_t n, uint64_t 
 }
 
 void
-vector_gather(struct vector *to, const struct vector *from, const uint32_t *sel, uint32_t n, struct arena *arena)
+vector_gather(struct vector *to, const struct vector *from, const uint32_t *sel, uint32_t n,
+    struct arena *arena)
 {
     if (from->constant) {
         *to = *from;
