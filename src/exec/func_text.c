@@ -506,7 +506,7 @@ span_of(struct call *call, const struct datum *args, int64_t *from, int64_t *cou
 ox_code
 text_substring(struct call *call, const struct datum *args, struct datum *out)
 {
-    int64_t from, count;
+    int64_t from = 0, count = 0;
     ox_code code = span_of(call, args, &from, &count);
     if (code != OX_OK)
         return code;
@@ -521,7 +521,7 @@ text_substring(struct call *call, const struct datum *args, struct datum *out)
 ox_code
 bytes_substring(struct call *call, const struct datum *args, struct datum *out)
 {
-    int64_t from, count;
+    int64_t from = 0, count = 0;
     ox_code code = span_of(call, args, &from, &count);
     if (code != OX_OK)
         return code;

@@ -158,7 +158,7 @@ ox_code
 date_add_interval(struct call *call, const struct datum *args, struct datum *out)
 {
     bool swapped = call->types[0].id == TYPE_INTERVAL;
-    int64_t us;
+    int64_t us = 0;
     ox_code code = date_us(call, args[swapped].i, false, &us);
     return code != OX_OK ? code : add_span(call, us, datum_interval(&args[!swapped]), false, out);
 }
@@ -166,7 +166,7 @@ date_add_interval(struct call *call, const struct datum *args, struct datum *out
 ox_code
 date_sub_interval(struct call *call, const struct datum *args, struct datum *out)
 {
-    int64_t us;
+    int64_t us = 0;
     ox_code code = date_us(call, args[0].i, false, &us);
     return code != OX_OK ? code : add_span(call, us, negated(datum_interval(&args[1])), false, out);
 }
@@ -175,7 +175,7 @@ ox_code
 date_add_time(struct call *call, const struct datum *args, struct datum *out)
 {
     bool swapped = call->types[0].id == TYPE_TIME;
-    int64_t us;
+    int64_t us = 0;
     ox_code code = date_us(call, args[swapped].i, false, &us);
     out->i = infinite(us) ? us : us + args[!swapped].i;
     return code;
@@ -231,7 +231,7 @@ timestamp_diff(struct call *call, const struct datum *args, struct datum *out)
 {
     if (infinite(args[0].i) || infinite(args[1].i))
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "cannot subtract infinite timestamps");
-    int64_t us;
+    int64_t us = 0;
     if (__builtin_sub_overflow(args[0].i, args[1].i, &us))
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
     give_interval(call->arena, justify_hours((struct interval){us, 0, 0}), out);
