@@ -248,7 +248,8 @@ lateral_scope(struct bind *b, struct scope *scope, const struct from_item *left)
     lateral->parent = scope->parent;
     lateral->depth = scope->depth;
     lateral->rel_count = scope->rel_count;
-    memcpy(lateral->rels, scope->rels, sizeof(scope->rels[0]) * scope->rel_count);
+    if (scope->rel_count > 0)
+        memcpy(lateral->rels, scope->rels, sizeof(scope->rels[0]) * scope->rel_count);
     if (left != NULL) {
         lateral->visible = left->visible;
         lateral->visible_count = left->visible_count;
@@ -548,7 +549,8 @@ bind_from(struct bind *b, const struct ast_list *from, struct from_item **out)
             .lateral = item->lateral, .rels = all->rels | item->rels};
         join->visible_count = all->visible_count + item->visible_count;
         join->visible = ox_arena_array(b->arena, struct rel_column *, join->visible_count);
-        memcpy(join->visible, all->visible, all->visible_count * sizeof(all->visible[0]));
+        if (all->visible_count > 0)
+            memcpy(join->visible, all->visible, all->visible_count * sizeof(all->visible[0]));
         memcpy(join->visible + all->visible_count, item->visible,
             item->visible_count * sizeof(item->visible[0]));
         all = join;
@@ -941,8 +943,10 @@ concat_ids(struct bind *b, const struct fragment *left, const struct fragment *r
     struct fragment *out)
 {
     uint32_t *ids = ox_arena_array(b->arena, uint32_t, left->count + right->count);
-    memcpy(ids, left->ids, left->count * sizeof(ids[0]));
-    memcpy(ids + left->count, right->ids, right->count * sizeof(ids[0]));
+    if (left->count > 0)
+        memcpy(ids, left->ids, left->count * sizeof(ids[0]));
+    if (right->count > 0)
+        memcpy(ids + left->count, right->ids, right->count * sizeof(ids[0]));
     out->ids = ids;
     out->count = left->count + right->count;
 }

@@ -284,7 +284,8 @@ add_progress_columns(struct bind *b, struct query *query)
         ox_arena_array(b->arena, struct sql_column, query->count + 2);
     columns[0] = (struct sql_column){OX_STR("_progress"), TYPE(TYPE_BOOL), 0, 0};
     columns[1] = (struct sql_column){OX_STR("_token"), TYPE(TYPE_TEXT), 0, 0};
-    memcpy(columns + 2, query->columns, query->count * sizeof(columns[0]));
+    if (query->count > 0)
+        memcpy(columns + 2, query->columns, query->count * sizeof(columns[0]));
     query->columns = columns;
     query->count += 2;
 }

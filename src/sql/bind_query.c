@@ -517,7 +517,8 @@ plan_one_window(struct bind *b, struct scope *scope, uint32_t first, struct frag
     uint32_t *ids = ox_arena_array(b->arena, uint32_t, at->count + scope->window_count);
     uint32_t *members = ox_arena_array(b->arena, uint32_t, scope->window_count);
     uint32_t count = 0;
-    memcpy(ids, at->ids, at->count * sizeof(ids[0]));
+    if (at->count > 0)
+        memcpy(ids, at->ids, at->count * sizeof(ids[0]));
     for (uint32_t i = first; i < scope->window_count; i++)
         if (!scope->windows[i].done && same_window(&scope->windows[first], &scope->windows[i]))
             members[count++] = i;
@@ -597,7 +598,8 @@ plan_srfs(struct bind *b, struct scope *scope, struct fragment *at)
     *column = (struct plan_column){ox_str(names[0]), types[0]};
     struct plan *scan = plan_function_scan_new(b->arena, call, false, column, 1);
     uint32_t *ids = ox_arena_array(b->arena, uint32_t, at->count + 1);
-    memcpy(ids, at->ids, at->count * sizeof(ids[0]));
+    if (at->count > 0)
+        memcpy(ids, at->ids, at->count * sizeof(ids[0]));
     ids[at->count] = scope->srfs[0].id;
     at->plan = &plan_join_loop_new(b->arena, JOIN_INNER, at->plan, scan, NULL, true)->plan;
     at->ids = ids;

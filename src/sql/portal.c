@@ -189,7 +189,7 @@ portal_new(struct sql_session *sess, struct str name, struct statement *stmt,
     }
     if (name.ptr != NULL) {
         portal->name = ox_calloc(1, name.len + 1);
-        memcpy(portal->name, name.ptr, name.len);
+        memcpy(portal->name, name.len ? name.ptr : "", name.len);
         struct portal *old = ox_map_remove(&sess->portals, name);
         if (old != NULL)
             portal_drop(sess, old);
