@@ -844,6 +844,18 @@ write_clean_mark(struct log_dir *dir, struct ox_err *err)
     return file_replace(dir->fs, "dir.clean_mark", path, mark, sizeof(mark) - 1, err);
 }
 
+/* Whether every log was closed as it should be. */
+static bool
+all_clean(struct log_dir *dir)
+{
+    struct map_entry *entry;
+    uint32_t at = 0;
+    bool clean = !dir->faulty_closed && !atomic_load(&dir->offline);
+    while (clean && (entry = ox_map_next(&dir->hints, &at)) != NULL)
+        clean = !((struct partition_hint *)entry->value)->dirty;
+    return clean;
+}
+
 void
 log_dir_close(struct log_dir *dir)
 {
@@ -857,7 +869,7 @@ log_dir_close(struct log_dir *dir)
         rc = log_wal_round(dir, &err);
     if (rc == OX_OK && !atomic_load(&dir->offline))
         rc = checkpoint_dir(dir, true, &err);
-    if (rc == OX_OK && !atomic_load(&dir->offline) && !dir->faulty_closed)
+    if (rc == OX_OK && all_clean(dir))
         rc = write_clean_mark(dir, &err);
     if (rc != OX_OK)
         ox_diag_err(OX_DIAG_ERROR, "log directory was not closed cleanly", &err);
