@@ -3,6 +3,7 @@
  * What the shell says about itself: --help, \?, \h. */
 #include "config.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -238,7 +239,21 @@ print_page(const struct help_page *page, FILE *out)
         page->synopsis);
 }
 
-/* A full name wins; then all pages that begin so, with fewer and fewer words. */
+/* Whether a line of the synopsis begins with the words: START TRANSACTION stands on BEGIN's page. */
+static bool
+page_spells(const struct help_page *page, const char *topic)
+{
+    size_t len = strlen(topic);
+    for (const char *line = page->synopsis; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncasecmp(line, topic, len) == 0 && !isalnum((unsigned char)line[len]))
+            return true;
+    }
+    return false;
+}
+
+/* A full name wins; then all pages that begin so or spell it in their synopsis, with fewer and
+ * fewer words. */
 void
 help_sql(struct shell *sh, const char *topic)
 {
@@ -251,6 +266,11 @@ help_sql(struct shell *sh, const char *topic)
     while (!all && len > 0 && found == 0) {
         for (size_t i = 0; help_pages[i].name; i++)
             found += strncasecmp(help_pages[i].name, topic, len) == 0;
+        for (size_t i = 0; found == 0 && help_pages[i].name; i++)
+            if (page_spells(&help_pages[i], topic)) {
+                print_page(&help_pages[i], stdout);
+                return;
+            }
         if (found > 0)
             break;
         while (len > 0 && topic[len - 1] != ' ')
