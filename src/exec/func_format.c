@@ -862,9 +862,14 @@ put_number(
     const char *dot = digits != NULL ? strchr(digits, '.') : NULL;
     int have = digits == NULL ? p->before : dot != NULL ? (int)(dot - digits) : (int)strlen(digits);
     bool over = digits == NULL;
-    bool zero = !over && strspn(digits, "0.") == strlen(digits);
+    int at = 0, after = 0, keep = p->after;
+    if (!p->fill && !over && p->after > 0) { /* FM drops zeros that nobody asked for */
+        size_t len = strlen(digits);
+        while (keep > p->last_zero && keep > 0 && digits[len - 1] == '0')
+            keep--, len--;
+    }
     if (!over && have == 1 && digits[0] == '0' && (p->after > 0 || p->before == 0) &&
-        (p->fill || !zero || p->before == 0)) {
+        (p->fill || keep > 0 || p->before == 0)) {
         digits++;
         have = 0;
     }
@@ -872,12 +877,6 @@ put_number(
     int first = p->before - have;
     if (p->zero_at >= 0 && p->zero_at < first)
         first = p->zero_at;
-    int at = 0, after = 0, keep = p->after;
-    if (!p->fill && !over && p->after > 0) { /* FM drops zeros that nobody asked for */
-        size_t len = strlen(digits);
-        while (keep > p->last_zero && keep > 0 && digits[len - 1] == '0')
-            keep--, len--;
-    }
     bool begun = false, signed_now = false;
     const char *decimals = over ? NULL : digits + have + 1;
     for (size_t i = 0; i < f.len; i++) {

@@ -84,11 +84,21 @@ vec_json_get_text(struct call *call, const struct vector *args, const uint32_t *
     return get_members(call, args, sel, n, out, true);
 }
 
+/* A jsonb scalar counts as an array of one. */
+static bool
+scalar_at(const struct call *call, const struct datum *args, struct str *value)
+{
+    enum json_kind kind = json_kind_of(args[0].s);
+    *value = args[0].s;
+    return call->types[0].id == TYPE_JSONB && kind != JSON_ARRAY && kind != JSON_OBJECT &&
+           (args[1].i == 0 || args[1].i == -1);
+}
+
 ox_code
 json_get_index(struct call *call, const struct datum *args, struct datum *out)
 {
     struct str value;
-    if (json_index(args[0].s, args[1].i, &value))
+    if (scalar_at(call, args, &value) || json_index(args[0].s, args[1].i, &value))
         return give_json(call, value, out);
     out->null = true;
     return OX_OK;
@@ -98,7 +108,7 @@ ox_code
 json_get_index_text(struct call *call, const struct datum *args, struct datum *out)
 {
     struct str value;
-    out->null = !json_index(args[0].s, args[1].i, &value) ||
+    out->null = !(scalar_at(call, args, &value) || json_index(args[0].s, args[1].i, &value)) ||
                 !json_as_text(value, call->arena, &out->s, NULL);
     return OX_OK;
 }

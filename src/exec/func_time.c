@@ -987,7 +987,7 @@ time_age(struct call *call, const struct datum *args, struct datum *out)
     }
     while (days < 0) {
         /* borrow the days of the earlier date's month */
-        days += negative ? civil_month_days(x.year, x.month) : civil_month_days(y.year, y.month);
+        days += civil_month_days(y.year, y.month);
         months--;
     }
     if (months < 0) {

@@ -641,6 +641,23 @@ float_layout(const char *sci, int fixed_max, struct text *to)
     }
 }
 
+/* Reads back as v, and not by rounding from the middle between two values. */
+static bool
+shows_exactly(const char *sci, double v, bool narrow)
+{
+    if (narrow) {
+        float f = (float)v, up = nextafterf(f, INFINITY), down = nextafterf(f, -INFINITY);
+        double d = strtod(sci, NULL);
+        return strtof(sci, NULL) == f && d != ((double)f + (double)up) / 2 &&
+               d != ((double)f + (double)down) / 2;
+    }
+    if (strtod(sci, NULL) != v)
+        return false;
+    long double d = strtold(sci, NULL), up = (long double)nextafter(v, INFINITY);
+    long double down = (long double)nextafter(v, -INFINITY);
+    return d != ((long double)v + up) / 2 && d != ((long double)v + down) / 2;
+}
+
 void
 row_put_float(double v, bool narrow, int extra_digits, struct text *to)
 {
@@ -694,7 +711,7 @@ row_put_float(double v, bool narrow, int extra_digits, struct text *to)
     bool tiny = a < (narrow ? 1.2e-38 : 2.3e-308); /* subnormal: fewer digits may do */
     for (int digits = tiny ? 1 : narrow ? 6 : 15; digits <= (narrow ? 9 : 17); digits++) {
         snprintf(sci, sizeof(sci), "%.*e", digits - 1, v);
-        if (narrow ? strtof(sci, NULL) == (float)v : strtod(sci, NULL) == v)
+        if (shows_exactly(sci, v, narrow))
             break;
     }
     float_layout(sci, narrow ? 6 : 15, to);
