@@ -515,6 +515,25 @@ test_log(void)
 }
 
 static void
+test_settings(void)
+{
+    begin();
+    struct client a = CLIENT(.id = "a", .group = "quick"), b = CLIENT(.id = "b");
+    struct sim_consumer *call = beat_start(&a, false);
+    sim_run(&sim);
+    is_int(call->c.heartbeat_interval_ms, 1000, "a group's own heartbeat interval");
+    beat_end(&a, call);
+    call = beat_start(&b, false);
+    sim_run(&sim);
+    is_int(call->c.heartbeat_interval_ms, 5000, "the default of others");
+    beat_end(&b, call);
+    sim_advance(&sim, 7000);
+    is_int(beat(&a), OX_UNKNOWN_MEMBER_ID, "a group's own session timeout");
+    is_int(beat(&b), OX_OK, "the default of others");
+    end();
+}
+
+static void
 test_other_calls(void)
 {
     begin();
@@ -1438,6 +1457,7 @@ main(int argc, char **argv)
     test_changes();
     test_regex();
     test_log();
+    test_settings();
     test_other_calls();
     test_conversion();
     test_upgrade();

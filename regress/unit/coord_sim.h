@@ -138,6 +138,15 @@ sim_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
 }
 
 static inline void
+sim_group_times(void *self, struct str group_id, int32_t *session_ms, int32_t *heartbeat_ms)
+{
+    if (ox_str_is(group_id, "quick")) {
+        *session_ms = 7000;
+        *heartbeat_ms = 1000;
+    }
+}
+
+static inline void
 sim_each_topic(void *self, void (*fn)(void *arg, const struct coord_topic *topic), void *arg)
 {
     struct sim *sim = self;
@@ -299,6 +308,7 @@ sim_init(struct sim *sim, const struct coord_config *config, int32_t partitions)
         .topic_by_name = sim_topic_by_name,
         .topic_by_id = sim_topic_by_id,
         .each_topic = sim_each_topic,
+        .group_times = sim_group_times,
         .load = sim_load,
     };
     sim->mono = 1000;

@@ -780,12 +780,23 @@ rebalance_expired(struct shard *shard, struct coord_timer *timer)
         consumer_fence(member, "group member did not give up its partitions in time");
 }
 
+static void
+group_times(const struct group *group, int32_t *session_ms, int32_t *heartbeat_ms)
+{
+    const struct coord_host *host = group->shard->coord->host;
+    *session_ms = group->shard->config.consumer_session_ms;
+    *heartbeat_ms = group->shard->config.consumer_heartbeat_ms;
+    host->group_times(host->self, group->id, session_ms, heartbeat_ms);
+}
+
 void
 consumer_restart_session(struct consumer_member *member)
 {
     struct shard *shard = member->group->shard;
-    int32_t session_ms = member->subscription.classic ? member->subscription.session_timeout_ms
-                                                      : shard->config.consumer_session_ms;
+    int32_t session_ms, heartbeat_ms;
+    group_times(member->group, &session_ms, &heartbeat_ms);
+    if (member->subscription.classic)
+        session_ms = member->subscription.session_timeout_ms;
     shard_timer(shard, &member->session, session_ms, session_expired);
     if (!member->subscription.classic && member->state == CONSUMER_UNREVOKED &&
         member->rebalance.slot == 0)
@@ -842,7 +853,8 @@ go_on(struct beat *beat)
     consumer_restart_session(member);
     call->out_member_id = ox_str_dup(call->call.arena, member->id);
     call->out_member_epoch = member->epoch;
-    call->heartbeat_interval_ms = beat->shard->config.consumer_heartbeat_ms;
+    int32_t session_ms;
+    group_times(beat->group, &session_ms, &call->heartbeat_interval_ms);
     call->has_assignment = call->member_epoch == 0 || call->owned != NULL ||
                            !tpset_equal(&before, &member->assigned);
     if (call->has_assignment)

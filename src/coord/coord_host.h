@@ -60,6 +60,9 @@ struct coord_host {
     uint64_t (*topics_generation)(void *self);
     bool (*topic_by_name)(void *self, struct str name, struct coord_topic *out);
     bool (*topic_by_id)(void *self, const struct uuid *id, struct coord_topic *out);
+    /* A group's own settings replace the defaults that stand there. */
+    void (*group_times)(void *self, struct str group_id, int32_t *session_ms,
+        int32_t *heartbeat_ms);
     void (*each_topic)(void *self, void (*fn)(void *arg, const struct coord_topic *topic),
         void *arg);
 

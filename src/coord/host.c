@@ -119,6 +119,22 @@ host_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
 }
 
 static void
+host_group_times(void *self, struct str group_id, int32_t *session_ms, int32_t *heartbeat_ms)
+{
+    const struct meta_view *view = replica_view(real(self)->replica);
+    const struct meta_config_set *set = meta_view_config(view, META_RESOURCE_GROUP, group_id);
+    for (uint32_t i = 0; set != NULL && i < set->count; i++) {
+        int64_t value;
+        if (!ox_str_to_i64(set->items[i].value, &value) || value < 1 || value > INT32_MAX)
+            continue;
+        if (ox_str_is(set->items[i].name, "consumer.session.timeout.ms"))
+            *session_ms = (int32_t)value;
+        else if (ox_str_is(set->items[i].name, "consumer.heartbeat.interval.ms"))
+            *heartbeat_ms = (int32_t)value;
+    }
+}
+
+static void
 host_each_topic(void *self, void (*fn)(void *arg, const struct coord_topic *topic), void *arg)
 {
     const struct meta_view *view = replica_view(real(self)->replica);
@@ -482,6 +498,7 @@ coord_host_new(struct loop_group *loops, struct replica *replica, const struct e
         .topic_by_name = host_topic_by_name,
         .topic_by_id = host_topic_by_id,
         .each_topic = host_each_topic,
+        .group_times = host_group_times,
         .load = host_load,
     };
     host->loops = loops;
