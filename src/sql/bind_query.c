@@ -734,7 +734,7 @@ plan_top(struct bind *b, struct simple *simple, struct fragment *at)
     if (code != OX_OK)
         return code;
     const struct plan *project = at->plan;
-    bool distinct = ast->distinct;
+    bool distinct = ast->distinct || simple->distinct_count > 0;
     if (distinct && simple->distinct_count == 0)
         plan_distinct(b, simple, at, total);
     if (simple->key_count > 0 && !scan_sorts)
