@@ -32,7 +32,7 @@ regress_fuzz_exec_token_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 regress_fuzz_exec_scan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 
-check_PROGRAMS += regress/unit/exec_oracle
+check_PROGRAMS += regress/unit/exec_oracle regress/unit/exec_expr
 check_PROGRAMS += regress/unit/fuzz_exec_regex
 regress_unit_fuzz_exec_regex_SOURCES = regress/fuzz/exec_regex.c regress/fuzz/replay.c
 
