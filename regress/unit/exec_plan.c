@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Operators over small plans, and over large ones with little memory. */
+#include <unistd.h>
+
 #include "exec_help.h"
 
 #include "tap.h"
@@ -507,6 +509,7 @@ int
 main(void)
 {
     struct help help;
+    alarm(120); /* rather than hang */
     help_init(&help);
     test_rows(&help);
     test_sort(&help);

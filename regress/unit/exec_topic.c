@@ -192,16 +192,18 @@ pull_on(void *arg)
     struct batch *batch;
     if (pull->ended)
         return;
-    while ((pull->status = exec_run_next(pull->run, 0, &batch)) == EXEC_ROWS) {
+    enum exec_status status;
+    while ((status = exec_run_next(pull->run, 0, &batch)) == EXEC_ROWS) {
         pull->rows += batch->sel != NULL ? batch->sel_count : batch->count;
         if (!pull->silent)
             help_rows(&pull->world->help, batch);
         if (pull->stop_rows > 0 && pull->rows >= pull->stop_rows)
             break;
     }
-    if (pull->status == EXEC_PARK)
+    pull->status = (int)status;
+    if (status == EXEC_PARK)
         return;
-    if (pull->status == EXEC_FAIL) {
+    if (status == EXEC_FAIL) {
         pull->world->help.err = *exec_run_err(pull->run);
         pull->world->help.text.len = 0;
         ox_text_addf(
@@ -835,6 +837,7 @@ int
 main(void)
 {
     struct world world;
+    alarm(120); /* rather than hang */
     world_start(&world);
     const struct plan_topic *topic = keep(&world.help, create_topic(&world, "first", 1));
     test_insert(&world, topic);
