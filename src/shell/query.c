@@ -351,9 +351,11 @@ run_live(struct shell *sh)
     live_run(sh, &last, &canceled);
     bool worked = last && PQresultStatus(last) != PGRES_FATAL_ERROR;
     query_outcome(sh, last, worked);
-    if (last && !worked && canceled && sh->interactive)
+    if (!last) {
+        query_complain(sh, NULL);
+    } else if (!worked && canceled && sh->interactive) {
         PQclear(last);
-    else if (last && !worked) {
+    } else if (!worked) {
         query_complain(sh, last);
         keep_error(sh, last);
     } else {

@@ -71,6 +71,7 @@ shell_fini(struct shell *sh)
     query_once_reset(sh);
     PQclear(sh->last_error);
     PQfinish(sh->conn);
+    PQfinish(sh->dead);
     vars_fini(&sh->vars);
     ox_arena_fini(&sh->arena);
     ox_arena_fini(&sh->session);

@@ -47,7 +47,8 @@ struct once {
 
 struct shell {
     const char *program;
-    PGconn *conn;
+    PGconn *conn; /* NULL: not connected */
+    PGconn *dead; /* the one that was lost: \c takes from it where to go */
     bool oxbow; /* the server is Oxbow, not PostgreSQL */
     struct vars vars;
     struct print_opts print;

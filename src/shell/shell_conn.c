@@ -158,9 +158,10 @@ connect_with_password(struct shell *sh, const struct conn_wish *wish)
 static void
 adopt(struct shell *sh, PGconn *conn)
 {
-    if (sh->conn)
-        PQfinish(sh->conn);
+    PQfinish(sh->conn);
+    PQfinish(sh->dead);
     sh->conn = conn;
+    sh->dead = NULL;
     PQsetNoticeProcessor(conn, on_notice, sh);
     const char *version = PQparameterStatus(conn, "server_version");
     sh->oxbow = version && strcasestr(version, "oxbow") != NULL;
@@ -217,12 +218,22 @@ conn_variables(struct shell *sh)
         vars_set(&sh->vars, rows[i][0], rows[i][1], NULL);
 }
 
+/* No connection any more, but its address is remembered. */
+static void
+give_up(struct shell *sh)
+{
+    PQfinish(sh->dead);
+    sh->dead = sh->conn;
+    sh->conn = NULL;
+    conn_variables(sh);
+}
+
 /* A conninfo string or a new host starts afresh; else the current connection lends its values. */
 bool
 conn_switch(struct shell *sh, const struct conn_wish *wish)
 {
     struct conn_wish full = *wish;
-    PGconn *old = sh->conn;
+    PGconn *old = sh->conn ? sh->conn : sh->dead;
     if (old && !is_conninfo(wish->dbname)) {
         full.dbname = wish->dbname ? wish->dbname : PQdb(old);
         full.user = wish->user ? wish->user : PQuser(old);
@@ -234,14 +245,10 @@ conn_switch(struct shell *sh, const struct conn_wish *wish)
         if (conn)
             shell_error(sh, "\\connect: %s", PQerrorMessage(conn));
         PQfinish(conn);
-        if (sh->interactive) {
-            if (old)
-                shell_say(sh, "Previous connection kept\n");
-        } else if (old) {
-            PQfinish(old);
-            sh->conn = NULL;
-            conn_variables(sh);
-        }
+        if (sh->interactive && sh->conn)
+            shell_say(sh, "Previous connection kept\n");
+        else if (sh->conn)
+            give_up(sh);
         return false;
     }
     bool moved = !old || strcmp(PQhost(conn), PQhost(old)) != 0 || strcmp(PQport(conn), PQport(old)) != 0;
@@ -300,9 +307,7 @@ conn_alive(struct shell *sh)
     PQreset(sh->conn);
     if (PQstatus(sh->conn) != CONNECTION_OK) {
         fputs("Failed.\n", stderr);
-        PQfinish(sh->conn);
-        sh->conn = NULL;
-        conn_variables(sh);
+        give_up(sh);
         return false;
     }
     fputs("Succeeded.\n", stderr);
