@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Size classes are powers of two from 4 KiB to 2 MiB. Each thread keeps a few
- * free buffers of each class (at most CACHE_BYTES a class); a buffer freed on
- * another thread joins that thread's cache, which is where it will be needed
- * again when a connection moves bytes between loop and flusher. */
+ * free buffers of each class (at most CACHE_BYTES a class) without a lock. What
+ * does not fit goes to a depot that all threads share, and whose cache is empty
+ * looks there before it allocates: a loop receives into buffers, the flusher
+ * lets go of them, and they must find their way back. */
 #include "base/buf.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/check.h"
 
 enum { CLASS_MIN_SHIFT = 12, CLASS_COUNT = 10, CACHE_BYTES = 4 * 1024 * 1024, CACHE_MAX = 32 };
+
+enum { DEPOT_BYTES = 16 * 1024 * 1024, DEPOT_MAX = 256 };
+
+/* Free buffers of one class that no thread owns. The lock is a leaf, held for a
+ * few instructions. */
+struct depot {
+    pthread_mutex_t mutex;
+    struct buf *free[DEPOT_MAX];
+    uint32_t count;
+};
+
+static struct depot depots[CLASS_COUNT] = {
+    [0 ... CLASS_COUNT - 1] = {.mutex = PTHREAD_MUTEX_INITIALIZER},
+};
 
 struct class_cache {
     struct buf *free[CACHE_MAX];
@@ -66,16 +82,28 @@ class_of(size_t cap)
     return UINT32_MAX;
 }
 
+static struct buf *
+take_free(uint32_t class)
+{
+    if (cache[class].count > 0)
+        return cache[class].free[--cache[class].count];
+    struct depot *depot = &depots[class];
+    pthread_mutex_lock(&depot->mutex);
+    struct buf *buf = depot->count > 0 ? depot->free[--depot->count] : NULL;
+    pthread_mutex_unlock(&depot->mutex);
+    return buf;
+}
+
 struct buf *
 ox_buf_new(size_t cap)
 {
     uint32_t class = cap < 2048 ? UINT32_MAX : class_of(cap);
-    if (class != UINT32_MAX && cache[class].count > 0) {
-        struct buf *buf = cache[class].free[--cache[class].count];
+    struct buf *buf = class != UINT32_MAX ? take_free(class) : NULL;
+    if (buf != NULL) {
         atomic_store_explicit(&buf->refs, 1, memory_order_relaxed);
         return buf;
     }
-    struct buf *buf = ox_malloc(sizeof(*buf));
+    buf = ox_malloc(sizeof(*buf));
     atomic_init(&buf->refs, 1);
     buf->size_class = class;
     buf->cap = class == UINT32_MAX ? cap : (size_t)1 << (CLASS_MIN_SHIFT + class);
@@ -89,6 +117,19 @@ ox_buf_get(struct buf *buf)
     uint32_t before = atomic_fetch_add_explicit(&buf->refs, 1, memory_order_relaxed);
     ox_assert(before > 0);
     return buf;
+}
+
+/* Whether the depot had room. */
+static bool
+give_depot(struct buf *buf)
+{
+    struct depot *depot = &depots[buf->size_class];
+    pthread_mutex_lock(&depot->mutex);
+    bool room = depot->count < DEPOT_MAX && (depot->count + 1) * buf->cap <= DEPOT_BYTES;
+    if (room)
+        depot->free[depot->count++] = buf;
+    pthread_mutex_unlock(&depot->mutex);
+    return room;
 }
 
 void
@@ -108,5 +149,6 @@ ox_buf_put(struct buf *buf)
         cache[class].free[cache[class].count++] = buf;
         return;
     }
-    free_buf(buf);
+    if (class == UINT32_MAX || !give_depot(buf))
+        free_buf(buf);
 }
