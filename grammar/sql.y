@@ -628,6 +628,7 @@ simple(A) ::= SELECT(O) DISTINCT targets(T) fromcl(F) where(W) groupby(G) having
 simple(A) ::= SELECT(O) DISTINCT ON LP exprs(D) RP targets(T) fromcl(F) where(W) groupby(G)
     having(H) windows(N). {
     A = ast_select_simple(p, O.pos, T, F, W, G, H, N);
+    A->distinct = true;
     A->distinct_on = D;
 }
 allopt ::= .

@@ -1065,7 +1065,10 @@ bind_target_name(const struct ast_expr *ast)
     case AST_COLLATE: return bind_target_name(ast->a);
     case AST_SUBSCRIPT: return bind_target_name(ast->a);
     case AST_CAST: {
-        struct str name = bind_target_name(ast->a);
+        const struct ast_expr *inner = ast->a;
+        while (inner->kind == AST_CAST)
+            inner = inner->a;
+        struct str name = bind_target_name(inner);
         if (!ox_str_is(name, "?column?"))
             return name;
         struct type type;

@@ -218,7 +218,7 @@ subscribed_targets(struct bind *b, const struct ast_subscribe *ast, struct rel *
         if (column->hidden)
             continue;
         query->columns[query->count] =
-            (struct sql_column){column->name, column->type, rel->oid, column->attnum};
+            (struct sql_column){column->name, column->type, rel->oid, column->attnum, false};
         (*exprs)[query->count++] = bind_column_ref(b, column, 0, b->scope, ast->pos);
     }
     for (size_t i = 0; ast->columns != NULL && i < ast->columns->count; i++) {
@@ -230,7 +230,7 @@ subscribed_targets(struct bind *b, const struct ast_subscribe *ast, struct rel *
             return bind_fail(b, OX_UNDEFINED_COLUMN, name->pos, "column \"%.*s\" does not exist",
                 OX_STR_ARG(name->text));
         query->columns[query->count] =
-            (struct sql_column){column->name, column->type, rel->oid, column->attnum};
+            (struct sql_column){column->name, column->type, rel->oid, column->attnum, false};
         (*exprs)[query->count++] = bind_column_ref(b, column, 0, b->scope, name->pos);
     }
     return OX_OK;
@@ -282,8 +282,8 @@ add_progress_columns(struct bind *b, struct query *query)
 {
     struct sql_column *columns =
         ox_arena_array(b->arena, struct sql_column, query->count + 2);
-    columns[0] = (struct sql_column){OX_STR("_progress"), TYPE(TYPE_BOOL), 0, 0};
-    columns[1] = (struct sql_column){OX_STR("_token"), TYPE(TYPE_TEXT), 0, 0};
+    columns[0] = (struct sql_column){OX_STR("_progress"), TYPE(TYPE_BOOL), 0, 0, false};
+    columns[1] = (struct sql_column){OX_STR("_token"), TYPE(TYPE_TEXT), 0, 0, false};
     if (query->count > 0)
         memcpy(columns + 2, query->columns, query->count * sizeof(columns[0]));
     query->columns = columns;

@@ -64,7 +64,7 @@ add_column_target(struct bind *b, struct target_list *list, struct rel_column *c
     const struct rel *rel = rel_of_column(b->scope, column);
     struct expr *expr = bind_column_ref(b, column, 0, b->scope, pos);
     struct sql_column out = {column->name, column->type, rel != NULL ? rel->oid : 0,
-        rel != NULL && rel->oid != 0 ? column->attnum : 0};
+        rel != NULL && rel->oid != 0 ? column->attnum : 0, false};
     add_target(b, list, expr, out);
 }
 
@@ -129,13 +129,14 @@ bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***expr
             continue;
         }
         code = bind_expr(b, target->expr, &expr);
+        bool unknown = code == OX_OK && expr->type.id == TYPE_UNKNOWN;
         if (code == OX_OK)
             code = expr_settle(&b->eb, &expr, b->err);
         if (code != OX_OK)
             return code;
         struct sql_column column = {
             target->alias.ptr != NULL ? target->alias : bind_target_name(target->expr),
-            expr->type, 0, 0};
+            expr->type, 0, 0, unknown};
         describe_source(b->scope, expr, &column);
         add_target(b, &list, expr, column);
     }
@@ -147,24 +148,15 @@ bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***expr
 
 /* ---- GROUP BY and ORDER BY items: numbers, output names, expressions ---- */
 
-static const struct ast_target *
-target_by_name(const struct ast_select *ast, struct str name, uint32_t *number,
-    const struct simple *simple)
+static bool
+has_output_name(const struct simple *simple, struct str name, uint32_t *number)
 {
     for (uint32_t i = 0; i < simple->target_count; i++)
         if (ox_str_eq(simple->columns[i].name, name)) {
             *number = i;
-            return ast->targets != NULL && ast->targets->count > 0
-                       ? ast_at(ast->targets, 0, struct ast_target)
-                       : NULL;
+            return true;
         }
-    return NULL;
-}
-
-static bool
-has_output_name(const struct simple *simple, struct str name, uint32_t *number)
-{
-    return target_by_name(simple->ast, name, number, simple) != NULL;
+    return false;
 }
 
 static ox_code
@@ -782,6 +774,27 @@ bind_distinct_on(struct bind *b, struct simple *simple)
     return OX_OK;
 }
 
+/* Equal rows must be neighbours in the order. */
+static ox_code
+check_distinct_on(struct bind *b, struct simple *simple)
+{
+    uint32_t most = simple->distinct_count < simple->key_count ? simple->distinct_count
+                                                               : simple->key_count;
+    for (uint32_t i = 0; i < most; i++) {
+        const struct expr *key = simple->key_targets[i] != UINT32_MAX
+                                     ? simple->targets[simple->key_targets[i]]
+                                     : simple->keys[i].expr;
+        bool found = false;
+        for (uint32_t j = 0; j < simple->distinct_count && !found; j++)
+            found = expr_equal(simple->distinct_on[j], key);
+        if (!found)
+            return bind_fail(b, OX_INVALID_COLUMN_REFERENCE,
+                ast_at(simple->ast->distinct_on, 0, struct ast_expr)->pos,
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions");
+    }
+    return OX_OK;
+}
+
 static ox_code
 bind_clauses(struct bind *b, struct simple *simple)
 {
@@ -807,6 +820,8 @@ bind_clauses(struct bind *b, struct simple *simple)
         code = bind_distinct_on(b, simple);
     if (code == OX_OK)
         code = bind_order(b, simple, ast->order);
+    if (code == OX_OK)
+        code = check_distinct_on(b, simple);
     simple->grouped = scope->agg_count > 0 || ast->group != NULL || ast->having != NULL;
     return code;
 }
@@ -878,6 +893,10 @@ bind_values(struct bind *b, const struct ast_select *ast, struct scope *scope, s
     for (uint32_t j = 0; j < width; j++) {
         names[j] = ox_str(ox_arena_printf(b->arena, "column%u", j + 1));
         out->columns[j].name = names[j];
+        out->columns[j].unknown = true;
+        for (uint32_t i = 0; i < rows; i++)
+            out->columns[j].unknown &=
+                cells[(size_t)i * width + j]->type.id == TYPE_UNKNOWN;
         ox_code code =
             bind_values_column(b, cells, rows, width, j, &out->columns[j].type);
         if (code != OX_OK)
@@ -897,7 +916,7 @@ cast_side(struct bind *b, struct query *side, const struct type *types)
     for (uint32_t i = 0; i < side->count; i++) {
         same &= type_same(side->columns[i].type, types[i]);
         ox_code code = expr_coerce(&b->eb, output_ref(b, i, side->columns[i].type), types[i],
-            CAST_IMPLICIT, &exprs[i], b->err);
+            side->columns[i].unknown ? CAST_EXPLICIT : CAST_IMPLICIT, &exprs[i], b->err);
         if (code != OX_OK)
             return code;
     }
@@ -913,6 +932,14 @@ set_name(enum ast_set_op op)
     return op == AST_UNION ? "UNION" : op == AST_INTERSECT ? "INTERSECT" : "EXCEPT";
 }
 
+/* A literal without a type takes the other side's. */
+static struct expr *
+side_ref(struct bind *b, const struct query *side, uint32_t i)
+{
+    struct type unknown = {.id = TYPE_UNKNOWN, .typmod = -1};
+    return output_ref(b, i, side->columns[i].unknown ? unknown : side->columns[i].type);
+}
+
 static ox_code
 match_sides(struct bind *b, const struct ast_select *ast, struct query *left,
     struct query *right)
@@ -922,8 +949,7 @@ match_sides(struct bind *b, const struct ast_select *ast, struct query *left,
         return bind_fail(b, OX_SYNTAX_ERROR, ast->pos,
             "each %s query must have the same number of columns", set_name(ast->op));
     for (uint32_t i = 0; i < left->count; i++) {
-        struct expr *pair[2] = {output_ref(b, i, left->columns[i].type),
-            output_ref(b, i, right->columns[i].type)};
+        struct expr *pair[2] = {side_ref(b, left, i), side_ref(b, right, i)};
         ox_code code =
             expr_common_type(&b->eb, pair, 2, set_name(ast->op), &types[i], b->err);
         if (code != OX_OK) {
@@ -936,6 +962,7 @@ match_sides(struct bind *b, const struct ast_select *ast, struct query *left,
         code = cast_side(b, right, types);
     for (uint32_t i = 0; i < left->count; i++) {
         left->columns[i].type = types[i];
+        left->columns[i].unknown = false;
         left->columns[i].table_oid = 0;
         left->columns[i].attnum = 0;
     }
@@ -1089,6 +1116,11 @@ bind_with(struct bind *b, const struct ast_select *ast, struct scope *scope)
         struct cte_entry *entry = ox_arena_new(b->arena, struct cte_entry);
         struct query query;
         ox_code code;
+        for (size_t j = 0; j < i; j++)
+            if (ox_str_eq(ast_at(ast->ctes, j, struct ast_cte)->name, cte->name))
+                return bind_fail(b, OX_DUPLICATE_ALIAS, cte->pos,
+                    "WITH query name \"%.*s\" specified more than once",
+                    OX_STR_ARG(cte->name));
         entry->name = cte->name;
         entry->depth = scope->depth;
         if (ast->recursive && is_recursive(cte)) {

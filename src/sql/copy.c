@@ -96,6 +96,9 @@ read_option(struct copy_task *task, const struct ast_option *option, struct ox_e
         return code; /* read before */
     if (ox_str_is(name, "delimiter"))
         return one_char(option, value, &format->delimiter, err);
+    if ((ox_str_is(name, "quote") || ox_str_is(name, "escape")) && task->kind != COPY_CSV)
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY %.*s available only in CSV mode",
+            OX_STR_ARG(name));
     if (ox_str_is(name, "quote"))
         return one_char(option, value, &format->quote, err);
     if (ox_str_is(name, "escape"))

@@ -491,13 +491,26 @@ ddl_forget(struct sql_session *sess)
 /* ---- DESCRIBE TOPIC: the CREATE TOPIC that makes it ---- */
 
 static void
+describe_quoted(struct str value, struct text *out)
+{
+    ox_text_addc(out, '\'');
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] == '\'')
+            ox_text_addc(out, '\'');
+        ox_text_addc(out, value.ptr[i]);
+    }
+    ox_text_addc(out, '\'');
+}
+
+static void
 describe_options(const struct meta_topic *topic, struct text *out)
 {
     const struct meta_config_set *own = topic->own;
     for (uint32_t i = 0; own != NULL && i < own->count; i++) {
         const struct meta_config_item *item = &own->items[i];
-        ox_text_addf(out, "%s\n    %s = '%.*s'", i ? "," : "\nWITH (",
-            item->param != NULL ? item->param->name : item->name.ptr, OX_STR_ARG(item->value));
+        ox_text_addf(out, "%s\n    %s = ", i ? "," : "\nWITH (",
+            item->param != NULL ? item->param->name : item->name.ptr);
+        describe_quoted(item->value, out);
     }
     if (own != NULL && own->count > 0)
         ox_text_adds(out, "\n)");
@@ -526,9 +539,12 @@ ddl_describe(struct portal *portal, struct ox_err *err)
         topic->partitions[0]->replica_count);
     describe_options(topic, &text);
     ox_text_addc(&text, ';');
-    if (topic->comment.ptr != NULL)
-        ox_text_addf(&text, "\nCOMMENT ON TOPIC %s IS '%.*s';", topic->name.ptr,
-            OX_STR_ARG(topic->comment));
+    if (topic->comment.ptr != NULL) {
+        ox_text_addf(&text, plain ? "\nCOMMENT ON TOPIC %s IS " : "\nCOMMENT ON TOPIC \"%s\" IS ",
+            topic->name.ptr);
+        describe_quoted(topic->comment, &text);
+        ox_text_addc(&text, ';');
+    }
     struct str *cell = ox_arena_new(&portal->arena, struct str);
     *cell = ox_text_str(&text);
     portal_texts(portal, names, 1, cell, 1);

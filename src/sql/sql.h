@@ -49,6 +49,7 @@ struct sql_column {
     struct type type;
     uint32_t table_oid; /* of the relation it comes from, or 0 */
     int16_t attnum;     /* in it; negative for system columns, or 0 */
+    bool unknown;       /* a literal that had no type of its own */
 };
 
 struct sql_result {

@@ -1,0 +1,26 @@
+-- EXPLAIN: what is pushed to the scan, and what is not
+CREATE TOPIC e PARTITIONS 4;
+INSERT INTO e (_key, _value) SELECT 'k' || g, g::text FROM generate_series(1, 100) g;
+EXPLAIN SELECT * FROM e;
+EXPLAIN SELECT * FROM e WHERE _partition = 2;
+EXPLAIN SELECT * FROM e WHERE _partition IN (1, 3) AND _offset >= 10 AND _offset < 20;
+EXPLAIN SELECT * FROM e WHERE _offset BETWEEN 3 AND 5;
+EXPLAIN SELECT * FROM e WHERE _timestamp >= '2024-01-01 00:00+00' AND _timestamp < '2024-02-01 00:00+00';
+EXPLAIN SELECT * FROM e WHERE _key = 'k7';
+EXPLAIN SELECT * FROM e WHERE _key LIKE 'k7%';
+EXPLAIN SELECT * FROM e WHERE _value ->> 'x' = 'needle';
+EXPLAIN SELECT * FROM e LIMIT 5;
+EXPLAIN SELECT * FROM e ORDER BY _offset DESC LIMIT 5;
+EXPLAIN SELECT * FROM e WHERE _partition = 0 ORDER BY _offset DESC LIMIT 5;
+EXPLAIN SELECT count(*) FROM e;
+EXPLAIN SELECT count(*), max(_offset) FROM e WHERE _partition = 1;
+EXPLAIN SELECT min(_value) FROM e;
+EXPLAIN SELECT _partition, count(*) FROM e GROUP BY 1;
+EXPLAIN SELECT * FROM e WHERE _offset + 0 = 3;
+EXPLAIN SELECT * FROM e WHERE _offset = 3 OR _key = 'a';
+EXPLAIN SELECT a._key FROM e a JOIN e b ON a._key = b._key WHERE a._partition = 1;
+EXPLAIN SELECT _key, sum(_value::int) FROM e GROUP BY 1 HAVING sum(_value::int) > 3 ORDER BY 2 DESC;
+EXPLAIN INSERT INTO e (_value) SELECT 'x' FROM generate_series(1, 3);
+EXPLAIN SUBSCRIBE e FROM EARLIEST;
+EXPLAIN SELECT nothing FROM e;
+DROP TOPIC e;

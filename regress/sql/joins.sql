@@ -1,0 +1,27 @@
+-- Joins
+CREATE TOPIC j_user PARTITIONS 1;
+CREATE TOPIC j_order PARTITIONS 1;
+INSERT INTO j_user (_key, _value) VALUES ('u1', 'Ada'), ('u2', 'Bo'), ('u3', 'Cy'), (NULL, 'nobody');
+INSERT INTO j_order (_key, _value) VALUES ('u1', '10'), ('u1', '20'), ('u2', '5'), ('u9', '7'), (NULL, '1');
+SELECT u._value, o._value FROM j_user u JOIN j_order o ON o._key = u._key ORDER BY 1, 2;
+SELECT u._value, o._value FROM j_user u LEFT JOIN j_order o ON o._key = u._key ORDER BY 1, 2;
+SELECT u._value, o._value FROM j_user u RIGHT JOIN j_order o ON o._key = u._key ORDER BY 1, 2;
+SELECT u._value, o._value FROM j_user u FULL JOIN j_order o ON o._key = u._key ORDER BY 1, 2;
+SELECT u._value, o._value FROM j_user u LEFT JOIN j_order o ON o._key = u._key AND o._value::int > 10 ORDER BY 1, 2;
+SELECT u._value, o._value FROM j_user u LEFT JOIN j_order o ON o._key = u._key WHERE o._value::int > 10 ORDER BY 1, 2;
+SELECT u._value, o._value FROM j_user u, j_order o WHERE o._key = u._key AND u._value <> 'Bo' ORDER BY 1, 2;
+SELECT count(*) FROM j_user CROSS JOIN j_order;
+SELECT _key, u._value, o._value FROM j_user u JOIN j_order o USING (_key) ORDER BY 1, 2, 3;
+SELECT u._value, o._value FROM j_user u JOIN j_order o ON u._offset < o._offset ORDER BY u._offset, o._offset;
+SELECT u._value, sum(o._value::int) FROM j_user u LEFT JOIN j_order o ON o._key = u._key GROUP BY 1 ORDER BY 1;
+SELECT a._value, b._value FROM j_user a JOIN j_user b ON a._offset = b._offset + 1 ORDER BY 1;
+SELECT u._value, n FROM j_user u, generate_series(1, 2) n WHERE u._key = 'u1' ORDER BY n;
+SELECT u._value, top.v FROM j_user u CROSS JOIN LATERAL (SELECT max(o._value::int) AS v FROM j_order o WHERE o._key = u._key) top ORDER BY 1;
+SELECT u._value, top.v FROM j_user u LEFT JOIN LATERAL (SELECT o._value AS v FROM j_order o WHERE o._key = u._key ORDER BY o._offset DESC LIMIT 1) top ON true ORDER BY 1;
+SELECT a.x, b.y, c.z FROM (VALUES (1), (2), (3)) a (x) JOIN (VALUES (2), (3), (4)) b (y) ON x = y FULL JOIN (VALUES (3), (4)) c (z) ON y = z ORDER BY 1, 2, 3;
+SELECT * FROM (VALUES (1, 'a')) a (i, t) NATURAL JOIN (VALUES (1, true), (2, false)) b (i, f);
+SELECT _value FROM j_user JOIN j_order ON true;
+SELECT 1 FROM j_user u JOIN j_order o ON u.nothing = o._key;
+SELECT 1 FROM j_user u JOIN j_order u ON true;
+SELECT 1 FROM j_user u JOIN j_order o USING (nothing);
+DROP TOPIC j_user, j_order;

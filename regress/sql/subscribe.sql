@@ -1,0 +1,57 @@
+-- SUBSCRIBE: every shape, with an end
+CREATE TOPIC sub PARTITIONS 1;
+CREATE TOPIC sub3 PARTITIONS 3;
+INSERT INTO sub (_key, _value, _timestamp) SELECT 'k' || g % 2, g::text, timestamptz '2024-01-01 00:00+00' + g * interval '1 hour' FROM generate_series(0, 7) g;
+INSERT INTO sub3 (_partition, _value) SELECT g % 3, g::text FROM generate_series(0, 8) g;
+SUBSCRIBE sub UNTIL LATEST LIMIT 2;
+SUBSCRIBE TO sub (_offset, _value) FROM EARLIEST UNTIL LATEST;
+SUBSCRIBE sub (_offset) FROM LATEST UNTIL LATEST;
+SUBSCRIBE sub (_offset) FROM OFFSET 5 UNTIL LATEST;
+SUBSCRIBE sub (_offset) FROM OFFSET 2 UNTIL OFFSET 4;
+SUBSCRIBE sub (_offset) FROM OFFSETS '{0: 6}' UNTIL LATEST;
+SUBSCRIBE sub (_offset, _timestamp) FROM TIMESTAMP '2024-01-01 05:30+00' UNTIL LATEST;
+SUBSCRIBE sub (_offset) FROM EARLIEST UNTIL TIMESTAMP '2024-01-01 02:00+00';
+SUBSCRIBE sub (_offset) FROM LAST 3 ROWS UNTIL LATEST;
+SUBSCRIBE sub (_offset) FROM LAST 3 UNTIL LATEST;
+SUBSCRIBE sub (_offset) FROM EARLIEST UNTIL IDLE INTERVAL '100 milliseconds' LIMIT 3;
+SUBSCRIBE sub (_offset) FROM OFFSET 7 UNTIL IDLE INTERVAL '50 milliseconds';
+SUBSCRIBE sub (_offset, _key) WHERE _key = 'k1' UNTIL LATEST;
+SUBSCRIBE sub WHERE _value::int > 5 FROM EARLIEST LIMIT 1;
+SUBSCRIBE (SELECT _value::int * 2 AS twice FROM sub WHERE _offset > 4) UNTIL LATEST;
+SUBSCRIBE (SELECT _key, count(*) FROM sub GROUP BY 1) UNTIL LATEST;
+SUBSCRIBE sub3 (_partition, _offset, _value) UNTIL LATEST PARTITIONS (1);
+COPY (SUBSCRIBE sub3 (_partition, _offset, _value) UNTIL LATEST PARTITIONS (2)) TO STDOUT;
+SUBSCRIBE sub3 (_value) UNTIL OFFSETS '{0: 1, 1: 0, 2: 0}';
+SELECT _partition, count(*) FROM subscribe('sub3', start => 'earliest', stop => 'latest') GROUP BY 1 ORDER BY 1;
+SELECT _offset, _value FROM subscribe('sub', start => 'earliest', stop => 'latest') WHERE _offset < 3 ORDER BY 1;
+COPY (SUBSCRIBE sub (_offset, _value) FROM OFFSET 6 UNTIL LATEST) TO STDOUT;
+COPY (SUBSCRIBE sub (_offset, _value) FROM OFFSET 6 UNTIL LATEST) TO STDOUT (FORMAT csv, HEADER);
+COPY (SUBSCRIBE sub (_offset, _value) FROM OFFSET 6 UNTIL LATEST) TO STDOUT (FORMAT json);
+BEGIN;
+DECLARE s CURSOR FOR SUBSCRIBE sub (_offset) FROM EARLIEST UNTIL LATEST;
+FETCH 3 FROM s;
+FETCH ALL FROM s;
+FETCH 1 FROM s;
+COMMIT;
+SELECT _offset FROM tail('sub', 2) ORDER BY 1;
+-- a token says where to go on
+BEGIN;
+DECLARE p CURSOR FOR SUBSCRIBE sub (_offset) FROM OFFSET 5 WITH (progress = true);
+FETCH 1 FROM p \gset
+\echo :_progress
+FETCH 1 FROM p \gset
+\echo :_progress :_offset
+COMMIT;
+SUBSCRIBE sub (_offset) FROM TOKEN :'_token' UNTIL LATEST;
+-- errors
+\set VERBOSITY verbose
+SUBSCRIBE nothing UNTIL LATEST;
+SUBSCRIBE sub (nothing) UNTIL LATEST;
+SUBSCRIBE sub FROM OFFSET 99 UNTIL LATEST;
+SUBSCRIBE sub FROM OFFSET -1 UNTIL LATEST;
+SUBSCRIBE sub FROM TOKEN 'rubbish' UNTIL LATEST;
+SUBSCRIBE sub FROM OFFSETS 'rubbish' UNTIL LATEST;
+SUBSCRIBE sub UNTIL LATEST WITH (nothing = 1);
+SUBSCRIBE sub GROUP 'g' UNTIL LATEST;
+SUBSCRIBE sub FROM EARLIEST UNTIL LATEST LIMIT -1;
+DROP TOPIC sub, sub3;

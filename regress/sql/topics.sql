@@ -1,0 +1,54 @@
+-- Topics: made, changed, emptied, described, removed
+\set VERBOSITY verbose
+CREATE TOPIC t_one PARTITIONS 3 RETAIN FOR INTERVAL '7 days';
+CREATE TOPIC t_one PARTITIONS 3;
+CREATE TOPIC IF NOT EXISTS t_one;
+CREATE TOPIC "t.two-dashes" WITH (cleanup.policy = 'compact', retention.bytes = 1000000);
+SELECT name, partitions, cleanup_policy FROM oxbow.topics WHERE name LIKE 't%' ORDER BY name;
+SELECT count(*) FROM t_one;
+SELECT count(*) FROM "t.two-dashes";
+SELECT count(*) FROM t_three;
+-- names and numbers that are not valid
+CREATE TOPIC "has space";
+CREATE TOPIC "..";
+CREATE TOPIC t_zero PARTITIONS 0;
+CREATE TOPIC t_minus PARTITIONS -1;
+CREATE TOPIC t_many REPLICAS 3;
+CREATE TOPIC t_bad WITH (no.such.setting = 1);
+CREATE TOPIC t_bad WITH (cleanup.policy = 'sometimes');
+CREATE TOPIC t_bad WITH (retention.ms = 'soon');
+CREATE TOPIC t_typed (id int8, name text);
+CREATE TABLE t_table (id int8 PRIMARY KEY);
+-- ALTER
+ALTER TOPIC t_one ADD PARTITIONS 2;
+SELECT partitions FROM oxbow.topics WHERE name = 't_one';
+ALTER TOPIC t_one SET PARTITIONS 6;
+ALTER TOPIC t_one SET PARTITIONS 2;
+ALTER TOPIC t_one RETAIN FOR INTERVAL '1 day' ;
+ALTER TOPIC t_one SET (segment.bytes = 16777216, max.message.bytes = 2000);
+ALTER TOPIC t_one SET (segment.bytes = 'big');
+ALTER TOPIC t_one SET (no.such.setting = 1);
+ALTER TOPIC t_none ADD PARTITIONS 1;
+ALTER TOPIC IF EXISTS t_none ADD PARTITIONS 1;
+SELECT partitions FROM oxbow.topics WHERE name = 't_one';
+INSERT INTO t_one (_value) VALUES (repeat('x', 3000));
+ALTER TOPIC t_one RESET (max.message.bytes);
+INSERT INTO t_one (_key, _value) VALUES ('k', repeat('x', 3000));
+SELECT length(_value) FROM t_one;
+-- COMMENT, DESCRIBE
+COMMENT ON TOPIC t_one IS 'it''s the first';
+DESCRIBE t_one;
+DESCRIBE TOPIC "t.two-dashes";
+DESCRIBE t_none;
+COMMENT ON TOPIC t_one IS NULL;
+COMMENT ON TOPIC t_none IS 'x';
+-- TRUNCATE keeps offsets
+TRUNCATE t_one;
+SELECT count(*) FROM t_one;
+INSERT INTO t_one (_key, _value) VALUES ('k', 'after') RETURNING _offset;
+TRUNCATE TOPIC t_none;
+-- DROP
+DROP TOPIC t_one, "t.two-dashes";
+DROP TOPIC t_one;
+DROP TOPIC IF EXISTS t_one;
+SELECT name FROM oxbow.topics WHERE name LIKE 't%';
