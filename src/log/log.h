@@ -49,7 +49,7 @@ struct log_dir_config {
     uint64_t wal_bytes_max;       /* a checkpoint is forced at, 1 GiB */
     uint32_t flush_linger_us;     /* how long bytes nobody waits for may queue, 20 ms */
     uint64_t flush_queue_bytes_max; /* buffers held for the write-ahead log, 64 MiB */
-    uint32_t direct_bytes_min;    /* a flush with at least so many bytes per file, 1 MiB, */
+    uint32_t direct_bytes_min;    /* a flush with at least so many bytes per file, 256 KiB, */
     uint32_t direct_files_max;    /* and at most so many files skips the WAL, 4 */
     int64_t checkpoint_interval_ms;    /* recovery points and log starts, 60 s */
     int64_t high_watermark_interval_ms; /* high watermarks, 5 s */

@@ -40,7 +40,7 @@ log_dir_config_init(struct log_dir_config *config)
         .wal_bytes_max = 1u << 30,
         .flush_linger_us = 20000,
         .flush_queue_bytes_max = 64u << 20,
-        .direct_bytes_min = 1u << 20,
+        .direct_bytes_min = 256u << 10,
         .direct_files_max = 4,
         .checkpoint_interval_ms = 60000,
         .high_watermark_interval_ms = 5000,
