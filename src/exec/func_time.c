@@ -730,7 +730,7 @@ part_of(struct call *call, const struct datum *args, struct part *out)
 ox_code
 time_part(struct call *call, const struct datum *args, struct datum *out)
 {
-    struct part part;
+    struct part part = {0, 0, false};
     struct type types[2] = {call->types[0], call->types[1]};
     struct call as_timestamp = *call;
     struct datum values[2] = {args[0], args[1]};
@@ -771,7 +771,7 @@ decimal(struct arena *arena, int64_t value, int scale)
 ox_code
 time_extract(struct call *call, const struct datum *args, struct datum *out)
 {
-    struct part part;
+    struct part part = {0, 0, false};
     ox_code code = part_of(call, args, &part);
     out->null = part.none;
     if (code != OX_OK || out->null)
@@ -1080,7 +1080,9 @@ time_make_interval_seconds(struct call *call, const struct datum *args, struct d
     if (code != OX_OK)
         return code;
     struct interval v = datum_interval(out);
-    v.us += (int64_t)rint(args[6].f * 1e6);
+    double us = rint(args[6].f * 1e6);
+    if (!(us > -9.2e18 && us < 9.2e18) || __builtin_add_overflow(v.us, (int64_t)us, &v.us))
+        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
     give_interval(call->arena, v, out);
     return OX_OK;
 }
