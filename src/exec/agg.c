@@ -348,7 +348,7 @@ FLOAT_AGG(var_samp_float, floats_var, SPREAD_VAR_SAMP)
 FLOAT_AGG(stddev_pop_float, floats_var, SPREAD_STDDEV_POP)
 FLOAT_AGG(stddev_samp_float, floats_var, SPREAD_STDDEV_SAMP)
 
-/* ---- two floats: regression ------------------------------------------------------------------ */
+/* ---- two floats: regression -------------------- */
 
 struct regr_state {
     double n, sx, sxx, sy, syy, sxy;

@@ -414,7 +414,7 @@ format_time(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- text to time ---------------------------------------------------------------------------- */
+/* ---- text to time -------------------- */
 
 struct reading {
     struct call *call;

@@ -444,7 +444,7 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- case ------------------------------------------------------------------------------------ */
+/* ---- case -------------------- */
 
 static void
 map_case(struct call *call, struct str s, int mode, struct datum *out)
@@ -487,7 +487,7 @@ text_initcap(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+/* ---- parts -------------------- */
 
 static ox_code
 span_of(struct call *call, const struct datum *args, int64_t *from, int64_t *count)

@@ -529,7 +529,7 @@ excluded(
     return false;
 }
 
-/* ---- functions ------------------------------------------------------------------------------- */
+/* ---- functions -------------------- */
 
 /* Rows [from, to) into the state, a chunk at a time. */
 static bool

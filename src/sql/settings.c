@@ -481,7 +481,7 @@ settings_report(struct sql_session *sess)
             sess->client->parameter(sess->client, table[i].name, sess->settings.values[i]);
 }
 
-/* ---- SET, SHOW, RESET -------------------------------------------------------------------------- */
+/* ---- SET, SHOW, RESET -------------------- */
 
 static void
 change(struct sql_session *sess, int id, const char *value)

@@ -610,7 +610,7 @@ analyze_done(struct sql_session *sess)
     sess->sent = 0;
 }
 
-/* ---- FETCH ----------------------------------------------------------------------------------- */
+/* ---- FETCH -------------------- */
 
 static ox_code
 fetch_count(const struct ast_fetch *fetch, uint64_t *count, struct ox_err *err)
@@ -699,7 +699,7 @@ start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
     return OX_OK;
 }
 
-/* ---- Start of a statement ---------------------------------------------------------------------- */
+/* ---- Start of a statement -------------------- */
 
 static ox_code
 check_write(struct sql_session *sess, struct ox_err *err)
@@ -813,7 +813,7 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     }
 }
 
-/* ---- Simple protocol -------------------------------------------------------------------------------- */
+/* ---- Simple protocol -------------------- */
 
 static void
 query_one(struct sql_session *sess)
@@ -871,7 +871,7 @@ sql_query(struct sql_session *sess, struct str text)
     query_loop(sess);
 }
 
-/* ---- Extended protocol -------------------------------------------------------------------------------- */
+/* ---- Extended protocol -------------------- */
 
 void
 sql_execute(struct sql_session *sess, struct str name, uint64_t max_rows)
@@ -894,7 +894,7 @@ sql_execute(struct sql_session *sess, struct str name, uint64_t max_rows)
         session_fail(sess, &err);
 }
 
-/* ---- While something runs --------------------------------------------------------------------------------- */
+/* ---- While something runs -------------------- */
 
 void
 sql_resume(struct sql_session *sess)
