@@ -77,48 +77,61 @@ shell_fini(struct shell *sh)
     ox_arena_fini(&sh->session);
 }
 
+static bool
+open_files(struct shell *sh, const struct options *options)
+{
+    if (options->output) {
+        FILE *out = query_output_open(sh, options->output, &sh->out_pipe);
+        if (!out)
+            return false;
+        sh->out = out;
+    }
+    if (options->log && !(sh->log = fopen(options->log, "a"))) {
+        shell_error(sh, "could not open log file \"%s\": %s", options->log, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static int
+run_prompt(struct shell *sh)
+{
+    bool person = !sh->notty;
+    if (person && !sh->vars.set.quiet)
+        conn_banner(sh);
+    if (person)
+        input_open(sh);
+    int code = script_run(sh, stdin, NULL);
+    if (person)
+        input_close(sh);
+    return code;
+}
+
+static int
+run(struct shell *sh, const struct options *options)
+{
+    if (!open_files(sh, options))
+        return EXIT_FAILED;
+    if (!conn_open(sh, &options->wish))
+        return EXIT_BADCONN;
+    sh->in = stdin;
+    if (options->list)
+        return describe_run(sh, "l") == BS_OK ? EXIT_OK : EXIT_FAILED;
+    if (!options->no_rc)
+        run_rc(sh);
+    return options->action_count > 0 ? run_actions(sh, options) : run_prompt(sh);
+}
+
 int
 main(int argc, char **argv)
 {
     struct shell sh;
     struct options options = {0};
-    int code;
     setlocale(LC_ALL, "");
     shell_init(&sh);
     parse_options(&sh, argc, argv, &options);
     shell_signals();
-    if (options.output) {
-        sh.out = query_output_open(&sh, options.output, &sh.out_pipe);
-        if (!sh.out)
-            return EXIT_FAILED;
-    }
-    if (options.log && !(sh.log = fopen(options.log, "a"))) {
-        shell_error(&sh, "could not open log file \"%s\": %s", options.log, strerror(errno));
-        return EXIT_FAILED;
-    }
-    if (!conn_open(&sh, &options.wish))
-        return EXIT_BADCONN;
-    if (options.list) {
-        sh.in = stdin;
-        code = describe_run(&sh, "l") == BS_OK ? EXIT_OK : EXIT_FAILED;
-    } else if (options.action_count > 0) {
-        sh.in = stdin;
-        if (!options.no_rc)
-            run_rc(&sh);
-        code = run_actions(&sh, &options);
-    } else {
-        sh.in = stdin;
-        if (!options.no_rc)
-            run_rc(&sh);
-        bool person = !sh.notty;
-        if (person && !sh.vars.set.quiet)
-            conn_banner(&sh);
-        if (person)
-            input_open(&sh);
-        code = script_run(&sh, stdin, NULL);
-        if (person)
-            input_close(&sh);
-    }
+    int code = run(&sh, &options);
     ox_free(options.actions);
     shell_fini(&sh);
     return code;
