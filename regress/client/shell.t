@@ -135,7 +135,7 @@ SKIP: {
     skip 'script(1) is not installed', 9 unless Oxbow::have('script');
     local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERM PAGER)} =
         ('127.0.0.1', $server->{sql_port}, 'oxbow', 'oxbow', 'dumb', 'cat');
-    my $pid = open2(my $from, my $to, 'script', '-qfec', "$oxsql -X", '/dev/null');
+    my $pid = open2(my $from, my $to, 'script', '-qfc', "$oxsql -X; echo left with \$?", '/dev/null');
     my $screen = '';
     my $wait = sub {
         my ($pattern, $sentence) = @_;
@@ -164,8 +164,8 @@ SKIP: {
     $type->("\cC");
     $wait->(qr/oxbow=> /, 'Ctrl-C returns to the prompt');
     $type->("\\q\n");
+    $wait->(qr/left with 0/, '\q leaves');
     waitpid $pid, 0;
-    is($? >> 8, 0, '\q leaves');
 }
 
 is(scalar(() = oxsql('-q', '-c', 'DROP TOPIC shell_demo')), 2, 'done');
