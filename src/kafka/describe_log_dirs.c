@@ -14,7 +14,7 @@ add_part(struct kafka_request *req, const struct meta_topic *topic, int32_t inde
     struct partition *part =
         replica_partition(engine_replica(kafka_engine(req)), &topic->id, index);
     struct partition_state state;
-    if (part == NULL)
+    if (part == NULL || partition_log(part) == NULL)
         return;
     partition_state(part, &state);
     out->partitions.at[out->partitions.count++] = (part_out){index,

@@ -167,10 +167,18 @@ void plog_drop(struct plog *plog);
  * and cursors of those who still hold the plog go on; plog_close() then only
  * frees. The partition may be made anew at once. Blocks. */
 ox_code plog_detach(struct plog *plog, struct ox_err *err);
+bool plog_detached(struct plog *plog);
+/* plog_close() of a detached plog by the directory's background thread (or the
+ * next step, or log_dir_close). Takes plog. Any thread, does not block. */
+void plog_close_later(struct plog *plog);
 /* plog_detach and plog_close in one. Takes plog. Blocks. */
 ox_code plog_delete(struct plog *plog, struct ox_err *err);
 /* The same for a partition that is not open. Blocks. */
 ox_code log_dir_delete_partition(struct log_dir *dir, const char *topic, int32_t partition,
+    struct ox_err *err);
+/* A directory that the metadata does not know is kept, but out of the way, as
+ * `<topic>-<partition>.<uuid>-stray`. It is not open. Blocks. */
+ox_code log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partition,
     struct ox_err *err);
 
 void plog_set_config(struct plog *plog, const struct plog_config *config);

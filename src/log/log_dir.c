@@ -143,7 +143,7 @@ log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition)
     struct partition_hint *hint = ox_map_get(&dir->hints, key);
     if (hint == NULL) {
         hint = ox_malloc(sizeof(*hint));
-        *hint = (struct partition_hint){-1, -1, -1, -1, false};
+        *hint = (struct partition_hint){-1, -1, -1, -1, .dirty = false};
         ox_map_put(&dir->hints, key, hint);
     }
     return hint;
@@ -178,7 +178,9 @@ take_line(struct log_dir *dir, enum checkpoint_kind kind, struct str line)
         return;
     memcpy(name, topic.ptr, topic.len);
     name[topic.len] = '\0';
-    *hint_value(log_dir_hint(dir, name, (int32_t)partition), kind) = offset;
+    struct partition_hint *hint = log_dir_hint(dir, name, (int32_t)partition);
+    *hint_value(hint, kind) = offset;
+    hint->listed = true;
 }
 
 static void
@@ -211,9 +213,11 @@ write_checkpoint(struct log_dir *dir, enum checkpoint_kind kind, struct ox_err *
     ox_text_init(&text, NULL);
     ox_lock(&dir->lock);
     while ((entry = ox_map_next(&dir->hints, &at)) != NULL) {
-        int64_t value = *hint_value(entry->value, kind);
+        struct partition_hint *hint = entry->value;
+        int64_t value = *hint_value(hint, kind);
         if (value < 0 || (kind == LOG_STARTS && value == 0))
             continue;
+        hint->listed = hint->listing = true;
         ox_text_addf(&lines, "%.*s %lld\n", OX_STR_ARG(entry->key), (long long)value);
         count++;
     }
@@ -274,13 +278,49 @@ checkpoint_plogs(struct log_dir *dir, struct ox_err *err)
     return rc;
 }
 
+/* Before the files are written nothing is being listed; once they are, nothing
+ * else is. */
+static void
+turn_lists(struct log_dir *dir, bool written)
+{
+    struct map_entry *entry;
+    uint32_t at = 0;
+    ox_lock(&dir->lock);
+    while ((entry = ox_map_next(&dir->hints, &at)) != NULL) {
+        struct partition_hint *hint = entry->value;
+        if (written)
+            hint->listed = hint->listing;
+        hint->listing = false;
+    }
+    ox_unlock(&dir->lock);
+}
+
 ox_code
 log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err)
 {
     ox_code rc = OX_OK;
     refresh_hints(dir);
+    turn_lists(dir, false);
     for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
         rc = write_checkpoint(dir, (enum checkpoint_kind)kind, err);
+    if (rc == OX_OK)
+        turn_lists(dir, true);
+    return rc;
+}
+
+ox_code
+log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition, struct ox_err *err)
+{
+    ox_lock(&dir->lock);
+    struct partition_hint *hint = log_dir_hint(dir, topic, partition);
+    bool listed = hint->listed;
+    *hint = (struct partition_hint){-1, -1, -1, -1, .listed = listed};
+    ox_unlock(&dir->lock);
+    if (!listed)
+        return OX_OK;
+    pthread_mutex_lock(&dir->checkpoint);
+    ox_code rc = log_dir_write_checkpoints(dir, err);
+    pthread_mutex_unlock(&dir->checkpoint);
     return rc;
 }
 
@@ -300,9 +340,38 @@ checkpoint_dir(struct log_dir *dir, bool closing, struct ox_err *err)
     return rc;
 }
 
+/* ---- logs that nobody holds any more ---- */
+
+void
+log_dir_close_later(struct log_dir *dir, struct plog *plog)
+{
+    ox_lock(&dir->lock);
+    ox_list_push(&dir->closing, &plog->link);
+    ox_unlock(&dir->lock);
+    pthread_mutex_lock(&dir->thread_lock);
+    pthread_cond_signal(&dir->checkpointer_wake);
+    pthread_mutex_unlock(&dir->thread_lock);
+}
+
+static void
+close_pending(struct log_dir *dir)
+{
+    for (;;) {
+        ox_lock(&dir->lock);
+        struct list *link = ox_list_pop(&dir->closing);
+        ox_unlock(&dir->lock);
+        if (link == NULL)
+            return;
+        plog_close(ox_container_of(link, struct plog, link));
+    }
+}
+
+/* ---- one step of what the threads do ---- */
+
 ox_code
 log_dir_checkpoint_step(struct log_dir *dir, struct ox_err *err)
 {
+    close_pending(dir);
     ox_code rc = checkpoint_dir(dir, false, err);
     if (rc == OX_OK)
         log_wal_prepare(dir);
@@ -529,6 +598,7 @@ checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint
     struct ox_err err;
     ox_code rc = OX_OK;
     check_space(dir);
+    close_pending(dir);
     log_dir_purge(dir, env_wall_ms(dir->env));
     if (atomic_load(&dir->offline))
         return;
@@ -820,6 +890,7 @@ log_dir_open(const struct log_dir_config *config, const struct env *env, struct 
     dir->fs = env->fs;
     dir->path = ox_strdup(config->path);
     ox_list_init(&dir->plogs);
+    ox_list_init(&dir->closing);
     ox_map_init(&dir->hints);
     init_mutexes(dir);
     log_wal_init(dir);
@@ -863,6 +934,7 @@ log_dir_close(struct log_dir *dir)
         return;
     struct ox_err err;
     stop_threads(dir);
+    close_pending(dir);
     ox_assert(ox_list_empty(&dir->plogs));
     ox_code rc = OX_OK;
     if (!atomic_load(&dir->offline))
@@ -880,6 +952,7 @@ void
 log_dir_abandon(struct log_dir *dir)
 {
     stop_threads(dir);
+    close_pending(dir); /* detached: that writes nothing */
     free_dir(dir);
 }
 

@@ -264,7 +264,7 @@ struct plog {
     void (*on_flushed)(void *arg, int64_t flushed_end);
     void *arg;
     pthread_mutex_t work;
-    struct list link; /* dir->plogs */
+    struct list link; /* dir->plogs; once detached and closed, dir->closing */
 
     struct lock lock;
     struct plog_config config;
@@ -416,6 +416,8 @@ struct partition_hint {
     int64_t recovery_point, log_start, high_watermark; /* -1 unknown */
     int64_t flushed_end;                               /* -1 unknown */
     bool dirty; /* was opened by this process and not closed cleanly since */
+    /* The checkpoint files may name it; those being written will. */
+    bool listed, listing;
 };
 
 /* A file or directory to unlink when its time has come. */
@@ -438,8 +440,8 @@ struct log_dir {
     bool faulty_closed; /* some log is not as it should be: no clean mark */
     pthread_mutex_t round;
 
-    struct lock lock; /* plogs, hints, condemned */
-    struct list plogs;
+    struct lock lock; /* plogs, closing, hints, condemned */
+    struct list plogs, closing;
     uint32_t plog_count;
     struct map hints; /* "topic-partition" -> struct partition_hint */
     struct condemned *condemned;
@@ -466,11 +468,17 @@ ox_code log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err);
 /* Writes the checkpoint files as the plogs are now. Under dir->checkpoint. */
 ox_code log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err);
 void log_dir_found_full(struct log_dir *dir);
+/* Nothing is known of the partition any more, in the checkpoint files neither:
+ * the next directory of that name is another one. Takes dir->checkpoint. */
+ox_code log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition,
+    struct ox_err *err);
 /* The hint of a partition; made if missing. Under dir->lock. */
 struct partition_hint *log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition);
 void log_dir_condemn(struct log_dir *dir, const char *path, bool is_dir, int64_t due_ms);
 void log_dir_wake_flusher(struct log_dir *dir);
 void log_dir_wake_checkpointer(struct log_dir *dir);
+/* The checkpointer closes plog, which is detached. */
+void log_dir_close_later(struct log_dir *dir, struct plog *plog);
 /* The next line of text without its newline; false at the end. */
 bool log_next_line(struct str *text, struct str *line);
 /* Splits at the last space. */

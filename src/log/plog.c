@@ -155,8 +155,12 @@ check_directory(struct plog *plog, bool *fresh, struct ox_err *err)
     struct uuid id;
     ox_code rc = fs_stat(plog->fs, plog->path, &st, err);
     *fresh = rc == OX_FILE_NOT_FOUND;
-    if (*fresh)
-        return make_directory(plog, err);
+    if (*fresh) {
+        /* What an older one of that name left in the checkpoints is not true
+         * of this one: a log start would delete its records. */
+        rc = log_dir_forget(plog->dir, plog->topic, plog->partition, err);
+        return rc == OX_OK ? make_directory(plog, err) : rc;
+    }
     if (rc != OX_OK)
         return rc;
     if (!log_read_partition_metadata(plog->fs, plog->path, &id))
@@ -229,7 +233,7 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     bool fresh;
     ox_code rc = check_directory(plog, &fresh, err);
     if (fresh)
-        hint = (struct partition_hint){-1, -1, -1, -1, false};
+        hint = (struct partition_hint){-1, -1, -1, -1, .dirty = false};
     atomic_store(&plog->log_start, OX_MAX(hint.log_start, 0));
     if (rc == OX_OK)
         rc = plog_recover(plog, OX_MAX(hint.recovery_point, 0),
@@ -306,12 +310,12 @@ plog_drop(struct plog *plog)
     plog_put(plog);
 }
 
-/* `<topic>-<partition>.<uuid>-delete`, the topic cut so that 255 bytes do. */
+/* To `<topic>-<partition>.<uuid>-<what>`, the topic cut so that 255 bytes do. */
 static ox_code
-condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int64_t delay_ms,
-    struct ox_err *err)
+rename_directory(struct log_dir *dir, const char *topic, int32_t partition, const char *what,
+    char to[PATH_LEN_MAX], struct ox_err *err)
 {
-    char from[PATH_LEN_MAX], to[PATH_LEN_MAX], hex[37];
+    char from[PATH_LEN_MAX], hex[37], tail[64];
     struct uuid id;
     env_random(dir->env, id.bytes, sizeof(id.bytes));
     size_t len = 0;
@@ -320,21 +324,35 @@ condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int
         if (hex[i] != '-')
             hex[len++] = hex[i];
     hex[len] = '\0';
-    char tail[64];
-    int tail_len = snprintf(tail, sizeof(tail), "-%d.%s-delete", partition, hex);
+    int tail_len = snprintf(tail, sizeof(tail), "-%d.%s-%s", partition, hex, what);
     snprintf(from, sizeof(from), "%s/%s-%d", dir->path, topic, partition);
-    if (snprintf(to, sizeof(to), "%s/%.*s%s", dir->path, 255 - tail_len, topic, tail) >=
-        (int)sizeof(to))
+    if (snprintf(to, PATH_LEN_MAX, "%s/%.*s%s", dir->path, 255 - tail_len, topic, tail) >=
+        PATH_LEN_MAX)
         return ox_fail(err, OX_LIMIT_EXCEEDED, "path \"%s\" is too long", from);
     ox_code rc = fs_rename(dir->fs, "plog.delete", from, to, err);
-    if (rc == OX_OK)
-        rc = fs_sync_dir(dir->fs, "plog.delete", dir->path, err);
+    return rc == OX_OK ? fs_sync_dir(dir->fs, "plog.delete", dir->path, err) : rc;
+}
+
+static void
+clear_hint(struct log_dir *dir, const char *topic, int32_t partition)
+{
+    ox_lock(&dir->lock);
+    struct partition_hint *hint = log_dir_hint(dir, topic, partition);
+    hint->recovery_point = hint->log_start = hint->high_watermark = hint->flushed_end = -1;
+    hint->dirty = false;
+    ox_unlock(&dir->lock);
+}
+
+static ox_code
+condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int64_t delay_ms,
+    struct ox_err *err)
+{
+    char to[PATH_LEN_MAX];
+    ox_code rc = rename_directory(dir, topic, partition, "delete", to, err);
     if (rc != OX_OK)
         return rc;
     log_dir_condemn(dir, to, true, env_wall_ms(dir->env) + delay_ms);
-    ox_lock(&dir->lock);
-    *log_dir_hint(dir, topic, partition) = (struct partition_hint){-1, -1, -1, -1, false};
-    ox_unlock(&dir->lock);
+    clear_hint(dir, topic, partition);
     return OX_OK;
 }
 
@@ -368,6 +386,22 @@ plog_detach(struct plog *plog, struct ox_err *err)
     return rc;
 }
 
+bool
+plog_detached(struct plog *plog)
+{
+    ox_lock(&plog->lock);
+    bool closed = plog->closed;
+    ox_unlock(&plog->lock);
+    return closed;
+}
+
+void
+plog_close_later(struct plog *plog)
+{
+    ox_assert(plog_detached(plog));
+    log_dir_close_later(plog->dir, plog);
+}
+
 ox_code
 plog_delete(struct plog *plog, struct ox_err *err)
 {
@@ -376,17 +410,37 @@ plog_delete(struct plog *plog, struct ox_err *err)
     return rc;
 }
 
-ox_code
-log_dir_delete_partition(struct log_dir *dir, const char *topic, int32_t partition,
-    struct ox_err *err)
+static ox_code
+refuse_open(struct log_dir *dir, const char *topic, int32_t partition, struct ox_err *err)
 {
     ox_lock(&dir->lock);
     bool open = is_open(dir, topic, partition);
     ox_unlock(&dir->lock);
-    if (open)
-        return ox_fail(err, OX_OBJECT_IN_USE, "partition log \"%s-%d\" is open", topic,
-            partition);
-    return condemn_directory(dir, topic, partition, 60000, err);
+    if (!open)
+        return OX_OK;
+    return ox_fail(err, OX_OBJECT_IN_USE, "partition log \"%s-%d\" is open", topic, partition);
+}
+
+ox_code
+log_dir_delete_partition(struct log_dir *dir, const char *topic, int32_t partition,
+    struct ox_err *err)
+{
+    ox_code rc = refuse_open(dir, topic, partition, err);
+    return rc == OX_OK ? condemn_directory(dir, topic, partition, 60000, err) : rc;
+}
+
+ox_code
+log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partition, struct ox_err *err)
+{
+    char to[PATH_LEN_MAX];
+    ox_code rc = refuse_open(dir, topic, partition, err);
+    if (rc == OX_OK)
+        rc = rename_directory(dir, topic, partition, "stray", to, err);
+    if (rc != OX_OK)
+        return rc;
+    clear_hint(dir, topic, partition);
+    ox_warn("partition directory is not in the metadata, it is set aside", "path=%s", to);
+    return OX_OK;
 }
 
 /* ---- facts ---- */

@@ -8,7 +8,8 @@
  *             be trusted, and its indexes are rebuilt on the way
  *   verdict   invalid bytes at offset o:
  *               o < known flushed end   corrupt: nothing is changed on disk, the
- *                                       log ends there and is faulty
+ *                                       log ends there and is faulty (also when
+ *                                       bytes are missing without a trace)
  *               else, at the end        torn tail: cut off
  *               else, batches follow    the unflushed tail lost a piece in the
  *                                       middle: cut off too; later segments are
@@ -698,6 +699,22 @@ rebuild_epochs(struct plog *plog, struct ox_err *err)
     return rc == OX_CORRUPT_MESSAGE ? OX_OK : rc;
 }
 
+/* Files are missing, or end at a batch, below what was flushed and not deleted. */
+static void
+check_reach(struct recovery *rec)
+{
+    struct plog *plog = rec->plog;
+    int64_t end = plog->segment_count > 0 ? plog_active(plog)->next_offset : -1;
+    struct ox_err fault;
+    if (plog->fault != OX_OK || OX_MAX(end, plog_log_start(plog)) >= rec->flushed_end)
+        return;
+    ox_fail(&fault, OX_DATA_CORRUPTED,
+        "partition log \"%s-%d\" ends at offset %lld, but had been flushed up to %lld",
+        plog->topic, plog->partition, (long long)OX_MAX(end, plog_log_start(plog)),
+        (long long)rec->flushed_end);
+    plog_set_fault(plog, OX_DATA_CORRUPTED, &fault);
+}
+
 /* Flushes what was scanned, so that the log end is the flushed end. */
 static ox_code
 settle(struct recovery *rec, struct ox_err *err)
@@ -722,6 +739,7 @@ finish(struct recovery *rec, bool epochs_lost, struct ox_err *err)
     struct plog *plog = rec->plog;
     int64_t start = plog_log_start(plog);
     ox_code rc = OX_OK;
+    check_reach(rec);
     if (plog->segment_count == 0)
         rc = first_segment(plog, start, err);
     else if (plog_active(plog)->next_offset < start && plog->fault == OX_OK)
@@ -731,7 +749,8 @@ finish(struct recovery *rec, bool epochs_lost, struct ox_err *err)
     if (rc != OX_OK)
         return rc;
     int64_t end = plog_active(plog)->next_offset;
-    atomic_store(&plog->log_start, OX_MAX(start, plog->segments[0]->base_offset));
+    start = OX_MAX(start, plog->segments[0]->base_offset);
+    atomic_store(&plog->log_start, OX_MIN(start, end)); /* above it only in a faulty log */
     atomic_store(&plog->log_end, end);
     atomic_store(&plog->flushed_end, end);
     /* Of a faulty log all that was flushed is remembered: a later recovery must

@@ -14,6 +14,7 @@
  *  3. A loop's cached table is replaced only by that loop. */
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/map.h"
@@ -148,15 +149,17 @@ entry_for(struct replica *replica, const struct table *old, const struct meta_to
     return make_entry(replica, topic, entry);
 }
 
-/* Close what the new view does not have any more. */
+/* Close what the new view does not have any more. Their directories are out of
+ * the way before topics of the same names are opened; loops that still look at
+ * the old table find the partitions closed. */
 static void
-drop_topics(const struct table *old, const struct table *table)
+drop_topics(const struct table *old, const struct meta_view *view)
 {
     uint32_t at = 0;
     for (struct map_entry *e; old != NULL && (e = ox_map_next(&old->by_id, &at)) != NULL;) {
-        if (ox_map_get(&table->by_id, e->key) != NULL)
-            continue;
         struct topic_entry *entry = e->value;
+        if (meta_view_topic_by_id(view, &entry->id) != NULL)
+            continue;
         for (uint32_t i = 0; i < entry->count; i++)
             if (entry->parts[i] != NULL)
                 partition_close(entry->parts[i], OX_UNKNOWN_TOPIC_OR_PARTITION, true);
@@ -173,6 +176,7 @@ on_view(const struct meta_view *view, void *arg)
     atomic_init(&table->refs, 1);
     table->view = meta_view_hold(view);
     ox_map_init(&table->by_id);
+    drop_topics(old, view);
     for (uint32_t i = 0; i < view->topic_count; i++) {
         const struct meta_topic *topic = meta_view_topic_at(view, i);
         ox_map_put(&table->by_id, id_key(&topic->id), entry_for(replica, old, topic));
@@ -181,7 +185,6 @@ on_view(const struct meta_view *view, void *arg)
     replica->current = table;
     ox_unlock(&replica->lock);
     atomic_fetch_add(&replica->generation, 1);
-    drop_topics(old, table);
     table_put(old);
 }
 
@@ -318,6 +321,24 @@ stop_housekeeping(struct loop *loop, void *arg)
 
 /* ---- life ---- */
 
+/* Directories of topics that were dropped just before a crash. */
+static ox_code
+set_strays_aside(struct replica *replica, struct ox_err *err)
+{
+    struct log_dir *dir = replica->config.dir;
+    const struct table *table = replica->current;
+    struct arena arena;
+    struct log_dir_entry *entries;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    ox_code code = log_dir_list(dir, &arena, &entries, &count, err);
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        if (ox_map_get(&table->by_id, id_key(&entries[i].topic_id)) == NULL)
+            code = log_dir_set_stray(dir, entries[i].topic, entries[i].partition, err);
+    ox_arena_fini(&arena);
+    return code;
+}
+
 ox_code
 replica_start(const struct replica_config *config, const struct env *env, struct meta *meta,
     struct replica **out, struct ox_err *err)
@@ -331,7 +352,7 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     meta_on_view(meta, on_view, replica);
     loop_each_sync(config->loops, start_housekeeping, replica);
     *out = replica;
-    return OX_OK;
+    return set_strays_aside(replica, err);
 }
 
 static void

@@ -97,6 +97,18 @@ start_leading(struct partition *part, struct ox_err *err)
     return code;
 }
 
+/* A directory of this name and another topic id belongs to a topic that was
+ * dropped: names are unique among those that are there. */
+static ox_code
+open_log(struct log_dir *dir, const struct plog_args *args, struct plog **out, struct ox_err *err)
+{
+    ox_code code = plog_open(dir, args, out, err);
+    if (code != OX_INCONSISTENT_TOPIC_ID)
+        return code;
+    code = log_dir_set_stray(dir, args->topic, args->partition, err);
+    return code == OX_OK ? plog_open(dir, args, out, err) : code;
+}
+
 struct partition *
 partition_open(struct replica *replica, const struct meta_topic *topic,
     const struct meta_partition *facts)
@@ -116,9 +128,11 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     struct plog_args args = {part->topic, facts->index, topic->id, .on_flushed = on_flushed,
         .arg = part};
     read_config(&args.config, topic->config, replica_config(replica));
-    part->fault = plog_open(replica_config(replica)->dir, &args, &part->log, &err);
+    part->fault = open_log(replica_config(replica)->dir, &args, &part->log, &err);
     if (part->fault == OX_OK)
         part->fault = start_leading(part, &err);
+    else
+        part->fault = OX_STORAGE_ERROR; /* whatever kept the log from opening */
     if (part->fault != OX_OK)
         ox_diag_err(OX_DIAG_ERROR, "partition cannot be used", &err);
     return part;
@@ -137,11 +151,11 @@ partition_put(struct partition *part)
     if (part == NULL || atomic_fetch_sub(&part->refs, 1) > 1)
         return;
     ox_assert(ox_list_empty(&part->appends) && ox_list_empty(&part->readers));
-    struct ox_err err;
-    if (part->log != NULL && !part->dropped)
+    /* The last holder of a dropped topic's partition may be a loop. */
+    if (part->log != NULL && plog_detached(part->log))
+        plog_close_later(part->log);
+    else if (part->log != NULL)
         plog_close(part->log);
-    else if (part->log != NULL && plog_delete(part->log, &err) != OX_OK)
-        ox_diag_err(OX_DIAG_WARN, "partition could not be deleted", &err);
     ox_lock_fini(&part->lock);
     ox_free(part);
 }
@@ -298,13 +312,17 @@ partition_close(struct partition *part, ox_code code, bool dropped)
     struct list ready;
     ox_list_init(&ready);
     ox_lock(&part->lock);
-    part->dropped |= dropped;
     part->fault = code;
     fail_appends(part, code, &ready);
     ox_list_each(link, &part->readers)
         take_off(ox_container_of(link, struct wait_node, link), &ready, code);
     ox_unlock(&part->lock);
     post_ready(&ready);
+    /* At once, though readers may hold the partition for long: a topic of the
+     * same name may be made in the meantime. */
+    struct ox_err err;
+    if (dropped && part->log != NULL && plog_detach(part->log, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "partition could not be deleted", &err);
 }
 
 /* ---- facts ---- */

@@ -59,6 +59,8 @@ void partition_put(struct partition *part); /* any thread, NULL allowed */
 const char *partition_topic(const struct partition *part);
 const struct uuid *partition_topic_id(const struct partition *part);
 int32_t partition_index(const struct partition *part);
+/* NULL: the log could not be opened (fault says why). Never of a partition that
+ * engine_partition() gave; it stays valid for as long as the partition is held. */
 struct plog *partition_log(struct partition *part);
 
 struct partition_state {

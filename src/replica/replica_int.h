@@ -21,7 +21,6 @@ struct partition {
     int32_t leader_epoch;
     int64_t high_watermark;
     ox_code fault;
-    bool dropped;         /* its topic is gone: the directory goes with the last reference */
     bool lazy;            /* flush=lazy: visible once written */
     struct list appends;  /* wait_node, by rising end offset */
     struct list readers;  /* wait_node */
