@@ -59,7 +59,7 @@ make_dirs(struct server *server, struct ox_err *err)
     return OX_OK;
 }
 
-/* What a statement left when the server was killed. */
+/* What statements left, also when the server was killed. */
 static void
 empty_temp_dir(struct server *server)
 {
@@ -291,6 +291,10 @@ server_stop(struct server *server)
         loop_group_drain(server->loops);
     if (server->replica != NULL)
         replica_stop(server->replica);
+    if (server->log_dir != NULL) { /* the directory is ours, no statement runs */
+        empty_temp_dir(server);
+        fs_rmdir(server->env->fs, "server.temp", server->temp_dir, NULL);
+    }
     if (server->meta != NULL)
         meta_close(server->meta);
     if (server->log_dir != NULL)
