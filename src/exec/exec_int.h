@@ -106,6 +106,8 @@ struct exec_run {
     struct op *scan;        /* the following scan, or NULL: tokens */
     struct op *feed;
     uint32_t prepared; /* subqueries that have run before the plan */
+    struct catalog_kept *kept; /* rows of catalog scans, by index */
+    uint32_t kept_ready;
     /* Teardown that outlives the run (waiters under way, pool jobs). */
     uint32_t holds;
 };
@@ -176,6 +178,10 @@ void feed_give(struct op *op, const struct batch *batch);
 /* cte.c */
 struct cte_state *cte_states_new(struct exec_run *run);
 void cte_states_fini(struct exec_run *run);
+
+/* scan_catalog.c: read what expressions will scan, before the plan; may park. */
+enum exec_status catalog_prepare(struct exec_run *run);
+void catalog_kept_fini(struct exec_run *run);
 
 /* subquery.c: the hook of EXPR_SUBQUERY and EXPR_OUTER. */
 ox_code subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *batch,

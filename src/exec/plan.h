@@ -207,6 +207,10 @@ struct plan_scan_catalog {
     struct str sql; /* SQLite text; ?1.. are the params */
     struct expr **params; /* without columns; evaluated at open */
     uint32_t param_count;
+    /* Some expression runs it, where nothing may wait: it is read before the plan
+     * starts, and kept. Given by plan_root_finish(), with its index among those. */
+    bool kept;
+    uint32_t index;
 };
 
 struct plan_values {
@@ -483,6 +487,9 @@ struct plan_root {
     /* Subqueries that see no outer row: run before the plan, so that they may park. */
     const struct expr **subqueries;
     uint32_t subquery_count;
+    /* Catalog scans that expressions run: read before the plan as well, and kept. */
+    const struct plan_scan_catalog **kept;
+    uint32_t kept_count;
 };
 
 /* Number the nodes and check what the run relies on.

@@ -491,8 +491,11 @@ plan_aggregate_from_headers(struct arena *arena, const struct plan_aggregate *ag
 
 struct finish {
     struct plan_root *root;
-    size_t node_cap, cte_cap, subquery_cap;
+    size_t node_cap, cte_cap, subquery_cap, kept_cap;
     uint32_t depth;
+    uint32_t sync; /* enclosing subqueries that expressions run, where nothing may wait */
+    uint32_t in_cte;
+    bool any_sync;
     uint32_t rows;   /* enclosing things that run once a row: correlated subqueries, laterals */
     const struct plan *owner; /* of the expressions being visited */
     struct map seen; /* ctes */
@@ -517,9 +520,13 @@ visit_node(struct expr *expr, void *arg)
     const struct plan *owner = finish->owner;
     if (expr->correlated)
         ((struct plan *)(uintptr_t)owner)->correlated = true;
+    bool sync = expr->correlated || finish->rows > 0;
+    finish->any_sync |= sync;
+    finish->sync += sync;
     finish->rows += expr->correlated;
     visit(finish, expr->subplan);
     finish->rows -= expr->correlated;
+    finish->sync -= sync;
     finish->owner = owner;
     return finish->code == OX_OK;
 }
@@ -562,6 +569,35 @@ visit_scan(struct finish *finish, const struct plan_scan_topic *scan)
     visit_expr(finish, scan->until_value);
 }
 
+/* A WITH query may be computed by whoever asks first, an expression too. */
+static void
+visit_catalog(struct finish *finish, struct plan_scan_catalog *scan)
+{
+    struct plan_root *root = finish->root;
+    scan->kept = finish->sync > 0;
+    if (scan->param_count > 0 || (finish->sync == 0 && finish->in_cte == 0))
+        return;
+    ox_arena_grow(root->arena, (void **)&root->kept, &finish->kept_cap, root->kept_count + 1,
+        sizeof(*root->kept));
+    root->kept[root->kept_count++] = scan;
+}
+
+static void
+choose_kept(struct finish *finish)
+{
+    struct plan_root *root = finish->root;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < root->kept_count; i++) {
+        struct plan_scan_catalog *scan = (struct plan_scan_catalog *)(uintptr_t)root->kept[i];
+        scan->kept |= finish->any_sync;
+        if (!scan->kept)
+            continue;
+        scan->index = count;
+        root->kept[count++] = scan;
+    }
+    root->kept_count = count;
+}
+
 static void
 visit_window(struct finish *finish, const struct plan_window *window)
 {
@@ -587,7 +623,9 @@ visit_cte(struct finish *finish, struct plan_cte *cte)
         sizeof(*root->ctes));
     cte->index = root->cte_count;
     root->ctes[root->cte_count++] = cte;
+    finish->in_cte++;
     visit(finish, cte->definition);
+    finish->in_cte--;
     finish->rows -= cte->correlated;
 }
 
@@ -605,6 +643,7 @@ visit_parts(struct finish *finish, const struct plan *plan)
     case PLAN_SCAN_CATALOG: {
         const struct plan_scan_catalog *node = (const void *)plan;
         visit_exprs(finish, node->params, node->param_count);
+        visit_catalog(finish, (struct plan_scan_catalog *)(uintptr_t)node);
         break;
     }
     case PLAN_VALUES: {
@@ -770,7 +809,10 @@ plan_root_finish(struct plan_root *root, struct ox_err *err)
     root->nodes = NULL;
     root->ctes = NULL;
     root->subqueries = NULL;
+    root->kept = NULL;
+    root->kept_count = 0;
     visit(&finish, root->plan);
+    choose_kept(&finish);
     root->follows = finish.code == OX_OK && endless(root->plan);
     ox_map_fini(&finish.seen);
     return finish.code;

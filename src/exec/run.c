@@ -278,12 +278,14 @@ run_start(struct exec_run *run)
     run->ctes = cte_states_new(run);
 }
 
-/* Subqueries first, then the plan itself. */
+/* What subqueries read from the catalog first, then subqueries, then the plan itself. */
 static enum exec_status
 run_step(struct exec_run *run)
 {
     if (run->top == NULL) {
-        enum exec_status status = subquery_prepare(run);
+        enum exec_status status = catalog_prepare(run);
+        if (status == EXEC_DONE)
+            status = subquery_prepare(run);
         if (status != EXEC_DONE)
             return status;
         run->top = op_new(run, run->root->plan, NULL);
@@ -579,6 +581,7 @@ exec_run_free(struct exec_run *run)
     run_hold(run);
     op_close(run->top);
     subquery_fini(run);
+    catalog_kept_fini(run);
     cte_states_fini(run);
     ox_map_fini(&run->subplans);
     ox_map_fini(&run->work_tables);

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * SCAN_CATALOG: a query that SQLite answers. It runs on a pool thread, some
- * thousand rows at a time; the operator parks meanwhile. Inside a subquery,
- * which must not park, it runs where it is.
+ * thousand rows at a time; the operator parks meanwhile. A subquery of an
+ * expression must not park, and facts of other loops cannot be had on a loop at
+ * all: what such subqueries scan is read before the plan starts (a scan has no
+ * parameters of outer rows) and kept for the run.
  *
  *   IDLE --(next, no rows left)--> WORKING --(job done)--> IDLE
  *
  * While WORKING the pool owns what is under "the job's". */
 #include "exec/exec_int.h"
+#include "exec/store.h"
 #include "meta/catalog.h"
 
 enum { ROWS_PER_JOB = 8192 };
 
+struct catalog_kept {
+    struct op *op; /* NULL: not begun */
+    struct type *types;
+    struct store store;
+    bool complete;
+};
+
 struct scan_catalog {
     struct op op;
+    struct store_reader reader; /* of kept rows */
+    bool reading;
     struct pool_job job;
     struct datum *params;
     struct type *param_types, *types;
@@ -44,6 +56,12 @@ catalog_open(struct op *op)
     struct scan_catalog *scan = (struct scan_catalog *)op;
     const struct plan_scan_catalog *plan = plan_of(scan);
     ox_assert(!scan->working);
+    struct catalog_kept *kept = plan->kept ? &op->run->kept[plan->index] : NULL;
+    scan->reading = kept != NULL && kept->complete;
+    if (scan->reading) {
+        store_reader_init(&scan->reader, &kept->store);
+        return true;
+    }
     if (op->run->config.catalog_take == NULL) {
         ox_fail(&op->run->err, OX_FEATURE_NOT_SUPPORTED, "the catalog cannot be read here");
         return false;
@@ -90,6 +108,8 @@ static void
 catalog_close(struct op *op)
 {
     struct scan_catalog *scan = (struct scan_catalog *)op;
+    if (scan->reading)
+        store_reader_fini(&scan->reader);
     if (!scan->opened_job)
         return;
     scan->opened_job = false;
@@ -253,9 +273,24 @@ job_done(struct pool_job *job)
 }
 
 static enum exec_status
+next_kept(struct scan_catalog *scan, struct batch **out)
+{
+    const struct batch *chunk;
+    if (!store_read(&scan->reader, &chunk))
+        return EXEC_FAIL;
+    if (chunk == NULL)
+        return EXEC_DONE;
+    scan->out = *chunk;
+    *out = &scan->out;
+    return EXEC_ROWS;
+}
+
+static enum exec_status
 catalog_next(struct op *op, struct batch **out)
 {
     struct scan_catalog *scan = (struct scan_catalog *)op;
+    if (scan->reading)
+        return next_kept(scan, out);
     for (;;) {
         if (scan->working)
             return EXEC_PARK;
@@ -281,6 +316,62 @@ catalog_next(struct op *op, struct batch **out)
         scan->job.work = job_work;
         scan->job.done = job_done;
         loop_pool_submit(op->run->config.loop, &scan->job);
+    }
+}
+
+/* ---- before the plan ------------------------------------------------------------------- */
+
+static enum exec_status
+keep_rows(struct exec_run *run, const struct plan *plan, struct catalog_kept *kept)
+{
+    if (kept->op == NULL) {
+        kept->op = op_new(run, plan, NULL);
+        kept->types = plan_types(plan, &run->arena);
+        store_init(&kept->store, run, kept->types, plan->column_count, run->config.work_mem);
+    }
+    if (!kept->op->opened && !op_open(kept->op))
+        return EXEC_FAIL;
+    for (;;) {
+        struct batch *in;
+        enum exec_status status = op_next(kept->op, &in);
+        if (status == EXEC_DONE)
+            break;
+        if (status != EXEC_ROWS)
+            return status;
+        if (!store_add(&kept->store, in))
+            return EXEC_FAIL;
+    }
+    if (!store_end(&kept->store))
+        return EXEC_FAIL;
+    op_close(kept->op);
+    kept->complete = true;
+    return EXEC_DONE;
+}
+
+enum exec_status
+catalog_prepare(struct exec_run *run)
+{
+    const struct plan_root *root = run->root;
+    if (run->kept == NULL)
+        run->kept = ox_arena_alloc0(&run->arena, (root->kept_count + 1) * sizeof(*run->kept));
+    while (run->kept_ready < root->kept_count) {
+        enum exec_status status =
+            keep_rows(run, &root->kept[run->kept_ready]->plan, &run->kept[run->kept_ready]);
+        if (status != EXEC_DONE)
+            return status;
+        run->kept_ready++;
+    }
+    return EXEC_DONE;
+}
+
+void
+catalog_kept_fini(struct exec_run *run)
+{
+    for (uint32_t i = 0; run->kept != NULL && i < run->root->kept_count; i++) {
+        if (run->kept[i].op == NULL)
+            continue;
+        op_close(run->kept[i].op);
+        store_fini(&run->kept[i].store);
     }
 }
 

@@ -620,7 +620,7 @@ static const struct feed_def defs[] = {
     {"f_connections", "id int8, protocol text, principal text, client_id text, software text, "
                       "host text, port int4, loop int4, opened int8, requests int8, "
                       "bytes_in int8, bytes_out int8",
-        collect_connections, false},
+        collect_connections, true},
     {"f_configs", "resource text, object text, name text, value text, source text, "
                   "read_only int4, doc text",
         collect_configs, false},
@@ -663,11 +663,9 @@ feed_open(struct catalog_scan *base, void *arg, struct ox_err *err)
     scan->rows.rows = NULL;
     scan->rows.count = scan->rows.cap = 0;
     scan->at = 0;
-    if (feed->def->asks_loops && loop_self() != NULL) {
-        ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
-            "facts of groups cannot be read in a subquery that depends on the outer row");
-        return ox_hint(err, "Join with oxbow.%s instead.", feed->def->name + 2);
-    }
+    /* Scans are on the pool, or their rows are kept (exec/scan_catalog.c). */
+    if (feed->def->asks_loops && loop_self() != NULL)
+        return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "\"%s\" is read on a loop", feed->def->name);
     feed->def->collect(&scan->rows);
     return OX_OK;
 }
