@@ -609,7 +609,7 @@ sclause(A) ::= select_parens(B). { A = B; }
 %type fromcl {struct ast_list *}
 %type where {struct ast_expr *}
 %type having {struct ast_expr *}
-%type groupby {struct ast_list *}
+%type groupby {struct ast_groupby}
 %type groups {struct ast_list *}
 %type group {struct ast_expr *}
 %type windows {struct ast_list *}
@@ -785,10 +785,10 @@ repeatable ::= REPEATABLE LP expr RP.
 
 where(A) ::= . { A = NULL; }
 where(A) ::= WHERE expr(B). { A = B; }
-groupby(A) ::= . { A = NULL; }
-groupby(A) ::= GROUP BY groups(B). { A = B; }
-groupby(A) ::= GROUP BY DISTINCT groups(B). { A = B; }
-groupby(A) ::= GROUP BY ALL groups(B). { A = B; }
+groupby(A) ::= . { A = (struct ast_groupby){0}; }
+groupby(A) ::= GROUP BY groups(B). { A = (struct ast_groupby){.items = B}; }
+groupby(A) ::= GROUP BY DISTINCT groups(B). { A = (struct ast_groupby){B, true}; }
+groupby(A) ::= GROUP BY ALL groups(B). { A = (struct ast_groupby){.items = B}; }
 groups(A) ::= group(B). { A = ast_list_one(p, B); }
 groups(A) ::= groups(B) COMMA group(C). { A = ast_list_add(p, B, C); }
 group(A) ::= expr(B). { A = B; }

@@ -27,4 +27,8 @@ SELECT count(*) > 0 AS some FROM oxbow.metrics;
 SELECT count(*) FROM pg_catalog.pg_index;
 SELECT * FROM pg_catalog.no_such;
 SELECT t.name, c.relkind FROM oxbow.topics t JOIN pg_class c ON c.relname = t.name WHERE t.name LIKE 'cat%' ORDER BY 1;
+-- live facts inside expressions
+SELECT t.name, (SELECT count(*) FROM oxbow.lag l WHERE l.topic = t.name) AS lag, (SELECT count(*) > 0 FROM oxbow.connections c WHERE c.protocol <> t.name) AS connected, EXISTS (SELECT 1 FROM oxbow.groups g, oxbow.group_members m WHERE m."group" = g."group" AND g."group" = t.name) AS grouped FROM oxbow.topics t WHERE t.name LIKE 'cat%' ORDER BY 1;
+WITH c AS MATERIALIZED (SELECT protocol FROM oxbow.connections) SELECT t.name, (SELECT count(*) > 0 FROM c WHERE c.protocol <> t.name) AS some FROM oxbow.topics t WHERE t.name LIKE 'cat%' ORDER BY 1;
+SELECT t.name, x.n > 0 AS some FROM oxbow.topics t, LATERAL (SELECT count(*) AS n FROM oxbow.connections c WHERE c.id >= t.partitions - 5 AND NOT EXISTS (SELECT 1 FROM oxbow.group_offsets o WHERE o.topic = t.name)) x WHERE t.name LIKE 'cat%' ORDER BY 1;
 DROP TOPIC cat_a, "cat.b-c";

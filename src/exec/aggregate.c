@@ -510,8 +510,10 @@ add_empty_groups(struct aggregate *agg)
         return;
     if (agg->one)
         init_groups(agg, 1);
+    if (keytable_count(&agg->table) > 0)
+        return;
     for (uint32_t set = 0; plan->sets != NULL && set < plan->set_count; set++) {
-        if (plan->sets[set] != 0 || keytable_count(&agg->table) > 0)
+        if (plan->sets[set] != 0)
             continue;
         for (uint32_t i = 0; i < plan->key_count; i++)
             vector_constant(&agg->keys[i], agg->key_types[i], DATUM_NULL, &agg->op.scratch);
@@ -520,7 +522,23 @@ add_empty_groups(struct aggregate *agg)
         uint32_t row = 0;
         keytable_hash(&agg->table, agg->keys, &row, 1, agg->hashes);
         keytable_find(&agg->table, agg->keys, &row, 1, agg->hashes, true, agg->ids);
-        init_groups(agg, 1);
+        init_groups(agg, keytable_count(&agg->table));
+    }
+}
+
+static void
+give_groupings(struct aggregate *agg, struct batch *batch, const uint32_t *refs, uint32_t n)
+{
+    const struct plan_aggregate *plan = plan_of(agg);
+    struct vector sets;
+    if (plan->grouping_count > 0 && plan->sets != NULL)
+        rows_gather(&agg->table.rows, plan->key_count, refs, n, &sets, &agg->op.scratch);
+    for (uint32_t i = 0; i < plan->grouping_count; i++) {
+        struct vector *col = &batch->cols[plan->key_count + plan->agg_count + i];
+        const int32_t *values = plan->groupings + (size_t)i * set_count(agg);
+        vector_init(col, TYPE(TYPE_INT4), n, &agg->op.scratch);
+        for (uint32_t k = 0; k < n; k++)
+            col->i[k] = values[plan->sets != NULL ? sets.i[k] : 0];
     }
 }
 
@@ -555,6 +573,7 @@ give(struct aggregate *agg, struct batch **out)
             vector_set(col, k, value);
         }
     }
+    give_groupings(agg, batch, refs, n);
     batch->count = batch->sel_count = n;
     agg->at += n;
     *out = batch;

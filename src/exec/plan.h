@@ -297,6 +297,9 @@ struct plan_aggregate {
     uint32_t agg_count;
     const uint64_t *sets; /* NULL: one set of all keys */
     uint32_t set_count;
+    /* GROUPING(): behind the aggregates, int4; [grouping][set] (one set if sets is NULL). */
+    const int32_t *groupings;
+    uint32_t grouping_count;
 };
 
 /* If agg (straight on a SCAN_TOPIC without needles) can be answered from batch headers,
@@ -508,6 +511,9 @@ struct plan_sort *plan_sort_new(struct arena *arena, struct plan *input,
     const struct plan_key *keys, uint32_t key_count);
 struct plan *plan_distinct_new(struct arena *arena, struct plan *input, struct expr **exprs,
     uint32_t expr_count);
+/* After sets are set: columns of GROUPING() behind the others. */
+void plan_aggregate_groupings(struct arena *arena, struct plan_aggregate *node,
+    const int32_t *groupings, uint32_t count);
 struct plan_aggregate *plan_aggregate_new(struct arena *arena, struct plan *input,
     struct expr **keys, uint32_t key_count, const struct plan_agg *aggs, uint32_t agg_count);
 struct plan_join_hash *plan_join_hash_new(struct arena *arena, enum join_kind kind,

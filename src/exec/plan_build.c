@@ -208,6 +208,21 @@ plan_aggregate_new(struct arena *arena, struct plan *input, struct expr **keys, 
     return node;
 }
 
+void
+plan_aggregate_groupings(struct arena *arena, struct plan_aggregate *node,
+    const int32_t *groupings, uint32_t count)
+{
+    const struct plan_column *before = node->plan.columns;
+    uint32_t width = node->key_count + node->agg_count;
+    struct plan_column *columns = new_columns(arena, &node->plan, width + count);
+    for (uint32_t i = 0; i < width; i++)
+        columns[i] = before[i];
+    for (uint32_t i = 0; i < count; i++)
+        columns[width + i] = (struct plan_column){OX_STR("grouping"), TYPE(TYPE_INT4)};
+    node->groupings = groupings;
+    node->grouping_count = count;
+}
+
 static void
 join_columns(struct arena *arena, struct plan *plan, enum join_kind kind)
 {
@@ -435,7 +450,8 @@ plan_aggregate_from_headers(struct arena *arena, const struct plan_aggregate *ag
         return NULL;
     }
     const struct plan_scan_topic *scan = (const struct plan_scan_topic *)agg->plan.input;
-    if (scan->follow || scan->needle_count > 0 || scan->limit > 0 || agg->sets != NULL)
+    if (scan->follow || scan->needle_count > 0 || scan->limit > 0 || agg->sets != NULL ||
+        agg->grouping_count > 0)
         *why = "the scan is not a whole range";
     for (uint32_t i = 0; i < scan->bound_count; i++)
         if (scan->bounds[i].what == BOUND_TIMESTAMP || scan->bounds[i].what == BOUND_KEY ||

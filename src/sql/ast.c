@@ -572,14 +572,15 @@ select_deepen(struct ast_parse *p, struct ast_select *select, const struct ast_l
 
 struct ast_select *
 ast_select_simple(struct ast_parse *p, int pos, struct ast_list *targets, struct ast_list *from,
-    struct ast_expr *where, struct ast_list *group, struct ast_expr *having,
+    struct ast_expr *where, struct ast_groupby group, struct ast_expr *having,
     struct ast_list *windows)
 {
     struct ast_select *select = ast_select_new(p, pos);
     select->targets = targets;
     select->from = from;
     select->where = where;
-    select->group = group;
+    select->group = group.items;
+    select->group_distinct = group.distinct;
     select->having = having;
     select->windows = windows;
     for (size_t i = 0; i < targets->count; i++)
@@ -590,7 +591,7 @@ ast_select_simple(struct ast_parse *p, int pos, struct ast_list *targets, struct
         deepen(p, &select->depth, where->depth, pos);
     if (having != NULL)
         deepen(p, &select->depth, having->depth, pos);
-    select_deepen(p, select, group);
+    select_deepen(p, select, group.items);
     return select;
 }
 
@@ -600,7 +601,7 @@ ast_select_table(struct ast_parse *p, struct ast_token table, struct ast_name *n
     struct ast_expr *star = ast_expr_new(p, AST_STAR, table.pos);
     return ast_select_simple(p, table.pos,
         ast_list_one(p, ast_target(p, star, (struct ast_token){.text = OX_STR_NULL})),
-        ast_list_one(p, ast_from_table(p, name, NULL)), NULL, NULL, NULL, NULL);
+        ast_list_one(p, ast_from_table(p, name, NULL)), NULL, (struct ast_groupby){0}, NULL, NULL);
 }
 
 struct ast_select *

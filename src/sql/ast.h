@@ -200,6 +200,11 @@ struct ast_cte {
 
 enum ast_set_op { AST_SET_NONE, AST_UNION, AST_INTERSECT, AST_EXCEPT };
 
+struct ast_groupby {
+    struct ast_list *items;
+    bool distinct;
+};
+
 struct ast_select {
     int pos;
     int depth;
@@ -217,6 +222,7 @@ struct ast_select {
     struct ast_list *from;        /* of struct ast_from */
     struct ast_expr *where;
     struct ast_list *group; /* of expr */
+    bool group_distinct;
     struct ast_expr *having;
     struct ast_list *windows; /* of struct ast_window */
     /* of either */
@@ -548,7 +554,7 @@ struct ast_type *ast_type_of_call(struct ast_parse *p, struct ast_expr *call);
 struct ast_select *ast_select_with(struct ast_parse *p, struct ast_select *with,
     struct ast_select *select);
 struct ast_select *ast_select_simple(struct ast_parse *p, int pos, struct ast_list *targets,
-    struct ast_list *from, struct ast_expr *where, struct ast_list *group,
+    struct ast_list *from, struct ast_expr *where, struct ast_groupby group,
     struct ast_expr *having, struct ast_list *windows);
 struct ast_select *ast_select_table(struct ast_parse *p, struct ast_token table,
     struct ast_name *name);

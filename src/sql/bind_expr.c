@@ -581,8 +581,8 @@ bind_field(struct bind *b, const struct ast_expr *ast, struct expr **out)
 
 /* ---- calls ---- */
 
-static const char *
-place_name(enum bind_place place)
+const char *
+bind_place_name(enum bind_place place)
 {
     switch (place) {
     case PLACE_WHERE: return "WHERE";
@@ -759,10 +759,10 @@ bind_over(struct bind *b, const struct ast_expr *ast, struct expr *call, struct 
     struct bound_window window = {.id = b->next_id++};
     if (!scope->can_aggregate || scope->place == PLACE_WINDOW)
         return bind_fail(b, OX_WINDOWING_ERROR, ast->pos,
-            "window functions are not allowed in %s", place_name(scope->place));
+            "window functions are not allowed in %s", bind_place_name(scope->place));
     if (scope->place != PLACE_TARGET && scope->place != PLACE_ORDER)
         return bind_fail(b, OX_WINDOWING_ERROR, ast->pos,
-            "window functions are not allowed in %s", place_name(scope->place));
+            "window functions are not allowed in %s", bind_place_name(scope->place));
     if (ast->call->distinct)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
             "DISTINCT is not implemented for window functions");
@@ -794,7 +794,7 @@ lift_srf(struct bind *b, const struct ast_expr *ast, struct expr *call, struct e
     }
     if (scope->place != PLACE_TARGET)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
-            "set-returning functions are not allowed in %s", place_name(scope->place));
+            "set-returning functions are not allowed in %s", bind_place_name(scope->place));
     ox_arena_grow(b->arena, (void **)&scope->srfs, &scope->srf_cap, scope->srf_count + 1,
         sizeof(*scope->srfs));
     struct bound_srf *srf = &scope->srfs[scope->srf_count++];
@@ -845,7 +845,7 @@ bind_aggregate(struct bind *b, const struct ast_expr *ast, struct expr *call, st
     if (!scope->can_aggregate || (scope->place != PLACE_TARGET && scope->place != PLACE_HAVING &&
                                      scope->place != PLACE_ORDER && scope->place != PLACE_WINDOW))
         return bind_fail(b, OX_GROUPING_ERROR, ast->pos,
-            "aggregate functions are not allowed in %s", place_name(scope->place));
+            "aggregate functions are not allowed in %s", bind_place_name(scope->place));
     ox_code code = finish_agg(b, ast, call, &agg);
     if (code == OX_OK)
         *out = lift_agg(b, &agg, ast->pos);
@@ -1031,10 +1031,10 @@ bind_node(struct bind *b, const struct ast_expr *ast, struct expr **out)
         return bind_fail(b, OX_SYNTAX_ERROR, ast->pos, "\"*\" is not allowed in this context");
     case AST_BITS:
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos, "bit strings are not supported");
-    case AST_GROUPING:
+    case AST_GROUPING: return bind_grouping(b, ast, out);
     case AST_SET:
-        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
-            "GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported");
+        return bind_fail(b, OX_SYNTAX_ERROR, ast->pos,
+            "GROUPING SETS is allowed in GROUP BY only");
     case AST_NAMED:
     case AST_TABLE_ARG:
         return bind_fail(b, OX_SYNTAX_ERROR, ast->pos,
@@ -1088,6 +1088,7 @@ bind_target_name(const struct ast_expr *ast)
     case AST_ARRAY:
     case AST_ARRAY_SELECT: return OX_STR("array");
     case AST_ROW: return OX_STR("row");
+    case AST_GROUPING: return OX_STR("grouping");
     case AST_BOOL: return OX_STR("bool");
     case AST_SUBQUERY: {
         const struct ast_select *select = ast->select;

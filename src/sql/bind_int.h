@@ -63,6 +63,13 @@ struct bound_agg {
     uint32_t id;
 };
 
+/* A call of GROUPING(). */
+struct bound_grouping {
+    struct expr **args;
+    uint32_t count, id;
+    int pos;
+};
+
 struct bound_window {
     struct window_call call;
     struct expr **partition;
@@ -111,6 +118,9 @@ struct scope {
     struct bound_window *windows;
     uint32_t window_count;
     size_t window_cap;
+    struct bound_grouping *groupings;
+    uint32_t grouping_count;
+    size_t grouping_cap;
     struct bound_srf *srfs;
     uint32_t srf_count;
     size_t srf_cap;
@@ -145,6 +155,30 @@ struct query {
     uint32_t count;
 };
 
+/* What a simple SELECT collects. */
+struct simple {
+    const struct ast_select *ast;
+    struct scope *scope;
+    struct from_item *from;
+    struct expr *where, *having;
+    struct expr **targets;
+    struct sql_column *columns;
+    uint32_t target_count;
+    struct expr **group;
+    uint32_t *group_ids;
+    uint32_t group_count;
+    size_t group_cap, group_id_cap;
+    bool group_wide;      /* more keys than a mask has bits */
+    uint64_t *sets;       /* GROUPING SETS: masks of keys; NULL: all keys */
+    uint32_t set_count;
+    struct plan_key *keys; /* ORDER BY; expr NULL: target number at key_targets */
+    uint32_t *key_targets;
+    uint32_t key_count;
+    struct expr **distinct_on;
+    uint32_t distinct_count;
+    bool grouped;
+};
+
 /* ---- bind.c ---- */
 void bind_init(struct bind *b, const struct bind_config *config, struct arena *arena,
     struct ox_err *err);
@@ -164,10 +198,22 @@ ox_code bind_query(struct bind *b, const struct ast_select *select, struct scope
 ox_code bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***exprs,
     struct sql_column **columns, uint32_t *count);
 
+/* An item of GROUP BY: a number, an output name, an expression. */
+ox_code bind_group_item(struct bind *b, struct simple *simple, const struct ast_expr *ast,
+    struct expr **out);
+
+/* ---- bind_group.c ---- */
+ox_code bind_group(struct bind *b, struct simple *simple);
+ox_code bind_grouping(struct bind *b, const struct ast_expr *ast, struct expr **out);
+/* Of each GROUPING() for each grouping set, or for the one. */
+ox_code bind_grouping_values(struct bind *b, const struct simple *simple, int32_t **out);
+
 /* ---- bind_expr.c ---- */
 ox_code bind_expr(struct bind *b, const struct ast_expr *ast, struct expr **out);
 ox_code bind_condition(struct bind *b, const struct ast_expr *ast, enum bind_place place,
     const char *what, struct expr **out);
+/* "WHERE", for messages. */
+const char *bind_place_name(enum bind_place place);
 /* A copy with nodes of its own, so that it can be placed elsewhere. */
 struct expr *bind_copy(struct bind *b, const struct expr *expr);
 /* The name an output column gets when none is given. */

@@ -8,26 +8,6 @@
 #include "base/check.h"
 #include "sql/bind_int.h"
 
-/* What a simple SELECT collects. */
-struct simple {
-    const struct ast_select *ast;
-    struct scope *scope;
-    struct from_item *from;
-    struct expr *where, *having;
-    struct expr **targets;
-    struct sql_column *columns;
-    uint32_t target_count;
-    struct expr **group;
-    uint32_t *group_ids;
-    uint32_t group_count;
-    struct plan_key *keys; /* ORDER BY; expr NULL: target number at key_targets */
-    uint32_t *key_targets;
-    uint32_t key_count;
-    struct expr **distinct_on;
-    uint32_t distinct_count;
-    bool grouped;
-};
-
 /* ---- targets ---- */
 
 struct target_list {
@@ -177,7 +157,7 @@ is_bare_name(const struct ast_expr *ast)
     return ast->kind == AST_COLUMN && ast->name->count == 1;
 }
 
-static ox_code
+ox_code
 bind_group_item(struct bind *b, struct simple *simple, const struct ast_expr *ast,
     struct expr **out)
 {
@@ -199,31 +179,6 @@ bind_group_item(struct bind *b, struct simple *simple, const struct ast_expr *as
     b->scope->place = PLACE_GROUP;
     ox_code code = bind_expr(b, ast, out);
     return code == OX_OK ? expr_settle(&b->eb, out, b->err) : code;
-}
-
-static ox_code
-bind_group(struct bind *b, struct simple *simple)
-{
-    const struct ast_list *group = simple->ast->group;
-    simple->group_count = group != NULL ? (uint32_t)group->count : 0;
-    simple->group = ox_arena_array(b->arena, struct expr *, simple->group_count);
-    simple->group_ids = ox_arena_array(b->arena, uint32_t, simple->group_count);
-    for (uint32_t i = 0; i < simple->group_count; i++) {
-        struct expr *item;
-        ox_code code =
-            bind_group_item(b, simple, ast_at(group, i, struct ast_expr), &item);
-        if (code != OX_OK)
-            return code;
-        if (!type_hashable(item->type))
-            return bind_fail(b, OX_UNDEFINED_FUNCTION, item->position - 1,
-                "could not identify an equality operator for type %s",
-                type_name(item->type, b->arena));
-        simple->group[i] = item->kind == EXPR_COLUMN || item->kind == EXPR_CONST
-                               ? bind_copy(b, item)
-                               : item;
-        simple->group_ids[i] = item->kind == EXPR_COLUMN ? item->column : b->next_id++;
-    }
-    return OX_OK;
 }
 
 static bool
@@ -413,7 +368,7 @@ static ox_code
 plan_group(struct bind *b, struct simple *simple, struct fragment *at)
 {
     struct scope *scope = simple->scope;
-    uint32_t total = simple->group_count + scope->agg_count;
+    uint32_t total = simple->group_count + scope->agg_count + scope->grouping_count;
     uint32_t *ids = ox_arena_array(b->arena, uint32_t, total);
     struct plan_agg *aggs = ox_arena_array(b->arena, struct plan_agg, scope->agg_count);
     struct expr **keys = ox_arena_array(b->arena, struct expr *, simple->group_count);
@@ -435,6 +390,16 @@ plan_group(struct bind *b, struct simple *simple, struct fragment *at)
     }
     struct plan_aggregate *aggregate = plan_aggregate_new(b->arena, at->plan, keys,
         simple->group_count, aggs, scope->agg_count);
+    for (uint32_t i = 0; i < scope->grouping_count; i++)
+        ids[simple->group_count + scope->agg_count + i] = scope->groupings[i].id;
+    int32_t *groupings;
+    ox_code code = bind_grouping_values(b, simple, &groupings);
+    if (code != OX_OK)
+        return code;
+    aggregate->sets = simple->sets;
+    aggregate->set_count = simple->set_count;
+    if (scope->grouping_count > 0)
+        plan_aggregate_groupings(b->arena, aggregate, groupings, scope->grouping_count);
     struct plan *headers =
         plan_aggregate_from_headers(b->arena, aggregate, &b->why_no_headers);
     at->plan = headers != NULL ? headers : &aggregate->plan;
@@ -459,7 +424,7 @@ plan_group(struct bind *b, struct simple *simple, struct fragment *at)
     }
     if (simple->having == NULL)
         return OX_OK;
-    ox_code code = place(b, simple->having, at);
+    code = place(b, simple->having, at);
     if (code == OX_OK)
         at->plan = plan_filter_new(b->arena, at->plan, simple->having);
     return code;
@@ -822,7 +787,8 @@ bind_clauses(struct bind *b, struct simple *simple)
         code = bind_order(b, simple, ast->order);
     if (code == OX_OK)
         code = check_distinct_on(b, simple);
-    simple->grouped = scope->agg_count > 0 || ast->group != NULL || ast->having != NULL;
+    simple->grouped = scope->agg_count > 0 || scope->grouping_count > 0 || ast->group != NULL ||
+                      ast->having != NULL;
     return code;
 }
 
