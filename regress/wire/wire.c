@@ -20,7 +20,8 @@
  * Fields that are not given have their defaults; keys need no quotes. A string
  * for a field of bytes is taken as it is, for records it describes a batch:
  * "k=v k2=v2", with codec:, seq:PID/EPOCH/SEQ:, or a fault (badcrc:, control:,
- * magic1:, two:, base5:, cut:) in front; answers print batches the same way. */
+ * magic1:, two:, base5:, cut:) in front; at:POS/HEX: writes bytes into the batch
+ * before its checksum is made. Answers print batches the same way. */
 #include <ctype.h>
 #include <netdb.h>
 #include <poll.h>
@@ -35,6 +36,7 @@
 #include "gen/kafka.gen.h"
 #include "log/record_batch.h"
 
+enum { PATCHES_MAX = 8, PATCH_BYTES_MAX = 32 };
 enum { ANSWER_MS = 15000, HIDE_MAX = 64, LET_MAX = 32, RETRIES = 100 };
 
 static struct arena arena; /* of one line */
@@ -119,6 +121,42 @@ kind_size(const struct msg_field *field)
     return field->kind == MSG_STRUCT ? field->sub->size : sizes[field->kind];
 }
 
+/* at:POS/HEX: */
+struct patch {
+    size_t pos, len;
+    uint8_t bytes[PATCH_BYTES_MAX];
+};
+
+static bool
+parse_patch(const char **text, struct patch *patch)
+{
+    unsigned pos, byte;
+    int used = 0;
+    if (sscanf(*text, "at:%u/%n", &pos, &used) != 1 || used == 0)
+        return false;
+    *patch = (struct patch){.pos = pos};
+    for (*text += used; **text != ':'; *text += 2) {
+        if (patch->len == PATCH_BYTES_MAX || sscanf(*text, "%2x", &byte) != 1)
+            bad("at:POS/HEX: is expected");
+        patch->bytes[patch->len++] = (uint8_t)byte;
+    }
+    ++*text;
+    return true;
+}
+
+/* The checksum follows: it lies in 17..20 and covers what is behind. */
+static void
+apply_patches(const struct patch *patches, int count, uint8_t *batch, size_t len)
+{
+    for (int i = 0; i < count; i++) {
+        if (patches[i].pos + patches[i].len > len)
+            bad("a patch beyond the end of the batch");
+        memcpy(batch + patches[i].pos, patches[i].bytes, patches[i].len);
+    }
+    if (count > 0)
+        record_batch_seal(batch, len);
+}
+
 /* A batch from its description. */
 static struct str
 build_records(struct str spec)
@@ -127,9 +165,12 @@ build_records(struct str spec)
     struct record_builder_config config = RECORD_BUILDER_PLAIN;
     struct record_builder builder;
     bool badcrc = false, magic1 = false, two = false, base5 = false, cut = false, odd = false;
+    struct patch patches[PATCHES_MAX];
+    int patch_count = 0;
     const char *text = spec.ptr;
     for (bool more = true; more;) {
-        more = false;
+        more = patch_count < PATCHES_MAX && parse_patch(&text, &patches[patch_count]);
+        patch_count += more;
         for (int i = 0; i < 5; i++)
             if (strncmp(text, codecs[i], strlen(codecs[i])) == 0) {
                 config.codec = (enum ox_codec)i;
@@ -186,6 +227,7 @@ build_records(struct str spec)
         wire_store32(ptr + 57, 99); /* a record count that is a lie */
     if (odd)
         record_batch_seal(ptr, slice.len);
+    apply_patches(patches, patch_count, ptr, slice.len);
     if (badcrc)
         ptr[20] ^= 1;
     if (magic1)

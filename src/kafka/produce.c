@@ -133,16 +133,6 @@ records_refused(ox_code code)
            code == OX_INVALID_TXN_STATE;
 }
 
-/* One batch of the right kind: what is wrong with it was found by the log. Other
- * bytes are refused before the log is asked, and then its start is not told. */
-static bool
-one_batch(const struct str *bytes)
-{
-    enum { PREFIX = 12, MAGIC_AT = 16 };
-    return bytes->len > MAGIC_AT && bytes->ptr[MAGIC_AT] == 2 &&
-           bytes->len <= (uint64_t)wire_load32(bytes->ptr + 8) + PREFIX;
-}
-
 static void
 fill_part(struct kafka_request *req, const part_in *in, const struct engine_append *append,
     part_out *out)
@@ -157,7 +147,7 @@ fill_part(struct kafka_request *req, const part_in *in, const struct engine_appe
         return;
     out->base_offset = -1;
     out->log_append_time_ms = -1;
-    if (!records_refused(append->code) || !one_batch(&in->records.bytes))
+    if (!records_refused(append->code))
         out->log_start_offset = -1;
     out->error_message = kafka_error_text(req, append->code, &append->err);
     if (append->record_error_count > 0)

@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 
+enum { BATCH_MAGIC = 2 };
+
 static ox_code
 refuse(struct log_append *append, struct ox_err *err, ox_code code, const char *why)
 {
@@ -14,32 +16,75 @@ refuse(struct log_append *append, struct ox_err *err, ox_code code, const char *
     return ox_fail(err, code, "%s", why);
 }
 
+/* Refused before the log is asked: its start is not told either. */
+static ox_code
+refuse_frame(struct log_append *append, struct ox_err *err, ox_code code, const char *why)
+{
+    append->log_start = -1;
+    return refuse(append, err, code, why);
+}
+
+/* Length of the batch that starts at `at`, 0 if it is not there whole. Bytes that
+ * cannot start one are corrupt, a start of less than a size is nothing. */
+static ox_code
+next_batch(const uint8_t *at, size_t len, size_t *bytes)
+{
+    enum { PREFIX = 12, MAGIC_AT = 16, LEAST = 14 };
+    *bytes = 0;
+    if (len < PREFIX)
+        return OX_OK;
+    int32_t size = (int32_t)wire_load32(at + 8);
+    if (size < LEAST || (len > MAGIC_AT && at[MAGIC_AT] > BATCH_MAGIC))
+        return OX_CORRUPT_MESSAGE;
+    if (len > MAGIC_AT && (size_t)size + PREFIX <= len)
+        *bytes = (size_t)size + PREFIX;
+    return OX_OK;
+}
+
+/* One batch of magic 2 is there, and no second one. The start of one behind it
+ * is left out. */
+static ox_code
+check_single(struct log_append *append, struct ox_err *err)
+{
+    const struct slice *in = &append->records;
+    size_t bytes = 0, more = 0;
+    if (in->buf == NULL || in->len == 0)
+        return refuse_frame(append, err, OX_INVALID_RECORD, "no record batch was sent");
+    const uint8_t *at = ox_slice_ptr(in);
+    if (next_batch(at, in->len, &bytes) != OX_OK)
+        return refuse_frame(append, err, OX_CORRUPT_MESSAGE,
+            "what was sent does not start with a record batch");
+    if (bytes == 0)
+        return refuse_frame(append, err, OX_INVALID_RECORD, "record batch is cut off");
+    if (at[16] != BATCH_MAGIC)
+        return refuse_frame(append, err, OX_INVALID_RECORD, "record batch is not of magic 2");
+    if (bytes < RECORD_BATCH_HEADER)
+        return refuse_frame(append, err, OX_CORRUPT_MESSAGE,
+            "record batch is shorter than its header");
+    int codec = wire_load16(at + 21) & RECORD_CODEC_MASK;
+    if (codec == OX_CODEC_ZSTD && (append->flags & LOG_NO_ZSTD))
+        return refuse_frame(append, err, OX_UNSUPPORTED_COMPRESSION_TYPE,
+            "zstd is not allowed before Produce version 7");
+    if (next_batch(at + bytes, in->len - bytes, &more) != OX_OK)
+        return refuse_frame(append, err, OX_CORRUPT_MESSAGE,
+            "what follows the record batch is not a record batch");
+    if (more > 0)
+        return refuse_frame(append, err, OX_INVALID_RECORD,
+            "more than one record batch was sent for the partition");
+    append->bytes.len = bytes;
+    return OX_OK;
+}
+
 /* Checks 1 to 6: one whole batch of the right kind, with the right checksum. */
 static ox_code
 check_frame(struct log_append *append, struct ox_err *err)
 {
-    const struct slice *in = &append->records;
-    if (in->buf == NULL || in->len == 0)
-        return refuse(append, err, OX_INVALID_RECORD, "no record batch was sent");
-    const uint8_t *at = ox_slice_ptr(in);
-    if (in->len > 16 && at[16] != 2)
-        return refuse(append, err, OX_INVALID_RECORD, "record batch is not of magic 2");
-    if (in->len < RECORD_BATCH_HEADER)
-        return refuse(append, err, OX_CORRUPT_MESSAGE, "record batch is cut off");
-    int16_t attributes = (int16_t)wire_load16(at + 21);
-    if ((attributes & RECORD_CODEC_MASK) == OX_CODEC_ZSTD && (append->flags & LOG_NO_ZSTD))
-        return refuse(append, err, OX_UNSUPPORTED_COMPRESSION_TYPE,
-            "zstd is not allowed before Produce version 7");
-    ox_code rc = record_batch_decode(at, in->len, &append->batch, err);
-    if (rc != OX_OK)
-        return rc;
-    if (append->batch.bytes < in->len)
-        return refuse(append, err, OX_INVALID_RECORD,
-            "more than one record batch was sent for the partition");
-    if (append->batch.bytes > in->len)
-        return refuse(append, err, OX_CORRUPT_MESSAGE, "record batch is cut off");
-    if (append->origin == LOG_FROM_COORDINATOR)
-        return OX_OK; /* built by this process */
+    ox_code rc = check_single(append, err);
+    if (rc == OX_OK)
+        rc = record_batch_decode(ox_slice_ptr(&append->bytes), append->bytes.len, &append->batch,
+            err);
+    if (rc != OX_OK || append->origin == LOG_FROM_COORDINATOR)
+        return rc; /* the latter built by this process */
     if (!record_batch_crc_ok(&append->batch))
         return refuse(append, err, OX_CORRUPT_MESSAGE, "record batch has a wrong checksum");
     if (append->batch.base_offset != 0)
@@ -71,10 +116,6 @@ check_header(struct log_append *append, const struct plog_config *config, struct
     if (batch->producer_id >= 0 && batch->base_sequence < 0 && !record_batch_is_control(batch) &&
         append->origin == LOG_FROM_CLIENT)
         return refuse(append, err, OX_INVALID_RECORD, "producer id comes without a sequence");
-    if (!config->log_append_time && (batch->attributes & RECORD_LOG_APPEND_TIME) &&
-        append->origin == LOG_FROM_CLIENT)
-        return refuse(append, err, OX_INVALID_TIMESTAMP,
-            "record batch says LogAppendTime, which only the server sets");
     return OX_OK;
 }
 
@@ -119,8 +160,11 @@ check_each(struct log_append *append, const struct plog_config *config, struct r
         const char *why = NULL;
         if (config->policy_compact && record.key.ptr == NULL) {
             why = "Compacted topic cannot accept message without key";
-        } else if (!config->log_append_time &&
-                   time_refused(record.timestamp, append->now_ms, config)) {
+        } else if (config->log_append_time) {
+            if (append->batch.attributes & RECORD_LOG_APPEND_TIME)
+                why = "Producer may not set the timestamp type to LogAppendTime";
+            any_time |= why != NULL;
+        } else if (time_refused(record.timestamp, append->now_ms, config)) {
             why = "Timestamp of the record is out of the topic's range";
             any_time = true;
         }
@@ -146,7 +190,9 @@ check_records(struct log_append *append, const struct plog_config *config,
     if (rc != OX_OK || append->origin != LOG_FROM_CLIENT)
         return rc;
     bool suspect = config->policy_compact && walk->null_key;
-    if (!config->log_append_time)
+    if (config->log_append_time)
+        suspect |= (append->batch.attributes & RECORD_LOG_APPEND_TIME) != 0;
+    else
         suspect |= exceeds(append->now_ms, walk->min_timestamp, config->timestamp_before_max_ms) ||
                    exceeds(walk->max_timestamp, append->now_ms, config->timestamp_after_max_ms);
     return suspect ? check_each(append, config, *iter, err) : OX_OK;
@@ -206,10 +252,11 @@ fix_times(struct log_append *append, const struct plog_config *config, int64_t m
 {
     struct record_batch *batch = &append->batch;
     uint8_t *at = ox_slice_ptr(&append->bytes);
+    bool same_kind = wire_load16(at + 21) == (uint16_t)batch->attributes;
     if (config->log_append_time) {
         batch->attributes |= RECORD_LOG_APPEND_TIME;
         batch->max_timestamp = append->append_time_ms = append->now_ms;
-    } else if (batch->max_timestamp != max_timestamp) {
+    } else if (!same_kind || batch->max_timestamp != max_timestamp) {
         batch->max_timestamp = max_timestamp;
     } else {
         return;
@@ -227,6 +274,9 @@ walk_and_change(struct log_append *append, const struct plog_config *config, str
     struct record_iter iter;
     struct record_walk walk;
     enum ox_codec codec = record_batch_codec(&append->batch);
+    /* Whose clock it is, is the topic's to say. */
+    if (append->origin == LOG_FROM_CLIENT && !config->log_append_time)
+        append->batch.attributes &= ~RECORD_LOG_APPEND_TIME;
     ox_code rc = record_iter_init(&iter, &append->batch, scratch, (size_t)config->inflated_max,
         err);
     if (rc == OX_OK)
@@ -236,7 +286,7 @@ walk_and_change(struct log_append *append, const struct plog_config *config, str
     enum ox_codec target = config->compression == LOG_COMPRESSION_PRODUCER
         ? codec : (enum ox_codec)config->compression;
     bool control = record_batch_is_control(&append->batch);
-    if (!control && (target != codec || (codec != OX_CODEC_NONE && !walk.deltas_in_order)))
+    if (!control && (target != codec || !walk.deltas_in_order))
         rc = rebuild(append, config, target, iter, err);
     if (rc == OX_OK)
         fix_times(append, config, walk.max_timestamp);

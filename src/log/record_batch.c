@@ -188,8 +188,7 @@ load_record(const uint8_t *at, const uint8_t *end, struct raw_record *raw, const
     if (ox_unlikely(len < 0 || len > end - at || len < 6))
         return bad_record(fault, "record length is out of bounds");
     raw->end = at + len;
-    if (ox_unlikely((at[0] & RECORD_CODEC_MASK) != 0))
-        return bad_record(fault, "record has compression bits of its own");
+    /* at[0], the record's own attributes, is not used by anybody. */
     at = load_varlong(at + 1, raw->end, &raw->timestamp_delta);
     if (ox_unlikely(at == NULL))
         return bad_record(fault, "record timestamp is cut off");
