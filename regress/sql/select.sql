@@ -72,4 +72,13 @@ SELECT * FROM no_schema.s;
 SELECT DISTINCT ON (_key) _offset FROM s ORDER BY _offset;
 SELECT _offset FROM s WHERE _offset = 'x';
 SELECT (_value ->> 'city')::int FROM s WHERE _offset = 0;
+-- Set-returning functions side by side, and their fields.
+SELECT generate_series(1, 3) AS a, generate_series(10, 11) AS b;
+SELECT (jsonb_each('{"a": 1, "b": [2]}')).key, (jsonb_each('{"a": 1, "b": [2]}')).value;
+SELECT (x).*, x FROM (SELECT jsonb_each_text('{"a": 1}') AS x) t;
+SELECT (information_schema._pg_expandarray(ARRAY['p', 'q'])).n;
+SELECT (x).nothing FROM (SELECT jsonb_each_text('{"a": 1}') AS x) t;
+SELECT setting FROM pg_settings WHERE name = 'default_transaction_isolation';
+SELECT catcode, catdesc FROM pg_get_keywords() WHERE word = 'select';
+SELECT pg_cancel_backend(-1);
 DROP TOPIC s;

@@ -119,7 +119,7 @@ numbers(struct help *help, int64_t from, int64_t to)
         OX_OK)
         printf("# generate_series: %s\n", err.message);
     static const struct plan_column column = {{"i", 1}, {TYPE_INT8, false, -1}};
-    return plan_function_scan_new(&help->arena, call, false, &column, 1);
+    return plan_function_scan_new(&help->arena, EXPRS(help, call), 1, false, &column, 1);
 }
 
 static inline struct plan *

@@ -260,7 +260,7 @@ test_lateral(struct help *help)
     struct expr *call = NULL;
     expr_function(&help->bind, OX_STR("generate_series"), args, 2, false, 0, &call, NULL);
     static const struct plan_column column = {{"i", 1}, {TYPE_INT8, false, -1}};
-    struct plan *right = plan_function_scan_new(&help->arena, call, true, &column, 1);
+    struct plan *right = plan_function_scan_new(&help->arena, EXPRS(help, call), 1, true, &column, 1);
     right->column_count = 1;
     ((struct plan_function_scan *)right)->ordinality = false;
     struct plan_join_loop *node =

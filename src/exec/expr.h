@@ -138,6 +138,7 @@ struct expr {
     bool correlated;           /* EXPR_SUBQUERY: has EXPR_OUTER of this level */
     const void *subplan;       /* EXPR_SUBQUERY: struct plan * */
     const struct str *names;   /* EXPR_ROW: field names or NULL */
+    const struct expr *shape;  /* of a column of type record: a row with its fields, or NULL */
     const char *label;         /* a column's name for EXPLAIN, may be NULL */
 };
 
@@ -285,6 +286,8 @@ struct session_info {
     const char *(*setting_get)(void *self, const char *name);
     ox_code (*setting_set)(
         void *self, const char *name, const char *value, bool local, struct ox_err *err);
+    /* Cancel what another session runs, or end it; false: there is none of that number. */
+    bool (*session_cancel)(void *self, int32_t backend_pid, bool end);
     void *self;
 };
 

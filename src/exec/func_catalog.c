@@ -80,6 +80,20 @@ cat_description(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+ox_code
+cat_viewdef(struct call *call, const struct datum *args, struct datum *out)
+{
+    const struct row_names *names = names_of(call);
+    struct text text;
+    ox_text_init(&text, call->arena);
+    if (names == NULL || names->to_definition == NULL ||
+        !names->to_definition(names->self, (uint32_t)args[0].i, &text))
+        out->null = true;
+    else
+        out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
 /* Only UTF8, number 6, is known. */
 ox_code
 cat_char_to_encoding(struct call *call, const struct datum *args, struct datum *out)

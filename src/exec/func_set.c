@@ -9,6 +9,13 @@ uint32_t
 set_func_columns(const struct expr *call, const char **names, struct type *types)
 {
     const struct func *func = call->func;
+    if (func->set == &set_expandarray) {
+        names[0] = "x";
+        names[1] = "n";
+        types[0] = type_element(call->args[0]->type);
+        types[1] = TYPE(TYPE_INT4);
+        return 2;
+    }
     if (func->result.id == TYPE_RECORD) { /* json_each and its kin: key, value */
         bool text = func->set == &set_json_each_text;
         names[0] = "key";
@@ -126,6 +133,18 @@ unnest_next(struct set_call *call, struct datum *row, bool *end, struct ox_err *
 }
 
 const struct set_func set_unnest = {unnest_open, unnest_next};
+
+/* Elements with their number. */
+static ox_code
+expand_next(struct set_call *call, struct datum *row, bool *end, struct ox_err *err)
+{
+    struct elements *e = call->state;
+    ox_code code = unnest_next(call, row, end, err);
+    row[1] = datum_i64(e->at);
+    return code;
+}
+
+const struct set_func set_expandarray = {unnest_open, expand_next};
 
 struct subscripts {
     int64_t at, stop, step;

@@ -77,6 +77,27 @@ sys_backend_pid(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+static ox_code
+cancel_session(struct call *call, const struct datum *args, bool end, struct datum *out)
+{
+    const struct session_info *info = session(call);
+    out->b = info->session_cancel != NULL &&
+             info->session_cancel(info->self, (int32_t)args[0].i, end);
+    return OX_OK;
+}
+
+ox_code
+sys_cancel_backend(struct call *call, const struct datum *args, struct datum *out)
+{
+    return cancel_session(call, args, false, out);
+}
+
+ox_code
+sys_terminate_backend(struct call *call, const struct datum *args, struct datum *out)
+{
+    return cancel_session(call, args, true, out);
+}
+
 ox_code
 sys_client_port(struct call *call, const struct datum *args, struct datum *out)
 {

@@ -1,62 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * FUNCTION_SCAN: rows of a set-returning function; a scalar expression gives one. */
+ * FUNCTION_SCAN: rows of set-returning functions, side by side; a scalar
+ * expression gives one. */
 #include "exec/exec_int.h"
+
+struct function_part {
+    struct set_call call;
+    uint32_t columns;
+    bool ended;
+};
 
 struct function_scan {
     struct op op;
-    struct set_call call;
-    struct datum *args;
-    struct type *types;
+    struct function_part *parts; /* one a call; none for a scalar */
     bool ended, scalar;
     int64_t number; /* WITH ORDINALITY */
 };
 
 static bool
-function_open(struct op *op)
+open_part(struct op *op, const struct expr *call, struct function_part *part)
 {
-    struct function_scan *scan = (struct function_scan *)op;
-    const struct expr *call = ((const struct plan_function_scan *)op->plan)->call;
-    scan->ended = false;
-    scan->number = 0;
-    scan->scalar = call->kind != EXPR_CALL || call->func->kind != FUNC_SET;
-    if (scan->scalar)
-        return true;
-    scan->args = ox_arena_alloc0(&op->arena, (call->nargs + 1) * sizeof(*scan->args));
-    scan->types = ox_arena_alloc0(&op->arena, (call->nargs + 1) * sizeof(*scan->types));
+    const char *names[SET_COLUMNS_MAX];
+    struct type columns[SET_COLUMNS_MAX];
+    struct datum *args = ox_arena_alloc0(&op->arena, (call->nargs + 1) * sizeof(*args));
+    struct type *types = ox_arena_alloc0(&op->arena, (call->nargs + 1) * sizeof(*types));
+    part->columns = set_func_columns(call, names, columns);
     for (uint32_t i = 0; i < call->nargs; i++) {
-        scan->types[i] = call->args[i]->type;
-        if (!op_eval_one(op, call->args[i], &scan->args[i]))
+        types[i] = call->args[i]->type;
+        if (!op_eval_one(op, call->args[i], &args[i]))
             return false;
-        scan->args[i] = datum_copy(scan->types[i], scan->args[i], &op->arena);
-        if (scan->args[i].null && call->func->strict)
-            scan->ended = true;
+        args[i] = datum_copy(types[i], args[i], &op->arena);
+        if (args[i].null && call->func->strict)
+            part->ended = true;
     }
-    scan->call = (struct set_call){.eval = &op->eval,
+    part->call = (struct set_call){.eval = &op->eval,
         .func = call->func,
         .arena = &op->arena,
         .row_arena = &op->scratch,
-        .types = scan->types,
-        .args = scan->args,
+        .types = types,
+        .args = args,
         .nargs = call->nargs};
-    return scan->ended || call->func->set->open(&scan->call, &op->run->err) == OX_OK;
+    return part->ended || call->func->set->open(&part->call, &op->run->err) == OX_OK;
 }
 
-/* One row into the columns. */
-static void
-put_row(struct op *op, struct batch *batch, const struct datum *row)
+static bool
+function_open(struct op *op)
 {
     struct function_scan *scan = (struct function_scan *)op;
     const struct plan_function_scan *plan = (const struct plan_function_scan *)op->plan;
-    uint32_t own = batch->ncols - (plan->ordinality ? 1 : 0);
-    for (uint32_t i = 0; i < own; i++) {
-        if (row[i].null)
-            vector_nulls(&batch->cols[i], VECTOR_MAX, &op->scratch);
-        vector_set(&batch->cols[i], batch->count, row[i]);
+    scan->ended = false;
+    scan->number = 0;
+    scan->scalar = plan->calls[0]->kind != EXPR_CALL || plan->calls[0]->func->kind != FUNC_SET;
+    if (scan->scalar)
+        return true;
+    scan->parts = ox_arena_alloc0(&op->arena, plan->call_count * sizeof(*scan->parts));
+    for (uint32_t i = 0; i < plan->call_count; i++)
+        if (!open_part(op, plan->calls[i], &scan->parts[i]))
+            return false;
+    return true;
+}
+
+static void
+put_value(struct op *op, struct batch *batch, uint32_t column, struct datum value)
+{
+    if (value.null)
+        vector_nulls(&batch->cols[column], VECTOR_MAX, &op->scratch);
+    vector_set(&batch->cols[column], batch->count, value);
+}
+
+/* The next row of every part that has one; no row when none has. */
+static bool
+put_row(struct op *op, struct batch *batch)
+{
+    struct function_scan *scan = (struct function_scan *)op;
+    const struct plan_function_scan *plan = (const struct plan_function_scan *)op->plan;
+    uint32_t column = 0;
+    scan->ended = true;
+    for (uint32_t i = 0; i < plan->call_count; i++) {
+        struct function_part *part = &scan->parts[i];
+        struct datum row[SET_COLUMNS_MAX];
+        memset(row, 0, sizeof(row));
+        if (!part->ended &&
+            part->call.func->set->next(&part->call, row, &part->ended, &op->run->err) != OX_OK)
+            return false;
+        scan->ended &= part->ended;
+        for (uint32_t j = 0; j < part->columns; j++)
+            put_value(op, batch, column++, part->ended ? DATUM_NULL : row[j]);
     }
+    return true;
+}
+
+static void
+count_row(struct op *op, struct batch *batch)
+{
+    struct function_scan *scan = (struct function_scan *)op;
     scan->number++;
-    if (plan->ordinality)
-        batch->cols[own].i[batch->count] = scan->number;
+    if (((const struct plan_function_scan *)op->plan)->ordinality)
+        batch->cols[batch->ncols - 1].i[batch->count] = scan->number;
     batch->count++;
 }
 
@@ -74,18 +114,17 @@ function_next(struct op *op, struct batch **out)
         vector_init(&batch->cols[i], op->plan->columns[i].type, room, &op->scratch);
     if (scan->scalar) {
         struct datum value;
-        if (!op_eval_one(op, plan->call, &value))
+        if (!op_eval_one(op, plan->calls[0], &value))
             return EXEC_FAIL;
-        put_row(op, batch, &value);
+        put_value(op, batch, 0, value);
+        count_row(op, batch);
         scan->ended = true;
     }
     while (!scan->ended && batch->count < VECTOR_MAX) {
-        struct datum row[SET_COLUMNS_MAX];
-        memset(row, 0, sizeof(row));
-        if (plan->call->func->set->next(&scan->call, row, &scan->ended, &op->run->err) != OX_OK)
+        if (!put_row(op, batch))
             return EXEC_FAIL;
         if (!scan->ended)
-            put_row(op, batch, row);
+            count_row(op, batch);
     }
     batch->sel_count = batch->count;
     *out = batch;

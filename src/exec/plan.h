@@ -221,9 +221,11 @@ struct plan_values {
 
 struct plan_function_scan {
     struct plan plan;
-    /* An EXPR_CALL of a set-returning function (or any scalar expression: one
-     * row). The function's columns, then int8 ordinality if asked for. */
-    struct expr *call;
+    /* EXPR_CALLs of set-returning functions, side by side: rows until the longest
+     * has ended, NULL for those that ended before; or one scalar expression: one
+     * row. The functions' columns, then int8 ordinality if asked for. */
+    struct expr **calls;
+    uint32_t call_count;
     bool ordinality;
 };
 
@@ -537,8 +539,8 @@ struct plan *plan_values_new(struct arena *arena, struct expr **exprs, uint32_t 
 struct plan *plan_feed_new(struct arena *arena, const struct plan_column *columns, uint32_t count);
 struct plan *plan_scan_catalog_new(struct arena *arena, struct str sql, struct expr **params,
     uint32_t param_count, const struct plan_column *columns, uint32_t count);
-struct plan *plan_function_scan_new(struct arena *arena, struct expr *call, bool ordinality,
-    const struct plan_column *columns, uint32_t count);
+struct plan *plan_function_scan_new(struct arena *arena, struct expr **calls, uint32_t call_count,
+    bool ordinality, const struct plan_column *columns, uint32_t count);
 struct plan_subscribe *plan_subscribe_new(struct arena *arena, struct plan *input,
     const struct plan_scan_topic *scan, bool progress);
 struct plan_insert *plan_insert_new(struct arena *arena, struct plan *input,

@@ -382,14 +382,15 @@ plan_scan_catalog_new(struct arena *arena, struct str sql, struct expr **params,
 }
 
 struct plan *
-plan_function_scan_new(struct arena *arena, struct expr *call, bool ordinality,
-    const struct plan_column *columns, uint32_t count)
+plan_function_scan_new(struct arena *arena, struct expr **calls, uint32_t call_count,
+    bool ordinality, const struct plan_column *columns, uint32_t count)
 {
     struct plan_function_scan *scan = ox_arena_new(arena, struct plan_function_scan);
     scan->plan.kind = PLAN_FUNCTION_SCAN;
     scan->plan.columns = columns;
     scan->plan.column_count = count;
-    scan->call = call;
+    scan->calls = calls;
+    scan->call_count = call_count;
     scan->ordinality = ordinality;
     return &scan->plan;
 }
@@ -668,7 +669,8 @@ visit_parts(struct finish *finish, const struct plan *plan)
         break;
     }
     case PLAN_FUNCTION_SCAN:
-        visit_expr(finish, ((const struct plan_function_scan *)plan)->call);
+        visit_exprs(finish, ((const struct plan_function_scan *)plan)->calls,
+            ((const struct plan_function_scan *)plan)->call_count);
         break;
     case PLAN_FILTER:
         visit_expr(finish, ((const struct plan_filter *)plan)->condition);

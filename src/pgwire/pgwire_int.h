@@ -22,9 +22,8 @@ enum {
 struct pgwire_door {
     struct pgwire_door_config config;
     struct sql_server *sql;
-    struct lock lock; /* by_pid, next_pid */
+    struct lock lock; /* by_pid */
     struct map by_pid; /* int32 pid -> pg_conn */
-    int32_t next_pid;
 };
 
 /* What the connection is in the middle of. */
@@ -74,6 +73,8 @@ void pg_simple(struct pg_conn *pg, char type); /* a message without content */
 /* ---- startup.c ---- */
 void pg_startup(struct pg_conn *pg, const struct slice *message);
 void pg_forget_key(struct pg_conn *pg);
+/* sql_client.cancel */
+bool pg_cancel(struct sql_client *client, int32_t pid, bool end);
 
 /* ---- dialog.c ---- */
 void pg_message(struct pg_conn *pg, const struct slice *message);

@@ -218,5 +218,6 @@ pg_client_init(struct pg_conn *pg)
         .empty = on_empty,
         .failed = on_failed,
         .ready = on_ready,
+        .cancel = pg_cancel,
     };
 }

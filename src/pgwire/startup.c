@@ -28,6 +28,7 @@ struct cancel {
     struct loop_msg msg;
     struct pgwire_door *door;
     int32_t pid;
+    bool end; /* the session too */
 };
 
 static struct pg_conn *
@@ -49,27 +50,45 @@ cancel_there(struct loop_msg *msg)
     struct pg_conn *pg = find_pid(cancel->door, cancel->pid, NULL);
     if (pg != NULL && loop_is(pg->engine.loop) && pg->sql != NULL)
         sql_cancel(pg->sql, OX_CANCELED);
+    if (pg != NULL && loop_is(pg->engine.loop) && cancel->end && pg->state != PG_CLOSING) {
+        struct ox_err err;
+        ox_fail(&err, OX_TERMINATED, "terminating connection due to administrator command");
+        pg_fatal(pg, &err);
+    }
     ox_free(cancel);
+}
+
+/* False when there is no such session, or the secret is not its own. */
+static bool
+post_cancel(struct pgwire_door *door, int32_t pid, const int32_t *secret, bool end)
+{
+    struct loop *loop = NULL;
+    ox_lock(&door->lock);
+    struct pg_conn *target = ox_map_get(&door->by_pid, pid_key(&pid));
+    if (target != NULL && (secret == NULL || target->secret == *secret))
+        loop = target->engine.loop;
+    ox_unlock(&door->lock);
+    if (loop == NULL)
+        return false;
+    struct cancel *cancel = ox_calloc(1, sizeof(*cancel));
+    *cancel = (struct cancel){.msg.fn = cancel_there, .door = door, .pid = pid, .end = end};
+    loop_post(loop, &cancel->msg);
+    return true;
+}
+
+bool
+pg_cancel(struct sql_client *client, int32_t pid, bool end)
+{
+    struct pg_conn *pg = ox_container_of(client, struct pg_conn, client);
+    return post_cancel(pg->door, pid, NULL, end);
 }
 
 static void
 request_cancel(struct pg_conn *pg, struct wire_in *in)
 {
-    struct pgwire_door *door = pg->door;
     int32_t pid = wire_get32(in), secret = wire_get32(in);
-    struct loop *loop = NULL;
-    ox_lock(&door->lock);
-    struct pg_conn *target = in->failed ? NULL : ox_map_get(&door->by_pid, pid_key(&pid));
-    if (target != NULL && target->secret == secret)
-        loop = target->engine.loop;
-    ox_unlock(&door->lock);
-    if (loop != NULL) {
-        struct cancel *cancel = ox_calloc(1, sizeof(*cancel));
-        cancel->msg.fn = cancel_there;
-        cancel->door = door;
-        cancel->pid = pid;
-        loop_post(loop, &cancel->msg);
-    }
+    if (!in->failed)
+        post_cancel(pg->door, pid, &secret, false);
     conn_close(pg->conn);
 }
 
@@ -79,9 +98,10 @@ take_key(struct pg_conn *pg)
     struct pgwire_door *door = pg->door;
     env_random(engine_env(door->config.engine), &pg->secret, sizeof(pg->secret));
     ox_lock(&door->lock);
-    do
-        pg->pid = door->next_pid = door->next_pid == INT32_MAX ? 1 : door->next_pid + 1;
-    while (ox_map_get(&door->by_pid, pid_key(&pg->pid)) != NULL);
+    /* The connection's own number, which views show, as long as it fits. */
+    pg->pid = (int32_t)(conn_id(pg->conn) & INT32_MAX);
+    while (pg->pid == 0 || ox_map_get(&door->by_pid, pid_key(&pg->pid)) != NULL)
+        pg->pid = pg->pid == INT32_MAX ? 1 : pg->pid + 1;
     ox_map_put(&door->by_pid, pid_key(&pg->pid), pg);
     ox_unlock(&door->lock);
 }

@@ -247,6 +247,8 @@ struct row_names {
     bool (*to_name)(void *self, int kind, uint32_t oid, struct text *to);
     /* The comment on a relation; false: none. May be NULL. */
     bool (*to_comment)(void *self, uint32_t oid, struct text *to);
+    /* The text of a view; false: it is none. May be NULL. */
+    bool (*to_definition)(void *self, uint32_t oid, struct text *to);
     void *self;
 };
 

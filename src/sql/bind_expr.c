@@ -106,9 +106,11 @@ bind_column_ref(struct bind *b, struct rel_column *column, uint32_t level, struc
         struct lower to = {b, scope, level};
         return expr_map(b->arena, column->merged, lower_column, &to);
     }
-    if (level == 0)
-        return expr_column(b->arena, column->id, column->type, label, pos + 1);
-    return outer_column(b, column->id, column->type, label, level, scope, pos + 1);
+    struct expr *expr =
+        level == 0 ? expr_column(b->arena, column->id, column->type, label, pos + 1)
+                   : outer_column(b, column->id, column->type, label, level, scope, pos + 1);
+    expr->shape = column->shape;
+    return expr;
 }
 
 /* A reference to a whole row of a relation: SELECT t FROM t. */
@@ -553,6 +555,35 @@ bind_subscript(struct bind *b, const struct ast_expr *ast, struct expr **out)
                      : expr_subscript(&b->eb, array, from, ast->pos + 1, out, b->err);
 }
 
+static const struct expr *
+shape_of(const struct expr *record)
+{
+    return record->kind == EXPR_ROW ? record : record->shape;
+}
+
+uint32_t
+bind_field_count(const struct expr *record)
+{
+    const struct expr *shape = shape_of(record);
+    return shape != NULL ? shape->nargs : 0;
+}
+
+struct expr *
+bind_field_at(struct bind *b, struct expr *record, uint32_t i, struct str *name)
+{
+    const struct expr *shape = shape_of(record);
+    *name = shape->names != NULL ? shape->names[i]
+                                 : ox_str(ox_arena_printf(b->arena, "f%u", i + 1));
+    if (record->kind == EXPR_ROW)
+        return record->args[i];
+    struct expr *field =
+        expr_new(b->arena, EXPR_FIELD, shape->args[i]->type, record->position);
+    field->args = ox_arena_copy(b->arena, &record, sizeof(record));
+    field->nargs = 1;
+    field->column = i;
+    return field;
+}
+
 static ox_code
 bind_field(struct bind *b, const struct ast_expr *ast, struct expr **out)
 {
@@ -560,17 +591,12 @@ bind_field(struct bind *b, const struct ast_expr *ast, struct expr **out)
     ox_code code = bind_expr(b, ast->a, &record);
     if (code != OX_OK)
         return code;
-    if (record->kind == EXPR_ROW)
-        for (uint32_t i = 0; i < record->nargs; i++) {
-            char name[16];
-            int len = snprintf(name, sizeof(name), "f%u", i + 1);
-            struct str field =
-                record->names != NULL ? record->names[i] : ox_str_n(name, (size_t)len);
-            if (ox_str_eq(field, ast->text)) {
-                *out = record->args[i];
-                return OX_OK;
-            }
-        }
+    for (uint32_t i = 0; i < bind_field_count(record); i++) {
+        struct str name;
+        *out = bind_field_at(b, record, i, &name);
+        if (ox_str_eq(name, ast->text))
+            return OX_OK;
+    }
     if (record->type.id != TYPE_RECORD)
         return bind_fail(b, OX_WRONG_OBJECT_TYPE, ast->pos,
             "column notation .%.*s applied to type %s, which is not a composite type",
@@ -797,9 +823,23 @@ lift_srf(struct bind *b, const struct ast_expr *ast, struct expr *call, struct e
             "set-returning functions are not allowed in %s", bind_place_name(scope->place));
     ox_arena_grow(b->arena, (void **)&scope->srfs, &scope->srf_cap, scope->srf_count + 1,
         sizeof(*scope->srfs));
+    const char *names[SET_COLUMNS_MAX];
+    struct type types[SET_COLUMNS_MAX];
     struct bound_srf *srf = &scope->srfs[scope->srf_count++];
-    *srf = (struct bound_srf){call, b->next_id++};
-    *out = expr_column(b->arena, srf->id, call->type, call->func->name, ast->pos + 1);
+    uint32_t count = set_func_columns(call, names, types);
+    *srf = (struct bound_srf){call, b->next_id, count};
+    b->next_id += count;
+    if (count == 1) {
+        *out = expr_column(b->arena, srf->id, call->type, call->func->name, ast->pos + 1);
+        return OX_OK;
+    }
+    struct expr **fields = ox_arena_array(b->arena, struct expr *, count);
+    struct str *labels = ox_arena_array(b->arena, struct str, count);
+    for (uint32_t i = 0; i < count; i++) {
+        fields[i] = expr_column(b->arena, srf->id + i, types[i], names[i], ast->pos + 1);
+        labels[i] = ox_str(names[i]);
+    }
+    *out = expr_row(b->arena, fields, labels, count, ast->pos + 1);
     return OX_OK;
 }
 

@@ -132,6 +132,20 @@ bind_add_topic(struct bind *b, struct scope *scope, const struct meta_topic *top
     return rel;
 }
 
+/* pg_settings (name, setting, ...): a setting of the session is what the session
+ * says it is, coalesce(current_setting(name, true), setting). */
+static void
+ask_session(struct bind *b, struct rel *rel)
+{
+    struct expr *args[2], *values[2];
+    args[0] = bind_column_ref(b, &rel->columns[0], 0, b->scope, -1);
+    args[1] = expr_const(b->arena, TYPE(TYPE_BOOL), (struct datum){.b = 1}, 0);
+    values[1] = bind_column_ref(b, &rel->columns[1], 0, b->scope, -1);
+    if (expr_function(&b->eb, OX_STR("current_setting"), args, 2, false, 0, &values[0], NULL) ==
+        OX_OK)
+        expr_choice(&b->eb, EXPR_COALESCE, values, 2, 0, &rel->columns[1].merged, NULL);
+}
+
 static struct rel *
 add_catalog(struct bind *b, struct scope *scope, const struct syscat_relation *relation,
     struct str alias, int pos)
@@ -146,6 +160,8 @@ add_catalog(struct bind *b, struct scope *scope, const struct syscat_relation *r
     rel->catalog = relation;
     rel->oid = relation->oid;
     rel->schema = ox_str(relation->schema);
+    if (ox_str_is(OX_STR("pg_settings"), relation->name))
+        ask_session(b, rel);
     return rel;
 }
 
@@ -159,6 +175,7 @@ add_query(struct bind *b, struct scope *scope, const struct query *query, struct
     for (uint32_t i = 0; i < rel->column_count; i++) {
         rel->columns[i].name = query->columns[i].name;
         rel->columns[i].type = query->columns[i].type;
+        rel->columns[i].shape = query->columns[i].shape;
     }
     rel->plan = query->plan;
     return rel;
@@ -289,8 +306,8 @@ name_function_columns(struct bind *b, struct rel *rel, const struct expr *call, 
         ox_arena_array(b->arena, struct plan_column, rel->column_count);
     for (uint32_t i = 0; i < rel->column_count; i++)
         columns[i] = (struct plan_column){rel->columns[i].name, rel->columns[i].type};
-    rel->plan = plan_function_scan_new(b->arena, (struct expr *)call, ordinality, columns,
-        rel->column_count);
+    rel->plan = plan_function_scan_new(b->arena, ox_arena_copy(b->arena, &call, sizeof(call)), 1,
+        ordinality, columns, rel->column_count);
     return OX_OK;
 }
 
@@ -305,6 +322,12 @@ bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *a
     if (bind_is_topic_function(name))
         return bind_topic_function(b, scope, ast_call, alias.ptr != NULL ? alias : name,
             &item->rel);
+    if (ox_str_is(name, "pg_get_keywords") &&
+        (ast_call->call->args == NULL || ast_call->call->args->count == 0)) {
+        item->rel = add_catalog(b, scope, syscat_find(OX_STR("pg_catalog"), name),
+            alias.ptr != NULL ? alias : name, ast->pos);
+        return item->rel != NULL ? OX_OK : b->err->code;
+    }
     struct scope inner = {.place = PLACE_FUNCTION};
     struct expr *call;
     bool outside = false;

@@ -25,6 +25,7 @@ struct rel_column {
     bool used;
     int16_t attnum;
     struct expr *merged; /* of JOIN USING: what it stands for; else NULL */
+    const struct expr *shape; /* of a record: a row with its fields, or NULL */
 };
 
 enum rel_kind { REL_TOPIC, REL_CATALOG, REL_PLAN, REL_FUNCTION };
@@ -82,7 +83,7 @@ struct bound_window {
 
 struct bound_srf {
     struct expr *call;
-    uint32_t id;
+    uint32_t id, count; /* of its first column, and how many there are */
 };
 
 /* One name of WITH. */
@@ -216,6 +217,10 @@ ox_code bind_condition(struct bind *b, const struct ast_expr *ast, enum bind_pla
 const char *bind_place_name(enum bind_place place);
 /* A copy with nodes of its own, so that it can be placed elsewhere. */
 struct expr *bind_copy(struct bind *b, const struct expr *expr);
+/* Fields of a record: how many, and one of them as an expression with its name.
+ * Without a known shape there are none. */
+uint32_t bind_field_count(const struct expr *record);
+struct expr *bind_field_at(struct bind *b, struct expr *record, uint32_t i, struct str *name);
 /* The name an output column gets when none is given. */
 struct str bind_target_name(const struct ast_expr *ast);
 /* NULL: none, or ambiguous with *ambiguous set. */

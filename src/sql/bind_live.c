@@ -218,7 +218,8 @@ subscribed_targets(struct bind *b, const struct ast_subscribe *ast, struct rel *
         if (column->hidden)
             continue;
         query->columns[query->count] =
-            (struct sql_column){column->name, column->type, rel->oid, column->attnum, false};
+            (struct sql_column){.name = column->name,
+                .type = column->type, .table_oid = rel->oid, .attnum = column->attnum};
         (*exprs)[query->count++] = bind_column_ref(b, column, 0, b->scope, ast->pos);
     }
     for (size_t i = 0; ast->columns != NULL && i < ast->columns->count; i++) {
@@ -230,7 +231,8 @@ subscribed_targets(struct bind *b, const struct ast_subscribe *ast, struct rel *
             return bind_fail(b, OX_UNDEFINED_COLUMN, name->pos, "column \"%.*s\" does not exist",
                 OX_STR_ARG(name->text));
         query->columns[query->count] =
-            (struct sql_column){column->name, column->type, rel->oid, column->attnum, false};
+            (struct sql_column){.name = column->name,
+                .type = column->type, .table_oid = rel->oid, .attnum = column->attnum};
         (*exprs)[query->count++] = bind_column_ref(b, column, 0, b->scope, name->pos);
     }
     return OX_OK;
@@ -282,8 +284,8 @@ add_progress_columns(struct bind *b, struct query *query)
 {
     struct sql_column *columns =
         ox_arena_array(b->arena, struct sql_column, query->count + 2);
-    columns[0] = (struct sql_column){OX_STR("_progress"), TYPE(TYPE_BOOL), 0, 0, false};
-    columns[1] = (struct sql_column){OX_STR("_token"), TYPE(TYPE_TEXT), 0, 0, false};
+    columns[0] = (struct sql_column){.name = OX_STR("_progress"), .type = TYPE(TYPE_BOOL)};
+    columns[1] = (struct sql_column){.name = OX_STR("_token"), .type = TYPE(TYPE_TEXT)};
     if (query->count > 0)
         memcpy(columns + 2, query->columns, query->count * sizeof(columns[0]));
     query->columns = columns;

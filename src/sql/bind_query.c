@@ -44,7 +44,7 @@ add_column_target(struct bind *b, struct target_list *list, struct rel_column *c
     const struct rel *rel = rel_of_column(b->scope, column);
     struct expr *expr = bind_column_ref(b, column, 0, b->scope, pos);
     struct sql_column out = {column->name, column->type, rel != NULL ? rel->oid : 0,
-        rel != NULL && rel->oid != 0 ? column->attnum : 0, false};
+        rel != NULL && rel->oid != 0 ? column->attnum : 0, false, column->shape};
     add_target(b, list, expr, out);
 }
 
@@ -78,6 +78,32 @@ add_star(struct bind *b, struct target_list *list, const struct ast_expr *star)
         "missing FROM-clause entry for table \"%.*s\"", OX_STR_ARG(name));
 }
 
+/* (record).* */
+static ox_code
+add_fields(struct bind *b, struct target_list *list, const struct ast_expr *ast)
+{
+    struct expr *record;
+    ox_code code = bind_expr(b, ast->a, &record);
+    if (code != OX_OK)
+        return code;
+    if (record->type.id != TYPE_RECORD)
+        return bind_fail(b, OX_WRONG_OBJECT_TYPE, ast->pos, "type %s is not composite",
+            type_name(record->type, b->arena));
+    if (bind_field_count(record) == 0)
+        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
+            "record type has not been registered");
+    for (uint32_t i = 0; i < bind_field_count(record); i++) {
+        struct sql_column column = {0};
+        struct expr *field = bind_field_at(b, record, i, &column.name);
+        code = expr_settle(&b->eb, &field, b->err);
+        if (code != OX_OK)
+            return code;
+        column.type = field->type;
+        add_target(b, list, field, column);
+    }
+    return OX_OK;
+}
+
 /* Which relation's column a bare reference is, for RowDescription. */
 static void
 describe_source(const struct scope *scope, const struct expr *expr, struct sql_column *column)
@@ -108,6 +134,12 @@ bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***expr
                 return code;
             continue;
         }
+        if (target->expr->kind == AST_FIELD && ox_str_is(target->expr->text, "*")) {
+            code = add_fields(b, &list, target->expr);
+            if (code != OX_OK)
+                return code;
+            continue;
+        }
         code = bind_expr(b, target->expr, &expr);
         bool unknown = code == OX_OK && expr->type.id == TYPE_UNKNOWN;
         if (code == OX_OK)
@@ -116,7 +148,7 @@ bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***expr
             return code;
         struct sql_column column = {
             target->alias.ptr != NULL ? target->alias : bind_target_name(target->expr),
-            expr->type, 0, 0, unknown};
+            expr->type, 0, 0, unknown, expr->kind == EXPR_ROW ? expr : expr->shape};
         describe_source(b->scope, expr, &column);
         add_target(b, &list, expr, column);
     }
@@ -540,27 +572,33 @@ plan_srfs(struct bind *b, struct scope *scope, struct fragment *at)
 {
     if (scope->srf_count == 0)
         return OX_OK;
-    if (scope->srf_count > 1 || scope->agg_count > 0)
+    if (scope->agg_count > 0)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, scope->srfs[0].call->position - 1,
-            "one set-returning function, without aggregates, is allowed in a select list");
+            "set-returning functions beside aggregates are not supported in a select list");
     struct sink_arg to = {b, at};
-    struct expr *call = expr_map(b->arena, scope->srfs[0].call, sink_column, &to);
-    const char *names[SET_COLUMNS_MAX];
-    struct type types[SET_COLUMNS_MAX];
-    uint32_t count = set_func_columns(call, names, types);
-    if (count != 1)
-        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, call->position - 1,
-            "function %s returns several columns; call it in FROM", call->func->name);
-    struct plan_column *column = ox_arena_new(b->arena, struct plan_column);
-    *column = (struct plan_column){ox_str(names[0]), types[0]};
-    struct plan *scan = plan_function_scan_new(b->arena, call, false, column, 1);
-    uint32_t *ids = ox_arena_array(b->arena, uint32_t, at->count + 1);
+    struct expr **calls = ox_arena_array(b->arena, struct expr *, scope->srf_count);
+    uint32_t total = 0, count = 0;
+    for (uint32_t i = 0; i < scope->srf_count; i++)
+        total += scope->srfs[i].count;
+    struct plan_column *columns = ox_arena_array(b->arena, struct plan_column, total);
+    uint32_t *ids = ox_arena_array(b->arena, uint32_t, at->count + total);
     if (at->count > 0)
         memcpy(ids, at->ids, at->count * sizeof(ids[0]));
-    ids[at->count] = scope->srfs[0].id;
+    for (uint32_t i = 0; i < scope->srf_count; i++) {
+        const char *names[SET_COLUMNS_MAX];
+        struct type types[SET_COLUMNS_MAX];
+        calls[i] = expr_map(b->arena, scope->srfs[i].call, sink_column, &to);
+        set_func_columns(calls[i], names, types);
+        for (uint32_t j = 0; j < scope->srfs[i].count; j++, count++) {
+            columns[count] = (struct plan_column){ox_str(names[j]), types[j]};
+            ids[at->count + count] = scope->srfs[i].id + j;
+        }
+    }
+    struct plan *scan =
+        plan_function_scan_new(b->arena, calls, scope->srf_count, false, columns, total);
     at->plan = &plan_join_loop_new(b->arena, JOIN_INNER, at->plan, scan, NULL, true)->plan;
     at->ids = ids;
-    at->count++;
+    at->count += total;
     return OX_OK;
 }
 

@@ -31,7 +31,7 @@ struct copy_task {
     size_t at;
     struct arena rows;     /* of the batch that was fed */
     struct batch batch;
-    bool eof, marker, header_seen, wants_more;
+    bool eof, marker, header_seen, header_held, wants_more;
     uint64_t line;
     struct ox_err fault;   /* of the input; told once the run has ended */
 };
@@ -253,8 +253,8 @@ send_start(struct sql_session *sess, struct copy_task *task)
     ox_text_clear(&task->out);
     if (task->kind == COPY_BINARY) {
         ox_text_add(&task->out, signature, sizeof(signature));
-        ox_text_add(&task->out, "\0\0\0\0\0\0\0\0", 8);
-        sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
+        ox_text_add(&task->out, "\0\0\0\0\0\0\0\0", 8); /* leaves with the first tuple */
+        task->header_held = true;
     } else if (task->format.header && task->kind != COPY_JSON && task->kind != COPY_RAW) {
         struct str *names = ox_arena_array(&task->arena, struct str, copy.columns);
         for (uint32_t i = 0; i < copy.columns; i++)
@@ -304,7 +304,9 @@ send_rows(struct sql_session *sess, struct copy_task *task, const struct batch *
     bool room = true;
     for (uint32_t i = 0; i < batch->sel_count; i++) {
         uint32_t row = batch->sel != NULL ? batch->sel[i] : i;
-        ox_text_clear(&task->out);
+        if (!task->header_held)
+            ox_text_clear(&task->out);
+        task->header_held = false;
         if (task->kind == COPY_JSON) {
             json_line(task, sess->portal, batch, row, format);
         } else if (task->kind == COPY_BINARY) {
@@ -347,8 +349,12 @@ pump_out(struct sql_session *sess, struct copy_task *task)
         case EXEC_PARK: sess->client->flush(sess->client); return;
         case EXEC_FAIL: finish(sess, exec_run_err(run), 0); return;
         case EXEC_DONE:
-            if (task->kind == COPY_BINARY)
-                sess->client->copy_out_data(sess->client, ox_str_n("\377\377", 2));
+            if (task->kind == COPY_BINARY) {
+                if (!task->header_held)
+                    ox_text_clear(&task->out);
+                ox_text_add(&task->out, "\377\377", 2);
+                sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
+            }
             sess->client->copy_out_end(sess->client);
             finish(sess, NULL, exec_run_rows(run));
             return;

@@ -215,7 +215,9 @@ details(struct explain *ex, const struct plan *plan, int depth)
         expr_line(ex, depth, "Offset", ((const struct plan_limit *)plan)->offset);
         break;
     case PLAN_FUNCTION_SCAN:
-        expr_line(ex, depth, "Function Call", ((const struct plan_function_scan *)plan)->call);
+        for (uint32_t i = 0; i < ((const struct plan_function_scan *)plan)->call_count; i++)
+            expr_line(ex, depth, "Function Call",
+                ((const struct plan_function_scan *)plan)->calls[i]);
         break;
     case PLAN_SCAN_CATALOG:
         if (ex->verbose)

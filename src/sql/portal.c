@@ -497,7 +497,7 @@ read_param(struct sql_session *sess, struct portal *portal, const struct sql_par
     struct type type = portal->param_types[index];
     struct str value = ox_str_dup(&portal->arena, param->value);
     ox_code code = OX_OK;
-    if (!param->binary || type.id == TYPE_TEXT)
+    if (!param->binary || (type.id == TYPE_TEXT && !type.array))
         code = row_check_text(value, err);
     if (code == OX_OK)
         code = param->binary

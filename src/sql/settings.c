@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/param.h"
 #include "sql/session.h"
+#include "sql/syscat.h"
 
 enum kind { TEXT, BOOL, INT, TIME, BYTES, ENUM, FIXED };
 
@@ -378,6 +379,18 @@ apply(struct sql_session *sess)
     apply_search_path(set);
 }
 
+bool
+settings_facts(uint32_t number, struct setting_facts *out)
+{
+    static const char *const types[] = {[TEXT] = "string", [BOOL] = "bool", [INT] = "integer",
+        [TIME] = "integer", [BYTES] = "integer", [ENUM] = "enum", [FIXED] = "string"};
+    if (number >= SETTING_COUNT)
+        return false;
+    const struct setting *s = &table[number];
+    *out = (struct setting_facts){s->name, s->fallback, types[s->kind], s->doc, s->kind == FIXED};
+    return true;
+}
+
 /* ---- Life ---------------------------------------------------------------------------------- */
 
 static const char *
@@ -391,6 +404,13 @@ static ox_code
 info_set(void *self, const char *name, const char *value, bool local, struct ox_err *err)
 {
     return settings_set(self, ox_str(name), value, local, err);
+}
+
+static bool
+info_cancel(void *self, int32_t pid, bool end)
+{
+    struct sql_session *sess = self;
+    return sess->client->cancel != NULL && sess->client->cancel(sess->client, pid, end);
 }
 
 static void
@@ -439,6 +459,7 @@ settings_init(struct sql_session *sess, const struct sql_session_config *config,
         set->starts[i] = ox_strdup(set->values[i]);
     sess->info.setting_get = info_get;
     sess->info.setting_set = info_set;
+    sess->info.session_cancel = info_cancel;
     sess->info.self = sess;
     sess->info.search_path = set->search_path;
     apply(sess);

@@ -50,6 +50,7 @@ struct sql_column {
     uint32_t table_oid; /* of the relation it comes from, or 0 */
     int16_t attnum;     /* in it; negative for system columns, or 0 */
     bool unknown;       /* a literal that had no type of its own */
+    const struct expr *shape; /* of a record whose fields are known: such a row; or NULL */
 };
 
 struct sql_result {
@@ -91,6 +92,9 @@ struct sql_client {
     void (*failed)(struct sql_client *client, const struct ox_err *err);
     /* The end of sql_query: status is 'I', 'T' or 'E'. */
     void (*ready)(struct sql_client *client, char status);
+    /* pg_cancel_backend and pg_terminate_backend (end): false when no session has
+     * that number. May be NULL. */
+    bool (*cancel)(struct sql_client *client, int32_t pid, bool end);
 };
 
 /* ---- Sessions ------------------------------------------------------------------ */

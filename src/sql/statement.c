@@ -62,6 +62,18 @@ oid_to_comment(void *self, uint32_t oid, struct text *to)
     return false;
 }
 
+static bool
+oid_to_definition(void *self, uint32_t oid, struct text *to)
+{
+    (void)self;
+    for (uint32_t i = 0; i < syscat_relation_count; i++)
+        if (syscat_relations[i].oid == oid) {
+            ox_text_adds(to, syscat_relations[i].sql);
+            return true;
+        }
+    return false;
+}
+
 ox_code
 sql_server_new(const struct sql_server_config *config, const struct env *env,
     struct sql_server **out, struct ox_err *err)
@@ -71,7 +83,8 @@ sql_server_new(const struct sql_server_config *config, const struct env *env,
     server->config = *config;
     server->env = env;
     server->started_us = wall_us(env);
-    server->names = (struct row_names){name_to_oid, oid_to_name, oid_to_comment, config->engine};
+    server->names = (struct row_names){name_to_oid, oid_to_name, oid_to_comment,
+        oid_to_definition, config->engine};
     snprintf(server->version, sizeof(server->version), "PostgreSQL %s",
         config->version != NULL ? config->version : "16.3");
     ox_lock_init(&server->lock, LOCK_CATALOG_POOL);

@@ -6,7 +6,10 @@
 
 #include <stdio.h>
 
+#include "exec/expr.h"
 #include "row/row.h"
+
+enum { ARRAY_IN = 750 }; /* as PostgreSQL numbers it */
 
 const struct syscat_relation *
 syscat_find(struct str schema, struct str name)
@@ -61,6 +64,28 @@ relation_oid(struct engine *engine, struct str name, uint32_t *oid)
     return relation != NULL || topic != NULL;
 }
 
+/* array_in is no function here, but tools ask pg_type.typinput for it. */
+static bool
+function_oid(struct str name, uint32_t *oid)
+{
+    uint32_t count = 0;
+    const struct func *func = func_find(name, &count);
+    *oid = func != NULL ? func->oid : ARRAY_IN;
+    return func != NULL ? count == 1 : ox_str_is(name, "array_in");
+}
+
+static bool
+function_name(uint32_t oid, struct text *to)
+{
+    const char *name = oid == ARRAY_IN ? "array_in" : NULL;
+    for (uint32_t i = 0; i < func_count && name == NULL; i++)
+        if (func_table[i].oid == oid)
+            name = func_table[i].name;
+    if (name != NULL)
+        ox_text_adds(to, name);
+    return name != NULL;
+}
+
 bool
 syscat_name_to_oid(struct engine *engine, int kind, struct str name, uint32_t *oid)
 {
@@ -81,6 +106,7 @@ syscat_name_to_oid(struct engine *engine, int kind, struct str name, uint32_t *o
                 return true;
             }
         return false;
+    case TYPE_REGPROC: split_name(name, &schema, &last); return function_oid(last, oid);
     case TYPE_REGROLE: *oid = 10; return ox_str_is(name, "oxbow");
     default: return false;
     }
@@ -130,6 +156,7 @@ syscat_oid_to_name(struct engine *engine, int kind, uint32_t oid, struct text *t
                 return true;
             }
         return false;
+    case TYPE_REGPROC: return function_name(oid, to);
     case TYPE_REGROLE:
         if (oid == 10)
             ox_text_adds(to, "oxbow");

@@ -33,4 +33,11 @@ ox_code syscat_connect(struct engine *engine, struct catalog_db **out, struct ox
 bool syscat_name_to_oid(struct engine *engine, int kind, struct str name, uint32_t *oid);
 bool syscat_oid_to_name(struct engine *engine, int kind, uint32_t oid, struct text *to);
 
+/* A setting of sessions (settings.c); false: there are no more. */
+struct setting_facts {
+    const char *name, *fallback, *type, *doc;
+    bool fixed;
+};
+bool settings_facts(uint32_t number, struct setting_facts *out);
+
 #endif

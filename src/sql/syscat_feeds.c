@@ -14,6 +14,7 @@
 #include "engine/metrics.h"
 #include "exec/expr.h"
 #include "net/net.h"
+#include "sql/scan.h"
 #include "sql/syscat.h"
 
 enum { CELLS_MAX = 16 };
@@ -443,6 +444,32 @@ collect_settings(struct feed_rows *rows)
 }
 
 static void
+collect_session_settings(struct feed_rows *rows)
+{
+    struct setting_facts facts;
+    for (uint32_t i = 0; settings_facts(i, &facts); i++) {
+        struct cell *row = add_row(rows);
+        row[0] = cell_text(rows, facts.name);
+        row[1] = cell_text(rows, facts.fallback);
+        row[2] = cell_text(rows, facts.type);
+        row[3] = cell_text(rows, facts.doc);
+        row[4] = cell_text(rows, facts.fixed ? "internal" : "user");
+    }
+}
+
+static void
+collect_keywords(struct feed_rows *rows)
+{
+    for (int i = 0; i < sql_keyword_count; i++) {
+        char kind = sql_keywords[i].kind;
+        struct cell *row = add_row(rows);
+        row[0] = cell_text(rows, sql_keywords[i].word);
+        row[1] = cell_text(rows, kind == 'r' ? "R" : "U");
+        row[2] = cell_text(rows, kind == 'r' ? "reserved" : "unreserved");
+    }
+}
+
+static void
 add_metric(enum metric_id id, const char *labels, double value, void *arg)
 {
     struct feed_rows *rows = arg;
@@ -627,6 +654,9 @@ static const struct feed_def defs[] = {
     {"f_settings", "name text, value text, source text, change text, kafka_name text, doc text, "
                    "type text, fallback text",
         collect_settings, false},
+    {"f_session_settings", "name text, value text, type text, doc text, context text",
+        collect_session_settings, false},
+    {"f_keywords", "word text, code text, doc text", collect_keywords, false},
     {"f_metrics", "name text, labels text, type text, value float8, help text",
         collect_metrics, false},
     {"f_types", "oid int8, name text, len int4, kind text, category text, preferred int4, "
