@@ -70,6 +70,16 @@ void coord_consumer_heartbeat(struct coord *c, struct coord_consumer_call *call)
 void coord_consumer_describe(struct coord *c, struct coord_consumer_describe_call *call) { ox_unreachable(); }
 void coord_sync(struct coord *c, struct coord_sync_call *call) { ox_unreachable(); }
 
+struct coord *engine_txns(struct engine *engine) { return NULL; }
+bool engine_enlist(struct engine_enlist *call) { ox_unreachable(); }
+void engine_marker(struct engine_marker *call) { ox_unreachable(); }
+void coord_txn_init(struct coord *c, struct coord_txn_init_call *call) { ox_unreachable(); }
+void coord_txn_add(struct coord *c, struct coord_txn_add_call *call) { ox_unreachable(); }
+void coord_txn_end(struct coord *c, struct coord_txn_end_call *call) { ox_unreachable(); }
+void coord_txn_describe(struct coord *c, struct coord_txn_describe_call *call) { ox_unreachable(); }
+void coord_txn_list(struct coord *c, struct coord_txn_list_call *call) { ox_unreachable(); }
+bool coord_txn_state_known(struct str name) { ox_unreachable(); }
+
 static struct coord_call *waiting_heartbeat;
 void
 coord_heartbeat(struct coord *c, struct coord_heartbeat_call *call)
@@ -235,6 +245,12 @@ replica_partition(struct replica *replica, const struct uuid *id, int32_t index)
 struct log_dir *replica_log_dir(struct replica *replica) { return NULL; }
 const char *log_dir_path(const struct log_dir *dir) { return "/data"; }
 void log_dir_stats(struct log_dir *dir, struct log_dir_stats *out) { memset(out, 0, sizeof(*out)); }
+void
+plog_producers(struct plog *plog, struct arena *arena, struct log_producer_facts **out,
+    size_t *count)
+{
+    ox_unreachable();
+}
 uint64_t plog_bytes(const struct plog *plog) { return 1; }
 int32_t plog_epoch_of(struct plog *plog, int64_t offset) { return 0; }
 void

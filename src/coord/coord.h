@@ -3,7 +3,9 @@
  * Group coordinators: who is in a consumer group, who reads what, and how far
  * each group has read. One shard per partition of __consumer_offsets; a shard
  * is a state machine that replays its partition when this node comes to lead
- * it, and appends a record for whatever must survive.
+ * it, and appends a record for whatever must survive. Transaction coordinators
+ * are the same on __transaction_state: which partitions a producer's transaction
+ * has touched, and how it ended.
  *
  * Every call is a struct that the caller embeds: fill the inputs, start it with
  * its function, read the answer in done. Common to all calls:
@@ -53,6 +55,11 @@ struct coord_config {
     int32_t batch_bytes_max;            /* of one batch of records appended */
     int32_t consumer_session_ms;        /* group.consumer.session.timeout.ms */
     int32_t consumer_heartbeat_ms;      /* group.consumer.heartbeat.interval.ms */
+    int32_t txn_timeout_ms_max;         /* transaction.max.timeout.ms */
+    int32_t txn_abort_check_ms;         /* transaction.abort.timed.out.transaction.cleanup.interval.ms */
+    int32_t txn_expire_check_ms; /* transaction.remove.expired.transaction.cleanup.interval.ms */
+    int32_t txn_id_expiration_ms;       /* transactional.id.expiration.ms */
+    int32_t txn_count_max;              /* transactional ids of one shard */
 };
 
 /* Kafka's defaults. */
@@ -62,6 +69,9 @@ void coord_config_init(struct coord_config *config);
 
 /* The host and what it points to outlive the coordinators. */
 struct coord *coord_new(const struct coord_config *config, const struct coord_host *host);
+/* Coordinators of transactions, on __transaction_state: the same life, and the
+ * calls that begin with coord_txn_. */
+struct coord *coord_new_txns(const struct coord_config *config, const struct coord_host *host);
 /* After coord_stop() was done. NULL is allowed. */
 void coord_free(struct coord *coord);
 
@@ -69,7 +79,7 @@ void coord_free(struct coord *coord);
  * that calls coord_set_partitions. */
 void coord_configure(struct coord *coord, const struct coord_config *config);
 
-/* __consumer_offsets has this many partitions. Counts: the first call; adding
+/* The topic has this many partitions. Counts: the first call; adding
  * partitions later would move groups to coordinators that do not know them. Any
  * thread. */
 void coord_set_partitions(struct coord *coord, int32_t count);
@@ -194,6 +204,10 @@ struct coord_offset_topic {
  * without a group; accepted while the group has no members. */
 struct coord_offset_commit_call {
     struct coord_call call;
+    bool transactional; /* TxnOffsetCommit: held until the producer's marker comes */
+    int64_t producer_id;
+    int16_t producer_epoch;
+    uint64_t guard; /* of plog_txn_guard() on the group's partition */
     int16_t version; /* of OffsetCommit; INT16_MAX from elsewhere */
     struct str group_id, member_id, instance_id;
     int32_t generation; /* or member epoch; -1: none */
@@ -317,6 +331,19 @@ struct coord_consumer_describe_call {
 };
 void coord_consumer_describe(struct coord *coord, struct coord_consumer_describe_call *call);
 
+/* WriteTxnMarkers on one partition of __consumer_offsets: the offsets that the
+ * transaction committed there take effect, or are forgotten. */
+struct coord_group_marker_call {
+    struct coord_call call;
+    int32_t partition;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    bool commit;
+    int8_t txn_version;
+    int32_t coordinator_epoch;
+};
+void coord_group_marker(struct coord *coord, struct coord_group_marker_call *call);
+
 /* Everything this node coordinates, for SQL: oxbow.groups, group_members,
  * group_offsets. A consistent picture of each group, not across groups. Shards
  * that are loading are left out (and then code says so, rows are kept). */
@@ -346,6 +373,118 @@ struct coord_snapshot_call {
     size_t group_count, group_cap;
 };
 void coord_snapshot(struct coord *coord, struct coord_snapshot_call *call);
+
+/* ---- transactions: coordinators on __transaction_state ---- */
+
+/* A marker that ends a producer's transaction in one partition. */
+struct coord_marker {
+    struct str topic; /* borrowed until done */
+    int32_t partition;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    bool commit;
+    int8_t txn_version; /* 2: the epoch was raised for the marker */
+    int32_t coordinator_epoch;
+    void (*done)(struct coord_marker *marker); /* on the loop that began it, once */
+    ox_code code;                              /* out */
+};
+
+struct coord_txn_part {
+    struct str topic;
+    int32_t partition;
+    ox_code code; /* out */
+};
+
+/* InitProducerId with a transactional id. Codes besides the common ones:
+ * OX_INVALID_REQUEST, OX_INVALID_TRANSACTION_TIMEOUT, OX_PRODUCER_FENCED,
+ * OX_CONCURRENT_TRANSACTIONS (come back: the transaction before is being ended). */
+struct coord_txn_init_call {
+    struct coord_call call;
+    struct str transactional_id;
+    int32_t timeout_ms;
+    int64_t producer_id;    /* in: of a producer that goes on, -1; out: -1 on failure */
+    int16_t producer_epoch; /* in and out, likewise */
+    /* inside */
+    int64_t fresh_id;
+};
+void coord_txn_init(struct coord *coord, struct coord_txn_init_call *call);
+
+/* AddPartitionsToTxn, AddOffsetsToTxn, and what Produce and TxnOffsetCommit ask.
+ * Fails for all: OX_INVALID_PRODUCER_ID_MAPPING, OX_PRODUCER_FENCED,
+ * OX_CONCURRENT_TRANSACTIONS, OX_INVALID_REQUEST. verify_only: adds nothing,
+ * parts that are not in the transaction have OX_TRANSACTION_ABORTABLE. While the
+ * transaction before is being ended, adding waits a moment. */
+struct coord_txn_add_call {
+    struct coord_call call;
+    struct str transactional_id;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    bool verify_only;
+    int8_t txn_version; /* of the client: 2 if its epoch rises with each end */
+    struct coord_txn_part *parts;
+    size_t part_count;
+    /* inside */
+    struct list link;
+    uint64_t until_ms;
+};
+void coord_txn_add(struct coord *coord, struct coord_txn_add_call *call);
+
+/* EndTxn: answered when the decision is in the log; markers follow. */
+struct coord_txn_end_call {
+    struct coord_call call;
+    struct str transactional_id;
+    int64_t producer_id;    /* in; out: to go on with */
+    int16_t producer_epoch; /* in and out, likewise */
+    bool commit;
+    int8_t txn_version;
+    /* inside */
+    int64_t fresh_id;
+};
+void coord_txn_end(struct coord *coord, struct coord_txn_end_call *call);
+
+/* DescribeTransactions, one id: OX_TRANSACTIONAL_ID_NOT_FOUND, OX_INVALID_REQUEST. */
+struct coord_txn_describe_call {
+    struct coord_call call;
+    struct str transactional_id;
+    /* out */
+    const char *state; /* "Ongoing", ...: as on Kafka's wire */
+    int32_t timeout_ms;
+    int64_t start_ms, update_ms; /* start -1: none */
+    int64_t producer_id;
+    int16_t producer_epoch;
+    struct coord_txn_part *parts; /* topics together */
+    size_t part_count;
+};
+void coord_txn_describe(struct coord *coord, struct coord_txn_describe_call *call);
+
+/* ListTransactions of this node; each filter is off when it has no values.
+ * OX_INVALID_REGULAR_EXPRESSION, and OX_COORDINATOR_LOAD_IN_PROGRESS if some
+ * partition is loading. */
+struct coord_listed_txn {
+    struct str transactional_id;
+    int64_t producer_id, start_ms, update_ms;
+    int16_t producer_epoch;
+    int32_t timeout_ms, partition;
+    uint32_t part_count;
+    const char *state;
+};
+struct coord_txn_list_call {
+    struct coord_call call;
+    const struct str *states;
+    size_t state_count;
+    const int64_t *producer_ids;
+    size_t producer_id_count;
+    int64_t duration_ms; /* open for longer; -1: any */
+    struct str pattern;  /* of the transactional id; null or "": any */
+    /* out */
+    struct coord_listed_txn *txns;
+    size_t txn_count, txn_cap;
+    /* inside */
+    void *regex;
+};
+void coord_txn_list(struct coord *coord, struct coord_txn_list_call *call);
+/* Is it the name of a state? */
+bool coord_txn_state_known(struct str name);
 
 /* Answer everything parked with OX_COORDINATOR_NOT_AVAILABLE, refuse new calls. */
 struct coord_stop_call {

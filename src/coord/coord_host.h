@@ -13,9 +13,23 @@ struct coord_record {
     struct str key, value; /* value null: tombstone */
 };
 
+/* How a batch is marked: plain, part of a producer's transaction, or the marker
+ * that ends one (which has no records of its own). */
+enum coord_stamp_kind { COORD_PLAIN, COORD_TXN, COORD_MARKER };
+struct coord_stamp {
+    enum coord_stamp_kind kind;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    uint64_t guard;            /* COORD_TXN: of plog_txn_guard() */
+    bool commit;               /* COORD_MARKER */
+    int8_t txn_version;        /* likewise */
+    int32_t coordinator_epoch; /* likewise */
+};
+
 /* Records to append as one batch, acks=all. Embedded by the runtime. */
 struct coord_append {
     int32_t partition, leader_epoch;
+    struct coord_stamp stamp;
     const struct coord_record *records; /* borrowed until done */
     size_t record_count;
     int64_t timestamp_ms;
@@ -23,6 +37,13 @@ struct coord_append {
      * the offset after the batch. Codes as replica's: OX_NOT_LEADER, ... */
     void (*done)(struct coord_append *append, ox_code code, int64_t end_offset);
     void *inside; /* of the host while the append is out */
+};
+
+/* A fresh producer id. Embedded by who asks. */
+struct coord_producer_id {
+    void (*done)(struct coord_producer_id *want); /* on the loop that asked */
+    ox_code code;
+    int64_t producer_id;
 };
 
 /* A topic as the metadata has it; name is borrowed to the end of the tick. */
@@ -65,6 +86,11 @@ struct coord_host {
         int32_t *heartbeat_ms);
     void (*each_topic)(void *self, void (*fn)(void *arg, const struct coord_topic *topic),
         void *arg);
+
+    /* Transactions only. Write a marker where it belongs (coord.h), never answered
+     * before this returns; an id that nobody had before, likewise. */
+    void (*marker)(void *self, struct coord_marker *marker);
+    void (*producer_id)(void *self, struct coord_producer_id *want);
 
     /* Read the partition from its start to the end it has now: coord_replay()
      * for each record, coord_replay_marker() for each transaction marker, then

@@ -57,6 +57,7 @@ struct write {
     bool replay;   /* the records take effect in memory when committed */
     bool ahead;    /* they took effect already: if they fail, load again */
     bool finished; /* finish was called */
+    struct coord_stamp stamp; /* not plain: it is a batch of its own */
     uint64_t at_ms;
     /* Exactly once: committed, failed (then nothing was applied) or timed out
      * (then it may still be applied later). */
@@ -87,11 +88,27 @@ struct shard {
     uint32_t spare_count;
     struct coord_timer write_timer, refuse_timer, sweep_timer, reload_timer;
     uint64_t skipped;         /* records not understood at load */
-    struct coord_call *stop;  /* waits for orphans */
+    struct coord_call *stop;  /* waits for orphans and markers */
     struct map pending_txns;  /* producer id -> struct txn_offsets, offsets.c */
+    struct map txns;          /* transactional id -> struct txn, txn.c */
+    uint32_t outside;         /* markers and producer ids that the host still holds */
+    uint64_t expire_ms;       /* next search for expired transactional ids */
 };
 
+/* What a shard is a coordinator of. */
+struct coord_kind {
+    void (*replay)(struct shard *shard, const struct coord_replayed *record);
+    void (*replay_marker)(struct shard *shard, int64_t producer_id, bool committed);
+    void (*resume)(struct shard *shard);                  /* it was loaded */
+    void (*fail_parked)(struct shard *shard, ox_code code);
+    void (*forget)(struct shard *shard);                  /* all state */
+    void (*sweep)(struct shard *shard);                   /* from time to time */
+    int64_t (*sweep_ms)(const struct shard *shard);
+};
+extern const struct coord_kind txn_kind; /* txn.c */
+
 struct coord {
+    const struct coord_kind *kind;
     const struct coord_host *host;
     struct coord_config config;
     _Atomic int32_t partition_count;
@@ -112,6 +129,9 @@ shard_wall(const struct shard *shard)
 
 /* Start a call on the shard of a group, to run on its home loop. */
 void call_start(struct coord *coord, struct coord_call *call, struct str group_id,
+    void (*run)(struct coord_call *call));
+/* The same on a given shard, -1: none. */
+void call_start_at(struct coord *coord, struct coord_call *call, int32_t partition,
     void (*run)(struct coord_call *call));
 /* Start a call that visits every shard in turn. */
 void call_start_all(struct coord *coord, struct coord_call *call,
@@ -136,6 +156,10 @@ void write_add(struct write *write, struct str key, struct str value);
 void write_drop(struct shard *shard, struct write *write);
 /* finish is called later, never from within. */
 void write_submit(struct shard *shard, struct write *write);
+/* What the shard knows and what its log says may differ: load it again. */
+void shard_reload(struct shard *shard);
+/* The host gave back a marker or an id. */
+void shard_came_home(struct shard *shard);
 /* What a client is told when an append failed so. */
 ox_code write_error(ox_code code);
 

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The coordinators' host: calls hop by mailbox, one loop timer per partition
- * rings for all of its timers, appends go to the partition of
- * __consumer_offsets with acks=all, and a load reads that partition in the pool,
- * a chunk at a time, and replays it on the home loop.
+ * rings for all of its timers, appends go to the partition of the coordinators'
+ * topic with acks=all, and a load reads that partition in the pool, a chunk at a
+ * time, and replays it on the home loop.
+ *
+ * A transaction's marker is appended to the partition it names, on the loop that
+ * asks; one for __consumer_offsets goes through the group coordinator, which
+ * must learn what became of the offsets. Producer ids come in blocks, one
+ * metadata command each; what is left of a block is lost at a restart.
  *
  * Home loops: contiguous runs of partitions, so that a call which visits all of
  * them hops once per loop.
@@ -11,7 +16,9 @@
  * Invariants:
  * 1. A load or an append that is out is counted in busy until it is freed; stop
  *    waits for 0.
- * 2. alarms[p] is touched on p's home loop only. */
+ * 2. alarms[p] is touched on p's home loop only.
+ * 3. At most one block of ids is asked for at a time; who wants one meanwhile
+ *    waits in wanting, and nobody waits while ids are left. */
 #include <pthread.h>
 #include <string.h>
 
@@ -23,6 +30,7 @@
 #include "coord/host.h"
 #include "log/log.h"
 
+enum { ID_BLOCK = 1000, MARKER_TIMEOUT_MS = 30000 };
 enum { CHUNK_BYTES = 256 << 10, INFLATED_MAX = 64 << 20, ALARMS_MAX = 10000, NS_PER_MS = 1000000 };
 
 struct alarm {
@@ -37,12 +45,23 @@ struct real_host {
     struct replica *replica;
     const struct env *env;
     struct coord *coord;
+    const char *topic;      /* whose partitions the coordinators are on */
+    struct coord *groups;   /* of transactions: who has __consumer_offsets */
+    struct meta *meta;      /* likewise: where ids come from */
+    int32_t node_id;
     struct alarm **alarms; /* by partition, made when first needed */
     _Atomic bool stopping;
-    struct lock lock; /* busy, stopped */
+    struct lock lock; /* busy, stopped, all of ids */
     pthread_cond_t idle;
     uint32_t busy;
     bool stopped;
+    struct {
+        int64_t next, end;
+        struct list wanting; /* struct id_waiter */
+        bool asked;
+        struct meta_call call;
+        struct ox_err err;
+    } ids;
 };
 
 static struct real_host *
@@ -145,12 +164,12 @@ host_each_topic(void *self, void (*fn)(void *arg, const struct coord_topic *topi
     }
 }
 
-/* The partition of __consumer_offsets; borrowed to the end of the tick. */
+/* Of the coordinators' topic; borrowed to the end of the tick. */
 static struct partition *
-offsets_partition(struct real_host *host, int32_t partition)
+own_partition(struct real_host *host, int32_t partition)
 {
     const struct meta_topic *topic =
-        meta_view_topic(replica_view(host->replica), OX_STR("__consumer_offsets"));
+        meta_view_topic(replica_view(host->replica), ox_str(host->topic));
     return topic ? replica_partition(host->replica, &topic->id, partition) : NULL;
 }
 
@@ -282,9 +301,19 @@ append_done(struct partition_append *call)
 static ox_code
 build_batch(const struct coord_append *append, struct slice *out, struct ox_err *err)
 {
+    const struct coord_stamp *stamp = &append->stamp;
+    struct record_builder_config config = RECORD_BUILDER_PLAIN;
     struct record_builder builder;
+    if (stamp->kind == COORD_MARKER)
+        return record_batch_marker(stamp->producer_id, stamp->producer_epoch, stamp->commit,
+            stamp->coordinator_epoch, append->timestamp_ms, out, err);
+    if (stamp->kind == COORD_TXN) {
+        config.producer_id = stamp->producer_id;
+        config.producer_epoch = stamp->producer_epoch;
+        config.transactional = true;
+    }
     record_builder_init(&builder);
-    record_builder_begin(&builder, &RECORD_BUILDER_PLAIN);
+    record_builder_begin(&builder, &config);
     for (size_t i = 0; i < append->record_count; i++)
         record_builder_add(&builder, append->timestamp_ms, append->records[i].key,
             append->records[i].value, NULL, 0);
@@ -298,7 +327,7 @@ host_append(void *self, struct coord_append *append)
 {
     struct real_host *host = self;
     struct host_append *out = ox_calloc(1, sizeof(*out));
-    struct partition *part = offsets_partition(host, append->partition);
+    struct partition *part = own_partition(host, append->partition);
     out->host = host;
     out->append = append;
     append->inside = out;
@@ -316,6 +345,8 @@ host_append(void *self, struct coord_append *append)
         out->call.append.origin = LOG_FROM_COORDINATOR;
         out->call.append.leader_epoch = append->leader_epoch;
         out->call.append.now_ms = append->timestamp_ms;
+        out->call.append.txn_guard = append->stamp.guard;
+        out->call.append.txn_version = append->stamp.txn_version;
         out->waiting = !partition_append(part, &out->call);
     }
     if (!out->waiting)
@@ -331,6 +362,252 @@ host_abort(void *self, struct coord_append *append)
     partition_append_forget(&out->call);
     out->call.code = OX_SHUTTING_DOWN;
     append_ends(out);
+}
+
+/* ---- markers ---- */
+
+struct host_marker {
+    union {
+        struct partition_append append;
+        struct coord_group_marker_call group;
+    } call; /* first */
+    struct loop_msg msg;
+    struct real_host *host;
+    struct coord_marker *marker;
+    struct slice bytes;
+    struct arena arena; /* of a group call */
+};
+
+static void
+marker_answer(struct host_marker *self, ox_code code)
+{
+    struct real_host *host = self->host;
+    struct coord_marker *marker = self->marker;
+    if (self->bytes.buf != NULL)
+        ox_buf_put(self->bytes.buf);
+    ox_arena_fini(&self->arena);
+    ox_free(self);
+    marker->code = code;
+    marker->done(marker);
+    busy(host, -1);
+}
+
+static void
+marker_msg(struct loop_msg *msg)
+{
+    struct host_marker *self = ox_container_of(msg, struct host_marker, msg);
+    marker_answer(self, self->marker->code);
+}
+
+static void
+marker_appended(struct partition_append *append)
+{
+    struct host_marker *self = ox_container_of(append, struct host_marker, call.append);
+    marker_answer(self, append->code);
+}
+
+static void
+marker_in_group(struct coord_call *call)
+{
+    struct host_marker *self = ox_container_of(call, struct host_marker, call.group.call);
+    marker_answer(self, call->code);
+}
+
+/* False: marker_appended() follows. */
+static bool
+append_marker(struct host_marker *self, struct partition *part)
+{
+    const struct coord_marker *marker = self->marker;
+    struct partition_append *append = &self->call.append;
+    int64_t now = loop_wall_ms(append->loop);
+    append->code = record_batch_marker(marker->producer_id, marker->producer_epoch,
+        marker->commit, marker->coordinator_epoch, now, &self->bytes, &append->err);
+    if (append->code != OX_OK)
+        return true;
+    append->append.records = self->bytes;
+    append->append.origin = LOG_FROM_COORDINATOR;
+    append->append.now_ms = now;
+    append->append.txn_version = marker->txn_version;
+    append->acks = -1;
+    append->current_leader_epoch = -1;
+    append->timeout_ns = (uint64_t)MARKER_TIMEOUT_MS * NS_PER_MS;
+    append->done = marker_appended;
+    return partition_append(part, append);
+}
+
+static void
+marker_to_group(struct host_marker *self)
+{
+    const struct coord_marker *marker = self->marker;
+    struct coord_group_marker_call *call = &self->call.group;
+    call->call.arena = &self->arena;
+    call->call.done = marker_in_group;
+    call->partition = marker->partition;
+    call->producer_id = marker->producer_id;
+    call->producer_epoch = marker->producer_epoch;
+    call->commit = marker->commit;
+    call->txn_version = marker->txn_version;
+    call->coordinator_epoch = marker->coordinator_epoch;
+    coord_group_marker(self->host->groups, call);
+}
+
+static void
+host_marker_write(void *arg, struct coord_marker *marker)
+{
+    struct real_host *host = arg;
+    struct host_marker *self = ox_calloc(1, sizeof(*self));
+    const struct meta_topic *topic = meta_view_topic(replica_view(host->replica), marker->topic);
+    const struct meta_partition *facts =
+        topic ? meta_topic_partition(topic, marker->partition) : NULL;
+    self->host = host;
+    self->marker = marker;
+    ox_arena_init(&self->arena);
+    busy(host, 1);
+    marker->code = facts == NULL                    ? OX_UNKNOWN_TOPIC_OR_PARTITION
+                   : facts->leader != host->node_id ? OX_NOT_LEADER
+                                                    : ox_fault("coord.marker");
+    if (marker->code == OX_OK && ox_str_is(marker->topic, "__consumer_offsets")) {
+        marker_to_group(self);
+        return;
+    }
+    struct partition *part = NULL;
+    if (marker->code == OX_OK) {
+        part = replica_partition(host->replica, &topic->id, marker->partition);
+        marker->code = part == NULL ? OX_STORAGE_ERROR : OX_OK;
+    }
+    struct loop *loop = loop_self();
+    self->call.append.loop = loop;
+    if (marker->code == OX_OK && !append_marker(self, part))
+        return;
+    if (marker->code == OX_OK)
+        marker->code = self->call.append.code;
+    self->msg.fn = marker_msg;
+    loop_post(loop, &self->msg);
+}
+
+void
+coord_host_marker(struct coord_host *table, struct coord_marker *marker)
+{
+    host_marker_write(table->self, marker);
+}
+
+/* ---- producer ids ---- */
+
+struct id_waiter {
+    struct loop_msg msg; /* first */
+    struct list link;
+    struct loop *loop;
+    struct real_host *host;
+    struct coord_producer_id *want;
+    ox_code code;
+    int64_t id;
+};
+
+static void
+id_msg(struct loop_msg *msg)
+{
+    struct id_waiter *waiter = (struct id_waiter *)(void *)msg;
+    struct real_host *host = waiter->host;
+    struct coord_producer_id *want = waiter->want;
+    want->code = waiter->code;
+    want->producer_id = waiter->id;
+    ox_free(waiter);
+    want->done(want);
+    busy(host, -1);
+}
+
+/* Under the lock: hand out what there is, or the failure. */
+static void
+serve_ids(struct real_host *host, ox_code code, struct list *served)
+{
+    while (!ox_list_empty(&host->ids.wanting) &&
+           (code != OX_OK || host->ids.next < host->ids.end)) {
+        struct list *node = ox_list_pop(&host->ids.wanting);
+        struct id_waiter *waiter = ox_container_of(node, struct id_waiter, link);
+        waiter->code = code;
+        waiter->id = code == OX_OK ? host->ids.next++ : -1;
+        ox_list_push(served, node);
+    }
+}
+
+static void
+post_served(struct list *served)
+{
+    for (struct list *node; (node = ox_list_pop(served)) != NULL;) {
+        struct id_waiter *waiter = ox_container_of(node, struct id_waiter, link);
+        waiter->msg.fn = id_msg;
+        loop_post(waiter->loop, &waiter->msg);
+    }
+}
+
+static void ask_for_ids(struct real_host *host);
+
+/* On the meta thread. */
+static void
+ids_came(struct meta_call *call)
+{
+    struct real_host *host = ox_container_of(call, struct real_host, ids.call);
+    struct list served;
+    ox_list_init(&served);
+    ox_lock(&host->lock);
+    host->ids.asked = false;
+    if (call->code == OX_OK) {
+        host->ids.next = call->result.producer_id_first;
+        host->ids.end = host->ids.next + ID_BLOCK;
+    }
+    serve_ids(host, call->code, &served);
+    bool more = !ox_list_empty(&host->ids.wanting);
+    host->ids.asked = more;
+    ox_unlock(&host->lock);
+    post_served(&served);
+    if (more)
+        ask_for_ids(host);
+    busy(host, -1);
+}
+
+/* ids.asked is set. */
+static void
+ask_for_ids(struct real_host *host)
+{
+    struct meta_command cmd = {.kind = META_PRODUCER_IDS};
+    cmd.producer_ids.node_id = host->node_id;
+    cmd.producer_ids.count = ID_BLOCK;
+    host->ids.call.done = ids_came;
+    busy(host, 1);
+    ox_code code = meta_propose(host->meta, &host->ids.call, &cmd, &host->ids.err);
+    if (code == OX_OK)
+        return;
+    struct list served;
+    ox_list_init(&served);
+    ox_lock(&host->lock);
+    host->ids.asked = false;
+    serve_ids(host, code, &served);
+    ox_unlock(&host->lock);
+    post_served(&served);
+    busy(host, -1);
+}
+
+static void
+host_producer_id(void *self, struct coord_producer_id *want)
+{
+    struct real_host *host = self;
+    struct id_waiter *waiter = ox_calloc(1, sizeof(*waiter));
+    waiter->loop = loop_self();
+    waiter->host = host;
+    waiter->want = want;
+    struct list served;
+    ox_list_init(&served);
+    ox_list_init(&waiter->link);
+    busy(host, 1);
+    ox_lock(&host->lock);
+    ox_list_push(&host->ids.wanting, &waiter->link);
+    serve_ids(host, OX_OK, &served);
+    bool ask = !ox_list_empty(&host->ids.wanting) && !host->ids.asked;
+    host->ids.asked |= ask;
+    ox_unlock(&host->lock);
+    post_served(&served);
+    if (ask)
+        ask_for_ids(host);
 }
 
 /* ---- load ---- */
@@ -442,7 +719,7 @@ load_done(struct pool_job *job)
         return;
     }
     if (load->code != OX_OK)
-        ox_diag_err(OX_DIAG_ERROR, "group offsets could not be read", &load->err);
+        ox_diag_err(OX_DIAG_ERROR, "coordinator could not read its log", &load->err);
     if (load->code != OX_OK || (go_on && !load->more))
         coord_loaded(host->coord, load->partition, load->epoch, load->code);
     load_free(load);
@@ -452,7 +729,7 @@ static void
 host_load(void *self, int32_t partition, int32_t leader_epoch)
 {
     struct real_host *host = self;
-    struct partition *part = offsets_partition(host, partition);
+    struct partition *part = own_partition(host, partition);
     struct partition_state state = {0};
     if (part != NULL)
         partition_state(part, &state);
@@ -500,14 +777,31 @@ coord_host_new(struct loop_group *loops, struct replica *replica, const struct e
         .each_topic = host_each_topic,
         .group_times = host_group_times,
         .load = host_load,
+        .marker = host_marker_write,
+        .producer_id = host_producer_id,
     };
     host->loops = loops;
     host->replica = replica;
     host->env = env;
+    host->topic = "__consumer_offsets";
+    ox_list_init(&host->ids.wanting);
     host->alarms = ox_calloc(ALARMS_MAX, sizeof(*host->alarms));
     ox_lock_init(&host->lock, LOCK_COORD_HOST);
     pthread_cond_init(&host->idle, NULL);
     return &host->table;
+}
+
+struct coord_host *
+coord_host_new_txns(struct loop_group *loops, struct replica *replica, const struct env *env,
+    struct meta *meta, int32_t node_id, struct coord *groups)
+{
+    struct coord_host *table = coord_host_new(loops, replica, env);
+    struct real_host *host = real(table->self);
+    host->topic = "__transaction_state";
+    host->meta = meta;
+    host->node_id = node_id;
+    host->groups = groups;
+    return table;
 }
 
 void

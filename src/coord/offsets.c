@@ -45,20 +45,30 @@ commit_done(struct shard *shard, struct write *write, ox_code code)
         write_error(code));
 }
 
+/* In a transaction a member need not be named, but if it is it must be right. */
+static bool
+commit_of_nobody(const struct coord_offset_commit_call *call)
+{
+    return call->transactional && call->generation < 0 && call->member_id.len == 0 &&
+           call->instance_id.ptr == NULL;
+}
+
 /* A consumer group: by member epoch. */
 static ox_code
 commit_allowed_consumer(const struct group *group, const struct coord_offset_commit_call *call)
 {
-    if (call->generation < 0 && group_is_empty(group))
+    if (commit_of_nobody(call) || (call->generation < 0 && group_is_empty(group)))
         return OX_OK;
     const struct consumer_member *member = consumer_member_find(group, call->member_id);
     if (member == NULL)
         return OX_UNKNOWN_MEMBER_ID;
     if (member->subscription.classic)
         return call->generation == member->epoch ? OX_OK : OX_ILLEGAL_GENERATION;
-    if (call->version < 9)
+    if (call->version < 9 && !call->transactional)
         return OX_UNSUPPORTED_VERSION;
-    return call->generation == member->epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;
+    return call->generation == member->epoch ? OX_OK
+           : call->transactional             ? OX_ILLEGAL_GENERATION
+                                             : OX_STALE_MEMBER_EPOCH;
 }
 
 /* Whether the group takes the commit; also counts as a sign of life. */
@@ -71,7 +81,7 @@ commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
         return OX_COORDINATOR_NOT_AVAILABLE;
     if (group->consumer != NULL)
         return commit_allowed_consumer(group, call);
-    if (call->generation < 0 && group->state == GROUP_EMPTY)
+    if (commit_of_nobody(call) || (call->generation < 0 && group->state == GROUP_EMPTY))
         return OX_OK;
     if (call->generation < 0 && !has_member)
         return OX_UNKNOWN_MEMBER_ID;
@@ -80,6 +90,8 @@ commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
         return code;
     if (call->generation != group->generation)
         return OX_ILLEGAL_GENERATION;
+    if (call->transactional)
+        return OX_OK;
     if (group->state == GROUP_COMPLETING)
         return OX_REBALANCE_IN_PROGRESS;
     member_restart_session(member, member->session_timeout_ms);
@@ -159,6 +171,9 @@ commit_run(struct coord_call *base)
     write->replay = true;
     write->call = base;
     write->finish = commit_done;
+    if (call->transactional)
+        write->stamp = (struct coord_stamp){.kind = COORD_TXN, .producer_id = call->producer_id,
+            .producer_epoch = call->producer_epoch, .guard = call->guard};
     write_submit(shard, write);
 }
 
@@ -259,6 +274,37 @@ offsets_forget_txns(struct shard *shard)
         ox_free(txn);
     }
     ox_map_fini(&shard->pending_txns);
+}
+
+static void
+marker_done(struct shard *shard, struct write *write, ox_code code)
+{
+    call_finish(write->call, code);
+}
+
+static void
+marker_run(struct coord_call *base)
+{
+    struct coord_group_marker_call *call =
+        ox_container_of(base, struct coord_group_marker_call, call);
+    struct shard *shard = call_shard(base);
+    /* Offsets that are being loaded would miss it: it must come again. */
+    if (shard_ready(shard) != OX_OK) {
+        call_finish(base, OX_NOT_LEADER);
+        return;
+    }
+    struct write *write = write_new(shard, NULL);
+    write->stamp = (struct coord_stamp){COORD_MARKER, call->producer_id, call->producer_epoch, 0,
+        call->commit, call->txn_version, call->coordinator_epoch};
+    write->call = base;
+    write->finish = marker_done;
+    write_submit(shard, write);
+}
+
+void
+coord_group_marker(struct coord *coord, struct coord_group_marker_call *call)
+{
+    call_start_at(coord, &call->call, call->partition, marker_run);
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shards: one state machine per partition of __consumer_offsets.
+ * Shards: one state machine per partition of __consumer_offsets (groups) or of
+ * __transaction_state (transactions); struct coord_kind tells them apart.
  *
  *   OFF --elected--> LOADING --loaded--> ACTIVE
  *    ^                  |                   |
@@ -60,16 +61,37 @@ coord_config_init(struct coord_config *config)
         .batch_bytes_max = 1000000,
         .consumer_session_ms = 45000,
         .consumer_heartbeat_ms = 5000,
+        .txn_timeout_ms_max = 900000,
+        .txn_abort_check_ms = 10000,
+        .txn_expire_check_ms = 3600000,
+        .txn_id_expiration_ms = 604800000,
+        .txn_count_max = 1000000,
     };
 }
 
-struct coord *
-coord_new(const struct coord_config *config, const struct coord_host *host)
+static struct coord *
+new_coord(const struct coord_config *config, const struct coord_host *host,
+    const struct coord_kind *kind)
 {
     struct coord *coord = ox_calloc(1, sizeof(*coord));
     coord->config = *config;
     coord->host = host;
+    coord->kind = kind;
     return coord;
+}
+
+static const struct coord_kind group_kind;
+
+struct coord *
+coord_new(const struct coord_config *config, const struct coord_host *host)
+{
+    return new_coord(config, host, &group_kind);
+}
+
+struct coord *
+coord_new_txns(const struct coord_config *config, const struct coord_host *host)
+{
+    return new_coord(config, host, &txn_kind);
 }
 
 static void
@@ -82,6 +104,7 @@ shard_init(struct shard *shard, struct coord *coord, int32_t partition)
     shard->alarm_ms = UINT64_MAX;
     ox_map_init(&shard->groups);
     ox_map_init(&shard->pending_txns);
+    ox_map_init(&shard->txns);
     ox_list_init(&shard->queue);
     ox_list_init(&shard->refused);
     ox_list_init(&shard->orphans);
@@ -98,10 +121,11 @@ write_free(struct write *write)
 static void
 shard_fini(struct shard *shard)
 {
-    ox_assert(shard->groups.count == 0);
-    ox_assert(shard->flying == NULL);
+    ox_assert(shard->groups.count == 0 && shard->txns.count == 0);
+    ox_assert(shard->flying == NULL && shard->outside == 0);
     ox_assert(ox_list_empty(&shard->orphans));
     ox_map_fini(&shard->groups);
+    ox_map_fini(&shard->txns);
     ox_map_fini(&shard->pending_txns);
     timers_fini(&shard->timers);
     ox_list_each(node, &shard->spare)
@@ -127,7 +151,7 @@ coord_set_partitions(struct coord *coord, int32_t count)
     int32_t known = atomic_load(&coord->partition_count);
     if (known != 0) {
         if (known != count)
-            ox_warn("groups stay on the first partitions", "partitions=%d used=%d", count, known);
+            ox_warn("coordinators stay on the first partitions", "partitions=%d used=%d", count, known);
         return;
     }
     coord->shards = ox_calloc((size_t)count, sizeof(*coord->shards));
@@ -192,12 +216,19 @@ call_prepare(struct coord *coord, struct coord_call *call, void (*run)(struct co
 }
 
 void
-call_start(struct coord *coord, struct coord_call *call, struct str group_id,
+call_start_at(struct coord *coord, struct coord_call *call, int32_t partition,
     void (*run)(struct coord_call *call))
 {
     call_prepare(coord, call, run);
-    call->partition = coord_find(coord, group_id);
+    call->partition = partition < coord_partition_count(coord) ? partition : -1;
     coord->host->enter(coord->host->self, call->partition, call);
+}
+
+void
+call_start(struct coord *coord, struct coord_call *call, struct str group_id,
+    void (*run)(struct coord_call *call))
+{
+    call_start_at(coord, call, coord_find(coord, group_id), run);
 }
 
 void
@@ -326,7 +357,8 @@ write_new(struct shard *shard, struct group *group)
     }
     ox_list_init(&write->link);
     write->group = group;
-    group->writes++;
+    if (group != NULL)
+        group->writes++;
     return write;
 }
 
@@ -392,7 +424,6 @@ write_finish(struct shard *shard, struct write *write, ox_code code)
         write->finish(shard, write, code);
 }
 
-static void shard_reload(struct shard *shard);
 static void batch_done(struct coord_append *append, ox_code code, int64_t end_offset);
 static void batch_end(struct shard *shard, struct list *writes, ox_code code, int64_t at);
 
@@ -407,17 +438,24 @@ shard_flush(struct shard *shard)
     ox_list_init(&batch->writes);
     ox_list_init(&batch->link);
     size_t bytes = 0, count = 0;
+    struct coord_stamp stamp = {COORD_PLAIN, -1, -1, 0, false, 0, 0};
     ox_list_each(node, &shard->queue) {
         struct write *write = ox_container_of(node, struct write, link);
-        if (count > 0 && bytes + write->bytes > (size_t)shard->config.batch_bytes_max)
+        bool alone = write->stamp.kind != COORD_PLAIN;
+        if (count > 0 &&
+            (alone || bytes + write->bytes > (size_t)shard->config.batch_bytes_max))
             break;
         bytes += write->bytes;
         count += write->record_count;
         ox_list_remove(&write->link);
         ox_list_push(&batch->writes, &write->link);
+        if (alone) {
+            stamp = write->stamp;
+            break;
+        }
     }
     shard->queue_bytes -= bytes;
-    if (count == 0) { /* answers that waited for what was before them */
+    if (count == 0 && stamp.kind == COORD_PLAIN) { /* answers that waited for those before */
         struct list writes;
         ox_list_init(&writes);
         for (struct list *node; (node = ox_list_pop(&batch->writes)) != NULL;)
@@ -436,6 +474,7 @@ shard_flush(struct shard *shard)
     batch->append = (struct coord_append){
         .partition = shard->partition,
         .leader_epoch = shard->epoch,
+        .stamp = stamp,
         .records = batch->records,
         .record_count = count,
         .timestamp_ms = shard_wall(shard),
@@ -453,6 +492,24 @@ batch_free(struct batch *batch)
 }
 
 static void
+stop_if_idle(struct shard *shard)
+{
+    struct coord_call *stop = shard->stop;
+    if (stop == NULL || !ox_list_empty(&shard->orphans) || shard->outside > 0)
+        return;
+    shard->stop = NULL;
+    call_next(stop);
+}
+
+void
+shard_came_home(struct shard *shard)
+{
+    ox_assert(shard->outside > 0);
+    shard->outside--;
+    stop_if_idle(shard);
+}
+
+static void
 batch_done(struct coord_append *append, ox_code code, int64_t end_offset)
 {
     struct batch *batch = ox_container_of(append, struct batch, append);
@@ -463,11 +520,7 @@ batch_done(struct coord_append *append, ox_code code, int64_t end_offset)
             write_drop(shard, ox_container_of(node, struct write, link));
         ox_list_remove(&batch->link);
         batch_free(batch);
-        if (ox_list_empty(&shard->orphans) && shard->stop != NULL) {
-            struct coord_call *stop = shard->stop;
-            shard->stop = NULL;
-            call_next(stop);
-        }
+        stop_if_idle(shard);
         return;
     }
     ox_assert(shard->flying == batch);
@@ -485,16 +538,28 @@ batch_done(struct coord_append *append, ox_code code, int64_t end_offset)
     shard_flush(shard);
 }
 
+/* The write is in the log, its first record at offset at. */
+static void
+write_apply(struct shard *shard, const struct write *write, int64_t at)
+{
+    const struct coord_stamp *stamp = &write->stamp;
+    if (stamp->kind == COORD_MARKER)
+        shard->coord->kind->replay_marker(shard, stamp->producer_id, stamp->commit);
+    for (size_t i = 0; write->replay && i < write->record_count; i++)
+        shard->coord->kind->replay(shard,
+            &(struct coord_replayed){at + (int64_t)i, write->records[i].key,
+                write->records[i].value, stamp->kind == COORD_TXN, stamp->producer_id,
+                stamp->producer_epoch});
+}
+
 /* at: log offset of the batch's first record. */
 static void
 batch_end(struct shard *shard, struct list *writes, ox_code code, int64_t at)
 {
     for (struct list *node; (node = ox_list_pop(writes)) != NULL;) {
         struct write *write = ox_container_of(node, struct write, link);
-        if (code == OX_OK && write->replay)
-            for (size_t i = 0; i < write->record_count; i++)
-                shard_apply(shard, write->records[i].key, write->records[i].value,
-                    at + (int64_t)i);
+        if (code == OX_OK)
+            write_apply(shard, write, at);
         at += (int64_t)write->record_count;
         if (code != OX_OK && write->ahead)
             shard_reload(shard);
@@ -597,13 +662,11 @@ coord_configure(struct coord *coord, const struct coord_config *config)
     call_start_all(coord, &self->call, configure_run);
 }
 
-/* ---- load and unload ---- */
-
 static void
 sweep(struct shard *shard, struct coord_timer *timer)
 {
-    offsets_sweep(shard);
-    shard_timer(shard, timer, shard->config.offsets_check_ms, sweep);
+    shard->coord->kind->sweep(shard);
+    shard_timer(shard, timer, shard->coord->kind->sweep_ms(shard), sweep);
 }
 
 static void
@@ -613,14 +676,72 @@ fail_writes(struct shard *shard, struct list *writes, ox_code code)
         write_finish(shard, ox_container_of(node, struct write, link), code);
 }
 
+/* ---- groups as a kind ---- */
+
+static void
+groups_replay(struct shard *shard, const struct coord_replayed *record)
+{
+    if (record->transactional)
+        offsets_replay_txn(shard, record);
+    else
+        shard_apply(shard, record->key, record->value, record->offset);
+}
+
+static void
+groups_resume(struct shard *shard)
+{
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;) {
+        group_resume(entry->value);
+        offsets_forget_gone_topics(entry->value);
+    }
+}
+
+static void
+groups_fail_parked(struct shard *shard, ox_code code)
+{
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;)
+        group_fail_parked(entry->value, code);
+}
+
+static void
+groups_forget(struct shard *shard)
+{
+    struct map_entry *entry;
+    offsets_forget_txns(shard);
+    for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;) {
+        struct group *group = entry->value;
+        group->writes = 0;
+        group_free(group);
+    }
+    ox_map_fini(&shard->groups);
+}
+
+static int64_t
+groups_sweep_ms(const struct shard *shard)
+{
+    return shard->config.offsets_check_ms;
+}
+
+static const struct coord_kind group_kind = {
+    .replay = groups_replay,
+    .replay_marker = offsets_replay_marker,
+    .resume = groups_resume,
+    .fail_parked = groups_fail_parked,
+    .forget = groups_forget,
+    .sweep = offsets_sweep,
+    .sweep_ms = groups_sweep_ms,
+};
+
+/* ---- load and unload ---- */
+
 /* Answer everything with code and forget all state. */
 static void
 shard_unload(struct shard *shard, ox_code code)
 {
-    struct map_entry *entry;
     shard->state = SHARD_OFF; /* whoever is told of a failure starts nothing new */
-    for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;)
-        group_fail_parked(entry->value, code);
+    shard->coord->kind->fail_parked(shard, code);
     if (shard->flying != NULL)
         fail_writes(shard, &shard->flying->writes, code);
     fail_writes(shard, &shard->queue, code);
@@ -639,13 +760,7 @@ shard_unload(struct shard *shard, ox_code code)
         ox_list_push(&shard->orphans, &shard->flying->link);
         shard->flying = NULL;
     }
-    offsets_forget_txns(shard);
-    for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;) {
-        struct group *group = entry->value;
-        group->writes = 0;
-        group_free(group);
-    }
-    ox_map_fini(&shard->groups);
+    shard->coord->kind->forget(shard);
     shard_timer_stop(shard, &shard->write_timer);
     shard_timer_stop(shard, &shard->refuse_timer);
     shard_timer_stop(shard, &shard->sweep_timer);
@@ -665,7 +780,7 @@ reload(struct shard *shard, struct coord_timer *timer)
     host->load(host->self, shard->partition, shard->epoch);
 }
 
-static void
+void
 shard_reload(struct shard *shard)
 {
     if (shard->state == SHARD_ACTIVE && shard->reload_timer.slot == 0)
@@ -755,10 +870,7 @@ coord_replay(struct coord *coord, int32_t partition, int32_t leader_epoch,
     struct shard *shard = loading(coord, partition, leader_epoch);
     if (shard == NULL)
         return false;
-    if (record->transactional)
-        offsets_replay_txn(shard, record);
-    else
-        shard_apply(shard, record->key, record->value, record->offset);
+    coord->kind->replay(shard, record);
     return true;
 }
 
@@ -769,7 +881,7 @@ coord_replay_marker(struct coord *coord, int32_t partition, int32_t leader_epoch
     struct shard *shard = loading(coord, partition, leader_epoch);
     if (shard == NULL)
         return false;
-    offsets_replay_marker(shard, producer_id, committed);
+    coord->kind->replay_marker(shard, producer_id, committed);
     return true;
 }
 
@@ -790,12 +902,8 @@ coord_loaded(struct coord *coord, int32_t partition, int32_t leader_epoch, ox_co
         ox_warn("coordinator skipped records that it does not know", "partition=%d count=%llu",
             partition, (unsigned long long)shard->skipped);
     shard->state = SHARD_ACTIVE;
-    struct map_entry *entry;
-    for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;) {
-        group_resume(entry->value);
-        offsets_forget_gone_topics(entry->value);
-    }
-    shard_timer(shard, &shard->sweep_timer, shard->config.offsets_check_ms, sweep);
+    coord->kind->resume(shard);
+    shard_timer(shard, &shard->sweep_timer, coord->kind->sweep_ms(shard), sweep);
 }
 
 static void
@@ -809,11 +917,11 @@ stop_run(struct coord_call *call)
     if (shard->state != SHARD_STOPPED && shard->state != SHARD_OFF)
         shard_unload(shard, OX_COORDINATOR_NOT_AVAILABLE);
     shard->state = SHARD_STOPPED;
-    if (ox_list_empty(&shard->orphans)) {
+    if (ox_list_empty(&shard->orphans) && shard->outside == 0) {
         call_next(call);
         return;
     }
-    /* The host still holds batches that are out: they must come home first. */
+    /* The host still holds what is out: it must come home first. */
     const struct coord_host *host = call->coord->host;
     shard->stop = call;
     ox_list_each(node, &shard->orphans)

@@ -229,12 +229,14 @@ topic_regex_new(struct str pattern, const char **reason)
 bool
 topic_regex_match(const struct topic_regex *regex, struct str topic)
 {
-    char name[NAME_MAX_LEN + 1];
-    if (topic.len > NAME_MAX_LEN)
-        return false;
+    char space[NAME_MAX_LEN + 1];
+    char *name = topic.len > NAME_MAX_LEN ? ox_malloc(topic.len + 1) : space;
     memcpy(name, topic.ptr, topic.len);
     name[topic.len] = '\0';
-    return regexec(&regex->regex, name, 0, NULL, 0) == 0;
+    bool matches = regexec(&regex->regex, name, 0, NULL, 0) == 0;
+    if (name != space)
+        ox_free(name);
+    return matches;
 }
 
 void

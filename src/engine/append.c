@@ -105,6 +105,7 @@ engine_append(struct engine_append *call)
     append->append.now_ms = loop_wall_ms(call->sess->loop);
     append->append.origin = LOG_FROM_CLIENT;
     append->append.flags = call->produce_version < 7 ? LOG_NO_ZSTD : 0;
+    append->append.txn_guard = call->txn_guard;
     append->append.arena = call->arena;
     append->acks = call->acks;
     append->current_leader_epoch = -1;

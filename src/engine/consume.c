@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Group coordinators: this node coordinates the groups of every partition of
- * __consumer_offsets that it leads. The view says which; each is told to the
- * coordinators once per leader epoch.
+ * Coordinators: this node coordinates the groups of every partition of
+ * __consumer_offsets that it leads, and the transactions of __transaction_state
+ * likewise. The view says which; each is told to the coordinators once per
+ * leader epoch.
  *
  * They are also told which topics have gone, to forget what was committed for
  * them: both views are in order of name and share what did not change.
  *
- * The topic is made when somebody first asks for a coordinator (the front ends
+ * The topics are made when somebody first asks for a coordinator (the front ends
  * call engine_internal_topic), since most servers never have a group. */
 #include <string.h>
 
@@ -15,33 +16,40 @@
 #include "coord/host.h"
 #include "engine/engine_int.h"
 
-/* Leader epochs already announced, by partition; -1 none. Meta thread only. */
-struct announced {
-    struct engine *engine;
+/* Leader epochs already announced, by partition; -1 none. */
+struct announced_topic {
+    const char *name;
+    struct coord *coord;
     uint32_t count;
     int32_t *epochs;
+};
+
+/* Meta thread only. */
+struct announced {
+    struct engine *engine;
+    struct announced_topic topics[2];
     const struct meta_view *last; /* held */
 };
 
 static void
-announce(struct announced *known, const struct meta_topic *topic)
+announce(const struct engine *engine, struct announced_topic *known,
+    const struct meta_topic *topic)
 {
-    struct engine *engine = known->engine;
     if (topic->partition_count > known->count) {
         known->epochs =
             ox_realloc(known->epochs, topic->partition_count * sizeof(*known->epochs));
         for (uint32_t i = known->count; i < topic->partition_count; i++)
             known->epochs[i] = -1;
         known->count = topic->partition_count;
-        coord_set_partitions(engine->coord, (int32_t)known->count);
+        coord_set_partitions(known->coord, (int32_t)known->count);
     }
     for (uint32_t i = 0; i < known->count; i++) {
         const struct meta_partition *facts = topic->partitions[i];
         bool leads = facts->leader == engine->config.node_id;
         if (leads && facts->leader_epoch != known->epochs[i])
-            coord_elected(engine->coord, (int32_t)i, facts->leader_epoch);
+            coord_elected(known->coord, (int32_t)i, facts->leader_epoch);
         else if (!leads && known->epochs[i] != -1)
-            coord_resigned(engine->coord, (int32_t)i, facts->leader_epoch);
+            coord_resigned(known->coord, (int32_t)i, facts->leader_epoch);
         known->epochs[i] = leads ? facts->leader_epoch : -1;
     }
 }
@@ -80,6 +88,20 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
     config->consumer_session_ms = settings->group_consumer_session_timeout_ms;
     config->consumer_heartbeat_ms = settings->group_consumer_heartbeat_interval_ms;
+    config->txn_timeout_ms_max = settings->transaction_max_timeout_ms;
+    config->txn_abort_check_ms =
+        settings->transaction_abort_timed_out_transaction_cleanup_interval_ms;
+    config->txn_expire_check_ms =
+        settings->transaction_remove_expired_transaction_cleanup_interval_ms;
+    config->txn_id_expiration_ms = settings->transactional_id_expiration_ms;
+}
+
+/* What is in a log is not taken back: a record of a transaction may be slow, but
+ * nobody is told that it failed while it may still be written. */
+static void
+txn_settings(struct coord_config *config)
+{
+    config->offset_commit_timeout_ms = INT32_MAX;
 }
 
 static void
@@ -90,13 +112,17 @@ on_view(const struct meta_view *view, void *arg)
         struct coord_config config;
         read_settings(&config, view->settings);
         coord_configure(known->engine->coord, &config);
+        txn_settings(&config);
+        coord_configure(known->engine->txns, &config);
     }
     announce_gone(known, view);
     meta_view_put(known->last);
     known->last = meta_view_hold(view);
-    const struct meta_topic *topic = meta_view_topic(view, OX_STR("__consumer_offsets"));
-    if (topic != NULL)
-        announce(known, topic);
+    for (size_t i = 0; i < ox_count(known->topics); i++) {
+        const struct meta_topic *topic = meta_view_topic(view, ox_str(known->topics[i].name));
+        if (topic != NULL)
+            announce(known->engine, &known->topics[i], topic);
+    }
 }
 
 ox_code
@@ -109,8 +135,17 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
     engine->coord_host = coord_host_new(engine->config.loops, engine->config.replica, engine->env);
     engine->coord = coord_new(&config, engine->coord_host);
     coord_host_set(engine->coord_host, engine->coord);
+    engine->txn_host = coord_host_new_txns(engine->config.loops, engine->config.replica,
+        engine->env, engine->config.meta, engine->config.node_id, engine->coord);
+    txn_settings(&config);
+    engine->txns = coord_new_txns(&config, engine->txn_host);
+    coord_host_set(engine->txn_host, engine->txns);
     engine->announced = ox_calloc(1, sizeof(*engine->announced));
     engine->announced->engine = engine;
+    engine->announced->topics[0] =
+        (struct announced_topic){"__consumer_offsets", engine->coord, 0, NULL};
+    engine->announced->topics[1] =
+        (struct announced_topic){"__transaction_state", engine->txns, 0, NULL};
     meta_on_view(engine->config.meta, on_view, engine->announced);
     return OX_OK;
 }
@@ -119,15 +154,19 @@ void
 engine_groups_quiesce(struct engine *engine)
 {
     meta_off_view(engine->config.meta, on_view, engine->announced);
+    coord_host_stop(engine->txn_host); /* its markers need the groups */
     coord_host_stop(engine->coord_host);
 }
 
 void
 engine_groups_stop(struct engine *engine)
 {
+    coord_free(engine->txns);
+    coord_host_free(engine->txn_host);
     coord_free(engine->coord);
     coord_host_free(engine->coord_host);
     meta_view_put(engine->announced->last);
-    ox_free(engine->announced->epochs);
+    for (size_t i = 0; i < ox_count(engine->announced->topics); i++)
+        ox_free(engine->announced->topics[i].epochs);
     ox_free(engine->announced);
 }

@@ -129,6 +129,12 @@ engine_coord(struct engine *engine)
     return engine->coord;
 }
 
+struct coord *
+engine_txns(struct engine *engine)
+{
+    return engine->txns;
+}
+
 void **
 engine_attachment(struct engine *engine)
 {

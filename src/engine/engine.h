@@ -66,7 +66,8 @@ const struct meta_view *engine_view(struct engine *engine);
 const struct server_config *engine_settings(struct engine *engine);
 struct meta *engine_meta(struct engine *engine);
 struct replica *engine_replica(struct engine *engine);
-struct coord *engine_coord(struct engine *engine);
+struct coord *engine_coord(struct engine *engine); /* of groups */
+struct coord *engine_txns(struct engine *engine);  /* of transactions */
 struct net *engine_net(struct engine *engine);
 /* A place for what sql/ keeps for the engine's life: NULL at first, freed with
  * ox_free() at the end. Atomic. */
@@ -88,7 +89,7 @@ struct engine_append {
     int16_t acks;
     int32_t timeout_ms;
     int16_t produce_version;     /* of the Kafka request; INT16_MAX from SQL */
-    struct str transactional_id; /* or null */
+    uint64_t txn_guard;          /* of engine_enlist(), 0: none */
     struct arena *arena;         /* lives until the answer is out; record errors go there.
                                     NULL: none are listed */
     void (*done)(struct engine_append *call);
@@ -110,6 +111,58 @@ bool engine_append(struct engine_append *call);
 /* The caller goes away while the append waits: done() will not run; the struct
  * may be freed after this returns. */
 void engine_append_forget(struct engine_append *call);
+
+/* ---- transactions ---- */
+
+/* Before batches of a transaction are appended, its coordinator must know the
+ * partitions: it is asked about (Produce before version 12, TxnOffsetCommit
+ * before 5: the client has added them), or they are added. Partitions in which
+ * the transaction is open already cost nothing.
+ * Codes of a part: as Kafka shows them to that client. */
+enum engine_enlist_for { ENLIST_PRODUCE, ENLIST_OFFSETS };
+struct engine_enlist_part {
+    struct str topic; /* null: by id */
+    struct uuid topic_id;
+    int32_t partition;
+    int32_t first_sequence; /* -1: none */
+    /* out */
+    ox_code code;
+    uint64_t guard; /* for engine_append */
+    struct partition *part; /* inside, held */
+};
+struct engine_enlist {
+    /* in */
+    struct engine_session *sess;
+    enum engine_enlist_for what;
+    int16_t version; /* of that request; INT16_MAX from SQL */
+    struct str transactional_id;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    struct engine_enlist_part *parts;
+    size_t part_count;
+    struct arena *arena; /* for the call alone until done */
+    void (*done)(struct engine_enlist *call);
+    /* private */
+    void *inside;
+};
+/* True: finished. False: done() follows. */
+bool engine_enlist(struct engine_enlist *call);
+
+/* WriteTxnMarkers, one partition. Always answered later, on the same loop. */
+struct engine_marker {
+    struct engine_session *sess;
+    struct str topic;
+    int32_t partition;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t coordinator_epoch;
+    bool commit;
+    int8_t txn_version;
+    void (*done)(struct engine_marker *call);
+    ox_code code; /* out */
+    void *inside;
+};
+void engine_marker(struct engine_marker *call);
 
 /* ---- read: one partition of a Fetch, a scan ---- */
 

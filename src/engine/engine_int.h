@@ -14,6 +14,8 @@ struct engine {
     const struct env *env;
     struct coord *coord;
     struct coord_host *coord_host;
+    struct coord *txns;
+    struct coord_host *txn_host;
     struct announced *announced; /* consume.c */
     struct engine_stats stats;
     void *attachment;

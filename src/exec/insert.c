@@ -225,7 +225,6 @@ send_one(struct insert *insert)
                                                                      : 0;
     call->timeout_ms = APPEND_TIMEOUT_MS;
     call->produce_version = INT16_MAX;
-    call->transactional_id = OX_STR_NULL;
     call->arena = &insert->op.arena;
     call->done = append_done;
     insert->queued -= call->records.len;

@@ -2,8 +2,9 @@
  *
  * ApiVersions: what is served. A request in a version that we do not know is
  * answered in version 0 with UNSUPPORTED_VERSION and our range of this one API,
- * and the client asks again. No features are listed: those of Kafka's brokers
- * speak of Kafka's own metadata log and of transactions. */
+ * and the client asks again. Of Kafka's features the one is listed that clients
+ * look at: transaction.version, by which producers choose their protocol. The
+ * others speak of Kafka's own metadata log. */
 #include <stdio.h>
 
 #include "kafka/kafka_int.h"
@@ -40,6 +41,24 @@ list_apis(struct kafka_request *req, struct api_versions_response *response, boo
     }
 }
 
+/* A feature that may be at level 0 is kept from clients that stumble over it. */
+static void
+list_features(struct kafka_request *req, struct api_versions_response *response)
+{
+    typedef struct api_versions_response_supported_features supported;
+    typedef struct api_versions_response_finalized_features finalized;
+    enum { TRANSACTION_VERSION = 2 };
+    struct str name = OX_STR("transaction.version");
+    if (req->version >= 4) {
+        response->supported_features.at = kafka_array(req, supported, 1);
+        response->supported_features.at[response->supported_features.count++] =
+            (supported){name, 0, TRANSACTION_VERSION};
+    }
+    response->finalized_features.at = kafka_array(req, finalized, 1);
+    response->finalized_features.at[response->finalized_features.count++] =
+        (finalized){name, TRANSACTION_VERSION, TRANSACTION_VERSION};
+}
+
 void
 kafka_api_versions(struct kafka_request *req)
 {
@@ -63,6 +82,7 @@ kafka_api_versions(struct kafka_request *req)
             OX_STR_ARG(request->client_software_name),
             OX_STR_ARG(request->client_software_version));
     list_apis(req, &response, false);
+    list_features(req, &response);
     response.finalized_features_epoch = (int64_t)kafka_view(req)->index;
     kafka_answer(req, &response);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * FindCoordinator: the leader of the partition of __consumer_offsets that a
- * group hashes to. The topic is made when somebody first asks; until it is there
- * the answer is COORDINATOR_NOT_AVAILABLE, and the client asks again. */
+ * group hashes to, or of __transaction_state for a transactional id. The topic
+ * is made when somebody first asks; until it is there the answer is
+ * COORDINATOR_NOT_AVAILABLE, and the client asks again. */
 #include "coord/coord.h"
 #include "kafka/kafka_int.h"
 
@@ -21,14 +22,13 @@ fail(struct kafka_request *req, row *out, ox_code code, const char *why)
     return code;
 }
 
+/* name: the coordinators' topic. */
 static ox_code
-find_group(struct kafka_request *req, struct str group_id, row *out)
+find_in(struct kafka_request *req, const char *name, const struct coord *coord, struct str key,
+    row *out)
 {
-    static const char name[] = "__consumer_offsets";
-    if (!kafka_may(req, ENGINE_GROUP, group_id, ENGINE_DESCRIBE))
-        return fail(req, out, OX_GROUP_AUTHORIZATION_FAILED, NULL);
     const struct meta_topic *topic = meta_view_topic(kafka_view(req), ox_str(name));
-    int32_t index = coord_find(engine_coord(kafka_engine(req)), group_id);
+    int32_t index = coord_find(coord, key);
     if (topic == NULL) {
         kafka_auto_create(req, ox_str(name));
         return fail(req, out, OX_COORDINATOR_NOT_AVAILABLE, NULL);
@@ -43,6 +43,23 @@ find_group(struct kafka_request *req, struct str group_id, row *out)
     return OX_OK;
 }
 
+static ox_code
+find_group(struct kafka_request *req, struct str group_id, row *out)
+{
+    if (!kafka_may(req, ENGINE_GROUP, group_id, ENGINE_DESCRIBE))
+        return fail(req, out, OX_GROUP_AUTHORIZATION_FAILED, NULL);
+    return find_in(req, "__consumer_offsets", engine_coord(kafka_engine(req)), group_id, out);
+}
+
+static ox_code
+find_transaction(struct kafka_request *req, struct str transactional_id, row *out)
+{
+    if (!kafka_may(req, ENGINE_TRANSACTIONAL_ID, transactional_id, ENGINE_DESCRIBE))
+        return fail(req, out, OX_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NULL);
+    return find_in(req, "__transaction_state", engine_txns(kafka_engine(req)), transactional_id,
+        out);
+}
+
 static void
 find(struct kafka_request *req, struct str key, row *out)
 {
@@ -55,7 +72,7 @@ find(struct kafka_request *req, struct str key, row *out)
         find_group(req, key, out);
         break;
     case KEY_TRANSACTION:
-        fail(req, out, OX_UNSUPPORTED_VERSION, "transactions are not served by this release");
+        find_transaction(req, key, out);
         break;
     case KEY_SHARE:
         fail(req, out, req->version >= 6 ? OX_UNSUPPORTED_VERSION : OX_INVALID_REQUEST,

@@ -13,7 +13,8 @@
  *
  * Invariants
  *   1  answers leave in the order of kc->requests
- *   2  held is not in requests; while it is set, the connection is paused
+ *   2  held is not in requests; while it is set, the connection is paused. A
+ *      Produce is held too while the one before it is held back
  *   3  the connection is paused iff another request could not be started
  *   4  kc is freed when it is closed, requests is empty and holds is 0 */
 #include "base/diag.h"
@@ -161,7 +162,7 @@ set_paused(struct kafka_conn *kc, bool paused)
 static bool
 may_overlap(const struct kafka_request *req)
 {
-    return req->api->key == 0;
+    return req->api->key == 0 && !req->kc->held_back;
 }
 
 /* Could a request be started, or at least be read? */
@@ -172,6 +173,13 @@ update_pause(struct kafka_conn *kc)
     if (!wait && kc->request_count > 0)
         wait = !may_overlap(ox_container_of(kc->requests.prev, struct kafka_request, link));
     set_paused(kc, wait);
+}
+
+void
+kafka_hold_back(struct kafka_conn *kc)
+{
+    ox_assert(!kc->held_back);
+    kc->held_back = true;
 }
 
 static void
@@ -233,6 +241,19 @@ closed(struct conn *conn)
             abandoned(req);
     }
     kafka_conn_put(kc);
+}
+
+void
+kafka_let_go(struct kafka_conn *kc)
+{
+    ox_assert(kc->held_back);
+    kc->held_back = false;
+    struct kafka_request *held = kc->held;
+    if (held != NULL && may_overlap(held)) {
+        kc->held = NULL;
+        start(held);
+    }
+    update_pause(kc);
 }
 
 /* ---- answers out ---- */

@@ -57,10 +57,15 @@ struct kafka_conn {
     uint32_t request_count;
     uint32_t holds; /* other things that borrow sess */
     bool paused;
+    bool held_back; /* a Produce has not begun to append yet: none may overtake it */
     struct kafka_request *held; /* read, but must wait for those before it */
 };
 void kafka_conn_hold(struct kafka_conn *kc);
 void kafka_conn_put(struct kafka_conn *kc);
+
+/* Until kafka_let_go() no further request is started. The caller holds kc. */
+void kafka_hold_back(struct kafka_conn *kc);
+void kafka_let_go(struct kafka_conn *kc);
 
 /* One request, from its frame to its answer. */
 struct kafka_request {

@@ -3,7 +3,10 @@
  * Produce: one append per partition, all started before any is waited for. The
  * record bytes stay where the connection read them; the log checks and stamps
  * them in place. With acks=0 nothing is ever answered: a failure closes the
- * connection, so that the client notices. */
+ * connection, so that the client notices.
+ *
+ * Batches of a transaction are enlisted first. While the coordinator is asked,
+ * the requests behind are held back, so that none overtakes this one. */
 #include "kafka/kafka_int.h"
 
 typedef struct produce_request_topic_data topic_in;
@@ -13,10 +16,14 @@ typedef struct produce_response_responses_partition_responses part_out;
 
 struct produce {
     struct kafka_wait wait;
+    struct engine_enlist enlist;
+    struct produce_part **enlisted; /* whose part of enlist.parts is where */
     struct produce_part {
         struct engine_append append; /* first: done() gets this */
         struct produce *produce;
+        bool refused;
     } *parts; /* of all topics, in order */
+    size_t part_count;
 };
 
 static void finish(struct kafka_request *req);
@@ -30,19 +37,27 @@ records_of(struct kafka_request *req, const struct str *bytes)
         (size_t)((const uint8_t *)bytes->ptr - req->frame.buf->ptr), bytes->len};
 }
 
-static bool
-any_transactional(const struct produce_request *request)
+/* What a batch's header says about its producer. */
+struct stamp {
+    bool transactional;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t first_sequence;
+};
+
+static struct stamp
+stamp_of(const struct str *bytes)
 {
-    enum { ATTRIBUTES_AT = 22, TRANSACTIONAL = 16 };
-    for (int32_t t = 0; t < request->topic_data.count; t++) {
-        const topic_in *topic = &request->topic_data.at[t];
-        for (int32_t p = 0; p < topic->partition_data.count; p++) {
-            const struct str *bytes = &topic->partition_data.at[p].records.bytes;
-            if (bytes->len > ATTRIBUTES_AT && (bytes->ptr[ATTRIBUTES_AT] & TRANSACTIONAL))
-                return true;
-        }
-    }
-    return false;
+    enum { HEADER = 61, ATTRIBUTES_AT = 21, PRODUCER_AT = 43, EPOCH_AT = 51, SEQUENCE_AT = 53,
+        TRANSACTIONAL = 16 };
+    if (bytes->ptr == NULL || bytes->len < HEADER)
+        return (struct stamp){.producer_id = -1};
+    return (struct stamp){
+        .transactional = (wire_load16(bytes->ptr + ATTRIBUTES_AT) & TRANSACTIONAL) != 0,
+        .producer_id = (int64_t)wire_load64(bytes->ptr + PRODUCER_AT),
+        .producer_epoch = (int16_t)wire_load16(bytes->ptr + EPOCH_AT),
+        .first_sequence = (int32_t)wire_load32(bytes->ptr + SEQUENCE_AT),
+    };
 }
 
 static void
@@ -53,7 +68,7 @@ append_done(struct engine_append *append)
 }
 
 static void
-start_part(struct kafka_request *req, const topic_in *topic, const part_in *in,
+fill_part_in(struct kafka_request *req, const topic_in *topic, const part_in *in,
     struct produce_part *part)
 {
     const struct produce_request *request = req->body;
@@ -66,12 +81,8 @@ start_part(struct kafka_request *req, const topic_in *topic, const part_in *in,
     append->acks = request->acks;
     append->timeout_ms = request->timeout_ms;
     append->produce_version = req->version;
-    append->transactional_id = request->transactional_id;
     append->arena = &req->arena;
     append->done = append_done;
-    part->produce->wait.pending++;
-    if (engine_append(append))
-        kafka_wait_done(&part->produce->wait);
 }
 
 static void
@@ -83,33 +94,143 @@ refuse_part(struct engine_append *append, ox_code code)
     append->leader_id = append->leader_epoch = -1;
 }
 
+static void
+start_parts(struct produce *produce)
+{
+    for (size_t i = 0; i < produce->part_count; i++) {
+        struct produce_part *part = &produce->parts[i];
+        if (part->refused)
+            continue;
+        produce->wait.pending++;
+        if (engine_append(&part->append))
+            kafka_wait_done(&produce->wait);
+    }
+    kafka_wait_done(&produce->wait);
+}
+
+static void
+refuse_all(struct produce *produce, ox_code code)
+{
+    for (size_t i = 0; i < produce->part_count; i++) {
+        refuse_part(&produce->parts[i].append, code);
+        produce->parts[i].refused = true;
+    }
+}
+
+/* ---- transactions ---- */
+
+static void
+take_guards(struct produce *produce)
+{
+    for (size_t i = 0; i < produce->enlist.part_count; i++) {
+        struct produce_part *part = produce->enlisted[i];
+        const struct engine_enlist_part *from = &produce->enlist.parts[i];
+        part->append.txn_guard = from->guard;
+        part->refused = from->code != OX_OK;
+        if (part->refused)
+            refuse_part(&part->append, from->code);
+    }
+}
+
+static void
+enlist_done(struct engine_enlist *enlist)
+{
+    struct produce *produce = ox_container_of(enlist, struct produce, enlist);
+    struct kafka_conn *kc = produce->wait.req->kc;
+    kafka_conn_hold(kc);
+    take_guards(produce);
+    start_parts(produce);
+    kafka_let_go(kc);
+    kafka_conn_put(kc);
+}
+
+/* One producer writes one transaction: OX_INVALID_PRODUCER_ID_MAPPING. */
+static ox_code
+gather(struct kafka_request *req, struct produce *produce)
+{
+    const struct produce_request *request = req->body;
+    struct engine_enlist *enlist = &produce->enlist;
+    enlist->parts = kafka_array(req, struct engine_enlist_part, produce->part_count);
+    produce->enlisted = kafka_array(req, struct produce_part *, produce->part_count);
+    struct produce_part *part = produce->parts;
+    for (int32_t t = 0; t < request->topic_data.count; t++) {
+        const topic_in *topic = &request->topic_data.at[t];
+        for (int32_t p = 0; p < topic->partition_data.count; p++, part++) {
+            struct stamp stamp = stamp_of(&topic->partition_data.at[p].records.bytes);
+            if (!stamp.transactional || stamp.producer_id < 0)
+                continue;
+            if (enlist->part_count > 0 && (enlist->producer_id != stamp.producer_id ||
+                                              enlist->producer_epoch != stamp.producer_epoch))
+                return OX_INVALID_PRODUCER_ID_MAPPING;
+            enlist->producer_id = stamp.producer_id;
+            enlist->producer_epoch = stamp.producer_epoch;
+            produce->enlisted[enlist->part_count] = part;
+            enlist->parts[enlist->part_count++] = (struct engine_enlist_part){
+                .topic = part->append.topic,
+                .topic_id = part->append.topic_id,
+                .partition = part->append.partition,
+                .first_sequence = stamp.first_sequence,
+            };
+        }
+    }
+    return OX_OK;
+}
+
+static void
+enlist_parts(struct kafka_request *req, struct produce *produce)
+{
+    const struct produce_request *request = req->body;
+    struct engine_enlist *enlist = &produce->enlist;
+    ox_code code = gather(req, produce);
+    if (code != OX_OK) {
+        refuse_all(produce, code);
+        start_parts(produce);
+        return;
+    }
+    enlist->sess = req->sess;
+    enlist->what = ENLIST_PRODUCE;
+    enlist->version = req->version;
+    enlist->transactional_id = request->transactional_id;
+    enlist->arena = kafka_arena(req);
+    enlist->done = enlist_done;
+    if (enlist->part_count == 0 || engine_enlist(enlist)) {
+        take_guards(produce);
+        start_parts(produce);
+        return;
+    }
+    kafka_hold_back(req->kc);
+}
+
 void
 kafka_produce(struct kafka_request *req)
 {
     const struct produce_request *request = req->body;
     struct produce *produce = kafka_array(req, struct produce, 1);
-    size_t count = 0;
+    bool transactional = false;
     for (int32_t t = 0; t < request->topic_data.count; t++)
-        count += (size_t)request->topic_data.at[t].partition_data.count;
-    produce->parts = ox_arena_array(&req->arena, struct produce_part, count);
+        produce->part_count += (size_t)request->topic_data.at[t].partition_data.count;
+    produce->parts = kafka_array(req, struct produce_part, produce->part_count);
     req->state = produce;
     kafka_wait_init(&produce->wait, req, finish);
-    bool refused = any_transactional(request) &&
-                   (request->transactional_id.ptr == NULL ||
-                       !kafka_may(req, ENGINE_TRANSACTIONAL_ID, request->transactional_id,
-                           ENGINE_WRITE));
     struct produce_part *part = produce->parts;
     for (int32_t t = 0; t < request->topic_data.count; t++) {
         const topic_in *topic = &request->topic_data.at[t];
         for (int32_t p = 0; p < topic->partition_data.count; p++, part++) {
             part->produce = produce;
-            if (refused)
-                refuse_part(&part->append, OX_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-            else
-                start_part(req, topic, &topic->partition_data.at[p], part);
+            fill_part_in(req, topic, &topic->partition_data.at[p], part);
+            transactional |= stamp_of(&topic->partition_data.at[p].records.bytes).transactional;
         }
     }
-    kafka_wait_done(&produce->wait);
+    if (transactional && (request->transactional_id.ptr == NULL ||
+                             !kafka_may(req, ENGINE_TRANSACTIONAL_ID,
+                                 request->transactional_id, ENGINE_WRITE))) {
+        refuse_all(produce, OX_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        start_parts(produce);
+    } else if (transactional) {
+        enlist_parts(req, produce);
+    } else {
+        start_parts(produce);
+    }
 }
 
 /* ---- the answer ---- */

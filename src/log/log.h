@@ -221,7 +221,7 @@ enum log_origin {
 enum log_append_flags {
     LOG_NO_ZSTD = 1,     /* Produce < 7: zstd is refused */
     LOG_FLUSH_SOON = 2,  /* somebody waits for the flush */
-    LOG_TXN_VERIFIED = 4, /* the coordinator has confirmed the transaction (or the marker) */
+    LOG_TXN_VERIFIED = 4, /* in place of a guard, where no coordinator is asked (tests) */
 };
 
 /* One record of a refused batch. */
@@ -241,6 +241,10 @@ struct log_append {
     int32_t leader_epoch;
     int64_t now_ms;
     uint32_t flags; /* enum log_append_flags */
+    uint64_t txn_guard; /* of plog_txn_guard(), 0: none */
+    /* Markers: the transaction protocol of who sends them. From 2 on the epoch
+     * was raised for the marker, so that an equal one is a repetition. */
+    int8_t txn_version;
     /* Lives until the answer is out: record errors. NULL: none are listed. */
     struct arena *arena;
 
@@ -405,6 +409,16 @@ void plog_producers(struct plog *plog, struct arena *arena, struct log_producer_
 /* Whether the producer has an open transaction here (its later batches need no
  * new verification). */
 bool plog_txn_open(struct plog *plog, int64_t producer_id);
+/* Before the first batch of a transaction is appended, its coordinator must say
+ * that the partition belongs to the transaction. The guard is taken before
+ * asking and given with the append: a marker that was written in between makes
+ * it void, so that nothing opens a transaction that has ended. 0: the
+ * transaction is open here, nobody need be asked. sequence: the batch's first;
+ * raised: the producer's epoch rises with each transaction (protocol 2). */
+uint64_t plog_txn_guard(struct plog *plog, int64_t producer_id, int16_t producer_epoch,
+    int32_t sequence, bool raised);
+/* The coordinator does not know of such a transaction: forget the guard. */
+void plog_txn_unguard(struct plog *plog, int64_t producer_id, uint64_t guard);
 /* Forgets producers that have been silent for producer.id.expiration.ms. */
 void plog_expire_producers(struct plog *plog, int64_t now_ms);
 

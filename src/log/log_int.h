@@ -191,8 +191,19 @@ struct completed_txn {
     int64_t first_offset, last_offset;
 };
 
+/* A transaction whose first batch is on its way: its coordinator is being asked. */
+struct txn_guard {
+    int64_t producer_id;
+    uint64_t guard;
+    int32_t lowest_sequence; /* seen at this epoch */
+    int16_t producer_epoch;
+    bool raised;
+};
+
 struct producers {
     struct map by_id;
+    struct map guards; /* producer id -> struct txn_guard; in memory only */
+    uint64_t guard_last;
     struct list open; /* struct producer.txn_link */
     struct completed_txn *completed;
     uint32_t completed_count, completed_cap;
@@ -203,11 +214,14 @@ struct producers {
 void producers_init(struct producers *producers);
 void producers_fini(struct producers *producers);
 void producers_clear(struct producers *producers);
-/* May this batch of a producer be written? *duplicate is set to the batch it
- * repeats, or NULL. */
-ox_code producers_check(struct producers *producers, const struct record_batch *batch,
-    enum log_origin origin, uint32_t flags, const struct producer_batch **duplicate,
-    struct ox_err *err);
+/* May append->batch be written? *duplicate is set to the batch it repeats, or
+ * NULL. */
+ox_code producers_check(struct producers *producers, const struct log_append *append,
+    const struct producer_batch **duplicate, struct ox_err *err);
+/* See plog_txn_guard(). */
+uint64_t producers_guard(struct producers *producers, int64_t producer_id, int16_t producer_epoch,
+    int32_t sequence, bool raised);
+void producers_unguard(struct producers *producers, int64_t producer_id, uint64_t guard);
 /* The batch is in the log at its base offset. If it ended a transaction by an
  * abort, *aborted is filled and true is returned. */
 bool producers_update(struct producers *producers, const struct record_batch *batch,

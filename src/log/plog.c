@@ -667,6 +667,25 @@ plog_txn_open(struct plog *plog, int64_t producer_id)
     return open;
 }
 
+uint64_t
+plog_txn_guard(struct plog *plog, int64_t producer_id, int16_t producer_epoch, int32_t sequence,
+    bool raised)
+{
+    ox_lock(&plog->lock);
+    uint64_t guard =
+        producers_guard(&plog->producers, producer_id, producer_epoch, sequence, raised);
+    ox_unlock(&plog->lock);
+    return guard;
+}
+
+void
+plog_txn_unguard(struct plog *plog, int64_t producer_id, uint64_t guard)
+{
+    ox_lock(&plog->lock);
+    producers_unguard(&plog->producers, producer_id, guard);
+    ox_unlock(&plog->lock);
+}
+
 void
 plog_expire_producers(struct plog *plog, int64_t now_ms)
 {

@@ -231,8 +231,7 @@ add_new(struct group *group, size_t i, struct ox_err *err)
     const struct producer_batch *duplicate;
     if (depends_on_group(group, batch))
         flush_group(group);
-    ox_code rc =
-        producers_check(&plog->producers, batch, append->origin, append->flags, &duplicate, err);
+    ox_code rc = producers_check(&plog->producers, append, &duplicate, err);
     if (rc != OX_OK)
         return rc;
     if (duplicate != NULL) {

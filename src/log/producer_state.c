@@ -7,9 +7,18 @@
  *   open --marker--> known (and completed until the marker is below the high
  *   watermark) --silence--> unknown
  *
+ * A client's transaction is opened here only under a guard: taken before its
+ * coordinator is asked, void as soon as a marker of the producer is written. So
+ * a batch that comes late, behind the marker that ended its transaction, cannot
+ * open it again and leave it hanging.
+ *
+ *   none --plog_txn_guard()--> guarded --first batch--> open, guard gone
+ *   guarded --marker, unguard, expiry--> none
+ *
  * 1. The list `open` holds exactly the producers with a txn_first_offset, by
  *    rising first offset; appends come in offset order, so new ones go last.
- * 2. batches are in the order of their sequences, all of the current epoch. */
+ * 2. batches are in the order of their sequences, all of the current epoch.
+ * 3. A guard's number is never given twice. */
 #include "log/log_int.h"
 
 #include "base/check.h"
@@ -22,7 +31,18 @@ producers_init(struct producers *producers)
 {
     *producers = (struct producers){.snapshot_offset = -1};
     ox_map_init(&producers->by_id);
+    ox_map_init(&producers->guards);
     ox_list_init(&producers->open);
+}
+
+static void
+clear_guards(struct producers *producers)
+{
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&producers->guards, &at)) != NULL;)
+        ox_free(entry->value);
+    ox_map_fini(&producers->guards);
+    ox_map_init(&producers->guards);
 }
 
 void
@@ -34,6 +54,7 @@ producers_clear(struct producers *producers)
         ox_free(entry->value);
     ox_map_fini(&producers->by_id);
     ox_map_init(&producers->by_id);
+    clear_guards(producers);
     ox_list_init(&producers->open);
     producers->completed_count = 0;
 }
@@ -43,6 +64,7 @@ producers_fini(struct producers *producers)
 {
     producers_clear(producers);
     ox_map_fini(&producers->by_id);
+    ox_map_fini(&producers->guards);
     ox_free(producers->completed);
     producers->completed = NULL;
 }
@@ -60,24 +82,73 @@ sequence_add(int32_t sequence, int32_t n)
     return (int32_t)(sum > INT32_MAX ? sum - INT32_MAX - 1 : sum);
 }
 
+/* ---- guards ---- */
+
+enum { GUARDS_MAX = 100000 };
+
+uint64_t
+producers_guard(struct producers *producers, int64_t producer_id, int16_t producer_epoch,
+    int32_t sequence, bool raised)
+{
+    const struct producer *producer = find(producers, producer_id);
+    if (producer != NULL && producer->txn_first_offset >= 0 && producer->epoch == producer_epoch)
+        return 0;
+    struct txn_guard *guard = ox_map_get(&producers->guards, ox_key_i64(&producer_id));
+    if (guard == NULL) {
+        if (producers->guards.count >= GUARDS_MAX)
+            clear_guards(producers);
+        guard = ox_calloc(1, sizeof(*guard));
+        *guard = (struct txn_guard){producer_id, ++producers->guard_last, sequence,
+            producer_epoch, raised};
+        ox_map_put(&producers->guards, ox_key_i64(&guard->producer_id), guard);
+    }
+    if (producer_epoch > guard->producer_epoch) {
+        guard->producer_epoch = producer_epoch;
+        guard->lowest_sequence = sequence;
+    } else if (producer_epoch == guard->producer_epoch) {
+        guard->lowest_sequence = OX_MIN(guard->lowest_sequence, sequence);
+    }
+    guard->raised |= raised;
+    return guard->guard;
+}
+
+static void
+drop_guard(struct producers *producers, int64_t producer_id)
+{
+    if (producers->guards.count > 0)
+        ox_free(ox_map_remove(&producers->guards, ox_key_i64(&producer_id)));
+}
+
+void
+producers_unguard(struct producers *producers, int64_t producer_id, uint64_t guard)
+{
+    const struct txn_guard *known = ox_map_get(&producers->guards, ox_key_i64(&producer_id));
+    if (known != NULL && known->guard == guard)
+        drop_guard(producers, producer_id);
+}
+
+/* ---- may it be written? ---- */
+
 /* The marker that ends a transaction. */
 static ox_code
-check_marker(const struct producer *producer, const struct record_batch *batch,
-    struct ox_err *err)
+check_marker(const struct producer *producer, const struct log_append *append, struct ox_err *err)
 {
+    const struct record_batch *batch = &append->batch;
     struct control_record control;
     ox_code rc = record_batch_control(batch, &control, err);
     if (rc != OX_OK || producer == NULL || control.type == CONTROL_UNKNOWN)
         return rc;
+    bool again = append->txn_version >= 2 && batch->producer_epoch == producer->epoch &&
+                 producer->txn_first_offset >= 0;
+    if (batch->producer_epoch < producer->epoch || again)
+        return ox_fail(err, OX_INVALID_PRODUCER_EPOCH,
+            "marker of producer %lld has epoch %d, known is %d", (long long)batch->producer_id,
+            batch->producer_epoch, producer->epoch);
     if (control.coordinator_epoch < producer->coordinator_epoch)
         return ox_fail(err, OX_TRANSACTION_COORDINATOR_FENCED,
             "marker of producer %lld comes from coordinator epoch %d, seen %d",
             (long long)batch->producer_id, control.coordinator_epoch,
             producer->coordinator_epoch);
-    if (batch->producer_epoch < producer->epoch)
-        return ox_fail(err, OX_INVALID_PRODUCER_EPOCH,
-            "marker of producer %lld has epoch %d, known is %d", (long long)batch->producer_id,
-            batch->producer_epoch, producer->epoch);
     return OX_OK;
 }
 
@@ -95,13 +166,23 @@ find_duplicate(const struct producer *producer, const struct record_batch *batch
 }
 
 static ox_code
-check_sequence(const struct producer *producer, const struct record_batch *batch,
-    struct ox_err *err)
+check_epoch(const struct producer *producer, const struct record_batch *batch, struct ox_err *err)
 {
     if (batch->producer_epoch < producer->epoch)
         return ox_fail(err, OX_INVALID_PRODUCER_EPOCH,
             "producer %lld sent epoch %d, known is %d", (long long)producer->id,
             batch->producer_epoch, producer->epoch);
+    return OX_OK;
+}
+
+/* A producer that is not known here may begin with any sequence: what came
+ * before may have been deleted. */
+static ox_code
+check_sequence(const struct producer *producer, const struct record_batch *batch,
+    struct ox_err *err)
+{
+    if (producer == NULL)
+        return OX_OK;
     int32_t expected = 0;
     if (batch->producer_epoch == producer->epoch && producer->batch_count > 0)
         expected =
@@ -113,37 +194,61 @@ check_sequence(const struct producer *producer, const struct record_batch *batch
     return OX_OK;
 }
 
-ox_code
-producers_check(struct producers *producers, const struct record_batch *batch,
-    enum log_origin origin, uint32_t flags, const struct producer_batch **duplicate,
-    struct ox_err *err)
+/* The first batch of a transaction: is the guard still good, and is it really
+ * the first of those that were sent? */
+static ox_code
+check_guard(const struct producers *producers, const struct producer *producer,
+    const struct log_append *append, struct ox_err *err)
 {
+    const struct record_batch *batch = &append->batch;
+    if (append->flags & LOG_TXN_VERIFIED)
+        return OX_OK;
+    const struct txn_guard *guard = ox_map_get(&producers->guards,
+        ox_key_i64(&batch->producer_id));
+    if (guard == NULL || guard->guard != append->txn_guard)
+        return ox_fail(err, OX_INVALID_TXN_STATE,
+            "batch of producer %lld is not part of an open transaction",
+            (long long)batch->producer_id);
+    if (batch->base_sequence < 0)
+        return OX_OK;
+    bool empty = producer == NULL || producer->batch_count == 0;
+    int32_t first = guard->raised && empty ? 0 : guard->lowest_sequence;
+    if (batch->base_sequence > first)
+        return ox_fail(err, OX_OUT_OF_ORDER_SEQUENCE,
+            "transaction of producer %lld begins with sequence %d, expected %d",
+            (long long)batch->producer_id, batch->base_sequence, first);
+    return OX_OK;
+}
+
+ox_code
+producers_check(struct producers *producers, const struct log_append *append,
+    const struct producer_batch **duplicate, struct ox_err *err)
+{
+    const struct record_batch *batch = &append->batch;
     *duplicate = NULL;
     if (batch->producer_id < 0)
         return OX_OK;
     const struct producer *producer = find(producers, batch->producer_id);
     if (record_batch_is_control(batch))
-        return check_marker(producer, batch, err);
-    if (producer != NULL) {
+        return check_marker(producer, append, err);
+    if (producer != NULL && batch->base_sequence >= 0)
         *duplicate = find_duplicate(producer, batch);
-        if (*duplicate != NULL)
-            return OX_OK;
-        if (batch->base_sequence >= 0) {
-            ox_code rc = check_sequence(producer, batch, err);
-            if (rc != OX_OK)
-                return rc;
-        }
-    }
+    if (*duplicate != NULL)
+        return OX_OK;
+    bool transactional = record_batch_is_transactional(batch);
     bool open = producer != NULL && producer->txn_first_offset >= 0;
-    if (!record_batch_is_transactional(batch) && open)
+    ox_code rc = OX_OK;
+    if (transactional && !(open && producer->epoch == batch->producer_epoch))
+        rc = check_guard(producers, producer, append, err);
+    if (rc == OX_OK && producer != NULL)
+        rc = check_epoch(producer, batch, err);
+    if (rc == OX_OK && batch->base_sequence >= 0)
+        rc = check_sequence(producer, batch, err);
+    if (rc == OX_OK && !transactional && open)
         return ox_fail(err, OX_INVALID_TXN_STATE,
             "producer %lld has an open transaction, but its batch is not part of one",
             (long long)batch->producer_id);
-    if (record_batch_is_transactional(batch) && !open && !(flags & LOG_TXN_VERIFIED) &&
-        origin == LOG_FROM_CLIENT)
-        return ox_fail(err, OX_INVALID_TXN_STATE,
-            "transaction of producer %lld was not verified", (long long)batch->producer_id);
-    return OX_OK;
+    return rc;
 }
 
 static void
@@ -226,6 +331,8 @@ producers_update(struct producers *producers, const struct record_batch *batch,
         producer->batch_count = 0;
     }
     producer->last_timestamp = batch->max_timestamp;
+    if (record_batch_is_control(batch) || record_batch_is_transactional(batch))
+        drop_guard(producers, batch->producer_id);
     if (record_batch_is_control(batch)) {
         producer->coordinator_epoch = control->coordinator_epoch;
         return end_txn(producers, producer, record_batch_last_offset(batch),
