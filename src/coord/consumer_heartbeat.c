@@ -490,84 +490,32 @@ resolve_patterns(struct beat *beat)
 
 /* ---- the group's epoch ---- */
 
-static uint64_t
-fnv(uint64_t hash, const void *ptr, size_t len)
-{
-    const uint8_t *at = ptr;
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ at[i]) * 0x100000001B3u;
-    return hash;
-}
-
-struct table {
-    struct group *group;
-    struct map seen; /* names */
-    struct assign_topic *topics;
-    uint32_t count, cap;
-    uint64_t hash;
-};
-
-static void
-table_add(struct table *table, struct str name)
-{
-    const struct coord_host *host = table->group->shard->coord->host;
-    struct coord_topic facts;
-    if (ox_map_put(&table->seen, name, table) != NULL ||
-        !host->topic_by_name(host->self, name, &facts))
-        return;
-    if (table->count == table->cap) {
-        table->cap = table->cap == 0 ? 16 : table->cap * 2;
-        table->topics = ox_realloc(table->topics, ox_size_mul(table->cap, sizeof(*table->topics)));
-    }
-    table->topics[table->count++] = (struct assign_topic){facts.id, facts.partition_count};
-    uint64_t hash = fnv(0xCBF29CE484222325u, facts.id.bytes, sizeof(facts.id.bytes));
-    hash = fnv(hash, name.ptr, name.len);
-    table->hash ^= fnv(hash, &facts.partition_count, sizeof(facts.partition_count));
-}
-
-static int
-by_id(const void *a, const void *b)
-{
-    return memcmp(&((const struct assign_topic *)a)->id, &((const struct assign_topic *)b)->id,
-        sizeof(struct uuid));
-}
-
 /* All topics that somebody in the group reads, as they are now. */
 static void
-table_init(struct table *table, struct group *group)
+read_topics(struct topic_table *table, struct group *group)
 {
     struct map_entry *entry;
-    *table = (struct table){.group = group};
-    ox_map_init(&table->seen);
+    topic_table_init(table, group->shard->coord->host);
     for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;) {
         const struct consumer_subscription *own =
             &((struct consumer_member *)entry->value)->subscription;
         const struct consumer_regex *regex =
             own->regex.len > 0 ? ox_map_get(&group->consumer->regexes, own->regex) : NULL;
-        for (size_t i = 0; i < own->topic_count; i++)
-            table_add(table, own->topics[i]);
-        for (size_t i = 0; regex != NULL && i < regex->topic_count; i++)
-            table_add(table, regex->topics[i]);
+        topic_table_add(table, own->topics, own->topic_count);
+        if (regex != NULL)
+            topic_table_add(table, regex->topics, regex->topic_count);
     }
-    if (table->count > 0)
-        qsort(table->topics, table->count, sizeof(*table->topics), by_id);
-}
-
-static void
-table_fini(struct table *table)
-{
-    ox_map_fini(&table->seen);
-    ox_free(table->topics);
+    topic_table_sort(table);
 }
 
 static int64_t
 metadata_hash(struct group *group)
 {
     const struct coord_host *host = group->shard->coord->host;
-    struct table table;
-    table_init(&table, group);
+    struct topic_table table;
+    read_topics(&table, group);
     int64_t hash = (int64_t)table.hash;
-    table_fini(&table);
+    topic_table_fini(&table);
     group->consumer->topics_generation = host->topics_generation(host->self);
     return hash;
 }
@@ -594,57 +542,21 @@ consumer_move_epoch(struct group *group, struct write *write, bool bump)
 
 /* ---- the target ---- */
 
-static uint32_t
-index_of(const struct table *table, const struct uuid *id)
-{
-    struct assign_topic key = {.id = *id};
-    const struct assign_topic *found =
-        table->count == 0
-            ? NULL
-            : bsearch(&key, table->topics, table->count, sizeof(*table->topics), by_id);
-    return found == NULL ? UINT32_MAX : (uint32_t)(found - table->topics);
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void
-add_index(const struct table *table, struct str name, uint32_t *to, uint32_t *count)
-{
-    const struct coord_host *host = table->group->shard->coord->host;
-    struct coord_topic facts;
-    if (host->topic_by_name(host->self, name, &facts)) {
-        uint32_t index = index_of(table, &facts.id);
-        if (index != UINT32_MAX)
-            to[(*count)++] = index;
-    }
-}
-
 /* The topics that a member reads, as rising indexes into the table. */
 static void
-fill_topics(const struct table *table, const struct consumer_member *member,
+fill_topics(const struct topic_table *table, const struct consumer_member *member,
     struct assign_member *out, struct arena *arena)
 {
     const struct consumer_subscription *own = &member->subscription;
     const struct consumer_regex *regex =
         own->regex.len > 0 ? ox_map_get(&member->group->consumer->regexes, own->regex) : NULL;
     size_t max = own->topic_count + (regex != NULL ? regex->topic_count : 0);
-    uint32_t *indexes = ox_arena_array(arena, uint32_t, max), count = 0, kept = 0;
-    for (size_t i = 0; i < own->topic_count; i++)
-        add_index(table, own->topics[i], indexes, &count);
-    for (size_t i = 0; regex != NULL && i < regex->topic_count; i++)
-        add_index(table, regex->topics[i], indexes, &count);
-    if (count > 1)
-        qsort(indexes, count, sizeof(*indexes), by_number);
-    for (uint32_t i = 0; i < count; i++)
-        if (kept == 0 || indexes[kept - 1] != indexes[i])
-            indexes[kept++] = indexes[i];
-    out->topics = indexes;
-    out->topic_count = kept;
+    struct str *names = ox_arena_array(arena, struct str, max);
+    if (own->topic_count > 0)
+        memcpy(names, own->topics, own->topic_count * sizeof(*names));
+    if (regex != NULL && regex->topic_count > 0)
+        memcpy(names + own->topic_count, regex->topics, regex->topic_count * sizeof(*names));
+    topic_table_indexes(table, names, max, arena, &out->topics, &out->topic_count);
 }
 
 void
@@ -652,12 +564,12 @@ consumer_compute_target(struct group *group, struct write *write)
 {
     struct consumer_group *consumer = group->consumer;
     struct map_entry *entry;
-    struct table table;
+    struct topic_table table;
     struct arena arena;
     uint32_t count = 0;
     if (consumer->assignment_epoch == consumer->epoch)
         return;
-    table_init(&table, group);
+    read_topics(&table, group);
     ox_arena_init(&arena);
     struct assign_member *members =
         ox_arena_array(&arena, struct assign_member, consumer->members.count);
@@ -681,7 +593,7 @@ consumer_compute_target(struct group *group, struct write *write)
     }
     put_target_epoch(write, consumer->epoch);
     ox_arena_fini(&arena);
-    table_fini(&table);
+    topic_table_fini(&table);
 }
 
 /* ---- the member's own assignment ---- */

@@ -239,6 +239,25 @@ void assign_uniform(const struct assign_topic *topics, uint32_t topic_count,
 void assign_range(const struct assign_topic *topics, uint32_t topic_count,
     struct assign_member *members, uint32_t member_count);
 
+/* ---- topic_table.c: the topics of a group, by rising id ---- */
+
+struct topic_table {
+    const struct coord_host *host;
+    struct map seen; /* names */
+    struct assign_topic *topics;
+    uint32_t count, cap;
+    uint64_t hash; /* of ids, names and partition counts, in any order */
+};
+
+void topic_table_init(struct topic_table *table, const struct coord_host *host);
+void topic_table_fini(struct topic_table *table);
+/* Names of topics that there are not are passed over. The names are borrowed. */
+void topic_table_add(struct topic_table *table, const struct str *names, size_t count);
+void topic_table_sort(struct topic_table *table); /* after the last add */
+/* Rising indexes into the topics, without repetitions, in the arena. */
+void topic_table_indexes(const struct topic_table *table, const struct str *names, size_t count,
+    struct arena *arena, const uint32_t **out, uint32_t *out_count);
+
 /* ---- topic_regex.c ---- */
 
 struct topic_regex;
