@@ -49,6 +49,7 @@ static struct meta_broker broker;
 static const struct meta_broker *const brokers[1] = {&broker};
 static struct meta_listener listener;
 static const int32_t one = 1;
+static size_t out_max = SIZE_MAX; /* conn_full() above it */
 
 
 /* Not reached by these tests: their declarations are not needed to link. */
@@ -302,6 +303,11 @@ conn_write_file(struct conn *conn, int fd, uint64_t pos, size_t len, void (*rele
 }
 void conn_close_after_write(struct conn *conn) { conn->closing = true; }
 void conn_close(struct conn *conn) { conn->closing = true; }
+bool
+conn_full(struct conn *conn)
+{
+    return conn->out.len > out_max;
+}
 bool conn_closing(const struct conn *conn) { return conn->closing; }
 ox_code
 net_listen(struct net *net, const char *address, int port, const struct conn_handler *h,

@@ -15,7 +15,8 @@
  *   1  answers leave in the order of kc->requests
  *   2  held is not in requests; while it is set, the connection is paused. A
  *      Produce is held too while the one before it is held back
- *   3  the connection is paused iff another request could not be started
+ *   3  the connection is paused iff another request could not be started, or the
+ *      peer does not read its answers
  *   4  kc is freed when it is closed, requests is empty and holds is 0 */
 #include "base/diag.h"
 #include "base/file.h"
@@ -169,7 +170,8 @@ may_overlap(const struct kafka_request *req)
 static void
 update_pause(struct kafka_conn *kc)
 {
-    bool wait = kc->held != NULL || kc->request_count >= KAFKA_PIPELINE_MAX;
+    bool wait = kc->held != NULL || kc->request_count >= KAFKA_PIPELINE_MAX ||
+                (kc->conn != NULL && conn_full(kc->conn));
     if (!wait && kc->request_count > 0)
         wait = !may_overlap(ox_container_of(kc->requests.prev, struct kafka_request, link));
     set_paused(kc, wait);
@@ -222,6 +224,13 @@ frame(struct conn *conn, const struct slice *message)
         kc->holds--;
     }
     update_pause(kc);
+}
+
+/* The peer reads its answers again. */
+static void
+drained(struct conn *conn)
+{
+    update_pause(conn_user(conn));
 }
 
 static void
@@ -412,6 +421,7 @@ static const struct conn_handler handler = {
     .opened = opened,
     .frame_len = frame_len,
     .frame = frame,
+    .drained = drained,
     .closed = closed,
 };
 

@@ -42,6 +42,7 @@ enum {
     SHARED_LEN = 256 * 1024,
     READ_LEN = 64 * 1024, /* of one recv into the shared buffer */
     READS_PER_TURN = 16,
+    OWN_FIRST = 1024 * 1024, /* of a message, before its bytes are there */
     TAIL_FIRST = 4096,
     TAIL_LEN = 64 * 1024,
     IOV_MAX_USED = 64,
@@ -69,11 +70,13 @@ struct conn {
     int fd, events;
     enum conn_state state;
     int paused;
-    bool full_seen, in_input;
+    bool full_seen, in_input, surplus;
+    bool known; /* conn_set_idle_limit() was called */
     uint64_t id;
     char peer_host[48];
     int peer_port;
     int64_t opened_ms;
+    uint64_t opened_ns;
     /* in */
     struct buf *own;
     size_t own_pos, own_end, own_want;
@@ -312,7 +315,7 @@ static void
 tell_drained(struct conn *conn)
 {
     if (conn->full_seen && conn->state == CONN_OPEN &&
-        conn->out_len <= conn->home->net->limits.out_max / 2) {
+        conn->out_len <= NET_LIMIT(conn->home->net, out_max) / 2) {
         conn->full_seen = false;
         if (conn->handler->drained != NULL)
             conn->handler->drained(conn);
@@ -336,7 +339,7 @@ conn_out_len(const struct conn *conn)
 bool
 conn_full(struct conn *conn)
 {
-    bool full = conn->out_len > conn->home->net->limits.out_max;
+    bool full = conn->out_len > NET_LIMIT(conn->home->net, out_max);
     conn->full_seen |= full;
     return full;
 }
@@ -388,7 +391,9 @@ drop_own(struct conn *conn)
     conn->own_pos = conn->own_end = 0;
 }
 
-/* Keep [pos, end) of buf as the connection's own, with room for what is wanted. */
+/* Keep [pos, end) of buf as the connection's own, with room for what is wanted: a
+ * peer must send as much as we set aside, so that room for a large message grows
+ * with what is there of it. */
 static void
 keep_rest(struct conn *conn, struct buf *buf, size_t pos, size_t end)
 {
@@ -398,7 +403,8 @@ keep_rest(struct conn *conn, struct buf *buf, size_t pos, size_t end)
             drop_own(conn);
         return;
     }
-    size_t want = OX_MAX(OX_MAX(conn->own_want, have), (size_t)512);
+    size_t most = OX_MAX(have * 2, (size_t)OWN_FIRST);
+    size_t want = OX_MAX(OX_MAX(OX_MIN(conn->own_want, most), have), (size_t)512);
     if (conn->own == buf && conn->own->cap - pos >= want) {
         conn->own_pos = pos;
         conn->own_end = end;
@@ -651,15 +657,18 @@ conn_closing(const struct conn *conn)
 static bool
 overdue(const struct conn *conn, uint64_t now)
 {
-    const struct net_limits *limits = &conn->home->net->limits;
+    const struct net *net = conn->home->net;
+    uint64_t stall_ns = NET_LIMIT(net, write_stall_ns), frame_ns = NET_LIMIT(net, frame_ns);
     if (conn->state == CONN_LINGER)
         return now - conn->write_progress_ns > SECOND_NS;
-    if (conn->out_len > 0 && limits->write_stall_ns > 0)
-        return now - conn->write_progress_ns > limits->write_stall_ns;
+    if (conn->out_len > 0 && stall_ns > 0)
+        return now - conn->write_progress_ns > stall_ns;
     if (conn->paused > 0)
         return false;
-    if (conn->frame_start_ns != 0 && limits->frame_ns > 0)
-        return now - conn->frame_start_ns > limits->frame_ns;
+    if (!conn->known)
+        return conn->idle_ns > 0 && now - conn->opened_ns > conn->idle_ns;
+    if (conn->frame_start_ns != 0 && frame_ns > 0)
+        return now - conn->frame_start_ns > frame_ns;
     return conn->idle_ns > 0 && now - conn->last_message_ns > conn->idle_ns;
 }
 
@@ -680,11 +689,18 @@ void
 conn_set_idle_limit(struct conn *conn, uint64_t idle_ns)
 {
     conn->idle_ns = idle_ns;
+    conn->known = true;
+}
+
+bool
+conn_is_surplus(const struct conn *conn)
+{
+    return conn->surplus;
 }
 
 void
 conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, void *listener_arg,
-    const char *peer_host, int peer_port)
+    const char *peer_host, int peer_port, bool surplus)
 {
     struct conn *conn = ox_calloc(1, sizeof(*conn));
     conn->home = home;
@@ -694,8 +710,9 @@ conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, vo
     snprintf(conn->peer_host, sizeof(conn->peer_host), "%s", peer_host);
     conn->peer_port = peer_port;
     conn->opened_ms = loop_wall_ms(home->loop);
-    conn->last_message_ns = loop_now_ns(home->loop);
-    conn->idle_ns = home->net->limits.idle_ns;
+    conn->opened_ns = conn->last_message_ns = loop_now_ns(home->loop);
+    conn->idle_ns = NET_LIMIT(home->net, idle_ns);
+    conn->surplus = surplus;
     conn->flush_tick.fn = on_flush_tick;
     conn->close_tick.fn = on_close_tick;
     conn->input_tick.fn = on_input_tick;

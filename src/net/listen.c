@@ -21,6 +21,8 @@
 #include "net/net_int.h"
 
 enum { ACCEPTS_PER_TURN = 64, BUSY_PERMILLE = 600, BACKLOG = 1024 };
+/* Without a free descriptor nobody can be let in: look again after this. */
+#define NO_DESCRIPTOR_NS UINT64_C(100000000)
 
 struct listener {
     struct listener *next;
@@ -30,7 +32,10 @@ struct listener {
     int fd, port;
     uv_poll_t poll;
     bool polling;
+    struct loop_timer again;
 };
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
 
 struct net *
 net_new(struct loop_group *loops, const struct net_limits *limits)
@@ -50,15 +55,34 @@ net_new(struct loop_group *loops, const struct net_limits *limits)
     return net;
 }
 
+#define SET_LIMIT(net, from, name) \
+    __atomic_store_n(&(net)->limits.name, (from)->name, __ATOMIC_RELAXED)
+
+void
+net_set_limits(struct net *net, const struct net_limits *limits)
+{
+    SET_LIMIT(net, limits, conns_max);
+    SET_LIMIT(net, limits, conns_per_ip_max);
+    SET_LIMIT(net, limits, idle_ns);
+    SET_LIMIT(net, limits, frame_ns);
+    SET_LIMIT(net, limits, write_stall_ns);
+    SET_LIMIT(net, limits, out_max);
+}
+
 /* ---- counting by address ---- */
 
 bool
-net_count_in(struct net *net, const char *host)
+net_count_in(struct net *net, const char *host, bool *surplus)
 {
     ox_lock(&net->lock);
     uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
-    bool fits = count < net->limits.conns_per_ip_max &&
-                atomic_load(&net->open) < net->limits.conns_max;
+    uint64_t open = atomic_load(&net->open), per_ip = NET_LIMIT(net, conns_per_ip_max),
+             most = NET_LIMIT(net, conns_max);
+    bool fits = count < per_ip && open < most;
+    bool told = !fits && *surplus && count < per_ip + NET_SURPLUS_MAX &&
+                open < most + NET_SURPLUS_MAX;
+    *surplus = told;
+    fits |= told;
     if (fits) {
         ox_map_put(&net->by_ip, ox_str(host), (void *)(count + 1));
         atomic_fetch_add(&net->open, 1);
@@ -88,6 +112,7 @@ struct handover {
     struct net_loop *home;
     struct listener *listener;
     int fd, peer_port;
+    bool surplus;
     char peer_host[48];
 };
 
@@ -96,7 +121,7 @@ take_over(struct loop_msg *msg)
 {
     struct handover *handover = ox_container_of(msg, struct handover, msg);
     conn_start(handover->home, handover->fd, handover->listener->handler,
-        handover->listener->arg, handover->peer_host, handover->peer_port);
+        handover->listener->arg, handover->peer_host, handover->peer_port, handover->surplus);
     ox_free(handover);
 }
 
@@ -139,6 +164,24 @@ set_socket_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 }
 
+static void
+accept_again(struct loop_timer *timer)
+{
+    struct listener *listener = ox_container_of(timer, struct listener, again);
+    if (listener->polling)
+        uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+}
+
+/* The socket stays readable: do not spin on it. */
+static void
+wait_for_descriptor(struct listener *listener)
+{
+    ox_warn("no descriptor is free for a connection", "port=%d", listener->port);
+    uv_poll_stop(&listener->poll);
+    loop_timer_start(loop_at(listener->net->loops, 0), &listener->again, NO_DESCRIPTOR_NS,
+        accept_again);
+}
+
 static bool
 accept_one(struct listener *listener)
 {
@@ -146,12 +189,15 @@ accept_one(struct listener *listener)
     struct sockaddr_storage address;
     socklen_t len = sizeof(address);
     int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        wait_for_descriptor(listener);
     if (fd < 0)
         return errno == EINTR || errno == ECONNABORTED;
     char host[48] = "";
     int port = 0;
     name_peer(&address, host, sizeof(host), &port);
-    if (!net_count_in(net, host)) {
+    bool surplus = listener->handler->tells_surplus;
+    if (!net_count_in(net, host, &surplus)) {
         atomic_fetch_add(&net->refused, 1);
         close(fd);
         return true;
@@ -160,7 +206,7 @@ accept_one(struct listener *listener)
     set_socket_options(fd);
     struct net_loop *home = pick_loop(net);
     if (loop_is(home->loop)) {
-        conn_start(home, fd, listener->handler, listener->arg, host, port);
+        conn_start(home, fd, listener->handler, listener->arg, host, port, surplus);
         return true;
     }
     struct handover *handover = ox_calloc(1, sizeof(*handover));
@@ -169,6 +215,7 @@ accept_one(struct listener *listener)
     handover->listener = listener;
     handover->fd = fd;
     handover->peer_port = port;
+    handover->surplus = surplus;
     memcpy(handover->peer_host, host, sizeof(host));
     loop_post(home->loop, &handover->msg);
     return true;
@@ -279,6 +326,7 @@ stop_polling(struct loop *loop, void *arg)
         if (!listener->polling)
             continue;
         uv_poll_stop(&listener->poll);
+        loop_timer_stop(&listener->again);
         uv_close((uv_handle_t *)&listener->poll, NULL);
         listener->polling = false;
     }

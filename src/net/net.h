@@ -41,12 +41,15 @@ struct conn_handler {
     /* Peer closed, error, timeout or conn_close(): the last call for this conn,
      * which is freed when it returns. Answers still parked are dropped. */
     void (*closed)(struct conn *conn);
+    /* Says itself that there are too many connections: some beyond the limits
+     * are let in for that, with conn_is_surplus() true. */
+    bool tells_surplus;
 };
 
 struct net_limits {
     uint32_t conns_max;       /* of the node */
     uint32_t conns_per_ip_max;
-    uint64_t idle_ns;         /* close after no message for this long; 0 never */
+    uint64_t idle_ns;         /* from connecting to conn_set_idle_limit(); 0 never */
     uint64_t frame_ns;        /* a started message must be whole by then */
     uint64_t write_stall_ns;  /* pending output must move within this time */
     size_t out_max;           /* conn_full() above this many pending bytes */
@@ -55,6 +58,8 @@ struct net_limits {
 /* ---- listening ---- */
 
 struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
+/* From now on; connections over a lowered number stay. Any thread. */
+void net_set_limits(struct net *net, const struct net_limits *limits);
 /* Closes all connections (handlers get closed()) and frees. On: no loop. */
 void net_free(struct net *net);
 
@@ -89,7 +94,10 @@ int conn_peer_port(const struct conn *conn);
  * peer feels it. A close by the peer is noticed all the same. Pausing nests. */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
-/* Login done: from here the idle limit counts instead of the login limit. */
+/* One more than may be: tell the peer and close. */
+bool conn_is_surplus(const struct conn *conn);
+/* Login done: until then the connection lives at most limits.idle_ns, messages
+ * or not; from here it may be silent for idle_ns, 0 for ever. */
 void conn_set_idle_limit(struct conn *conn, uint64_t idle_ns);
 
 /* Output, in the order of calls. Nothing blocks or fails: trouble shows as

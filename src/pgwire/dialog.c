@@ -8,7 +8,8 @@
  *   PG_IDLE --Query--> PG_QUERY --ready--> PG_IDLE
  *   PG_IDLE --Execute--> PG_EXECUTE --complete, suspended, empty, failed--> PG_IDLE
  *
- * After an error in the extended protocol everything up to Sync is skipped. */
+ * After an error in the extended protocol everything up to Sync is skipped. A
+ * message whose inside is wrong is such an error: where it ends is known. */
 #include "base/check.h"
 #include "pgwire/pgwire_int.h"
 
@@ -25,7 +26,16 @@ bad_message(struct pg_conn *pg, const char *name)
 {
     struct ox_err err;
     ox_fail(&err, OX_PROTOCOL_VIOLATION, "invalid %s message", name);
-    pg_fatal(pg, &err);
+    extended_error(pg, &err);
+}
+
+/* An error outside of the extended protocol. */
+static void
+simple_error(struct pg_conn *pg, const struct ox_err *err)
+{
+    sql_fail_transaction(pg->sql);
+    pg_error(pg, "ERROR", err);
+    pg_ready(pg, sql_sync(pg->sql));
 }
 
 /* Nothing is read until the statement has ended or asks for input. */
@@ -41,9 +51,11 @@ wait_for_statement(struct pg_conn *pg)
 static void
 on_query(struct pg_conn *pg, struct wire_in *in)
 {
+    struct ox_err err;
     struct str text = pg_get_cstr(in);
     if (in->failed || wire_left(in) != 0) {
-        bad_message(pg, "Query");
+        ox_fail(&err, OX_PROTOCOL_VIOLATION, "invalid Query message");
+        simple_error(pg, &err);
         return;
     }
     pg->state = PG_QUERY;
@@ -74,9 +86,10 @@ on_parse(struct pg_conn *pg, struct wire_in *in)
     ox_arena_fini(&arena);
 }
 
-/* Format codes as Bind has them: a count and as many int16. */
+/* Format codes as Bind has them: a count and as many int16. Fails with err set
+ * for one that is neither text nor binary. */
 static uint32_t
-get_formats(struct wire_in *in, struct arena *arena, int16_t **formats)
+get_formats(struct wire_in *in, struct arena *arena, int16_t **formats, struct ox_err *err)
 {
     uint16_t count = (uint16_t)wire_get16(in);
     if (wire_left(in) < (size_t)count * 2)
@@ -84,20 +97,29 @@ get_formats(struct wire_in *in, struct arena *arena, int16_t **formats)
     if (in->failed)
         return 0;
     *formats = ox_arena_array(arena, int16_t, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         (*formats)[i] = wire_get16(in);
+        if ((*formats)[i] < 0 || (*formats)[i] > 1)
+            ox_fail(err, OX_INVALID_PARAMETER_VALUE, "unsupported format code: %d",
+                (*formats)[i]);
+    }
     return count;
 }
 
 static struct sql_param *
 get_params(struct wire_in *in, struct arena *arena, const int16_t *formats, uint32_t format_count,
-    uint32_t *count)
+    uint32_t *count, struct ox_err *err)
 {
     *count = (uint16_t)wire_get16(in);
-    if (wire_left(in) < (size_t)*count * 4 || (format_count > 1 && format_count != *count))
+    if (wire_left(in) < (size_t)*count * 4)
         in->failed = true;
     if (in->failed)
         return NULL;
+    if (format_count > 1 && format_count != *count) {
+        ox_fail(err, OX_PROTOCOL_VIOLATION,
+            "bind message has %u parameter formats but %u parameters", format_count, *count);
+        return NULL;
+    }
     struct sql_param *params = ox_arena_array(arena, struct sql_param, *count);
     for (uint32_t i = 0; i < *count; i++) {
         int32_t len = wire_get32(in);
@@ -114,16 +136,19 @@ get_params(struct wire_in *in, struct arena *arena, const int16_t *formats, uint
 static void
 on_bind(struct pg_conn *pg, struct wire_in *in)
 {
-    struct ox_err err;
+    struct ox_err err = {0};
     struct arena arena;
     int16_t *param_formats = NULL, *formats = NULL;
     uint32_t count = 0;
     ox_arena_init(&arena);
     struct str portal = pg_get_cstr(in), statement = pg_get_cstr(in);
-    uint32_t param_format_count = get_formats(in, &arena, &param_formats);
-    struct sql_param *params = get_params(in, &arena, param_formats, param_format_count, &count);
-    uint32_t format_count = get_formats(in, &arena, &formats);
-    if (in->failed || wire_left(in) != 0)
+    uint32_t param_format_count = get_formats(in, &arena, &param_formats, &err);
+    struct sql_param *params =
+        get_params(in, &arena, param_formats, param_format_count, &count, &err);
+    uint32_t format_count = err.code == OX_OK ? get_formats(in, &arena, &formats, &err) : 0;
+    if (err.code != OX_OK)
+        extended_error(pg, &err);
+    else if (in->failed || wire_left(in) != 0)
         bad_message(pg, "Bind");
     else if (sql_bind(pg->sql, portal, statement, params, count, formats, format_count, &err) ==
              OX_OK)
@@ -151,7 +176,7 @@ on_describe(struct pg_conn *pg, struct wire_in *in)
     struct sql_description description = {0};
     int8_t kind = wire_get8(in);
     struct str name = pg_get_cstr(in);
-    if (in->failed || (kind != 'S' && kind != 'P')) {
+    if (in->failed || wire_left(in) != 0 || (kind != 'S' && kind != 'P')) {
         bad_message(pg, "Describe");
         return;
     }
@@ -174,7 +199,7 @@ on_execute(struct pg_conn *pg, struct wire_in *in)
 {
     struct str portal = pg_get_cstr(in);
     int32_t max_rows = wire_get32(in);
-    if (in->failed) {
+    if (in->failed || wire_left(in) != 0) {
         bad_message(pg, "Execute");
         return;
     }
@@ -188,7 +213,7 @@ on_close(struct pg_conn *pg, struct wire_in *in)
 {
     int8_t kind = wire_get8(in);
     struct str name = pg_get_cstr(in);
-    if (in->failed || (kind != 'S' && kind != 'P')) {
+    if (in->failed || wire_left(in) != 0 || (kind != 'S' && kind != 'P')) {
         bad_message(pg, "Close");
         return;
     }
@@ -242,11 +267,11 @@ on_copy_message(struct pg_conn *pg, int8_t type, struct wire_in *in)
     }
 }
 
-static void
-on_unknown(struct pg_conn *pg, int8_t type)
+void
+pg_unknown_type(struct pg_conn *pg, uint8_t type)
 {
     struct ox_err err;
-    ox_fail(&err, OX_PROTOCOL_VIOLATION, "invalid frontend message type %d", (int)(uint8_t)type);
+    ox_fail(&err, OX_PROTOCOL_VIOLATION, "invalid frontend message type %d", type);
     pg_fatal(pg, &err);
 }
 
@@ -256,9 +281,7 @@ on_function_call(struct pg_conn *pg)
     struct ox_err err;
     ox_fail(&err, OX_FEATURE_NOT_SUPPORTED, "the function call protocol is not supported");
     ox_hint(&err, "Call the function in a SELECT.");
-    sql_fail_transaction(pg->sql);
-    pg_error(pg, "ERROR", &err);
-    pg_ready(pg, sql_sync(pg->sql));
+    simple_error(pg, &err);
 }
 
 void
@@ -287,6 +310,6 @@ pg_message(struct pg_conn *pg, const struct slice *message)
     case 'd': /* the rest of a COPY that failed */
     case 'c':
     case 'f': break;
-    default: on_unknown(pg, type);
+    default: pg_unknown_type(pg, (uint8_t)type);
     }
 }

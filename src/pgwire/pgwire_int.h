@@ -13,6 +13,7 @@
 enum {
     PG_STARTUP_MAX = 10000,
     PG_MESSAGE_MAX = 64 * 1024 * 1024,
+    PG_SHORT_MESSAGE_MAX = 10000, /* of messages that only name something */
     PG_PROTOCOL_3 = 196608,
     PG_CANCEL = 80877102,
     PG_SSL = 80877103,
@@ -42,6 +43,7 @@ struct pg_conn {
     bool paused;        /* conn_pause() is in force until the statement moves on */
     bool skip_to_sync;  /* after an error in the extended protocol */
     bool copy_in;       /* the statement that runs takes CopyData */
+    bool ssl_asked, gss_asked; /* each may be asked for once */
     int32_t pid, secret;
     struct engine_session engine;
     struct sql_session *sql;
@@ -78,6 +80,7 @@ bool pg_cancel(struct sql_client *client, int32_t pid, bool end);
 
 /* ---- dialog.c ---- */
 void pg_message(struct pg_conn *pg, const struct slice *message);
+void pg_unknown_type(struct pg_conn *pg, uint8_t type); /* ends the connection */
 
 /* ---- result.c ---- */
 void pg_client_init(struct pg_conn *pg);

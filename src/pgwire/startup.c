@@ -133,8 +133,8 @@ static void
 add_setting(struct startup *startup, struct str name, struct str value)
 {
     if (startup->setting_count < SETTINGS_MAX)
-        startup->settings[startup->setting_count++] =
-            (struct sql_setting_start){name, value};
+        startup->settings[startup->setting_count] = (struct sql_setting_start){name, value};
+    startup->setting_count++;
 }
 
 /* The next word of "options": blanks end it unless a backslash precedes. */
@@ -223,6 +223,10 @@ read_startup(struct startup *startup, struct wire_in *in, struct ox_err *err)
     if (startup->user.len == 0)
         return ox_fail(err, OX_INVALID_AUTHORIZATION,
             "no PostgreSQL user name specified in startup packet");
+    if (startup->setting_count > SETTINGS_MAX)
+        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
+            "startup packet has %u settings, at most %d are taken", startup->setting_count,
+            SETTINGS_MAX);
     ox_code code = row_check_text(startup->user, err);
     if (code == OX_OK && startup->database.len > 0)
         code = row_check_text(startup->database, err);
@@ -283,7 +287,9 @@ start_session(struct pg_conn *pg, struct wire_in *in, int32_t version)
     struct ox_err err;
     struct startup *startup = ox_calloc(1, sizeof(*startup));
     ox_arena_init(&startup->arena);
-    ox_code code = read_startup(startup, in, &err);
+    ox_code code = conn_is_surplus(pg->conn)
+                       ? ox_fail(&err, OX_TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+                       : read_startup(startup, in, &err);
     if (code == OX_OK && (version != PG_PROTOCOL_3 || startup->unknown_count > 0))
         send_negotiation(pg, startup);
     if (code == OX_OK) {
@@ -308,7 +314,9 @@ pg_startup(struct pg_conn *pg, const struct slice *message)
     struct wire_in in = wire_in(ox_slice_ptr(message), message->len);
     wire_get32(&in);
     int32_t version = wire_get32(&in);
-    if (version == PG_SSL || version == PG_GSSENC) {
+    bool *asked = version == PG_SSL ? &pg->ssl_asked : version == PG_GSSENC ? &pg->gss_asked : NULL;
+    if (asked != NULL && !*asked) {
+        *asked = true;
         conn_write(pg->conn, "N", 1);
     } else if (version == PG_CANCEL) {
         request_cancel(pg, &in);
@@ -316,8 +324,8 @@ pg_startup(struct pg_conn *pg, const struct slice *message)
         start_session(pg, &in, version);
     } else {
         ox_fail(&err, OX_FEATURE_NOT_SUPPORTED,
-            "unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", version >> 16,
-            version & 0xFFFF);
+            "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
+            (uint32_t)version >> 16, (uint32_t)version & 0xFFFF);
         pg_fatal(pg, &err);
     }
 }
@@ -342,9 +350,27 @@ static ptrdiff_t
 refuse_length(struct pg_conn *pg, uint32_t len)
 {
     struct ox_err err;
-    ox_fail(&err, OX_PROTOCOL_VIOLATION, "invalid message length %u", len);
+    ox_fail(&err, OX_PROTOCOL_VIOLATION,
+        pg->state == PG_STARTUP ? "invalid length of startup packet" : "invalid message length %u",
+        len);
+    if (pg->state == PG_STARTUP)
+        ox_hint(&err, "This port speaks PostgreSQL's protocol.");
     pg_fatal(pg, &err);
     return -1;
+}
+
+/* The longest message of a type, 0 for what is no type. */
+static uint32_t
+message_max(uint8_t type)
+{
+    switch (type) {
+    case 'Q': case 'P': case 'B': case 'F': case 'd':
+        return PG_MESSAGE_MAX;
+    case 'C': case 'D': case 'E': case 'H': case 'S': case 'X': case 'c': case 'f': case 'p':
+        return PG_SHORT_MESSAGE_MAX;
+    default:
+        return 0;
+    }
 }
 
 static ptrdiff_t
@@ -357,10 +383,15 @@ on_frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
             return refuse_length(pg, len);
         return have >= 4 ? (ptrdiff_t)len : 0;
     }
+    uint32_t most = message_max(bytes[0]);
+    if (most == 0) {
+        pg_unknown_type(pg, bytes[0]);
+        return -1;
+    }
     if (have < 5)
         return 0;
     uint32_t len = wire_load32(bytes + 1);
-    if (len < 4 || len > PG_MESSAGE_MAX)
+    if (len < 4 || len > most)
         return refuse_length(pg, len);
     return (ptrdiff_t)len + 1;
 }
@@ -398,6 +429,7 @@ on_closed(struct conn *conn)
 
 static const struct conn_handler handler = {
     .protocol = "sql",
+    .tells_surplus = true,
     .opened = on_opened,
     .frame_len = on_frame_len,
     .frame = on_frame,

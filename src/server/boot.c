@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -202,6 +203,44 @@ write_pid_file(struct server *server, struct ox_err *err)
     return code;
 }
 
+/* ---- limits of connections ---- */
+
+enum { CONN_OUT_MAX = 4 * 1024 * 1024, FILES_RESERVED = 64 };
+
+/* Segments and metadata need descriptors too: a quarter of them stays free. */
+static uint32_t
+connections_that_fit(int64_t wanted)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+        return (uint32_t)wanted;
+    int64_t have = (int64_t)files.rlim_cur, kept = OX_MAX(have / 4, (int64_t)FILES_RESERVED);
+    return (uint32_t)OX_MIN(wanted, OX_MAX(have - kept, (int64_t)1));
+}
+
+static void
+limits_of(const struct server_config *config, struct net_limits *limits)
+{
+    const uint64_t ms = 1000000;
+    *limits = (struct net_limits){.conns_max = connections_that_fit(config->max_connections),
+        .conns_per_ip_max = (uint32_t)config->max_connections_per_ip,
+        .idle_ns = (uint64_t)config->login_timeout_ms * ms, /* until login; doors raise it */
+        .frame_ns = (uint64_t)config->frame_timeout_ms * ms,
+        .write_stall_ns = (uint64_t)config->write_timeout_ms * ms,
+        .out_max = CONN_OUT_MAX};
+}
+
+/* Settings that change while the server runs and belong to no folder. */
+static void
+settings_changed(const struct meta_view *view, void *arg)
+{
+    struct server *server = arg;
+    struct net_limits limits;
+    limits_of(view->settings, &limits);
+    net_set_limits(server->net, &limits);
+    ox_diag_set_level((enum ox_diag_level)view->settings->log_level);
+}
+
 /* ---- life ---- */
 
 static ox_code
@@ -212,12 +251,11 @@ start_all(struct server *server, struct ox_err *err)
     struct loop_config loop_config = {config->loops > 0 ? config->loops
                                                         : (int)OX_MAX(1, OX_MIN(cores, 64)),
         config->pool_threads, 20 * 1000};
-    struct net_limits limits = {.conns_max = (uint32_t)config->max_connections,
-        .conns_per_ip_max = (uint32_t)config->max_connections_per_ip,
-        .idle_ns = (uint64_t)10 * 1000000000, /* until login; the doors raise it */
-        .frame_ns = (uint64_t)30 * 1000000000,
-        .write_stall_ns = (uint64_t)30 * 1000000000,
-        .out_max = 4 * 1024 * 1024};
+    struct net_limits limits;
+    limits_of(config, &limits);
+    if (limits.conns_max < (uint32_t)config->max_connections)
+        ox_warn("fewer connections than \"max.connections\" fit the limit of open files",
+            "connections=%u", limits.conns_max);
     ox_code code = server_listeners(config, &server->arena, server->listeners,
         &server->listener_count, err);
     if (code == OX_OK)
@@ -231,6 +269,7 @@ start_all(struct server *server, struct ox_err *err)
     if (code != OX_OK)
         return code;
     empty_temp_dir(server);
+    meta_on_view(server->meta, settings_changed, server);
     struct engine_config engine_config = {meta_identity(server->meta)->node_id,
         server->options->dir, server->loops, server->net, server->meta, server->replica};
     code = engine_start(&engine_config, server->env, &server->engine, err);
@@ -275,6 +314,8 @@ server_stop(struct server *server)
     bool served = server->http != NULL;
     if (server->net != NULL)
         net_stop_accepting(server->net);
+    if (server->meta != NULL)
+        meta_off_view(server->meta, settings_changed, server);
     if (server->engine != NULL)
         engine_quiesce(server->engine);
     if (server->replica != NULL)
