@@ -82,12 +82,29 @@ plog_sync_segments(struct plog *plog, int64_t *end, struct ox_err *err)
 
 /* ---- derived files ---- */
 
+/* The index of aborted transactions cannot be missed: when it is absent, that
+ * says that there are none. */
+static ox_code
+sync_aborted(struct plog *plog, const struct log_segment *seg, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX];
+    struct file *file;
+    log_segment_path(path, plog->path, seg->base_offset, ".txnindex");
+    ox_code rc = fs_open(plog->fs, "txnindex.open", path, FILE_READ | FILE_WRITE, &file, err);
+    if (rc != OX_OK)
+        return rc;
+    rc = fs_sync(plog->fs, "txnindex.sync", file, err);
+    fs_close(plog->fs, file);
+    return rc == OX_OK ? fs_sync_dir(plog->fs, "txnindex.sync", plog->path, err) : rc;
+}
+
 static ox_code
 write_indexes(struct plog *plog, struct log_segment *seg, bool active, struct ox_err *err)
 {
     /* Entries are copied to the file under the lock, since appends go on;
      * flushing needs none. */
     ox_lock(&plog->lock);
+    bool aborted = seg->aborted_loaded && seg->aborted_written != seg->aborted_count;
     ox_code rc = log_index_write(&seg->index, false, err);
     if (rc == OX_OK)
         rc = log_index_write(&seg->times, false, err);
@@ -99,6 +116,8 @@ write_indexes(struct plog *plog, struct log_segment *seg, bool active, struct ox
         rc = fs_sync(plog->fs, "index.sync", index, err);
     if (rc == OX_OK && times != NULL)
         rc = fs_sync(plog->fs, "index.sync", times, err);
+    if (rc == OX_OK && aborted)
+        rc = sync_aborted(plog, seg, err);
     if (rc != OX_OK || active)
         return rc;
     ox_lock(&plog->lock);

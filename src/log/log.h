@@ -432,6 +432,61 @@ struct log_aborted_txn {
 ox_code plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct arena *arena,
     struct log_aborted_txn **out, size_t *count, struct ox_err *err);
 
+/* ---- compaction ---- */
+
+struct log_cleaner; /* the threads that compact the logs of some directories */
+
+struct log_cleaner_config {
+    bool enabled;
+    int threads;             /* 1 to LOG_CLEANER_THREADS_MAX */
+    uint64_t buffer_bytes;   /* of all threads: a key takes 24 bytes */
+    uint64_t io_buffer_bytes; /* of all threads */
+    double io_bytes_per_second; /* read and written, by all threads */
+    int64_t backoff_ms;      /* between looks at logs of which none is dirty */
+};
+
+enum { LOG_CLEANER_THREADS_MAX = 16 };
+
+/* Kafka's defaults. */
+void log_cleaner_config_init(struct log_cleaner_config *config);
+/* Compacts logs with cleanup.policy=compact when they are dirty enough or old
+ * enough, the dirtiest first. dirs is borrowed until log_cleaner_stop(). */
+struct log_cleaner *log_cleaner_start(const struct log_cleaner_config *config,
+    const struct env *env, struct log_dir *const *dirs, size_t dir_count);
+/* Obeyed from the next buffer on. */
+void log_cleaner_configure(struct log_cleaner *cleaner, const struct log_cleaner_config *config);
+/* Interrupts passes; they leave the logs as they were. Before the directories
+ * are closed. Blocks. */
+void log_cleaner_stop(struct log_cleaner *cleaner);
+/* Runs one pass over the dirtiest log, if one wants it; for config.threads =
+ * false. *worked: there was one. Blocks. */
+ox_code log_dir_clean_step(struct log_dir *dir, uint64_t buffer_bytes, int64_t now_ms,
+    bool *worked, struct ox_err *err);
+
+struct log_cleaner_stats {
+    uint64_t passes, failures;
+    uint64_t bytes_read, bytes_written, records_read, records_removed;
+    uint64_t throttled_ms;
+    uint32_t running; /* passes at work */
+};
+void log_cleaner_stats(struct log_cleaner *cleaner, struct log_cleaner_stats *out);
+
+enum log_compaction_phase { LOG_COMPACT_IDLE, LOG_COMPACT_MAP, LOG_COMPACT_COPY };
+
+struct log_compaction_facts {
+    bool compacted;   /* cleanup.policy has compact */
+    bool uncleanable; /* a pass found damage: not tried again until it is opened */
+    enum log_compaction_phase phase;
+    uint64_t bytes_done, bytes_total; /* of the pass that runs */
+    int64_t cleaned;                  /* compacted below, -1 never */
+    int64_t first_dirty, limit;       /* what the next pass looks at */
+    uint64_t clean_bytes, dirty_bytes;
+    double dirty_ratio;
+    uint64_t passes, bytes_read, bytes_written, records_read, records_removed;
+    int64_t last_start_ms, last_end_ms; /* 0: never */
+};
+void plog_compaction(struct plog *plog, int64_t now_ms, struct log_compaction_facts *out);
+
 /* ---- offline ---- */
 
 /* Verdict over a partition directory that nobody has open; nothing is changed.

@@ -8,6 +8,7 @@
  *   recovery-point-offset-checkpoint  below: flushed, indexes and all
  *   log-start-offset-checkpoint       below: deleted
  *   replication-offset-checkpoint     high watermarks
+ *   cleaner-offset-checkpoint         below: compacted
  *   oxbow-wal-*                       the write-ahead log, gone after a clean stop
  *   <topic>-<partition>/              a plog each
  *
@@ -143,18 +144,19 @@ log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition)
     struct partition_hint *hint = ox_map_get(&dir->hints, key);
     if (hint == NULL) {
         hint = ox_malloc(sizeof(*hint));
-        *hint = (struct partition_hint){-1, -1, -1, -1, .dirty = false};
+        *hint = PARTITION_HINT_NONE;
         ox_map_put(&dir->hints, key, hint);
     }
     return hint;
 }
 
-enum checkpoint_kind { RECOVERY_POINTS, LOG_STARTS, HIGH_WATERMARKS };
+enum checkpoint_kind { RECOVERY_POINTS, LOG_STARTS, HIGH_WATERMARKS, CLEANED };
 
 static const char *const checkpoint_names[] = {
     "recovery-point-offset-checkpoint",
     "log-start-offset-checkpoint",
     "replication-offset-checkpoint",
+    "cleaner-offset-checkpoint",
 };
 
 static int64_t *
@@ -162,7 +164,8 @@ hint_value(struct partition_hint *hint, enum checkpoint_kind kind)
 {
     return kind == RECOVERY_POINTS ? &hint->recovery_point
         : kind == LOG_STARTS       ? &hint->log_start
-                                   : &hint->high_watermark;
+        : kind == HIGH_WATERMARKS  ? &hint->high_watermark
+                                   : &hint->cleaned;
 }
 
 /* A line "topic partition offset"; lines that are not are left out. */
@@ -243,13 +246,13 @@ refresh_hints(struct log_dir *dir)
         hint->recovery_point = plog->recovery_point;
         hint->log_start = plog_log_start(plog);
         hint->high_watermark = plog_high_watermark(plog);
+        hint->cleaned = atomic_load(&plog->cleaned);
     }
     ox_unlock(&dir->lock);
 }
 
-/* The open plogs, counted. */
-static struct plog **
-hold_plogs(struct log_dir *dir, uint32_t *count)
+struct plog **
+log_dir_hold_plogs(struct log_dir *dir, uint32_t *count)
 {
     ox_lock(&dir->lock);
     struct plog **plogs = ox_calloc(dir->plog_count + 1, sizeof(*plogs));
@@ -265,7 +268,7 @@ checkpoint_plogs(struct log_dir *dir, struct ox_err *err)
 {
     uint32_t count;
     ox_code rc = OX_OK;
-    struct plog **plogs = hold_plogs(dir, &count);
+    struct plog **plogs = log_dir_hold_plogs(dir, &count);
     for (uint32_t i = 0; i < count; i++) {
         if (rc == OX_OK) {
             pthread_mutex_lock(&plogs[i]->work);
@@ -321,6 +324,16 @@ log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition, struct
     pthread_mutex_lock(&dir->checkpoint);
     ox_code rc = log_dir_write_checkpoints(dir, err);
     pthread_mutex_unlock(&dir->checkpoint);
+    return rc;
+}
+
+ox_code
+log_dir_write_cleaned(struct log_dir *dir, struct ox_err *err)
+{
+    pthread_mutex_lock(&dir->cleaned);
+    refresh_hints(dir);
+    ox_code rc = write_checkpoint(dir, CLEANED, err);
+    pthread_mutex_unlock(&dir->cleaned);
     return rc;
 }
 
@@ -567,7 +580,7 @@ static void
 flush_overdue(struct log_dir *dir, int64_t now_ms)
 {
     uint32_t count;
-    struct plog **plogs = hold_plogs(dir, &count);
+    struct plog **plogs = log_dir_hold_plogs(dir, &count);
     for (uint32_t i = 0; i < count; i++) {
         ox_lock(&plogs[i]->lock);
         int64_t since = plogs[i]->unflushed_since_ms, limit = plogs[i]->config.flush_ms;
@@ -832,7 +845,7 @@ open_locked(struct log_dir *dir, struct ox_err *err)
         rc = take_clean_mark(dir, err);
     if (rc == OX_OK)
         rc = finish_deletions(dir, err);
-    for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
+    for (int kind = RECOVERY_POINTS; kind <= CLEANED && rc == OX_OK; kind++)
         read_checkpoint(dir, (enum checkpoint_kind)kind);
     if (rc == OX_OK)
         rc = log_wal_replay(dir, err);
@@ -846,6 +859,7 @@ init_mutexes(struct log_dir *dir)
 {
     pthread_condattr_t attr;
     pthread_mutex_init(&dir->round, NULL);
+    pthread_mutex_init(&dir->cleaned, NULL);
     pthread_mutex_init(&dir->checkpoint, NULL);
     pthread_mutex_init(&dir->thread_lock, NULL);
     pthread_condattr_init(&attr);
@@ -872,6 +886,7 @@ free_dir(struct log_dir *dir)
         fs_close(dir->fs, dir->lock_file);
     ox_lock_fini(&dir->lock);
     pthread_mutex_destroy(&dir->round);
+    pthread_mutex_destroy(&dir->cleaned);
     pthread_mutex_destroy(&dir->checkpoint);
     pthread_mutex_destroy(&dir->thread_lock);
     pthread_cond_destroy(&dir->flusher_wake);

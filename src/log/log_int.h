@@ -9,6 +9,8 @@
  *   dir->round       one flush round at a time; on_flushed runs under it
  *                    (plain mutex)
  *   plog->lock       rank "plog": end, segments, epochs, producers
+ *   dir->cleaned     the file of cleaner offsets (plain mutex; only dir->lock
+ *                    is taken under it)
  *   dir->lock        rank "log_dir": the list of plogs, checkpoint numbers
  *   dir->wal.lock    rank "wal": the queue
  * The plain mutexes are held over system calls, the ranked ones only for the
@@ -76,6 +78,7 @@ struct log_segment {
     struct file_system *fs;
     struct file *file;
     char *path; /* of the .log file */
+    const char *suffix; /* of all its names for now: "", ".cleaned" or ".swap" */
     int64_t base_offset;
     int64_t created_ms;
     /* Under plog->lock from here. */
@@ -91,7 +94,8 @@ struct log_segment {
     bool sealed;
     bool index_stale;   /* sealed, but the index files are not written and flushed yet */
     struct log_aborted_txn *aborted;
-    uint32_t aborted_count, aborted_cap, aborted_written;
+    uint32_t aborted_count, aborted_cap;
+    uint32_t aborted_written; /* entries the file has; UINT32_MAX: others */
     bool aborted_loaded;
     /* Bytes below this are not ours: checked by chunk before they are served. */
     uint64_t unverified_end;
@@ -103,6 +107,11 @@ void log_segment_path(char to[PATH_LEN_MAX], const char *dir, int64_t base, cons
 /* Makes (create) or opens the file. The indexes are empty until loaded. */
 ox_code log_segment_open(struct file_system *fs, const char *dir, int64_t base, bool create,
     struct log_segment **out, struct ox_err *err);
+/* Makes the file `<base>.log.cleaned`, for compaction. */
+ox_code log_segment_create_cleaned(struct file_system *fs, const char *dir, int64_t base,
+    struct log_segment **out, struct ox_err *err);
+/* Gives all files of a segment another suffix, the data last. */
+ox_code log_segment_resuffix(struct log_segment *seg, const char *suffix, struct ox_err *err);
 struct log_segment *log_segment_get(struct log_segment *seg);
 void log_segment_put(struct log_segment *seg);
 /* Bookkeeping for a batch that was written at the end. */
@@ -164,6 +173,8 @@ ox_code header_walk_next(struct header_walk *walk, bool *more, struct ox_err *er
 /* Aborted transactions of the segment. Under plog->lock. */
 ox_code log_segment_load_aborted(struct log_segment *seg, struct ox_err *err);
 void log_segment_add_aborted(struct log_segment *seg, const struct log_aborted_txn *txn);
+/* Forgets those that end at or above next. */
+void log_segment_cut_aborted(struct log_segment *seg, int64_t next);
 ox_code log_segment_write_aborted(struct log_segment *seg, bool sync, struct ox_err *err);
 
 /* ---- producer_state.c ---- */
@@ -257,6 +268,66 @@ int32_t leader_epochs_of(const struct leader_epochs *epochs, int64_t offset);
 void leader_epochs_encode(const struct leader_epochs *epochs, struct text *out);
 ox_code leader_epochs_decode(struct leader_epochs *epochs, struct str text, struct ox_err *err);
 
+/* ---- key_map.c: the newest offset of each key, in bounded memory ---- */
+
+struct key_slot {
+    uint64_t hash[2];
+    int64_t offset; /* + 1; 0: free */
+};
+
+struct key_map {
+    struct key_slot *slots;
+    uint64_t slot_count, used, used_max;
+    uint64_t secret[2]; /* of this pass */
+};
+
+enum { KEY_SLOT_BYTES_MIN = 1 << 16 };
+
+/* Room for `keys` keys if bytes_max allows it (at least KEY_SLOT_BYTES_MIN are
+ * taken). secret: random. */
+void key_map_init(struct key_map *map, uint64_t keys, uint64_t bytes_max,
+    const uint64_t secret[2]);
+void key_map_fini(struct key_map *map);
+/* How many more keys are sure to fit. */
+static inline uint64_t
+key_map_room(const struct key_map *map)
+{
+    return map->used_max - map->used;
+}
+/* Offsets of one key must come rising. The caller has seen that there is room. */
+void key_map_put(struct key_map *map, struct str key, int64_t offset);
+int64_t key_map_get(const struct key_map *map, struct str key); /* -1: not there */
+/* SipHash-2-4 with 128 bits of output. */
+void key_map_hash(const uint64_t secret[2], struct str key, uint64_t out[2]);
+
+/* ---- compact.c: one pass over one log ---- */
+
+/* What the owner of a pass lends it. */
+struct compact_run {
+    uint64_t buffer_bytes;  /* of the key map, at most */
+    size_t io_buffer_bytes; /* of reading, and as much of writing */
+    /* Called for about every io_buffer_bytes moved: slows down. false: give up. */
+    bool (*go_on)(void *arg, uint64_t bytes);
+    void *arg;
+};
+
+struct compact_plan {
+    int64_t first_dirty, limit; /* what a pass would look at */
+    uint64_t clean_bytes, dirty_bytes;
+    double ratio;
+    bool overdue; /* max.compaction.lag.ms has passed */
+    bool wanted;  /* by ratio or age */
+};
+
+/* What is known of a log's passes; see struct log_compaction_facts. */
+struct compact_state {
+    bool uncleanable;
+    enum log_compaction_phase phase;
+    uint64_t bytes_done, bytes_total; /* of the pass that runs */
+    uint64_t passes, bytes_read, bytes_written, records_read, records_removed;
+    int64_t last_start_ms, last_end_ms;
+};
+
 /* ---- plog ---- */
 
 enum { READ_HINTS = 8 };
@@ -298,6 +369,9 @@ struct plog {
     _Atomic int64_t log_start, log_end, flushed_end, high_watermark, first_unstable;
     _Atomic uint64_t bytes;
     int64_t recovery_point; /* under dir->lock */
+    _Atomic int64_t cleaned; /* compacted below; -1: never */
+    struct compact_state compact; /* under lock */
+    bool compacting; /* under dir->lock: a pass is at work */
 
     /* The flusher's own, during a round. */
     uint64_t round;
@@ -338,6 +412,15 @@ ox_code plog_write_epochs(struct plog *plog, struct ox_err *err);
 ox_code plog_sync_segments(struct plog *plog, int64_t *end, struct ox_err *err);
 /* The flushed end moves up and on_flushed runs; under dir->round. */
 void plog_flushed(struct plog *plog, uint32_t generation, int64_t end);
+
+/* Where a pass would begin and end. Under lock. */
+void plog_plan_compaction(struct plog *plog, int64_t now_ms, struct compact_plan *out);
+/* One pass. OX_CANCELLED: go_on said no, or the log was closed or cut meanwhile;
+ * it is as it was. *moved: the pass has got ahead. Blocks, for long. */
+ox_code plog_compact(struct plog *plog, const struct compact_run *run, int64_t now_ms,
+    bool *moved, struct ox_err *err);
+/* The level with which a codec packs batches of this log. */
+int plog_codec_level(const struct plog_config *config, enum ox_codec codec);
 
 /* ---- wal.c ---- */
 
@@ -404,6 +487,8 @@ ox_code log_wal_recycle(struct log_dir *dir, uint64_t lsn, bool all, struct ox_e
 void log_wal_prepare(struct log_dir *dir);
 /* Durable note that entries of plog written so far are void. Under dir->round. */
 ox_code log_wal_void(struct log_dir *dir, struct plog *plog, struct ox_err *err);
+/* The same, and notes that everything below end is flushed all the same. */
+ox_code log_wal_settle(struct log_dir *dir, struct plog *plog, int64_t end, struct ox_err *err);
 /* At open: puts batches back into segments, flushes them, fills dir->hints. */
 ox_code log_wal_replay(struct log_dir *dir, struct ox_err *err);
 
@@ -429,10 +514,13 @@ bool log_wal_decode(const uint8_t *ptr, size_t len, uint64_t lsn, struct wal_ent
 struct partition_hint {
     int64_t recovery_point, log_start, high_watermark; /* -1 unknown */
     int64_t flushed_end;                               /* -1 unknown */
+    int64_t cleaned;                                   /* compacted below, -1 unknown */
     bool dirty; /* was opened by this process and not closed cleanly since */
     /* The checkpoint files may name it; those being written will. */
     bool listed, listing;
 };
+
+#define PARTITION_HINT_NONE ((struct partition_hint){-1, -1, -1, -1, -1, .dirty = false})
 
 /* A file or directory to unlink when its time has come. */
 struct condemned {
@@ -453,6 +541,7 @@ struct log_dir {
     bool clean_start;
     bool faulty_closed; /* some log is not as it should be: no clean mark */
     pthread_mutex_t round;
+    pthread_mutex_t cleaned; /* writers of the cleaner's checkpoint */
 
     struct lock lock; /* plogs, closing, hints, condemned */
     struct list plogs, closing;
@@ -481,6 +570,10 @@ ox_code log_dir_fail(struct log_dir *dir, ox_code code, const struct ox_err *err
 ox_code log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err);
 /* Writes the checkpoint files as the plogs are now. Under dir->checkpoint. */
 ox_code log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err);
+/* Writes the cleaner's checkpoint. Not under dir->lock. */
+ox_code log_dir_write_cleaned(struct log_dir *dir, struct ox_err *err);
+/* The open plogs, counted; ox_free() the array. */
+struct plog **log_dir_hold_plogs(struct log_dir *dir, uint32_t *count);
 void log_dir_found_full(struct log_dir *dir);
 /* Nothing is known of the partition any more, in the checkpoint files neither:
  * the next directory of that name is another one. Takes dir->checkpoint. */

@@ -233,8 +233,9 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     bool fresh;
     ox_code rc = check_directory(plog, &fresh, err);
     if (fresh)
-        hint = (struct partition_hint){-1, -1, -1, -1, .dirty = false};
+        hint = PARTITION_HINT_NONE;
     atomic_store(&plog->log_start, OX_MAX(hint.log_start, 0));
+    atomic_store(&plog->cleaned, hint.cleaned);
     if (rc == OX_OK)
         rc = plog_recover(plog, OX_MAX(hint.recovery_point, 0),
             OX_MAX(hint.flushed_end, hint.recovery_point), dir->clean_start && !hint.dirty, err);
@@ -247,6 +248,7 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     struct partition_hint *known = log_dir_hint(dir, args->topic, args->partition);
     known->recovery_point = plog->recovery_point;
     known->log_start = plog_log_start(plog);
+    known->cleaned = hint.cleaned;
     known->dirty = true;
     ox_list_push(&dir->plogs, &plog->link);
     dir->plog_count++;
@@ -275,6 +277,7 @@ leave_dir(struct plog *plog)
     hint->recovery_point = plog->recovery_point;
     hint->log_start = plog_log_start(plog);
     hint->high_watermark = plog_high_watermark(plog);
+    hint->cleaned = atomic_load(&plog->cleaned);
     hint->flushed_end = OX_MAX(plog->recovery_point, plog_flushed_end(plog));
     dir->faulty_closed |= faulty;
     ox_list_remove(&plog->link);
@@ -333,14 +336,18 @@ rename_directory(struct log_dir *dir, const char *topic, int32_t partition, cons
     return rc == OX_OK ? fs_sync_dir(dir->fs, "plog.delete", dir->path, err) : rc;
 }
 
-static void
-clear_hint(struct log_dir *dir, const char *topic, int32_t partition)
+/* A topic of the same name must not be taken for compacted. */
+static ox_code
+clear_hint(struct log_dir *dir, const char *topic, int32_t partition, struct ox_err *err)
 {
     ox_lock(&dir->lock);
     struct partition_hint *hint = log_dir_hint(dir, topic, partition);
+    bool cleaned = hint->cleaned >= 0;
     hint->recovery_point = hint->log_start = hint->high_watermark = hint->flushed_end = -1;
+    hint->cleaned = -1;
     hint->dirty = false;
     ox_unlock(&dir->lock);
+    return cleaned ? log_dir_write_cleaned(dir, err) : OX_OK;
 }
 
 static ox_code
@@ -352,8 +359,7 @@ condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int
     if (rc != OX_OK)
         return rc;
     log_dir_condemn(dir, to, true, env_wall_ms(dir->env) + delay_ms);
-    clear_hint(dir, topic, partition);
-    return OX_OK;
+    return clear_hint(dir, topic, partition, err);
 }
 
 /* What readers may still need by name is opened before the name changes. */
@@ -438,9 +444,9 @@ log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partition, str
         rc = rename_directory(dir, topic, partition, "stray", to, err);
     if (rc != OX_OK)
         return rc;
-    clear_hint(dir, topic, partition);
+    rc = clear_hint(dir, topic, partition, err);
     ox_warn("partition directory is not in the metadata, it is set aside", "path=%s", to);
-    return OX_OK;
+    return rc;
 }
 
 /* ---- facts ---- */

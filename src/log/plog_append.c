@@ -157,7 +157,10 @@ must_roll(struct group *group, const struct record_batch *batch, int64_t now_ms)
         return true;
     int64_t age = seg->first_timestamp >= 0 && batch->max_timestamp >= 0
         ? batch->max_timestamp - seg->first_timestamp : now_ms - seg->created_ms;
-    return age > config->segment_ms - plog->jitter_ms;
+    /* What must be compacted by a certain age must not stay active so long. */
+    int64_t limit = config->policy_compact
+        ? OX_MIN(config->segment_ms, config->max_compaction_lag_ms) : config->segment_ms;
+    return age > limit - plog->jitter_ms;
 }
 
 /* The active segment is empty but cannot hold the offset: replace it. */

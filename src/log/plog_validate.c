@@ -200,8 +200,8 @@ check_records(struct log_append *append, const struct plog_config *config,
 
 /* ---- changes ---- */
 
-static int
-level_of(const struct plog_config *config, enum ox_codec codec)
+int
+plog_codec_level(const struct plog_config *config, enum ox_codec codec)
 {
     switch (codec) {
     case OX_CODEC_GZIP:
@@ -225,7 +225,7 @@ rebuild(struct log_append *append, const struct plog_config *config, enum ox_cod
     const struct record_batch *batch = &append->batch;
     record_builder_init(&builder);
     record_builder_begin(&builder,
-        &(struct record_builder_config){.codec = codec, .level = level_of(config, codec),
+        &(struct record_builder_config){.codec = codec, .level = plog_codec_level(config, codec),
             .producer_id = batch->producer_id, .producer_epoch = batch->producer_epoch,
             .base_sequence = batch->base_sequence,
             .transactional = record_batch_is_transactional(batch)});

@@ -409,17 +409,21 @@ part_len(struct str part)
 }
 
 static void
-add_record(struct record_builder *builder, int64_t timestamp, struct str key, struct str value,
-    int32_t header_count, size_t headers_len, uint8_t **headers_to)
+add_record(struct record_builder *builder, int32_t delta, int64_t timestamp, struct str key,
+    struct str value, int32_t header_count, size_t headers_len, uint8_t **headers_to)
 {
     ox_assert(builder->count < INT32_MAX);
-    if (builder->count == 0)
-        builder->base_timestamp = builder->max_timestamp = timestamp;
-    else if (timestamp > builder->max_timestamp)
+    ox_assert(delta > builder->last_offset_delta);
+    if (builder->count == 0) {
+        builder->base_timestamp =
+            builder->config.delete_horizon ? builder->config.base_timestamp : timestamp;
         builder->max_timestamp = timestamp;
+    } else if (timestamp > builder->max_timestamp) {
+        builder->max_timestamp = timestamp;
+    }
     uint64_t time_delta =
         wire_zigzag((int64_t)((uint64_t)timestamp - (uint64_t)builder->base_timestamp));
-    uint64_t offset_delta = wire_zigzag(builder->count);
+    uint64_t offset_delta = wire_zigzag(delta);
     size_t body = 1 + wire_uvarlong_len(time_delta) + wire_uvarlong_len(offset_delta) +
                   part_len(key) + part_len(value) +
                   wire_uvarlong_len(wire_zigzag(header_count)) + headers_len;
@@ -433,7 +437,8 @@ add_record(struct record_builder *builder, int64_t timestamp, struct str key, st
     to = wire_store_uvarlong(to, wire_zigzag(header_count));
     *headers_to = to;
     builder->len = (size_t)(to - builder->buf->ptr) + headers_len;
-    builder->last_offset_delta = builder->count++;
+    builder->last_offset_delta = delta;
+    builder->count++;
 }
 
 void
@@ -444,7 +449,7 @@ record_builder_add(struct record_builder *builder, int64_t timestamp, struct str
     for (int32_t i = 0; i < header_count; i++)
         len += part_len(headers[i].key) + part_len(headers[i].value);
     uint8_t *to;
-    add_record(builder, timestamp, key, value, header_count, len, &to);
+    add_record(builder, builder->count, timestamp, key, value, header_count, len, &to);
     for (int32_t i = 0; i < header_count; i++) {
         ox_assert(headers[i].key.ptr != NULL);
         to = store_part(to, headers[i].key);
@@ -456,8 +461,15 @@ void
 record_builder_add_encoded(struct record_builder *builder, int64_t timestamp, struct str key,
     struct str value, int32_t header_count, struct str headers)
 {
+    record_builder_add_at(builder, builder->count, timestamp, key, value, header_count, headers);
+}
+
+void
+record_builder_add_at(struct record_builder *builder, int32_t offset_delta, int64_t timestamp,
+    struct str key, struct str value, int32_t header_count, struct str headers)
+{
     uint8_t *to;
-    add_record(builder, timestamp, key, value, header_count, headers.len, &to);
+    add_record(builder, offset_delta, timestamp, key, value, header_count, headers.len, &to);
     if (headers.len > 0)
         memcpy(to, headers.ptr, headers.len);
 }
@@ -497,7 +509,8 @@ record_builder_finish(struct record_builder *builder, struct slice *out, struct 
     int16_t attributes = (int16_t)((int)config->codec |
         (config->log_append_time ? RECORD_LOG_APPEND_TIME : 0) |
         (config->transactional ? RECORD_TRANSACTIONAL : 0) |
-        (config->control ? RECORD_CONTROL : 0));
+        (config->control ? RECORD_CONTROL : 0) |
+        (config->delete_horizon ? RECORD_DELETE_HORIZON : 0));
     record_batch_stamp(at, 0, -1);
     wire_store32(at + 8, (uint32_t)(builder->len - RECORD_BATCH_PREFIX));
     at[16] = 2;

@@ -187,6 +187,8 @@ struct record_builder_config {
     int32_t base_sequence;
     bool transactional, control;
     bool log_append_time;
+    bool delete_horizon; /* base_timestamp is the time from which tombstones may go */
+    int64_t base_timestamp; /* then; else that of the first record */
 };
 
 /* No producer, no codec. */
@@ -212,6 +214,11 @@ void record_builder_add(struct record_builder *builder, int64_t timestamp, struc
 /* As add, with the headers already encoded (struct record). */
 void record_builder_add_encoded(struct record_builder *builder, int64_t timestamp, struct str key,
     struct str value, int32_t header_count, struct str headers);
+/* As add_encoded, with the record's own offset delta, above that of the one
+ * before: batches of which records were removed. */
+void record_builder_add_at(struct record_builder *builder, int32_t offset_delta,
+    int64_t timestamp, struct str key, struct str value, int32_t header_count,
+    struct str headers);
 /* Bytes so far, before compression: to end a batch in time. */
 static inline size_t
 record_builder_len(const struct record_builder *builder)

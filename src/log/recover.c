@@ -103,26 +103,41 @@ end_of_file(struct recovery *rec, const char *name, int64_t *next, struct ox_err
     return rc;
 }
 
-/* A compacted segment that was about to replace those it covers: finish. */
+/* Takes the suffix off a .swap name. */
 static ox_code
-finish_swap(struct recovery *rec, const char *swap, int64_t base, struct ox_err *err)
+take_suffix_off(struct recovery *rec, const char *swap, struct ox_err *err)
 {
-    int64_t next = base + 1;
-    ox_code rc = end_of_file(rec, swap, &next, err);
-    for (size_t i = 0; i < rec->name_count && rc == OX_OK; i++) {
-        int64_t other;
-        const char *name = rec->names[i].name;
-        if (name_base(name, &other) && other >= base && other < next && strlen(name) > 20 &&
-            !ends_with(name, ".swap") && !ends_with(name, ".snapshot"))
-            rc = unlink_name(rec, name, err);
-    }
     char from[PATH_LEN_MAX], to[PATH_LEN_MAX];
     path_of(rec, swap, from);
     path_of(rec, swap, to);
     to[strlen(to) - strlen(".swap")] = '\0';
+    ox_code rc = fs_rename(rec->plog->fs, "recover.swap", from, to, err);
+    return rc == OX_FILE_NOT_FOUND ? OX_OK : rc;
+}
+
+/* A compacted segment that was about to replace those it covers: finish. Its
+ * index of aborted transactions replaces the old one, the other indexes are
+ * built again. */
+static ox_code
+finish_swap(struct recovery *rec, const char *swap, int64_t base, struct ox_err *err)
+{
+    int64_t next = base + 1;
+    char aborted[64];
+    ox_code rc = end_of_file(rec, swap, &next, err);
+    for (size_t i = 0; i < rec->name_count && rc == OX_OK; i++) {
+        int64_t other;
+        const char *name = rec->names[i].name;
+        bool own = name_base(name, &other) && other == base && ends_with(name, ".txnindex");
+        if (name_base(name, &other) && other >= base && other < next && strlen(name) > 20 &&
+            !own && !ends_with(name, ".swap") && !ends_with(name, ".snapshot"))
+            rc = unlink_name(rec, name, err);
+    }
+    snprintf(aborted, sizeof(aborted), "%020lld.txnindex.swap", (long long)base);
     if (rc == OX_OK)
-        rc = fs_rename(rec->plog->fs, "recover.swap", from, to, err);
-    return rc;
+        rc = take_suffix_off(rec, aborted, err);
+    if (rc == OX_OK)
+        rc = fs_sync_dir(rec->plog->fs, "recover.swap", rec->plog->path, err);
+    return rc == OX_OK ? take_suffix_off(rec, swap, err) : rc;
 }
 
 static ox_code
@@ -142,6 +157,8 @@ resolve_names(struct recovery *rec, struct ox_err *err)
             continue;
         else if (ends_with(name, ".log.swap") && base < cleaned_min)
             rc = finish_swap(rec, name, base, err);
+        else if (ends_with(name, ".txnindex.swap") && base < cleaned_min)
+            rc = take_suffix_off(rec, name, err); /* the data has its name already */
         else
             rc = unlink_name(rec, name, err);
         changed = true;
@@ -574,7 +591,9 @@ load_segment(struct recovery *rec, size_t i, struct ox_err *err)
                 OX_MIN(rec->bases[i + 1], rec->recovery_point));
     }
     /* Below the log start a segment may be missing: retention was at work. */
-    if (rc == OX_OK && whole && !taken && !last && !plog->config.policy_compact &&
+    int64_t joined = plog->config.policy_compact ? OX_MAX(rec->recovery_point, plog->cleaned)
+                                                 : INT64_MIN; /* Kafka's cleaner leaves gaps */
+    if (rc == OX_OK && whole && !taken && !last && rec->bases[i + 1] > joined &&
         seg->next_offset < rec->bases[i + 1] && rec->bases[i + 1] > plog_log_start(plog)) {
         whole = false; /* the tail is missing without a trace in this file */
         followed = true;
@@ -853,7 +872,9 @@ plog_prune_snapshots(struct plog *plog, int64_t keep_from)
 
 /* Loads the newest snapshot that is good; *from is its offset, or -1. Those that
  * are bad or above the log end go: one that stayed would be believed when the
- * log has grown past it again. */
+ * log has grown past it again. One above the recovery point is not used: only
+ * below it the index of aborted transactions is known to be on disk, what is
+ * missing of it comes back by replaying the markers. */
 static ox_code
 load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, size_t count,
     int64_t *from, struct ox_err *err)
@@ -863,6 +884,8 @@ load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, si
         char path[PATH_LEN_MAX], *ptr;
         size_t len;
         log_segment_path(path, plog->path, offsets[i], ".snapshot");
+        if (offsets[i] > plog->recovery_point && offsets[i] <= plog_log_end(plog))
+            continue;
         if (offsets[i] <= plog_log_end(plog) &&
             file_read_all(plog->fs, path, 256u << 20, arena, &ptr, &len, NULL) == OX_OK &&
             producers_decode(&plog->producers, ptr, len, NULL) == OX_OK) {

@@ -203,9 +203,7 @@ cut_indexes(struct log_segment *seg, int64_t next)
                    wire_load32(times->entries + (size_t)(times->count - 1) * TIME_ENTRY + 8) >=
                next)
         log_index_cut(times, times->count - 1);
-    while (seg->aborted_count > 0 && seg->aborted[seg->aborted_count - 1].last_offset >= next)
-        seg->aborted_count--;
-    seg->aborted_written = OX_MIN(seg->aborted_written, seg->aborted_count);
+    log_segment_cut_aborted(seg, next);
 }
 
 /* Largest timestamps of what is left of the segment. */
@@ -353,6 +351,12 @@ lower_checkpoints(struct plog *plog, int64_t offset, struct ox_err *err)
     ox_unlock(&dir->lock);
     if (plog_log_start(plog) > offset)
         atomic_store(&plog->log_start, offset);
+    if (atomic_load(&plog->cleaned) > offset) {
+        atomic_store(&plog->cleaned, offset);
+        ox_code rc = log_dir_write_cleaned(dir, err);
+        if (rc != OX_OK)
+            return rc;
+    }
     return log_dir_write_checkpoints(dir, err);
 }
 

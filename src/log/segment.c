@@ -26,13 +26,14 @@ log_segment_path(char to[PATH_LEN_MAX], const char *dir, int64_t base, const cha
     snprintf(to, PATH_LEN_MAX, "%s/%020lld%s", dir, (long long)base, suffix);
 }
 
-ox_code
-log_segment_open(struct file_system *fs, const char *dir, int64_t base, bool create,
-    struct log_segment **out, struct ox_err *err)
+static ox_code
+open_suffixed(struct file_system *fs, const char *dir, int64_t base, bool create,
+    const char *suffix, struct log_segment **out, struct ox_err *err)
 {
-    char path[PATH_LEN_MAX];
+    char path[PATH_LEN_MAX], ending[32];
     struct file *file;
-    log_segment_path(path, dir, base, ".log");
+    snprintf(ending, sizeof(ending), ".log%s", suffix);
+    log_segment_path(path, dir, base, ending);
     ox_code rc = fs_open(fs, create ? "segment.create" : "segment.open", path,
         FILE_READ | FILE_WRITE | (create ? FILE_CREATE | FILE_TRUNCATE : 0), &file, err);
     if (rc != OX_OK)
@@ -41,14 +42,18 @@ log_segment_open(struct file_system *fs, const char *dir, int64_t base, bool cre
     atomic_init(&seg->refs, 1);
     seg->fs = fs;
     seg->file = file;
+    path[strlen(path) - strlen(suffix)] = '\0';
     seg->path = ox_strdup(path);
+    seg->suffix = suffix;
     seg->base_offset = seg->next_offset = base;
     seg->first_timestamp = seg->max_timestamp = seg->max_timestamp_offset = -1;
     seg->name_flushed = !create;
     seg->aborted_loaded = create;
-    log_segment_path(path, dir, base, ".index");
+    snprintf(ending, sizeof(ending), ".index%s", suffix);
+    log_segment_path(path, dir, base, ending);
     log_index_init(&seg->index, fs, path, INDEX_ENTRY);
-    log_segment_path(path, dir, base, ".timeindex");
+    snprintf(ending, sizeof(ending), ".timeindex%s", suffix);
+    log_segment_path(path, dir, base, ending);
     log_index_init(&seg->times, fs, path, TIME_ENTRY);
     if (create) { /* in memory, also while they have no entries */
         log_index_load(&seg->index, NULL);
@@ -56,6 +61,20 @@ log_segment_open(struct file_system *fs, const char *dir, int64_t base, bool cre
     }
     *out = seg;
     return OX_OK;
+}
+
+ox_code
+log_segment_open(struct file_system *fs, const char *dir, int64_t base, bool create,
+    struct log_segment **out, struct ox_err *err)
+{
+    return open_suffixed(fs, dir, base, create, "", out, err);
+}
+
+ox_code
+log_segment_create_cleaned(struct file_system *fs, const char *dir, int64_t base,
+    struct log_segment **out, struct ox_err *err)
+{
+    return open_suffixed(fs, dir, base, true, ".cleaned", out, err);
 }
 
 struct log_segment *
@@ -362,7 +381,7 @@ static void
 aborted_path(const struct log_segment *seg, char to[PATH_LEN_MAX])
 {
     size_t len = strlen(seg->path) - strlen(".log");
-    snprintf(to, PATH_LEN_MAX, "%.*s.txnindex", (int)len, seg->path);
+    snprintf(to, PATH_LEN_MAX, "%.*s.txnindex%s", (int)len, seg->path, seg->suffix);
 }
 
 void
@@ -374,6 +393,15 @@ log_segment_add_aborted(struct log_segment *seg, const struct log_aborted_txn *t
             ox_realloc(seg->aborted, ox_size_mul(seg->aborted_cap, sizeof(*seg->aborted)));
     }
     seg->aborted[seg->aborted_count++] = *txn;
+}
+
+void
+log_segment_cut_aborted(struct log_segment *seg, int64_t next)
+{
+    while (seg->aborted_count > 0 && seg->aborted[seg->aborted_count - 1].last_offset >= next) {
+        seg->aborted_count--;
+        seg->aborted_written = UINT32_MAX; /* the file has too much */
+    }
 }
 
 ox_code
@@ -404,6 +432,7 @@ log_segment_load_aborted(struct log_segment *seg, struct ox_err *err)
         log_segment_add_aborted(seg, &txn);
     }
     seg->aborted_written = seg->aborted_count;
+    log_segment_cut_aborted(seg, seg->next_offset); /* a truncation that was cut short */
     seg->aborted_loaded = rc == OX_OK;
     ox_arena_fini(&arena);
     return rc;
@@ -466,13 +495,42 @@ log_segment_condemn(struct log_segment *seg, struct log_dir *dir, int64_t due_ms
     return OX_OK;
 }
 
+static void
+follow_rename(char **path, const char *to)
+{
+    ox_free(*path);
+    *path = ox_strdup(to);
+}
+
+ox_code
+log_segment_resuffix(struct log_segment *seg, const char *suffix, struct ox_err *err)
+{
+    size_t stem = strlen(seg->path) - strlen(".log");
+    for (size_t i = 0; i < ox_count(suffixes); i++) {
+        char from[PATH_LEN_MAX], to[PATH_LEN_MAX];
+        snprintf(from, sizeof(from), "%.*s%s%s", (int)stem, seg->path, suffixes[i], seg->suffix);
+        snprintf(to, sizeof(to), "%.*s%s%s", (int)stem, seg->path, suffixes[i], suffix);
+        ox_code rc = fs_rename(seg->fs, "segment.swap", from, to, err);
+        if (rc == OX_FILE_NOT_FOUND && strcmp(suffixes[i], ".log") != 0)
+            continue;
+        if (rc != OX_OK)
+            return rc;
+        if (strcmp(from, seg->index.path) == 0)
+            follow_rename(&seg->index.path, to);
+        else if (strcmp(from, seg->times.path) == 0)
+            follow_rename(&seg->times.path, to);
+    }
+    seg->suffix = suffix;
+    return OX_OK;
+}
+
 ox_code
 log_segment_unlink(struct log_segment *seg, struct ox_err *err)
 {
     size_t stem = strlen(seg->path) - strlen(".log");
     for (size_t i = ox_count(suffixes); i-- > 0;) {
         char path[PATH_LEN_MAX];
-        snprintf(path, sizeof(path), "%.*s%s", (int)stem, seg->path, suffixes[i]);
+        snprintf(path, sizeof(path), "%.*s%s%s", (int)stem, seg->path, suffixes[i], seg->suffix);
         ox_code rc = fs_unlink(seg->fs, "segment.unlink", path, err);
         if (rc != OX_OK && rc != OX_FILE_NOT_FOUND)
             return rc;

@@ -578,8 +578,9 @@ log_wal_round(struct log_dir *dir, struct ox_err *err)
     return rc;
 }
 
-ox_code
-log_wal_void(struct log_dir *dir, struct plog *plog, struct ox_err *err)
+static ox_code
+write_void(struct log_dir *dir, struct plog *plog, const struct wal_item *flushed,
+    struct ox_err *err)
 {
     struct wal *wal = &dir->wal;
     if (wal->file_count == 0)
@@ -588,6 +589,8 @@ log_wal_void(struct log_dir *dir, struct plog *plog, struct ox_err *err)
     gather.dir = dir;
     gather.iov_count = gather.item_count = 0;
     ox_code rc = add_entry(&gather, WAL_VOID, plog, NULL, err);
+    if (rc == OX_OK && flushed != NULL)
+        rc = add_entry(&gather, WAL_FLUSHED, plog, flushed, err);
     if (rc == OX_OK)
         rc = write_gather(&gather, err);
     if (rc == OX_OK)
@@ -595,6 +598,19 @@ log_wal_void(struct log_dir *dir, struct plog *plog, struct ox_err *err)
     wal->begin_new = true;
     wal->pos = wal->synced_lsn & UINT32_MAX;
     return rc;
+}
+
+ox_code
+log_wal_void(struct log_dir *dir, struct plog *plog, struct ox_err *err)
+{
+    return write_void(dir, plog, NULL, err);
+}
+
+ox_code
+log_wal_settle(struct log_dir *dir, struct plog *plog, int64_t end, struct ox_err *err)
+{
+    struct wal_item item = {.end_offset = end};
+    return write_void(dir, plog, &item, err);
 }
 
 /* ---- recycling ---- */
