@@ -317,12 +317,15 @@ log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition, struct
     ox_lock(&dir->lock);
     struct partition_hint *hint = log_dir_hint(dir, topic, partition);
     bool listed = hint->listed;
-    *hint = (struct partition_hint){-1, -1, -1, -1, .listed = listed};
+    *hint = PARTITION_HINT_NONE;
+    hint->listed = listed;
     ox_unlock(&dir->lock);
     if (!listed)
         return OX_OK;
     pthread_mutex_lock(&dir->checkpoint);
     ox_code rc = log_dir_write_checkpoints(dir, err);
+    if (rc == OX_OK)
+        rc = log_dir_write_cleaned(dir, err);
     pthread_mutex_unlock(&dir->checkpoint);
     return rc;
 }
