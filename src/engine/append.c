@@ -47,6 +47,7 @@ reset(struct engine_append *call)
     call->leader_id = call->leader_epoch = -1;
     memset(&call->append.append, 0, sizeof(call->append.append));
     call->append.node = NULL;
+    ox_list_init(&call->append.link);
 }
 
 /* Clients write to internal topics through their coordinators only. */
@@ -108,6 +109,7 @@ engine_append(struct engine_append *call)
     append->append.txn_guard = call->txn_guard;
     append->append.arena = call->arena;
     append->acks = call->acks;
+    append->together = true;
     append->current_leader_epoch = -1;
     append->timeout_ns =
         call->acks == -1 && call->timeout_ms > 0 ? (uint64_t)call->timeout_ms * 1000000 : 0;

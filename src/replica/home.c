@@ -38,6 +38,7 @@ struct loop_cache {
     struct table *table, *old;
     uint64_t generation;
     struct loop_tick tick;
+    struct append_queue appends;
 };
 
 struct replica {
@@ -249,6 +250,12 @@ replica_each(struct replica *replica, void (*fn)(struct partition *part, void *a
     table_put(table);
 }
 
+struct append_queue *
+replica_append_queue(struct replica *replica)
+{
+    return &replica->caches[loop_index(loop_self())].appends;
+}
+
 struct log_dir *
 replica_log_dir(struct replica *replica)
 {
@@ -349,6 +356,8 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     replica->meta = meta;
     ox_lock_init(&replica->lock, LOCK_META_VIEW);
     replica->caches = ox_calloc((size_t)loop_count(config->loops), sizeof(*replica->caches));
+    for (int i = 0; i < loop_count(config->loops); i++)
+        append_queue_init(&replica->caches[i].appends);
     meta_on_view(meta, on_view, replica);
     loop_each_sync(config->loops, start_housekeeping, replica);
     *out = replica;

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-liboxbow_a_SOURCES += src/replica/home.c src/replica/partition.c
+liboxbow_a_SOURCES += src/replica/append_queue.c src/replica/home.c src/replica/partition.c

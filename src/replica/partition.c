@@ -412,41 +412,74 @@ append_timed_out(struct loop_timer *timer)
     call->done(call);
 }
 
-bool
-partition_append(struct partition *part, struct partition_append *call)
+/* Under the lock: those that may be appended, written at once. */
+static void
+append_allowed(struct partition *part, struct partition_append **calls, uint32_t count)
+{
+    struct log_append *appends[APPENDS_TOGETHER];
+    struct partition_append *allowed[APPENDS_TOGETHER];
+    struct ox_err errs[APPENDS_TOGETHER];
+    ox_code codes[APPENDS_TOGETHER];
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct partition_append *call = calls[i];
+        call->code = check_epoch(part, call->current_leader_epoch, &call->err);
+        call->append.leader_epoch = part->leader_epoch;
+        if (call->code != OX_OK) {
+            log_append_drop(&call->append);
+            continue;
+        }
+        allowed[used] = call;
+        appends[used++] = &call->append;
+    }
+    if (used > 0)
+        plog_append_many(part->log, appends, used, codes, errs);
+    for (uint32_t i = 0; i < used; i++) {
+        allowed[i]->code = codes[i];
+        if (codes[i] != OX_OK)
+            allowed[i]->err = errs[i];
+    }
+}
+
+void
+partition_append_all(struct partition *part, struct partition_append **calls, uint32_t count)
 {
     struct list ready;
-    bool waits = false;
     ox_list_init(&ready);
-    ox_assert(loop_is(call->loop));
-    call->node = NULL;
-    call->part = part;
-    memset(&call->timer, 0, sizeof(call->timer));
-    if (part->log != NULL && (call->code = plog_validate(part->log, &call->append, &call->err)))
-        return true;
-    if (call->acks == -1)
-        call->append.flags |= LOG_FLUSH_SOON;
     ox_lock(&part->lock);
-    call->code = check_epoch(part, call->current_leader_epoch, &call->err);
-    call->append.leader_epoch = part->leader_epoch;
-    if (call->code == OX_OK)
-        call->code = plog_append(part->log, &call->append, &call->err);
-    else
-        log_append_drop(&call->append);
-    if (call->code == OX_OK) {
-        int64_t end = call->append.last_offset + 1;
+    append_allowed(part, calls, count);
+    if (part->log != NULL)
         advance(part, &ready);
-        waits = call->acks == -1 && end > part->high_watermark;
-        if (waits)
+    for (uint32_t i = 0; i < count; i++) {
+        struct partition_append *call = calls[i];
+        int64_t end = call->append.last_offset + 1;
+        if (call->code == OX_OK && call->acks == -1 && end > part->high_watermark)
             list_append(part, call, end);
     }
     ox_unlock(&part->lock);
     post_ready(&ready);
-    if (!waits)
+    for (uint32_t i = 0; i < count; i++)
+        if (calls[i]->node != NULL && calls[i]->timeout_ns > 0)
+            loop_timer_start(calls[i]->loop, &calls[i]->timer, calls[i]->timeout_ns,
+                append_timed_out);
+}
+
+bool
+partition_append(struct partition *part, struct partition_append *call)
+{
+    ox_assert(loop_is(call->loop));
+    call->node = NULL;
+    call->part = part;
+    memset(&call->timer, 0, sizeof(call->timer));
+    ox_list_init(&call->link);
+    if (part->log != NULL && (call->code = plog_validate(part->log, &call->append, &call->err)))
         return true;
-    if (call->timeout_ns > 0)
-        loop_timer_start(call->loop, &call->timer, call->timeout_ns, append_timed_out);
-    return false;
+    if (call->acks == -1)
+        call->append.flags |= LOG_FLUSH_SOON;
+    if (call->together && append_queue_take(replica_append_queue(part->replica), call))
+        return false;
+    partition_append_all(part, &call, 1);
+    return call->node == NULL;
 }
 
 /* Take the node off, or keep its message from doing anything. */
@@ -472,6 +505,7 @@ void
 partition_append_forget(struct partition_append *call)
 {
     loop_timer_stop(&call->timer);
+    append_queue_forget(call);
     if (call->node != NULL)
         silence(call->node);
     call->node = NULL;

@@ -79,6 +79,9 @@ struct partition_append {
     int16_t acks;           /* 0, 1, -1 */
     int32_t current_leader_epoch; /* of the caller; -1: any */
     uint64_t timeout_ns;    /* acks=-1: give up waiting after this; 0: never */
+    /* May be written with others of this turn of the loop: then partition_append()
+     * returns false whatever acks is, and done() follows at the end of the turn. */
+    bool together;
     /* Called on `loop` exactly once when partition_append() returned false. */
     void (*done)(struct partition_append *call);
     struct loop *loop;
@@ -89,10 +92,12 @@ struct partition_append {
     struct loop_timer timer;
     struct partition *part;
     struct wait_node *node;
+    struct list link;
 };
 
 /* Append one batch. Returns true when the outcome is known (code, append's out
- * fields); false when acks=-1 waits for the flush and done() follows.
+ * fields); false when acks=-1 waits for the flush, or the batch for others of
+ * this turn, and done() follows.
  * On: call->loop (the current one). */
 bool partition_append(struct partition *part, struct partition_append *call);
 /* Forget a waiting append whose caller goes away; done() is not called after and

@@ -37,6 +37,28 @@ void partition_update(struct partition *part, const struct meta_topic *topic,
  * reference goes, or its directory deleted now if it was dropped. */
 void partition_close(struct partition *part, ox_code code, bool dropped);
 
+/* ---- append_queue.c ---- */
+
+enum { APPENDS_TOGETHER = 32 };
+
+/* Of one loop, which alone touches it. */
+struct append_queue {
+    struct list waiting, finished; /* partition_append, in order */
+    size_t waiting_len;
+    struct loop_tick tick;
+};
+void append_queue_init(struct append_queue *queue);
+/* False: it should be appended now, nothing waits before it. */
+bool append_queue_take(struct append_queue *queue, struct partition_append *call);
+/* Takes the call out if it is queued. */
+void append_queue_forget(struct partition_append *call);
+/* Validated calls of one partition, at most APPENDS_TOGETHER: code is set, and
+ * node where the flusher will answer. */
+void partition_append_all(struct partition *part, struct partition_append **calls,
+    uint32_t count);
+/* Of this thread's loop. */
+struct append_queue *replica_append_queue(struct replica *replica);
+
 const struct env *replica_env(const struct replica *replica);
 const struct replica_config *replica_config(const struct replica *replica);
 

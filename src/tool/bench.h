@@ -22,7 +22,7 @@ enum {
     /* Topics that are produced to keep two segments of this size, so that page
      * cache is reused as in a server that has run for long. Where memory comes
      * from a hypervisor, a page that it takes back costs more than all else. */
-    BENCH_SEGMENT = 64 << 20,
+    BENCH_SEGMENT = 256 << 20,
 };
 
 /* Something with doors: the server, an older one, or a reference process. */

@@ -138,7 +138,7 @@ exec_server(const struct target *target, int out)
     snprintf(dir, sizeof(dir), "%s/data", target->dir);
     execl(target->path, "oxbow", "-D", dir, "-c", "kafka_port=0", "-c", "sql_port=0", "-c",
         "http_port=0", "-c", "log_segment_delete_delay_ms=0", "-c",
-        "log_retention_check_interval_ms=100", "-c", "message_max_bytes=16777216",
+        "log_retention_check_interval_ms=300", "-c", "message_max_bytes=16777216",
         "-c", "max_connections_per_ip=10000", "-c", "log_level=warn", (char *)NULL);
     _exit(127);
 }
