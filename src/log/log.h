@@ -370,7 +370,8 @@ ox_code plog_begin_epoch(struct plog *plog, int32_t leader_epoch, struct ox_err 
  * Blocks. */
 ox_code plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *err);
 /* Moves the log start up to offset (-1: the high watermark); it must not pass
- * the high watermark (OX_OFFSET_OUT_OF_RANGE). *log_start: where it is now. */
+ * the high watermark (OX_OFFSET_OUT_OF_RANGE). *log_start: where it is now, also
+ * after a crash. Blocks. */
 ox_code plog_delete_records(struct plog *plog, int64_t offset, int64_t *log_start,
     struct ox_err *err);
 /* Follower: moves the log start as its leader says, also past the log end. */

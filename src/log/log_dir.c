@@ -214,6 +214,7 @@ write_checkpoint(struct log_dir *dir, enum checkpoint_kind kind, struct ox_err *
     char path[PATH_LEN_MAX];
     ox_text_init(&lines, NULL);
     ox_text_init(&text, NULL);
+    pthread_mutex_lock(&dir->files);
     ox_lock(&dir->lock);
     while ((entry = ox_map_next(&dir->hints, &at)) != NULL) {
         struct partition_hint *hint = entry->value;
@@ -230,6 +231,7 @@ write_checkpoint(struct log_dir *dir, enum checkpoint_kind kind, struct ox_err *
         ox_text_add(&text, lines.ptr, lines.len);
     snprintf(path, sizeof(path), "%s/%s", dir->path, checkpoint_names[kind]);
     ox_code rc = file_replace(dir->fs, "checkpoint.write", path, text.ptr, text.len, err);
+    pthread_mutex_unlock(&dir->files);
     ox_text_fini(&lines);
     ox_text_fini(&text);
     return rc;
@@ -309,6 +311,12 @@ log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err)
     if (rc == OX_OK)
         turn_lists(dir, true);
     return rc;
+}
+
+ox_code
+log_dir_write_log_starts(struct log_dir *dir, struct ox_err *err)
+{
+    return write_checkpoint(dir, LOG_STARTS, err);
 }
 
 ox_code
@@ -864,6 +872,7 @@ init_mutexes(struct log_dir *dir)
     pthread_mutex_init(&dir->round, NULL);
     pthread_mutex_init(&dir->cleaned, NULL);
     pthread_mutex_init(&dir->checkpoint, NULL);
+    pthread_mutex_init(&dir->files, NULL);
     pthread_mutex_init(&dir->thread_lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -891,6 +900,7 @@ free_dir(struct log_dir *dir)
     pthread_mutex_destroy(&dir->round);
     pthread_mutex_destroy(&dir->cleaned);
     pthread_mutex_destroy(&dir->checkpoint);
+    pthread_mutex_destroy(&dir->files);
     pthread_mutex_destroy(&dir->thread_lock);
     pthread_cond_destroy(&dir->flusher_wake);
     pthread_cond_destroy(&dir->checkpointer_wake);

@@ -186,15 +186,19 @@ struct producer_batch {
     int64_t last_offset, timestamp;
 };
 
+struct producer_recall;
+
 struct producer {
     int64_t id;
     int16_t epoch;
     int32_t coordinator_epoch;
-    int64_t last_timestamp;
+    int64_t last_timestamp;   /* of its last batch */
+    int64_t active_ms;        /* when that came; its records may be of long ago */
     int64_t txn_first_offset; /* -1: none open */
     struct list txn_link;     /* on producers.open, by first offset */
     uint32_t batch_count;
     struct producer_batch batches[PRODUCER_BATCHES]; /* oldest first */
+    struct producer_recall *recall; /* while old batches are being recalled */
 };
 
 /* A transaction whose marker is written but not yet below the high watermark. */
@@ -220,6 +224,7 @@ struct producers {
     uint32_t completed_count, completed_cap;
     int64_t snapshot_offset; /* of the newest snapshot on disk, -1 */
     bool changed;            /* since that snapshot */
+    int64_t now_ms;          /* when what is being applied came */
 };
 
 void producers_init(struct producers *producers);
@@ -240,6 +245,11 @@ bool producers_update(struct producers *producers, const struct record_batch *ba
 int64_t producers_first_unstable(const struct producers *producers);
 void producers_high_watermark(struct producers *producers, int64_t offset);
 void producers_expire(struct producers *producers, int64_t now_ms, int64_t age_ms);
+/* A batch from before the snapshot that was loaded, in the order of the log, up
+ * to the last one: snapshots have only that of each producer, but a producer may
+ * send up to five again. */
+void producers_recall(struct producers *producers, const struct record_batch *batch);
+void producers_recalled(struct producers *producers);
 /* The bytes of a snapshot file. */
 void producers_encode(const struct producers *producers, struct text *out);
 /* Replaces the state. OX_DATA_CORRUPTED when the bytes are bad. */
@@ -558,6 +568,7 @@ struct log_dir {
     _Atomic uint64_t wal_flushes, direct_flushes, checkpoints, wal_batches, wal_batch_bytes;
 
     pthread_mutex_t checkpoint; /* one at a time; before any plog->work */
+    pthread_mutex_t files;      /* a checkpoint file is being written; the last one taken */
     pthread_mutex_t thread_lock;
     pthread_cond_t flusher_wake, checkpointer_wake;
     pthread_t flusher, checkpointer;
@@ -574,6 +585,8 @@ ox_code log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err);
 ox_code log_dir_write_cleaned(struct log_dir *dir, struct ox_err *err);
 /* The open plogs, counted; ox_free() the array. */
 struct plog **log_dir_hold_plogs(struct log_dir *dir, uint32_t *count);
+/* Writes the log starts as the hints have them. */
+ox_code log_dir_write_log_starts(struct log_dir *dir, struct ox_err *err);
 void log_dir_found_full(struct log_dir *dir);
 /* Nothing is known of the partition any more, in the checkpoint files neither:
  * the next directory of that name is another one. Takes dir->checkpoint. */

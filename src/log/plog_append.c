@@ -98,6 +98,7 @@ commit_piece(struct group *group, struct log_segment *seg, const struct piece *p
     uint64_t pos = seg->size;
     struct ox_err err;
     log_segment_added(seg, &piece->batch, pos, plog->config.index_interval_bytes);
+    plog->producers.now_ms = append->now_ms;
     if (plog_apply(plog, seg, &piece->batch, &err) != OX_OK)
         plog_set_fault(plog, OX_STORAGE_ERROR, &err);
     atomic_store_explicit(&plog->log_end, seg->next_offset, memory_order_release);

@@ -50,8 +50,11 @@ producers_clear(struct producers *producers)
 {
     struct map_entry *entry;
     uint32_t at = 0;
-    while ((entry = ox_map_next(&producers->by_id, &at)) != NULL)
-        ox_free(entry->value);
+    while ((entry = ox_map_next(&producers->by_id, &at)) != NULL) {
+        struct producer *producer = entry->value;
+        ox_free(producer->recall);
+        ox_free(producer);
+    }
     ox_map_fini(&producers->by_id);
     ox_map_init(&producers->by_id);
     clear_guards(producers);
@@ -299,21 +302,20 @@ find_or_add(struct producers *producers, const struct record_batch *batch)
     return producer;
 }
 
-static void
-remember_batch(struct producer *producer, const struct record_batch *batch)
+/* Appends to the last five; returns how many there are now. */
+static uint32_t
+push_batch(struct producer_batch *batches, uint32_t count, const struct record_batch *batch)
 {
-    if (producer->batch_count == PRODUCER_BATCHES) {
-        memmove(producer->batches, producer->batches + 1,
-            (PRODUCER_BATCHES - 1) * sizeof(producer->batches[0]));
-        producer->batch_count--;
-    }
-    producer->batches[producer->batch_count++] = (struct producer_batch){
+    if (count == PRODUCER_BATCHES)
+        memmove(batches, batches + 1, --count * sizeof(batches[0]));
+    batches[count] = (struct producer_batch){
         .first_sequence = batch->base_sequence,
         .last_sequence = sequence_add(batch->base_sequence, batch->last_offset_delta),
         .offset_delta = batch->last_offset_delta,
         .last_offset = record_batch_last_offset(batch),
         .timestamp = batch->max_timestamp,
     };
+    return count + 1;
 }
 
 bool
@@ -331,6 +333,7 @@ producers_update(struct producers *producers, const struct record_batch *batch,
         producer->batch_count = 0;
     }
     producer->last_timestamp = batch->max_timestamp;
+    producer->active_ms = producers->now_ms;
     if (record_batch_is_control(batch) || record_batch_is_transactional(batch))
         drop_guard(producers, batch->producer_id);
     if (record_batch_is_control(batch)) {
@@ -339,7 +342,7 @@ producers_update(struct producers *producers, const struct record_batch *batch,
             control->type == CONTROL_ABORT, aborted);
     }
     if (batch->base_sequence >= 0)
-        remember_batch(producer, batch);
+        producer->batch_count = push_batch(producer->batches, producer->batch_count, batch);
     if (record_batch_is_transactional(batch) && producer->txn_first_offset < 0) {
         producer->txn_first_offset = batch->base_offset;
         ox_list_push(&producers->open, &producer->txn_link);
@@ -376,11 +379,59 @@ producers_expire(struct producers *producers, int64_t now_ms, int64_t age_ms)
     uint32_t at = 0;
     while ((entry = ox_map_next(&producers->by_id, &at)) != NULL) {
         struct producer *producer = entry->value;
-        if (producer->txn_first_offset >= 0 || now_ms - producer->last_timestamp <= age_ms)
+        int64_t last_ms = OX_MAX(producer->last_timestamp, producer->active_ms);
+        if (producer->txn_first_offset >= 0 || now_ms - last_ms <= age_ms)
             continue;
         ox_map_remove(&producers->by_id, ox_key_i64(&producer->id));
         ox_free(producer);
         producers->changed = true;
+    }
+}
+
+/* ---- recalling batches from before a snapshot ---- */
+
+struct producer_recall {
+    struct producer_batch batches[PRODUCER_BATCHES];
+    uint32_t count;
+};
+
+void
+producers_recall(struct producers *producers, const struct record_batch *batch)
+{
+    struct producer *producer = find(producers, batch->producer_id);
+    if (producer == NULL || producer->batch_count == 0 || batch->base_sequence < 0 ||
+        record_batch_is_control(batch) || batch->producer_epoch != producer->epoch)
+        return;
+    if (producer->recall == NULL)
+        producer->recall = ox_calloc(1, sizeof(*producer->recall));
+    producer->recall->count = push_batch(producer->recall->batches, producer->recall->count, batch);
+}
+
+/* What was recalled is taken where it ends with the batch of the snapshot and
+ * has no gap. */
+void
+producers_recalled(struct producers *producers)
+{
+    struct map_entry *entry;
+    uint32_t at = 0;
+    while ((entry = ox_map_next(&producers->by_id, &at)) != NULL) {
+        struct producer *producer = entry->value;
+        struct producer_recall *recall = producer->recall;
+        if (recall == NULL)
+            continue;
+        const struct producer_batch *last = &recall->batches[recall->count - 1];
+        uint32_t first = recall->count - 1;
+        while (first > 0 && sequence_add(recall->batches[first - 1].last_sequence, 1) ==
+                                recall->batches[first].first_sequence)
+            first--;
+        if (last->last_offset == producer->batches[0].last_offset &&
+            last->last_sequence == producer->batches[0].last_sequence) {
+            producer->batch_count = recall->count - first;
+            memcpy(producer->batches, recall->batches + first,
+                producer->batch_count * sizeof(producer->batches[0]));
+        }
+        ox_free(recall);
+        producer->recall = NULL;
     }
 }
 
@@ -411,7 +462,7 @@ producers_encode(const struct producers *producers, struct text *text)
         wire_put32(&out, last.last_sequence);
         wire_put64(&out, last.last_offset);
         wire_put32(&out, last.offset_delta);
-        wire_put64(&out, producer->last_timestamp);
+        wire_put64(&out, OX_MAX(producer->last_timestamp, producer->active_ms));
         wire_put32(&out, producer->coordinator_epoch);
         wire_put64(&out, producer->txn_first_offset);
     }
@@ -447,7 +498,7 @@ decode_one(struct producers *producers, struct wire_in *in)
         return false;
     struct producer *producer = find_or_add(producers, &key);
     producer->epoch = epoch;
-    producer->last_timestamp = timestamp;
+    producer->last_timestamp = producer->active_ms = timestamp;
     producer->coordinator_epoch = coordinator_epoch;
     if (last_sequence >= 0) {
         int64_t first = (int64_t)last_sequence - delta;

@@ -28,7 +28,7 @@
 #include "base/crc32c.h"
 #include "base/diag.h"
 
-enum { SCAN_WINDOW = 256 * 1024 };
+enum { SCAN_WINDOW = 256 * 1024, RECALL_BYTES = 1 << 20 };
 
 struct recovery {
     struct plog *plog;
@@ -921,6 +921,30 @@ apply_at(struct plog *plog, struct log_segment *seg, const struct header_walk *w
     return rc;
 }
 
+/* The batches just before the snapshot at `from`, for producers that send them
+ * again. Derived and best effort: what cannot be read is not recalled. */
+static void
+recall_batches(struct plog *plog, int64_t from)
+{
+    int i = plog_segment_at(plog, from - 1);
+    uint64_t end, pos = 0;
+    struct header_walk walk;
+    bool more;
+    if (i < 0 || plog->producers.by_id.count == 0)
+        return;
+    struct log_segment *seg = plog->segments[i];
+    end = seg->size;
+    if (log_segment_lookup(seg, from, &end, NULL) != OX_OK ||
+        log_segment_lookup_pos(seg, end > RECALL_BYTES ? end - RECALL_BYTES : 0, &pos, NULL) !=
+            OX_OK)
+        return;
+    header_walk_init(&walk, seg, pos, seg->size);
+    while (header_walk_next(&walk, &more, NULL) == OX_OK && more && walk.batch.base_offset < from)
+        if (walk.batch.producer_id >= 0)
+            producers_recall(&plog->producers, &walk.batch);
+    producers_recalled(&plog->producers);
+}
+
 ox_code
 plog_rebuild_producers(struct plog *plog, struct ox_err *err)
 {
@@ -936,6 +960,9 @@ plog_rebuild_producers(struct plog *plog, struct ox_err *err)
     ox_arena_fini(&arena);
     plog->producers.snapshot_offset = from;
     plog->producers.changed = false;
+    plog->producers.now_ms = env_wall_ms(plog->dir->env);
+    if (rc == OX_OK && from > 0)
+        recall_batches(plog, from);
     /* From the snapshot on, whatever the log start: a batch may straddle it. */
     int64_t start = OX_MAX(from, plog->segments[0]->base_offset);
     for (int i = OX_MAX(plog_segment_at(plog, start), 0);

@@ -130,10 +130,22 @@ plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *e
     return rc;
 }
 
+/* The next checkpoint file has the log start as it is now. Under lock, so that it
+ * is not said of a later partition of that name. */
+static void
+note_log_start(struct plog *plog)
+{
+    ox_lock(&plog->dir->lock);
+    if (!plog->closed)
+        log_dir_hint(plog->dir, plog->topic, plog->partition)->log_start = plog_log_start(plog);
+    ox_unlock(&plog->dir->lock);
+}
+
 ox_code
 plog_delete_records(struct plog *plog, int64_t offset, int64_t *log_start, struct ox_err *err)
 {
     ox_code rc = OX_OK;
+    bool moved = false;
     ox_lock(&plog->lock);
     int64_t hw = plog_high_watermark(plog);
     if (offset == -1)
@@ -145,10 +157,12 @@ plog_delete_records(struct plog *plog, int64_t offset, int64_t *log_start, struc
     else if (offset > plog_log_start(plog)) {
         atomic_store_explicit(&plog->log_start, offset, memory_order_release);
         leader_epochs_cut_start(&plog->epochs, offset);
+        note_log_start(plog);
+        moved = true;
     }
     *log_start = plog_log_start(plog);
     ox_unlock(&plog->lock);
-    return rc;
+    return moved ? log_dir_write_log_starts(plog->dir, err) : rc;
 }
 
 /* ---- at the end ---- */

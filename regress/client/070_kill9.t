@@ -1,0 +1,108 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# The server is killed under load, at random moments, and started again on its
+# directory; then everything that was acknowledged must be there: see
+# load/kill_load.c. A round is a kill or two and a check; OX_ROUNDS sets how
+# many (2; 50 with OX_LONG), OX_SEED when they come.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use Oxbow;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $program = "$Oxbow::BUILD/regress/load/kill_load";
+plan skip_all => 'kill_load is not built' unless -x $program;
+my $rounds = $ENV{OX_ROUNDS} // ($ENV{OX_LONG} ? 50 : 2);
+my $seed = $ENV{OX_SEED} // time ^ $$;
+srand $seed;
+diag "OX_SEED=$seed" if $ENV{OX_ROUNDS};
+print "# OX_SEED=$seed\n";
+
+# Ports that stay the same: the producers come back to them.
+sub free_port {
+    for (1 .. 200) {
+        my $port = 20000 + int rand 12000;
+        return $port if IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
+            LocalPort => $port, ReuseAddr => 1);
+    }
+    die 'no free port';
+}
+my ($kafka, $sql) = (free_port(), free_port());
+my $dir = tempdir('kill9-XXXXXX', DIR => Oxbow::tmp());
+my $ox = Oxbow->start(dir => $dir, settings => {kafka_port => $kafka, sql_port => $sql})
+    or die 'no server';
+
+pipe(my $from_load, my $load_out) or die "pipe: $!";
+pipe(my $load_in, my $to_load) or die "pipe: $!";
+my $load = fork // die "fork: $!";
+if ($load == 0) {
+    close $from_load;
+    close $to_load;
+    open STDIN, '<&', $load_in or die;
+    open STDOUT, '>&', $load_out or die;
+    exec $program, $kafka, $sql or POSIX::_exit(127);
+}
+close $load_out;
+close $load_in;
+
+# Reads to a line that answers; problems on the way are shown.
+my $buffer = '';
+sub answer {
+    my ($pattern, $seconds) = @_;
+    my $until = time + $seconds;
+    while (time < $until) {
+        while ($buffer =~ s/^([^\n]*)\n//) {
+            my $line = $1;
+            return $line if $line =~ $pattern;
+            diag $line;
+        }
+        IO::Select->new($from_load)->can_read($until - time) or last;
+        sysread $from_load, $buffer, 65536, length $buffer or return 'the load is gone';
+    }
+    return 'no answer';
+}
+
+sub command { syswrite $to_load, "$_[0]\n" }
+
+is(answer(qr/^ready/, 60), 'ready', 'the load is ready');
+my ($slowest, $kills) = (0, 0);
+for my $round (1 .. $rounds) {
+    command('go');
+    for (0 .. int rand 2) {
+        sleep 0.05 + rand(rand() < 0.3 ? 1.5 : 0.5);
+        kill 'KILL', $ox->{pid};
+        waitpid $ox->{pid}, 0;
+        $ox->{pid} = undef;
+        $kills++;
+        my $begun = time;
+        $ox->run or BAIL_OUT('the server does not start after it was killed');
+        my $took = time - $begun;
+        $slowest = $took if $took > $slowest;
+    }
+    sleep rand 0.3;
+    command('calm');
+    is(answer(qr/^(?:calm|bad)/, 300), 'calm', "round $round: producers get their answers") or last;
+    command('check');
+    like(my $found = answer(qr/^(?:fine|bad)/, 300), qr/^fine/, 'all that was acknowledged is there');
+    print "# $found\n";
+    last unless $found =~ /^fine/;
+}
+printf "# %d kills, slowest start %.2f s\n", $kills, $slowest;
+is($ox->stop, 0, 'the server stops in order');
+ok($ox->run, 'and starts');
+command('check');
+like(answer(qr/^(?:fine|bad)/, 300), qr/^fine/, 'with everything');
+command('quit');
+waitpid $load, 0;
+is($?, 0, 'the load ends well');
+is($ox->stop, 0, 'the server stops');
+if (Test::More->builder->is_passing) {
+    File::Path::remove_tree($dir);
+    unlink "$dir.diag";
+} else {
+    diag "kept: $dir and $dir.diag";
+}
+done_testing;
