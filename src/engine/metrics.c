@@ -63,6 +63,20 @@ each_of_meta(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_META_COMMIT_SECONDS_TOTAL, "", (double)stats.commit_ns_sum / 1e9, arg);
 }
 
+static void
+each_of_compaction(struct engine *engine, metric_fn fn, void *arg)
+{
+    struct log_cleaner_stats stats;
+    replica_cleaner_stats(engine->config.replica, &stats);
+    fn(METRIC_COMPACTION_PASSES_TOTAL, "", (double)stats.passes, arg);
+    fn(METRIC_COMPACTION_FAILURES_TOTAL, "", (double)stats.failures, arg);
+    fn(METRIC_COMPACTION_RUNNING, "", stats.running, arg);
+    fn(METRIC_COMPACTION_READ_BYTES_TOTAL, "", (double)stats.bytes_read, arg);
+    fn(METRIC_COMPACTION_WRITTEN_BYTES_TOTAL, "", (double)stats.bytes_written, arg);
+    fn(METRIC_COMPACTION_REMOVED_RECORDS_TOTAL, "", (double)stats.records_removed, arg);
+    fn(METRIC_COMPACTION_THROTTLED_SECONDS_TOTAL, "", (double)stats.throttled_ms / 1000, arg);
+}
+
 void
 engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
 {
@@ -75,6 +89,7 @@ engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
         fn(METRIC_LOG_DIR_TOTAL_BYTES, "", (double)space.total, arg);
         fn(METRIC_LOG_DIR_USABLE_BYTES, "", (double)space.usable, arg);
     }
+    each_of_compaction(engine, fn, arg);
     fn(METRIC_RESIDENT_MEMORY_BYTES, "", resident_bytes(engine), arg);
     for (int i = 0; i < loop_count(engine->config.loops); i++) {
         char labels[32];

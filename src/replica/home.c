@@ -52,6 +52,8 @@ struct replica {
     struct loop_timer housekeeping;
     struct pool_job housekeeping_job;
     bool housekeeping_out, stopping;
+    struct log_cleaner *cleaner;
+    struct log_cleaner_config cleaner_config; /* as the newest view has it */
 };
 
 const struct env *
@@ -167,6 +169,29 @@ drop_topics(const struct table *old, const struct meta_view *view)
     }
 }
 
+/* The cleaner follows the settings. */
+static void
+configure_cleaner(struct replica *replica, const struct server_config *settings)
+{
+    struct log_cleaner_config config = {
+        .enabled = settings->log_cleaner_enable,
+        .threads = settings->log_cleaner_threads,
+        .buffer_bytes = (uint64_t)settings->log_cleaner_dedupe_buffer_size,
+        .io_buffer_bytes = (uint64_t)settings->log_cleaner_io_buffer_size,
+        .io_bytes_per_second = settings->log_cleaner_io_max_bytes_per_second,
+        .backoff_ms = settings->log_cleaner_backoff_ms,
+    };
+    const struct log_cleaner_config *old = &replica->cleaner_config;
+    bool same = config.enabled == old->enabled && config.threads == old->threads &&
+                config.buffer_bytes == old->buffer_bytes &&
+                config.io_buffer_bytes == old->io_buffer_bytes &&
+                config.io_bytes_per_second == old->io_bytes_per_second &&
+                config.backoff_ms == old->backoff_ms;
+    replica->cleaner_config = config;
+    if (!same)
+        log_cleaner_configure(replica->cleaner, &config);
+}
+
 /* On the meta thread, or in boot. */
 static void
 on_view(const struct meta_view *view, void *arg)
@@ -187,6 +212,7 @@ on_view(const struct meta_view *view, void *arg)
     ox_unlock(&replica->lock);
     atomic_fetch_add(&replica->generation, 1);
     table_put(old);
+    configure_cleaner(replica, view->settings);
 }
 
 /* ---- looking up ---- */
@@ -260,6 +286,14 @@ struct log_dir *
 replica_log_dir(struct replica *replica)
 {
     return replica->config.dir;
+}
+
+void
+replica_cleaner_stats(struct replica *replica, struct log_cleaner_stats *out)
+{
+    *out = (struct log_cleaner_stats){0};
+    if (replica->cleaner != NULL)
+        log_cleaner_stats(replica->cleaner, out);
 }
 
 /* ---- housekeeping: retention, on a worker ---- */
@@ -358,6 +392,7 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     replica->caches = ox_calloc((size_t)loop_count(config->loops), sizeof(*replica->caches));
     for (int i = 0; i < loop_count(config->loops); i++)
         append_queue_init(&replica->caches[i].appends);
+    replica->cleaner = log_cleaner_start(&replica->cleaner_config, env, &replica->config.dir, 1);
     meta_on_view(meta, on_view, replica);
     loop_each_sync(config->loops, start_housekeeping, replica);
     *out = replica;
@@ -375,6 +410,8 @@ replica_quiesce(struct replica *replica)
 {
     meta_off_view(replica->meta, on_view, replica);
     loop_each_sync(replica->config.loops, stop_housekeeping, replica);
+    log_cleaner_stop(replica->cleaner);
+    replica->cleaner = NULL;
     replica_each(replica, quiesce_one, NULL);
 }
 

@@ -153,5 +153,7 @@ ox_code partition_delete_records(struct partition *part, int64_t offset, int64_t
 void replica_each(struct replica *replica, void (*fn)(struct partition *part, void *arg),
     void *arg);
 struct log_dir *replica_log_dir(struct replica *replica);
+/* What compaction has done since the start. */
+void replica_cleaner_stats(struct replica *replica, struct log_cleaner_stats *out);
 
 #endif

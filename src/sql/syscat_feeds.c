@@ -17,7 +17,7 @@
 #include "sql/scan.h"
 #include "sql/syscat.h"
 
-enum { CELLS_MAX = 16 };
+enum { CELLS_MAX = 20 };
 
 enum cell_kind { CELL_NULL, CELL_INT, CELL_DOUBLE, CELL_TEXT };
 
@@ -152,6 +152,47 @@ static void
 collect_segments(struct feed_rows *rows)
 {
     replica_each(engine_replica(rows->engine), add_segments, rows);
+}
+
+static void
+add_compaction(struct partition *part, void *arg)
+{
+    static const char *const states[] = {
+        [LOG_COMPACT_IDLE] = "idle", [LOG_COMPACT_MAP] = "mapping", [LOG_COMPACT_COPY] = "copying"};
+    struct feed_rows *rows = arg;
+    struct log_compaction_facts facts;
+    if (partition_log(part) == NULL)
+        return;
+    plog_compaction(partition_log(part), env_wall_ms(engine_env(rows->engine)), &facts);
+    if (!facts.compacted && facts.passes == 0)
+        return;
+    struct cell *row = add_row(rows);
+    row[0] = cell_text(rows, partition_topic(part));
+    row[1] = cell_int(partition_index(part));
+    row[2] = cell_text(rows, facts.uncleanable ? "failed" : states[facts.phase]);
+    if (facts.phase != LOG_COMPACT_IDLE) {
+        row[3] = cell_int((int64_t)facts.bytes_done);
+        row[4] = cell_int((int64_t)facts.bytes_total);
+    }
+    if (facts.cleaned >= 0)
+        row[5] = cell_int(facts.cleaned);
+    row[6] = cell_int(facts.first_dirty);
+    row[7] = cell_int(facts.limit);
+    row[8] = cell_int((int64_t)facts.clean_bytes);
+    row[9] = cell_int((int64_t)facts.dirty_bytes);
+    row[10] = cell_int((int64_t)facts.passes);
+    row[11] = cell_int((int64_t)facts.bytes_read);
+    row[12] = cell_int((int64_t)facts.bytes_written);
+    row[13] = cell_int((int64_t)facts.records_read);
+    row[14] = cell_int((int64_t)facts.records_removed);
+    row[15] = cell_time(facts.last_start_ms > 0 ? facts.last_start_ms : -1);
+    row[16] = cell_time(facts.last_end_ms > 0 ? facts.last_end_ms : -1);
+}
+
+static void
+collect_compaction(struct feed_rows *rows)
+{
+    replica_each(engine_replica(rows->engine), add_compaction, rows);
 }
 
 static void
@@ -632,6 +673,11 @@ static const struct feed_def defs[] = {
     {"f_segments", "topic text, partition int4, base_offset int8, next_offset int8, bytes int8, "
                    "first_ts int8, max_ts int8, active int4",
         collect_segments, false},
+    {"f_compaction", "topic text, partition int4, state text, bytes_done int8, bytes_total int8, "
+                     "cleaned_offset int8, first_dirty int8, dirty_end int8, clean_bytes int8, "
+                     "dirty_bytes int8, passes int8, read_bytes int8, written_bytes int8, "
+                     "read_records int8, removed_records int8, last_start int8, last_end int8",
+        collect_compaction, false},
     {"f_producers", "topic text, partition int4, producer_id int8, producer_epoch int4, "
                     "last_sequence int4, last_ts int8, txn_start int8",
         collect_producers, false},
