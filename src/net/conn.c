@@ -8,7 +8,10 @@
  * into that:
  *
  *   recv -> shared buffer -> whole messages -> handler (slices of the buffer)
- *                         -> the start of one -> own buffer <- recv, exactly the rest
+ *                         -> the start of one -> the rest right behind it, if there is more
+ *                                             -> own buffer <- recv, exactly the rest
+ *
+ * After a large message the next one is read into a buffer of its size at once.
  *
  * Out. A queue of pieces (buffer slices, file ranges), sent at the end of the
  * turn with one gathered write per run of slices and sendfile for ranges. What
@@ -41,6 +44,8 @@
 enum {
     SHARED_LEN = 256 * 1024,
     READ_LEN = 64 * 1024, /* of one recv into the shared buffer */
+    LARGE_MIN = 48 * 1024, /* messages that are read into a buffer of their own */
+    LARGE_MAX = 2 * 1024 * 1024,
     READS_PER_TURN = 16,
     OWN_FIRST = 1024 * 1024, /* of a message, before its bytes are there */
     TAIL_FIRST = 4096,
@@ -80,6 +85,7 @@ struct conn {
     /* in */
     struct buf *own;
     size_t own_pos, own_end, own_want;
+    size_t last_len; /* of the last message */
     uint64_t last_message_ns, frame_start_ns, idle_ns;
     /* out */
     struct piece *queue;
@@ -370,6 +376,7 @@ deliver(struct conn *conn, struct buf *buf, size_t pos, size_t end)
             break;
         }
         conn->messages++;
+        conn->last_len = (size_t)len;
         conn->last_message_ns = loop_now_ns(conn->home->loop);
         conn->frame_start_ns = 0;
         struct slice message = {buf, pos, (size_t)len};
@@ -445,20 +452,56 @@ receive(struct conn *conn, struct buf *buf, size_t at, size_t len)
     return got;
 }
 
+/* Whether the rest of the message that starts at pos fits behind end. */
+static bool
+rest_fits(const struct conn *conn, const struct buf *buf, size_t pos, size_t end)
+{
+    size_t need = OX_MAX(conn->own_want, end - pos + 1);
+    return pos < end && buf->cap - pos >= need;
+}
+
+/* Reads into the shared buffer for as long as what is left over of a message can
+ * go on there: moving it away and back is for sockets that have no more. */
 static ssize_t
 read_shared(struct conn *conn)
 {
     struct net_loop *home = conn->home;
     use_shared(home);
     struct buf *buf = ox_buf_get(home->shared);
-    size_t at = home->shared_used;
-    ssize_t got = receive(conn, buf, at, READ_LEN);
+    size_t pos = home->shared_used, end = pos;
+    ssize_t got;
+    do {
+        got = receive(conn, buf, end, OX_MIN(buf->cap - end, (size_t)READ_LEN));
+        if (got <= 0)
+            break;
+        end += (size_t)got;
+        pos = deliver(conn, buf, pos, end);
+    } while (may_deliver(conn) && rest_fits(conn, buf, pos, end));
+    home->shared_used = OX_MIN((end + 15) & ~(size_t)15, buf->cap);
+    keep_rest(conn, buf, pos, end);
+    ox_buf_put(buf);
+    return got;
+}
+
+/* A message as large as the last one is likely to follow: it is read into a
+ * buffer of that size, where it stays if a good part of it has come. */
+static ssize_t
+read_large(struct conn *conn)
+{
+    size_t cap = conn->last_len, pos = 0, end = 0;
+    struct buf *buf = ox_buf_new(cap);
+    ssize_t got = receive(conn, buf, 0, cap);
     if (got > 0) {
-        size_t end = at + (size_t)got;
-        home->shared_used = (end + 15) & ~(size_t)15;
-        size_t pos = deliver(conn, buf, at, end);
-        keep_rest(conn, buf, pos, end);
+        end = (size_t)got;
+        pos = deliver(conn, buf, 0, end);
     }
+    if (pos == 0 && end >= cap / 4 && conn->own_want > 0 && buf->cap >= conn->own_want) {
+        conn->own = buf;
+        conn->own_pos = 0;
+        conn->own_end = end;
+        return got;
+    }
+    keep_rest(conn, buf, pos, end);
     ox_buf_put(buf);
     return got;
 }
@@ -503,12 +546,20 @@ read_linger(struct conn *conn)
     }
 }
 
+static bool
+expects_large(const struct conn *conn)
+{
+    return conn->last_len >= LARGE_MIN && conn->last_len <= LARGE_MAX;
+}
+
 static void
 read_input(struct conn *conn)
 {
     conn->in_input = true;
     for (int i = 0; i < READS_PER_TURN && may_deliver(conn); i++) {
-        ssize_t got = conn->own != NULL ? read_own(conn) : read_shared(conn);
+        ssize_t got = conn->own != NULL        ? read_own(conn)
+                      : expects_large(conn) ? read_large(conn)
+                                            : read_shared(conn);
         if (got > 0) {
             /* A short read of a small message: the socket is most likely empty. */
             if (got < 16384 && conn->own == NULL)
