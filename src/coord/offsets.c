@@ -103,7 +103,8 @@ commit_group(struct shard *shard, const struct coord_offset_commit_call *call, s
 {
     *out = group_find(shard, call->group_id);
     if (*out == NULL && call->generation >= 0)
-        return call->version >= 9 ? OX_GROUP_ID_NOT_FOUND : OX_ILLEGAL_GENERATION;
+        return call->version >= 9 && !call->transactional ? OX_GROUP_ID_NOT_FOUND
+                                                          : OX_ILLEGAL_GENERATION;
     if (call->group_id.len > INT16_MAX)
         return OX_INVALID_GROUP_ID;
     ox_code code = group_get(shard, call->group_id, out);

@@ -28,8 +28,9 @@
  * and so a record that comes late is of an old epoch wherever it arrives. When
  * the epochs are used up, the end gives the client another producer id.
  *
- * Who fences (InitProducerId on an open transaction, a time-out) raises the
- * epoch and aborts; nobody is ever told that epoch.
+ * Who fences (InitProducerId on an open transaction, a time-out) aborts as the
+ * second protocol does, and so raises the epoch. Only a producer that timed out
+ * itself, and says so in InitProducerId, is told that epoch.
  *
  * Invariants:
  * 1. moving is set from the moment an id is asked for or a record submitted to
@@ -405,15 +406,11 @@ txn_end_facts(const struct txn *txn, bool commit, int8_t version, int64_t next_i
     return to;
 }
 
-/* The epoch goes up twice, once to fence and once for the end. */
 void
 txn_fence(struct txn *txn, struct coord_call *call, txn_moved_fn done)
 {
     ox_assert(txn->now.state == TXN_ONGOING);
     struct txn_facts to = txn_end_facts(txn, false, 2, -1);
-    to.last_epoch = to.epoch;
-    if (to.epoch < INT16_MAX)
-        to.epoch++;
     txn_move(txn, &to, NULL, 0, call, done);
 }
 

@@ -71,10 +71,12 @@ kafka_write_txn_markers(struct kafka_request *req)
             const topic_in *topic = &in->topics.at[t];
             for (int32_t p = 0; p < topic->partition_indexes.count; p++, marker++) {
                 marker->all = all;
-                if (may)
+                marker->call.code = !may ? OX_CLUSTER_AUTHORIZATION_FAILED
+                                    : in->producer_id < 0 || in->producer_epoch < 0
+                                        ? OX_UNKNOWN_SERVER_ERROR
+                                        : OX_OK;
+                if (marker->call.code == OX_OK)
                     start(req, in, topic->name, topic->partition_indexes.at[p], marker);
-                else
-                    marker->call.code = OX_CLUSTER_AUTHORIZATION_FAILED;
             }
         }
     }
