@@ -25,6 +25,9 @@ open_part(struct op *op, const struct expr *call, struct function_part *part)
     struct datum *args = ox_arena_alloc0(&op->arena, (call->nargs + 1) * sizeof(*args));
     struct type *types = ox_arena_alloc0(&op->arena, (call->nargs + 1) * sizeof(*types));
     part->columns = set_func_columns(call, names, columns);
+    if (((const struct plan_function_scan *)op->plan)->record)
+        part->columns = op->plan->column_count -
+                        (((const struct plan_function_scan *)op->plan)->ordinality ? 1 : 0);
     for (uint32_t i = 0; i < call->nargs; i++) {
         types[i] = call->args[i]->type;
         if (!op_eval_one(op, call->args[i], &args[i]))
@@ -68,6 +71,40 @@ put_value(struct op *op, struct batch *batch, uint32_t column, struct datum valu
     vector_set(&batch->cols[column], batch->count, value);
 }
 
+/* Of a record its fields, which must be what AS t(a int, ...) says. */
+static bool
+take_fields(struct op *op, struct datum *row)
+{
+    const struct plan_function_scan *plan = (const struct plan_function_scan *)op->plan;
+    uint32_t own = op->plan->column_count - (plan->ordinality ? 1 : 0);
+    struct record_view view;
+    if (!plan->record)
+        return true;
+    if (row[0].null) {
+        for (uint32_t i = 0; i < own; i++)
+            row[i] = DATUM_NULL;
+        return true;
+    }
+    record_view(row[0].s, &op->scratch, &view);
+    uint32_t i = 0;
+    while (i < own && i < view.count && view.types[i].id == op->plan->columns[i].type.id &&
+           view.types[i].array == op->plan->columns[i].type.array) {
+        row[i] = view.values[i];
+        i++;
+    }
+    if (i == own && i == view.count)
+        return true;
+    ox_fail(&op->run->err, OX_DATATYPE_MISMATCH,
+        "function return row and query-specified return row do not match");
+    if (view.count != own)
+        ox_detail(&op->run->err, "Returned row contains %u attributes, but query expects %u.",
+            view.count, own);
+    else
+        ox_detail(&op->run->err, "Returned type %s at ordinal position %u, but query expects %s.",
+            type_facts(view.types[i])->name, i + 1, type_facts(op->plan->columns[i].type)->name);
+    return false;
+}
+
 /* The next row of every part that has one; no row when none has. */
 static bool
 put_row(struct op *op, struct batch *batch)
@@ -84,6 +121,8 @@ put_row(struct op *op, struct batch *batch)
             part->call.func->set->next(&part->call, row, &part->ended, &op->run->err) != OX_OK)
             return false;
         scan->ended &= part->ended;
+        if (!part->ended && !take_fields(op, row))
+            return false;
         for (uint32_t j = 0; j < part->columns; j++)
             put_value(op, batch, column++, part->ended ? DATUM_NULL : row[j]);
     }
@@ -113,10 +152,12 @@ function_next(struct op *op, struct batch **out)
     for (uint32_t i = 0; i < batch->ncols; i++)
         vector_init(&batch->cols[i], op->plan->columns[i].type, room, &op->scratch);
     if (scan->scalar) {
-        struct datum value;
-        if (!op_eval_one(op, plan->calls[0], &value))
+        struct datum row[SET_COLUMNS_MAX];
+        if (!op_eval_one(op, plan->calls[0], &row[0]) || !take_fields(op, row))
             return EXEC_FAIL;
-        put_value(op, batch, 0, value);
+        uint32_t columns = plan->record ? batch->ncols - (plan->ordinality ? 1 : 0) : 1;
+        for (uint32_t i = 0; i < columns; i++)
+            put_value(op, batch, i, row[i]);
         count_row(op, batch);
         scan->ended = true;
     }

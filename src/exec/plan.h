@@ -94,6 +94,7 @@ enum scan_column {
     SCAN_COMPRESSION,    /* text */
     SCAN_BATCH_OFFSET,   /* int8 */
     SCAN_SCHEMA_ID,      /* int4: of Confluent's wire prefix, else NULL */
+    SCAN_HEADERS_RAW,    /* record[]: (key text, value bytea) of each header, in order */
     SCAN_COLUMN_COUNT
 };
 
@@ -227,6 +228,7 @@ struct plan_function_scan {
     struct expr **calls;
     uint32_t call_count;
     bool ordinality;
+    bool record; /* the function gives records: the columns are their fields */
 };
 
 struct plan_feed {

@@ -36,6 +36,7 @@ static const struct {
     [SCAN_COMPRESSION] = {"_compression", {TYPE_TEXT, false, -1}},
     [SCAN_BATCH_OFFSET] = {"_batch_offset", {TYPE_INT8, false, -1}},
     [SCAN_SCHEMA_ID] = {"_schema_id", {TYPE_INT4, false, -1}},
+    [SCAN_HEADERS_RAW] = {"_headers_raw", {TYPE_RECORD, true, -1}},
 };
 
 struct str

@@ -33,7 +33,7 @@ scan_sink_init(struct scan_sink *sink, const struct plan_scan_topic *plan,
     sink->want_key = need(sink, SCAN_KEY) || need(sink, SCAN_KEY_BYTES) || size;
     sink->want_value = need(sink, SCAN_VALUE) || need(sink, SCAN_VALUE_BYTES) ||
                        need(sink, SCAN_TOMBSTONE) || need(sink, SCAN_SCHEMA_ID) || size;
-    sink->want_headers = need(sink, SCAN_HEADERS) || size;
+    sink->want_headers = need(sink, SCAN_HEADERS) || need(sink, SCAN_HEADERS_RAW) || size;
     for (uint32_t i = 0; i < plan->plan.column_count; i++)
         switch (plan->what[i]) {
         case SCAN_TIMESTAMP_TYPE:
@@ -440,6 +440,25 @@ scan_headers_json(struct str encoded, int32_t count, struct arena *arena)
     return ox_text_str(&text);
 }
 
+/* record[] of (key, value); a key that is no text shows as hex, like _key. */
+static struct str
+headers_raw(struct str encoded, int32_t count, struct arena *arena)
+{
+    static const struct str names[] = {{"key", 3}, {"value", 5}};
+    static const struct type types[] = {{TYPE_TEXT, false, -1}, {TYPE_BYTEA, false, -1}};
+    struct datum *items = ox_arena_alloc(arena, ((size_t)count + 1) * sizeof(*items));
+    struct wire_in in = wire_in(encoded.ptr, encoded.len);
+    struct record_header header;
+    uint32_t n = 0;
+    while (n < (uint32_t)count && record_header_next(&in, &header)) {
+        struct datum fields[] = {datum_str(scan_text(header.key, arena)),
+            header.value.ptr != NULL ? datum_str(header.value) : DATUM_NULL};
+        struct record_view view = {2, names, types, fields};
+        items[n++] = datum_str(record_make(&view, arena));
+    }
+    return array_make(TYPE(TYPE_RECORD), items, n, arena);
+}
+
 static void
 text_column(struct vector *col, const struct str *from, uint32_t n, bool check, struct arena *arena)
 {
@@ -591,6 +610,11 @@ put_column(struct scan_sink *sink, enum scan_column what, struct vector *col)
             col->s[i] = sink->header_count[i] == 0
                             ? OX_STR("[]")
                             : scan_headers_json(sink->headers[i], sink->header_count[i], arena);
+        break;
+    case SCAN_HEADERS_RAW:
+        col->s = ox_arena_alloc(arena, OX_MAX(n, 1u) * sizeof(struct str));
+        for (uint32_t i = 0; i < n; i++)
+            col->s[i] = headers_raw(sink->headers[i], sink->header_count[i], arena);
         break;
     case SCAN_TOPIC:
         col->s = ox_arena_alloc(arena, OX_MAX(n, 1u) * sizeof(struct str));

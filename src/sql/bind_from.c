@@ -101,8 +101,8 @@ bind_topic_column(uint32_t index)
     return order[index];
 }
 
-static struct rel *
-add_topics(struct bind *b, struct scope *scope, struct plan_topic *topics, uint32_t count,
+struct rel *
+bind_add_topics(struct bind *b, struct scope *scope, struct plan_topic *topics, uint32_t count,
     struct str alias, int pos)
 {
     struct rel *rel = bind_add_rel(b, scope, REL_TOPIC, alias, SCAN_COLUMN_COUNT, pos);
@@ -124,7 +124,7 @@ bind_add_topic(struct bind *b, struct scope *scope, const struct meta_topic *top
     one->name = ox_str_dup(b->arena, topic->name);
     one->id = topic->id;
     one->partition_count = topic->partition_count;
-    struct rel *rel = add_topics(b, scope, one, 1, alias, pos);
+    struct rel *rel = bind_add_topics(b, scope, one, 1, alias, pos);
     if (rel != NULL) {
         rel->oid = topic->oid;
         rel->schema = OX_STR("public");
@@ -311,6 +311,42 @@ name_function_columns(struct bind *b, struct rel *rel, const struct expr *call, 
     return OX_OK;
 }
 
+/* f(...) AS t(a int, b text): the fields of the records that f gives. */
+static ox_code
+bind_record_item(struct bind *b, struct scope *scope, const struct ast_from *ast,
+    struct expr *call, uint32_t given, struct from_item *item)
+{
+    const struct ast_list *defs = ast->alias->types;
+    uint32_t count = (uint32_t)defs->count, width = count + (ast->ordinality ? 1 : 0);
+    if (given != 1 || call->type.array || call->type.id != TYPE_RECORD)
+        return bind_fail(b, OX_SYNTAX_ERROR, ast->alias->pos,
+            "a column definition list is only allowed for functions returning \"record\"");
+    if (count > SET_COLUMNS_MAX)
+        return bind_fail(b, OX_PROGRAM_LIMIT_EXCEEDED, ast->alias->pos,
+            "a column definition list has at most %d columns", SET_COLUMNS_MAX);
+    item->rel = bind_add_rel(b, scope, REL_FUNCTION,
+        ast->alias->name.ptr != NULL ? ast->alias->name : OX_STR("record"), width, ast->pos);
+    if (item->rel == NULL)
+        return b->err->code;
+    struct plan_column *columns = ox_arena_array(b->arena, struct plan_column, width);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ast_column_def *def = ast_at(defs, i, struct ast_column_def);
+        columns[i].name = def->name;
+        ox_code code = bind_type(b->config, def->type, &columns[i].type, b->err);
+        if (code != OX_OK)
+            return code;
+    }
+    if (ast->ordinality)
+        columns[count] = (struct plan_column){OX_STR("ordinality"), TYPE(TYPE_INT8)};
+    for (uint32_t i = 0; i < width; i++) {
+        item->rel->columns[i].name = columns[i].name;
+        item->rel->columns[i].type = columns[i].type;
+    }
+    item->rel->plan = plan_function_scan_new(b->arena, call, ast->ordinality, columns, width);
+    ((struct plan_function_scan *)item->rel->plan)->record = true;
+    return OX_OK;
+}
+
 static ox_code
 bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *ast,
     struct str alias, const struct from_item *left, struct from_item *item)
@@ -349,6 +385,8 @@ bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *a
     uint32_t count = call->kind == EXPR_CALL && call->func->kind == FUNC_SET
                          ? set_func_columns(call, names, types)
                          : 1;
+    if (ast->alias != NULL && ast->alias->types != NULL)
+        return bind_record_item(b, scope, ast, call, count, item);
     item->rel = bind_add_rel(b, scope, REL_FUNCTION, alias.ptr != NULL ? alias : name,
         count + (ast->ordinality ? 1 : 0), ast->pos);
     if (item->rel == NULL)

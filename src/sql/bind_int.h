@@ -235,6 +235,8 @@ ox_code bind_from(struct bind *b, const struct ast_list *from, struct from_item 
 /* The plan of FROM and WHERE (conjuncts of it are pushed down). */
 ox_code bind_plan_from(struct bind *b, struct from_item *from, struct expr *where,
     struct fragment *out);
+struct rel *bind_add_topics(struct bind *b, struct scope *scope, struct plan_topic *topics,
+    uint32_t count, struct str alias, int pos);
 struct rel *bind_add_topic(struct bind *b, struct scope *scope, const struct meta_topic *topic,
     struct str alias, int pos);
 struct rel *bind_add_rel(struct bind *b, struct scope *scope, enum rel_kind kind,

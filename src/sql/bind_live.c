@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where a reading of a topic starts and ends: SUBSCRIBE, and the functions that
- * read topics in FROM, subscribe(), tail(), read_topic(). */
+ * read topics in FROM, subscribe(), tail(), read_topic(), topics(). */
 #include "base/check.h"
 #include "sql/bind_int.h"
 
@@ -407,7 +407,7 @@ bool
 bind_is_topic_function(struct str name)
 {
     return ox_str_is(name, "subscribe") || ox_str_is(name, "tail") ||
-           ox_str_is(name, "read_topic");
+           ox_str_is(name, "read_topic") || ox_str_is(name, "topics");
 }
 
 /* An argument by name, or by position where it has none; NULL: not given. */
@@ -556,12 +556,73 @@ bind_read_function(struct bind *b, const struct ast_expr *call, struct rel *rel)
     return code;
 }
 
+/* * stands for any characters, ? for one. */
+static bool
+glob_matches(struct str pattern, struct str name)
+{
+    size_t p = 0, n = 0, star = SIZE_MAX, back = 0;
+    while (n < name.len) {
+        if (p < pattern.len && pattern.ptr[p] == '*') {
+            star = p++;
+            back = n;
+        } else if (p < pattern.len && (pattern.ptr[p] == '?' || pattern.ptr[p] == name.ptr[n])) {
+            p++;
+            n++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            n = ++back;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.len && pattern.ptr[p] == '*')
+        p++;
+    return p == pattern.len;
+}
+
+/* topics('orders-*'): the topics of that name which may be read, as one relation. */
+static ox_code
+bind_topics_function(struct bind *b, struct scope *scope, const struct ast_expr *call,
+    struct str alias, struct rel **out)
+{
+    static const char *const names[] = {"pattern", NULL};
+    const struct meta_view *view = engine_view(b->config->session->engine);
+    const struct ast_expr *arg = find_arg(call, "pattern", 0);
+    struct datum pattern;
+    ox_code code = check_arg_names(b, call, names);
+    if (code == OX_OK && arg == NULL)
+        code = bind_fail(b, OX_UNDEFINED_FUNCTION, call->pos, "the pattern of names is missing");
+    if (code == OX_OK)
+        code = constant_value(b, arg, TYPE(TYPE_TEXT), &pattern);
+    if (code != OX_OK)
+        return code;
+    struct plan_topic *topics = ox_arena_array(b->arena, struct plan_topic, view->topic_count);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < view->topic_count; i++) {
+        const struct meta_topic *topic = meta_view_topic_at(view, i);
+        /* An internal topic only where the pattern begins like one. */
+        if ((topic->internal && (pattern.s.len < 2 || memcmp(pattern.s.ptr, "__", 2) != 0)) ||
+            !glob_matches(pattern.s, topic->name) ||
+            !engine_allowed(b->config->session, ENGINE_TOPIC, topic->name, ENGINE_READ))
+            continue;
+        topics[count++] = (struct plan_topic){.name = ox_str_dup(b->arena, topic->name),
+            .id = topic->id, .partition_count = topic->partition_count};
+    }
+    *out = bind_add_topics(b, scope, topics, count, alias, call->pos);
+    if (*out == NULL)
+        return b->err->code;
+    column_called(*out, "_topic")->hidden = false;
+    return OX_OK;
+}
+
 ox_code
 bind_topic_function(struct bind *b, struct scope *scope, const struct ast_expr *call,
     struct str alias, struct rel **out)
 {
     struct str name = call->call->name->parts[call->call->name->count - 1];
     struct plan_scan_topic *shape = ox_arena_new(b->arena, struct plan_scan_topic);
+    if (ox_str_is(name, "topics"))
+        return bind_topics_function(b, scope, call, alias, out);
     ox_code code = topic_arg(b, scope, call, alias, out);
     if (code != OX_OK)
         return code;

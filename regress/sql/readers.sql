@@ -1,0 +1,33 @@
+-- Functions that read topics, and headers as records
+CREATE TOPIC rd PARTITIONS 1;
+CREATE TOPIC "rd.x-1" PARTITIONS 2;
+CREATE TOPIC "rd.x-2";
+INSERT INTO rd (_key, _value, _headers) VALUES ('a', '1', '[{"key":"h","value":"v"},{"key":"g","value":null}]'), ('b', '2', '[{"key":"k","value":"1"},{"key":"k","value":"2"},{"key":"b","bytes":"AAH/"}]'), ('c', NULL, NULL);
+INSERT INTO "rd.x-1" (_partition, _key, _value) VALUES (0, 'a', '1'), (1, 'b', '2'), (1, 'c', '3');
+SELECT _key, _headers_raw, cardinality(_headers_raw) FROM rd;
+SELECT _key, h.* FROM rd, unnest(_headers_raw) WITH ORDINALITY AS h(key text, value bytea);
+SELECT _key, header(_headers, 'k'), headers(_headers, 'k'), header_bytes(_headers, 'b') FROM rd;
+SELECT _topic, _partition, _offset, _key FROM topics('rd*') ORDER BY 1, 2, 3;
+SELECT _topic, count(*), max(_offset) FROM topics('rd.x*') GROUP BY _topic;
+SELECT count(*) FROM topics('rd*');
+SELECT count(*) FROM topics('rd.none*');
+SELECT * FROM topics('rd.none*');
+SELECT x._topic, x._key FROM topics(pattern => 'rd?x-?') AS x WHERE _key = 'b';
+SELECT _topic, _partition, _offset FROM topics('*rd.x-1') ORDER BY _offset DESC, _partition LIMIT 2;
+EXPLAIN SELECT * FROM topics('rd*') WHERE _partition = 1;
+SELECT _key FROM tail('rd', 2);
+SELECT _key FROM tail('rd', n => 0);
+SELECT _partition, _offset FROM read_topic('rd.x-1', 1, 0, 1);
+SELECT _offset FROM read_topic('rd', from_offset => 1) ORDER BY 1;
+SELECT _key FROM subscribe('rd', start => 1, stop => 'latest');
+-- wrong
+SELECT _key, h.* FROM rd, unnest(_headers_raw) AS h(key text, value text);
+SELECT _key, h.* FROM rd, unnest(_headers_raw) AS h(key text);
+SELECT * FROM generate_series(1, 2) AS x(a int);
+SELECT * FROM topics();
+SELECT * FROM topics(pattern => NULL);
+SELECT * FROM topics(wrong => 'x');
+SELECT * FROM tail('rd', -1);
+SELECT * FROM tail('no_such');
+SELECT * FROM read_topic('rd', partition => 'x');
+DROP TOPIC rd, "rd.x-1", "rd.x-2";
