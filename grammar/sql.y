@@ -686,10 +686,15 @@ fromcl(A) ::= FROM frefs(B). { A = B; }
 %type joined {struct ast_from *}
 %type alias {struct ast_alias *}
 %type aliasopt {struct ast_alias *}
-%type sample {struct ast_expr *}
+%type sample {struct ast_sample}
+%type repeatable {struct ast_expr *}
 frefs(A) ::= fref(B). { A = ast_list_one(p, B); }
 frefs(A) ::= frefs(B) COMMA fref(C). { A = ast_list_add(p, B, C); }
-fref(A) ::= qname(B) systime aliasopt(C) sample(D). { A = ast_from_table(p, B, C); A->sample = D; }
+fref(A) ::= qname(B) systime aliasopt(C) sample(D). {
+    A = ast_from_table(p, B, C);
+    A->sample = D.call;
+    A->sample_seed = D.seed;
+}
 fref(A) ::= ONLY qname(B) aliasopt(C). { A = ast_from_table(p, B, C); }
 fref(A) ::= func(B) ordinality(O) aliasopt(C). { A = ast_from_function(p, B, O, C, false); }
 fref(A) ::= LATERAL func(B) ordinality(O) aliasopt(C). { A = ast_from_function(p, B, O, C, true); }
@@ -778,10 +783,12 @@ alias(A) ::= AS(O) LP coldefs(C) RP. {
 coldefs(A) ::= coldef(B). { A = ast_list_one(p, B); }
 coldefs(A) ::= coldefs(B) COMMA coldef(C). { A = ast_list_add(p, B, C); }
 coldef(A) ::= name(B) type(C). { A = ast_column_def(p, B, C); }
-sample(A) ::= . { A = NULL; }
-sample(A) ::= TABLESAMPLE qname(B) LP exprs(C) RP repeatable. { A = ast_call(p, B, C); }
-repeatable ::= .
-repeatable ::= REPEATABLE LP expr RP.
+sample(A) ::= . { A = (struct ast_sample){0}; }
+sample(A) ::= TABLESAMPLE qname(B) LP exprs(C) RP repeatable(D). {
+    A = (struct ast_sample){ast_call(p, B, C), D};
+}
+repeatable(A) ::= . { A = NULL; }
+repeatable(A) ::= REPEATABLE LP expr(B) RP. { A = B; }
 
 where(A) ::= . { A = NULL; }
 where(A) ::= WHERE expr(B). { A = B; }

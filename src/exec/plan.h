@@ -167,6 +167,10 @@ struct plan_scan_topic {
     const struct str *needles;
     uint32_t needle_count;
     enum scan_order order;
+    /* TABLESAMPLE: the part of all record batches (SYSTEM) or of all records (BERNOULLI)
+     * that is read. percent float8; NULL: all. seed int8 by REPEATABLE, or NULL. */
+    struct expr *sample_percent, *sample_seed;
+    bool sample_records;
     uint64_t limit; /* stop after so many rows; 0 none. Only when no filter is above */
     /* follow: not bounded by the statement's snapshot but by `until`. With
      * follow false and start EARLIEST, until LATEST this is a plain SELECT. */

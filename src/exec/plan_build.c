@@ -455,6 +455,8 @@ plan_aggregate_from_headers(struct arena *arena, const struct plan_aggregate *ag
     if (scan->follow || scan->needle_count > 0 || scan->limit > 0 || agg->sets != NULL ||
         agg->grouping_count > 0)
         *why = "the scan is not a whole range";
+    if (scan->sample_percent != NULL)
+        *why = "a sample is taken of the records";
     for (uint32_t i = 0; i < scan->bound_count; i++)
         if (scan->bounds[i].what == BOUND_TIMESTAMP || scan->bounds[i].what == BOUND_KEY ||
             (scan->bounds[i].what == BOUND_OFFSET && scan->bounds[i].op == BOUND_IN))
@@ -583,6 +585,8 @@ visit_scan(struct finish *finish, const struct plan_scan_topic *scan)
 {
     for (uint32_t i = 0; i < scan->bound_count; i++)
         visit_exprs(finish, scan->bounds[i].values, scan->bounds[i].value_count);
+    visit_expr(finish, scan->sample_percent);
+    visit_expr(finish, scan->sample_seed);
     visit_expr(finish, scan->start_value);
     visit_expr(finish, scan->until_value);
 }

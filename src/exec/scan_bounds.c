@@ -151,6 +151,42 @@ apply(struct op *op, const struct scan_bound *bound, struct scan_bounds *out)
     return true;
 }
 
+static bool
+eval_sample(struct op *op, const struct plan_scan_topic *plan, struct scan_bounds *out)
+{
+    struct datum percent, seed;
+    if (!op_eval_one(op, plan->sample_percent, &percent))
+        return false;
+    if (percent.null) {
+        ox_fail(&op->run->err, OX_INVALID_TABLESAMPLE_ARGUMENT,
+            "TABLESAMPLE parameter cannot be null");
+        return false;
+    }
+    if (!(percent.f >= 0 && percent.f <= 100)) {
+        ox_fail(&op->run->err, OX_INVALID_TABLESAMPLE_ARGUMENT,
+            "sample percentage must be between 0 and 100");
+        return false;
+    }
+    env_random(op->run->config.env, &out->sample_seed, sizeof(out->sample_seed));
+    if (plan->sample_seed != NULL) {
+        if (!op_eval_one(op, plan->sample_seed, &seed))
+            return false;
+        if (seed.null) {
+            ox_fail(&op->run->err, OX_INVALID_TABLESAMPLE_REPEAT,
+                "TABLESAMPLE REPEATABLE parameter cannot be null");
+            return false;
+        }
+        out->sample_seed = ox_hash(&seed.f, sizeof(seed.f), 1);
+    }
+    uint64_t below =
+        percent.f >= 100 ? UINT64_MAX : (uint64_t)(percent.f / 100 * 18446744073709551616.0);
+    if (plan->sample_records)
+        out->sample_records = below;
+    else
+        out->sample_batches = below;
+    return true;
+}
+
 bool
 scan_bounds_eval(struct op *op, const struct plan_scan_topic *plan, struct scan_bounds *out)
 {
@@ -159,7 +195,11 @@ scan_bounds_eval(struct op *op, const struct plan_scan_topic *plan, struct scan_
         .us_from = INT64_MIN,
         .us_to = INT64_MAX,
         .partition_from = 0,
-        .partition_to = INT64_MAX};
+        .partition_to = INT64_MAX,
+        .sample_batches = UINT64_MAX,
+        .sample_records = UINT64_MAX};
+    if (plan->sample_percent != NULL && !eval_sample(op, plan, out))
+        return false;
     for (uint32_t i = 0; i < plan->bound_count; i++)
         if (!apply(op, &plan->bounds[i], out))
             return false;

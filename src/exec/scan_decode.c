@@ -224,6 +224,9 @@ wanted(const struct scan_cut *cut, const struct scan_sink *sink, const struct ra
     if (ox_unlikely(bounds->offsets != NULL) &&
         !sorted_has(bounds->offsets, bounds->offset_count, raw->offset))
         return false;
+    if (ox_unlikely(bounds->sample_records != UINT64_MAX) &&
+        !scan_sampled(bounds, bounds->sample_records, cut->partition, raw->offset))
+        return false;
     return bounds->keys == NULL || key_wanted(bounds, raw->key, sink->arena);
 }
 

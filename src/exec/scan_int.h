@@ -23,7 +23,16 @@ struct scan_bounds {
     const struct str *keys; /* wanted; NULL all */
     uint32_t key_count;
     bool keys_are_text; /* compare with the text form of the key */
+    /* TABLESAMPLE: what hashes below it is in. UINT64_MAX: all. */
+    uint64_t sample_batches, sample_records, sample_seed;
 };
+
+static inline bool
+scan_sampled(const struct scan_bounds *bounds, uint64_t below, int32_t partition, int64_t offset)
+{
+    int64_t at[2] = {partition, offset};
+    return ox_hash(at, sizeof(at), bounds->sample_seed) < below;
+}
 
 bool scan_bounds_eval(struct op *op, const struct plan_scan_topic *plan, struct scan_bounds *out);
 bool scan_bounds_partition(const struct scan_bounds *bounds, int32_t partition);

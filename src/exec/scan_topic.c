@@ -592,6 +592,9 @@ batch_visible(struct scan_part *part, const struct record_batch *batch, bool *vi
     if (scan->floor_us != INT64_MIN && batch->base_timestamp >= 0 && batch->max_timestamp >= 0 &&
         row_us_from_unix_ms(batch->max_timestamp) < scan->floor_us)
         return true;
+    if (bounds->sample_batches != UINT64_MAX &&
+        !scan_sampled(bounds, bounds->sample_batches, part->index, batch->base_offset))
+        return true;
     if (bounds->timed) {
         int64_t max_us = row_us_from_unix_ms(batch->max_timestamp);
         if (batch->max_timestamp == -1 || max_us < bounds->us_from)

@@ -183,6 +183,7 @@ struct ast_from {
     bool lateral, ordinality;
     struct ast_alias *alias; /* or NULL */
     struct ast_expr *sample; /* TABLESAMPLE call */
+    struct ast_expr *sample_seed; /* REPEATABLE */
     enum ast_join_kind join;
     bool natural;
     struct ast_from *left, *right;
@@ -199,6 +200,10 @@ struct ast_cte {
 };
 
 enum ast_set_op { AST_SET_NONE, AST_UNION, AST_INTERSECT, AST_EXCEPT };
+
+struct ast_sample {
+    struct ast_expr *call, *seed;
+};
 
 struct ast_groupby {
     struct ast_list *items;

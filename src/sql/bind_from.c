@@ -566,6 +566,32 @@ bind_join(struct bind *b, const struct ast_from *ast, const struct from_item *be
     return bind_condition(b, ast->on, PLACE_ON, "JOIN/ON", &join->on);
 }
 
+/* TABLESAMPLE SYSTEM or BERNOULLI (percent) [REPEATABLE (seed)] */
+static ox_code
+bind_sample(struct bind *b, const struct ast_from *ast, struct rel *rel)
+{
+    const struct ast_call *call = ast->sample->call;
+    struct str method = call->name->parts[call->name->count - 1];
+    bool records = ox_str_is(method, "bernoulli");
+    if (rel == NULL || rel->kind != REL_TOPIC)
+        return bind_fail(b, OX_WRONG_OBJECT_TYPE, ast->pos,
+            "TABLESAMPLE clause can only be applied to topics");
+    if (!records && !ox_str_is(method, "system"))
+        return bind_fail(b, OX_UNDEFINED_OBJECT, ast->sample->pos,
+            "tablesample method %.*s does not exist", OX_STR_ARG(method));
+    if (call->args->count != 1)
+        return bind_fail(b, OX_INVALID_TABLESAMPLE_ARGUMENT, ast->sample->pos,
+            "tablesample method %.*s requires 1 argument, not %zu", OX_STR_ARG(method),
+            call->args->count);
+    struct type type = TYPE(TYPE_FLOAT8);
+    ox_code code =
+        bind_value(b, ast_at(call->args, 0, struct ast_expr), type, &rel->sample_percent);
+    if (code == OX_OK && ast->sample_seed != NULL)
+        code = bind_value(b, ast->sample_seed, type, &rel->sample_seed);
+    rel->sample_records = records;
+    return code;
+}
+
 static ox_code
 bind_item(struct bind *b, const struct ast_from *ast, const struct from_item *left,
     struct from_item **out)
@@ -576,14 +602,14 @@ bind_item(struct bind *b, const struct ast_from *ast, const struct from_item *le
     *out = item;
     if (++b->depth > BIND_DEPTH_MAX)
         return bind_fail(b, OX_STATEMENT_TOO_COMPLEX, ast->pos, "FROM is nested too deeply");
-    if (ast->sample != NULL)
-        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos, "TABLESAMPLE is not supported");
     switch (ast->kind) {
     case AST_FROM_JOIN: code = bind_join(b, ast, left, item); break;
     case AST_FROM_TABLE: code = bind_table(b, b->scope, ast, alias, &item->rel); break;
     case AST_FROM_SELECT: code = bind_select_item(b, b->scope, ast, alias, left, item); break;
     default: code = bind_function_item(b, b->scope, ast, alias, left, item); break;
     }
+    if (code == OX_OK && ast->sample != NULL)
+        code = bind_sample(b, ast, item->rel);
     if (code == OX_OK && item->rel != NULL) {
         code = rename_columns(b, item->rel, ast->alias);
         show_columns(b, item);
@@ -789,6 +815,8 @@ as_bound(struct bind *b, const struct rel *rel, struct expr *condition, struct s
     }
     if (condition->kind == EXPR_IN && !condition->negate &&
         bound_what(rel, without_widening(condition->args[0]), &out->what, &type)) {
+        if (out->what == BOUND_TIMESTAMP)
+            return false;
         out->op = BOUND_IN;
         out->value_count = condition->nargs - 1;
         out->values = ox_arena_array(b->arena, struct expr *, out->value_count);
@@ -870,6 +898,9 @@ plan_topic_leaf(struct bind *b, struct rel *rel, struct expr **list, uint32_t co
     } else {
         scan->until = SCAN_UNTIL_LATEST;
     }
+    scan->sample_percent = rel->sample_percent;
+    scan->sample_seed = rel->sample_seed;
+    scan->sample_records = rel->sample_records;
     rel->scan = scan;
     out->plan = &scan->plan;
     out->ids = rel_ids(b, rel, true, &out->count);

@@ -45,6 +45,8 @@ struct rel {
     uint32_t bound_count;
     enum scan_order order;
     uint64_t limit;
+    struct expr *sample_percent, *sample_seed; /* TABLESAMPLE */
+    bool sample_records;
     struct plan_scan_topic *scan; /* once built */
     /* REL_CATALOG */
     const struct syscat_relation *catalog;
@@ -250,6 +252,9 @@ void bind_split(struct bind *b, struct expr *condition, struct expr ***list, uin
 enum scan_column bind_topic_column(uint32_t index);
 
 /* ---- bind_live.c: topic readers in FROM ---- */
+/* An expression that sees no columns, in the type wanted; evaluated at open. */
+ox_code bind_value(struct bind *b, const struct ast_expr *ast, struct type type,
+    struct expr **out);
 /* True when the call is one of ours (subscribe, tail, read_topic, topics). */
 bool bind_is_topic_function(struct str name);
 ox_code bind_topic_function(struct bind *b, struct scope *scope, const struct ast_expr *call,

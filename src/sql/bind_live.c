@@ -8,7 +8,7 @@
 /* ---- values ---- */
 
 /* An expression that sees no columns, in the type wanted; evaluated at open. */
-static ox_code
+ox_code
 bind_value(struct bind *b, const struct ast_expr *ast, struct type type, struct expr **out)
 {
     struct scope *before = b->scope;
