@@ -166,6 +166,12 @@ struct plan_scan_topic {
      * records without them are skipped undecoded. A hint: the filter stays. */
     const struct str *needles;
     uint32_t needle_count;
+    /* For EXPLAIN: conditions on columns that have bounds, and why they are none. */
+    const struct scan_note {
+        const struct expr *condition;
+        const char *why;
+    } *notes;
+    uint32_t note_count;
     enum scan_order order;
     /* TABLESAMPLE: the part of all record batches (SYSTEM) or of all records (BERNOULLI)
      * that is read. percent float8; NULL: all. seed int8 by REPEATABLE, or NULL. */
@@ -498,6 +504,9 @@ struct plan_root {
     /* Subqueries that see no outer row: run before the plan, so that they may park. */
     const struct expr **subqueries;
     uint32_t subquery_count;
+    /* Those that expressions run, for each row. */
+    const struct expr **row_subqueries;
+    uint32_t row_subquery_count;
     /* Catalog scans that expressions run: read before the plan as well, and kept. */
     const struct plan_scan_catalog **kept;
     uint32_t kept_count;

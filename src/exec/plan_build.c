@@ -511,7 +511,7 @@ plan_aggregate_from_headers(struct arena *arena, const struct plan_aggregate *ag
 
 struct finish {
     struct plan_root *root;
-    size_t node_cap, cte_cap, subquery_cap, kept_cap;
+    size_t node_cap, cte_cap, subquery_cap, row_subquery_cap, kept_cap;
     uint32_t depth;
     uint32_t sync; /* enclosing subqueries that expressions run, where nothing may wait */
     uint32_t in_cte;
@@ -542,6 +542,11 @@ visit_node(struct expr *expr, void *arg)
         ((struct plan *)(uintptr_t)owner)->correlated = true;
     bool sync = expr->correlated || finish->rows > 0;
     finish->any_sync |= sync;
+    if (sync) {
+        ox_arena_grow(root->arena, (void **)&root->row_subqueries, &finish->row_subquery_cap,
+            root->row_subquery_count + 1, sizeof(*root->row_subqueries));
+        root->row_subqueries[root->row_subquery_count++] = expr;
+    }
     finish->sync += sync;
     finish->rows += expr->correlated;
     visit(finish, expr->subplan);
@@ -833,7 +838,8 @@ plan_root_finish(struct plan_root *root, struct ox_err *err)
     root->ctes = NULL;
     root->subqueries = NULL;
     root->kept = NULL;
-    root->kept_count = 0;
+    root->row_subqueries = NULL;
+    root->kept_count = root->row_subquery_count = 0;
     visit(&finish, root->plan);
     choose_kept(&finish);
     root->follows = finish.code == OX_OK && endless(root->plan);

@@ -867,7 +867,8 @@ ast_explain(struct ast_parse *p, int pos, bool analyze, bool verbose, struct ast
 {
     struct ast_stmt *stmt = ast_stmt_new(p, AST_EXPLAIN, pos);
     stmt->explain = ox_arena_new(p->arena, struct ast_explain);
-    *stmt->explain = (struct ast_explain){analyze, verbose, options, inner};
+    *stmt->explain = (struct ast_explain){
+        .analyze = analyze, .verbose = verbose, .options = options, .stmt = inner};
     return stmt;
 }
 

@@ -375,6 +375,8 @@ struct ast_alter_topic {
 
 struct ast_explain {
     bool analyze, verbose;
+    bool json, no_timing, summary, no_summary; /* of the options, once they were read */
+    uint64_t plan_ns, start_ns;                /* measured */
     struct ast_list *options;
     struct ast_stmt *stmt;
 };

@@ -64,8 +64,12 @@ ox_code bind_topic(const struct bind_config *config, const struct ast_name *name
 /* ---- EXPLAIN (explain.c) ---- */
 
 struct exec_run;
+struct explain_form {
+    bool verbose, json, timing, summary;
+    uint64_t plan_ns, run_ns; /* of the summary */
+};
 /* The plan as text lines, or as one JSON document. run: counters of ANALYZE, or NULL. */
-void explain_plan(const struct bound *bound, const struct exec_run *run, bool verbose,
-    struct text *out);
+void explain_plan(const struct bound *bound, const struct exec_run *run,
+    const struct explain_form *form, struct text *out);
 
 #endif

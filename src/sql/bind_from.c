@@ -342,7 +342,8 @@ bind_record_item(struct bind *b, struct scope *scope, const struct ast_from *ast
         item->rel->columns[i].name = columns[i].name;
         item->rel->columns[i].type = columns[i].type;
     }
-    item->rel->plan = plan_function_scan_new(b->arena, call, ast->ordinality, columns, width);
+    item->rel->plan = plan_function_scan_new(b->arena, ox_arena_copy(b->arena, &call, sizeof(call)),
+        1, ast->ordinality, columns, width);
     ((struct plan_function_scan *)item->rel->plan)->record = true;
     return OX_OK;
 }
@@ -728,143 +729,6 @@ rel_ids(struct bind *b, const struct rel *rel, bool used_only, uint32_t *count)
     return ids;
 }
 
-static bool
-bound_what(const struct rel *rel, const struct expr *expr, enum scan_bound_what *what,
-    struct type *type)
-{
-    if (expr->kind != EXPR_COLUMN)
-        return false;
-    for (uint32_t i = 0; i < rel->column_count; i++) {
-        if (rel->columns[i].id != expr->column)
-            continue;
-        *type = rel->columns[i].type;
-        switch (bind_topic_column(i)) {
-        case SCAN_PARTITION: *what = BOUND_PARTITION; return true;
-        case SCAN_OFFSET: *what = BOUND_OFFSET; return true;
-        case SCAN_TIMESTAMP: *what = BOUND_TIMESTAMP; return true;
-        case SCAN_KEY:
-        case SCAN_KEY_BYTES: *what = BOUND_KEY; return true;
-        default: return false;
-        }
-    }
-    return false;
-}
-
-/* A value the scan can compute before it starts, in the type the bound has. */
-static bool
-bound_value(struct bind *b, enum scan_bound_what what, struct type column, struct expr *value)
-{
-    struct type type = value->type;
-    if (bind_rels_of(b->scope, value) != 0 || expr_volatility(value) == FUNC_VOLATILE)
-        return false;
-    if (what == BOUND_PARTITION || what == BOUND_OFFSET)
-        return !type.array && (type.id == TYPE_INT2 || type.id == TYPE_INT4 || type.id == TYPE_INT8);
-    if (what == BOUND_TIMESTAMP)
-        return !type.array && type.id == TYPE_TIMESTAMPTZ;
-    return !type.array && type.id == column.id;
-}
-
-static bool
-bound_op(const struct func *func, bool swapped, enum scan_bound_op *op)
-{
-    static const struct {
-        const char *name;
-        enum scan_bound_op op, swapped;
-    } ops[] = {{"=", BOUND_EQ, BOUND_EQ}, {"<", BOUND_LT, BOUND_GT}, {"<=", BOUND_LE, BOUND_GE},
-        {">", BOUND_GT, BOUND_LT}, {">=", BOUND_GE, BOUND_LE}};
-    for (size_t i = 0; func != NULL && i < ox_count(ops); i++)
-        if (strcmp(func->name, ops[i].name) == 0) {
-            *op = swapped ? ops[i].swapped : ops[i].op;
-            return true;
-        }
-    return false;
-}
-
-/* int8 = int4 and such put a cast around the column; it changes nothing. */
-static struct expr *
-without_widening(struct expr *expr)
-{
-    while (expr->kind == EXPR_CALL && expr->func->kind == FUNC_CAST && expr->implicit &&
-           type_phys(expr->type) == PHYS_I64 && type_phys(expr->args[0]->type) == PHYS_I64 &&
-           expr->type.id != TYPE_TIMESTAMP && expr->args[0]->type.id != TYPE_DATE)
-        expr = expr->args[0];
-    return expr;
-}
-
-/* Does the condition become a bound of the scan? */
-static bool
-as_bound(struct bind *b, const struct rel *rel, struct expr *condition, struct scan_bound *out)
-{
-    struct type type;
-    if (condition->kind == EXPR_CALL && condition->func->kind == FUNC_OPERATOR &&
-        condition->nargs == 2) {
-        for (int side = 0; side < 2; side++) {
-            struct expr *column = without_widening(condition->args[side]);
-            struct expr *value = without_widening(condition->args[1 - side]);
-            if (bound_what(rel, column, &out->what, &type) &&
-                bound_value(b, out->what, type, value) &&
-                bound_op(condition->func, side == 1, &out->op) &&
-                (out->what != BOUND_KEY || out->op == BOUND_EQ)) {
-                out->values = ox_arena_array(b->arena, struct expr *, 1);
-                out->values[0] = value;
-                out->value_count = 1;
-                return true;
-            }
-        }
-        return false;
-    }
-    if (condition->kind == EXPR_IN && !condition->negate &&
-        bound_what(rel, without_widening(condition->args[0]), &out->what, &type)) {
-        if (out->what == BOUND_TIMESTAMP)
-            return false;
-        out->op = BOUND_IN;
-        out->value_count = condition->nargs - 1;
-        out->values = ox_arena_array(b->arena, struct expr *, out->value_count);
-        for (uint32_t i = 0; i < out->value_count; i++) {
-            out->values[i] = without_widening(condition->args[i + 1]);
-            if (!bound_value(b, out->what, type, out->values[i]))
-                return false;
-        }
-        return true;
-    }
-    return false;
-}
-
-/* The text between % and % of a LIKE whose bytes every match must have. A value
- * that is not UTF-8 shows as hex digits, so the text must not be all of those. */
-static bool
-as_needle(struct bind *b, const struct rel *rel, const struct expr *condition, struct str *out)
-{
-    if (condition->kind != EXPR_CALL || condition->nargs != 2 ||
-        strcmp(condition->func->name, "~~") != 0 || condition->args[0]->kind != EXPR_COLUMN ||
-        condition->args[1]->kind != EXPR_CONST || condition->args[1]->value.null)
-        return false;
-    bool is_value = false;
-    for (uint32_t i = 0; i < rel->column_count; i++)
-        is_value |= rel->columns[i].id == condition->args[0]->column &&
-                    (bind_topic_column(i) == SCAN_VALUE || bind_topic_column(i) == SCAN_KEY);
-    struct str pattern = condition->args[1]->value.s;
-    if (!is_value || memchr(pattern.ptr, '\\', pattern.len) != NULL)
-        return false;
-    struct str best = OX_STR(""), run = {pattern.ptr, 0};
-    bool telling = false, best_telling = false;
-    for (size_t i = 0; i <= pattern.len; i++) {
-        if (i < pattern.len && pattern.ptr[i] != '%' && pattern.ptr[i] != '_') {
-            telling |= strchr("0123456789abcdefx", pattern.ptr[i]) == NULL;
-            run.len++;
-            continue;
-        }
-        if (telling && run.len > best.len) {
-            best = run;
-            best_telling = true;
-        }
-        run = ox_str_n(pattern.ptr + i + 1, 0);
-        telling = false;
-    }
-    *out = ox_str_dup(b->arena, best);
-    return best_telling && best.len >= 2;
-}
-
 static void
 add_needle(struct bind *b, struct plan_scan_topic *scan, struct str needle)
 {
@@ -873,6 +737,17 @@ add_needle(struct bind *b, struct plan_scan_topic *scan, struct str needle)
         needles[i] = scan->needles[i];
     needles[scan->needle_count++] = needle;
     scan->needles = needles;
+}
+
+static void
+add_note(struct bind *b, struct plan_scan_topic *scan, const struct expr *condition,
+    const char *why)
+{
+    struct scan_note *notes = ox_arena_array(b->arena, struct scan_note, scan->note_count + 1);
+    for (uint32_t i = 0; i < scan->note_count; i++)
+        notes[i] = scan->notes[i];
+    notes[scan->note_count++] = (struct scan_note){condition, why};
+    scan->notes = notes;
 }
 
 static void
@@ -905,7 +780,8 @@ plan_topic_leaf(struct bind *b, struct rel *rel, struct expr **list, uint32_t co
     out->plan = &scan->plan;
     out->ids = rel_ids(b, rel, true, &out->count);
     struct scan_bound *bounds =
-        ox_arena_array(b->arena, struct scan_bound, count + rel->bound_count);
+        ox_arena_array(b->arena, struct scan_bound,
+            count * BIND_IMPLIED_MAX + rel->bound_count);
     struct expr **rest = ox_arena_array(b->arena, struct expr *, count);
     uint32_t bound_count = 0, rest_count = 0;
     for (uint32_t i = 0; i < rel->bound_count; i++)
@@ -913,11 +789,16 @@ plan_topic_leaf(struct bind *b, struct rel *rel, struct expr **list, uint32_t co
     for (uint32_t i = 0; i < count; i++) {
         struct str needle;
         struct expr *folded = expr_fold(&b->eb, list[i]);
-        if (as_bound(b, rel, folded, &bounds[bound_count])) {
+        if (bind_as_bound(b, rel, folded, &bounds[bound_count])) {
             bound_count++;
             continue;
         }
-        if (as_needle(b, rel, folded, &needle))
+        uint32_t implied = bind_implied_bounds(b, rel, folded, &bounds[bound_count]);
+        const char *why = implied == 0 ? bind_why_not(b, rel, folded) : NULL;
+        bound_count += implied;
+        if (why != NULL)
+            add_note(b, scan, folded, why);
+        if (bind_as_needle(b, rel, folded, &needle))
             add_needle(b, scan, needle);
         rest[rest_count++] = folded;
     }

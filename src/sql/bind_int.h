@@ -248,6 +248,20 @@ ox_code bind_plan_topic(struct bind *b, struct rel *rel, struct expr *where,
     struct fragment *out);
 void bind_split(struct bind *b, struct expr *condition, struct expr ***list, uint32_t *count);
 
+/* ---- bind_push.c ---- */
+enum { BIND_IMPLIED_MAX = 3, BIND_IMPLIED_PARTITIONS = 64 };
+/* Does the condition become a bound of the scan, exactly? */
+bool bind_as_bound(struct bind *b, const struct rel *rel, struct expr *condition,
+    struct scan_bound *out);
+/* Bounds that follow from it, at most BIND_IMPLIED_MAX; the condition stays. */
+uint32_t bind_implied_bounds(struct bind *b, const struct rel *rel, struct expr *condition,
+    struct scan_bound *out);
+/* Bytes that every record which passes must have. */
+bool bind_as_needle(struct bind *b, const struct rel *rel, const struct expr *condition,
+    struct str *out);
+/* Why a condition on a column that scans can bound is no bound; NULL: it has none. */
+const char *bind_why_not(struct bind *b, const struct rel *rel, struct expr *condition);
+
 /* System column of a topic relation's i-th column. */
 enum scan_column bind_topic_column(uint32_t index);
 

@@ -253,6 +253,8 @@ int64_t session_wall_us(const struct sql_session *sess);
 /* utility.c: statements that are done at once, or plan a result of texts. */
 ox_code utility_plan(struct portal *portal, struct ox_err *err);
 ox_code utility_run(struct portal *portal, const char **tag, struct ox_err *err);
+/* The portal's result becomes its plan; run: with the counters of ANALYZE, or NULL. */
+void utility_explain(struct portal *portal, const struct exec_run *run);
 ox_code utility_text(const struct ast_expr *value, struct text *to);
 
 /* ddl.c: starts; ends with session_complete or session_fail. */

@@ -596,22 +596,10 @@ static void
 analyze_done(struct sql_session *sess)
 {
     struct portal *portal = sess->portal;
-    struct text text;
-    ox_text_init(&text, &portal->arena);
-    explain_plan(&portal->bound, portal->run, portal->ast->explain->verbose, &text);
-    struct str lines[4096];
-    uint32_t count = 0;
-    const char *c = text.ptr != NULL ? text.ptr : "";
-    while (*c != '\0' && count < ox_count(lines)) {
-        size_t len = strcspn(c, "\n");
-        lines[count++] = ox_str_n(c, len);
-        c += len + (c[len] == '\n');
-    }
+    const int16_t *formats = portal->result.formats;
+    utility_explain(portal, portal->run);
     exec_run_free(portal->run);
     portal->run = NULL;
-    const int16_t *formats = portal->result.formats;
-    static const char *const title[] = {"QUERY PLAN"};
-    portal_texts(portal, title, 1, lines, count);
     portal->result.formats = formats;
     portal->tag = "EXPLAIN";
     struct ox_err err;

@@ -483,35 +483,109 @@ plan_show(struct portal *portal, struct ox_err *err)
 }
 
 static ox_code
-explain_options(const struct portal *portal, struct ast_explain *explain, struct ox_err *err)
+explain_format(struct ast_explain *explain, struct str value, struct ox_err *err)
+{
+    explain->json = ox_str_ieq(value, OX_STR("json"));
+    if (explain->json || ox_str_ieq(value, OX_STR("text")))
+        return OX_OK;
+    if (!ox_str_ieq(value, OX_STR("xml")) && !ox_str_ieq(value, OX_STR("yaml")))
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+            "unrecognized value for EXPLAIN option \"format\": \"%.*s\"", OX_STR_ARG(value));
+    return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+        "EXPLAIN (FORMAT %.*s) is not served; text and json are", OX_STR_ARG(value));
+}
+
+/* Options that ask for what is always shown, or that Oxbow has nothing to say about. */
+static bool
+explain_ignored(struct str name)
+{
+    static const char *const names[] = {"costs", "buffers", "settings", "wal", "generic_plan",
+        "memory", "serialize"};
+    for (size_t i = 0; i < ox_count(names); i++)
+        if (ox_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+static ox_code
+explain_options(struct ast_explain *explain, struct ox_err *err)
 {
     for (size_t i = 0; explain->options != NULL && i < explain->options->count; i++) {
         const struct ast_option *option = ast_at(explain->options, i, struct ast_option);
         struct str value = option->value != NULL ? option->value->text : OX_STR("on");
-        bool on = !ox_str_is(value, "off") && !ox_str_is(value, "false") && !ox_str_is(value, "0");
+        bool off = ox_str_ieq(value, OX_STR("off")) || ox_str_ieq(value, OX_STR("false")) ||
+                   ox_str_is(value, "0");
+        bool on = ox_str_ieq(value, OX_STR("on")) || ox_str_ieq(value, OX_STR("true")) ||
+                  ox_str_is(value, "1");
+        if (ox_str_is(option->name, "format")) {
+            ox_code code = explain_format(explain, value, err);
+            if (code != OX_OK)
+                return code;
+            continue;
+        }
+        if (!on && !off && !ox_str_is(option->name, "serialize"))
+            return ox_fail(err, OX_SYNTAX_ERROR, "%.*s requires a Boolean value",
+                OX_STR_ARG(option->name));
         if (ox_str_is(option->name, "analyze"))
             explain->analyze = on;
         else if (ox_str_is(option->name, "verbose"))
             explain->verbose = on;
-        else if (ox_str_is(option->name, "format") && !ox_str_is(value, "text"))
-            return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
-                "EXPLAIN (FORMAT %.*s) is not served; text is", OX_STR_ARG(value));
-        else if (!ox_str_is(option->name, "costs") && !ox_str_is(option->name, "buffers") &&
-                 !ox_str_is(option->name, "timing") && !ox_str_is(option->name, "summary") &&
-                 !ox_str_is(option->name, "format") && !ox_str_is(option->name, "settings") &&
-                 !ox_str_is(option->name, "wal"))
+        else if (ox_str_is(option->name, "timing"))
+            explain->no_timing = off;
+        else if (ox_str_is(option->name, "summary"))
+            explain->summary = on, explain->no_summary = off;
+        else if (!explain_ignored(option->name))
             return ox_fail(err, OX_SYNTAX_ERROR, "unrecognized EXPLAIN option \"%.*s\"",
                 OX_STR_ARG(option->name));
     }
-    (void)portal;
     return OX_OK;
+}
+
+static uint64_t
+mono_ns(const struct portal *portal)
+{
+    return env_mono_ns(portal->sess->server->env);
+}
+
+void
+utility_explain(struct portal *portal, const struct exec_run *run)
+{
+    static const char *const title[] = {"QUERY PLAN"};
+    const struct ast_explain *explain = portal->ast->explain;
+    struct explain_form form = {.verbose = explain->verbose, .json = explain->json,
+        .timing = !explain->no_timing,
+        .summary = explain->summary || (run != NULL && !explain->no_summary),
+        .plan_ns = explain->plan_ns};
+    if (run != NULL)
+        form.run_ns = mono_ns(portal) - explain->start_ns;
+    struct text text;
+    ox_text_init(&text, &portal->arena);
+    explain_plan(&portal->bound, run, &form, &text);
+    if (form.json) {
+        struct str all = ox_text_str(&text);
+        portal_texts(portal, title, 1, &all, 1);
+        ((struct sql_column *)(uintptr_t)portal->result.columns)->type = TYPE(TYPE_JSON);
+        return;
+    }
+    struct str *lines = NULL;
+    size_t cap = 0;
+    uint32_t count = 0;
+    const char *c = text.ptr != NULL ? text.ptr : "";
+    while (*c != '\0') {
+        size_t len = strcspn(c, "\n");
+        ox_arena_grow(&portal->arena, (void **)&lines, &cap, count + 1, sizeof(*lines));
+        lines[count++] = ox_str_n(c, len);
+        c += len + (c[len] == '\n');
+    }
+    portal_texts(portal, title, 1, lines, count);
 }
 
 static ox_code
 plan_explain(struct portal *portal, struct ox_err *err)
 {
     struct ast_explain *explain = portal->ast->explain;
-    ox_code code = explain_options(portal, explain, err);
+    ox_code code = explain_options(explain, err);
+    uint64_t start_ns = mono_ns(portal);
     if (code != OX_OK)
         return code;
     struct sql_session *sess = portal->sess;
@@ -519,6 +593,7 @@ plan_explain(struct portal *portal, struct ox_err *err)
     bind_config_of(sess, portal_source(portal),
         portal->param_types, portal->param_count, &config);
     const struct ast_stmt *inner = explain->stmt;
+    config.notice = NULL;
     code = inner->kind == AST_SELECT_STMT
                ? bind_select(&config, inner->select, &portal->arena, &portal->bound, err)
            : inner->kind == AST_SUBSCRIBE_STMT
@@ -526,27 +601,18 @@ plan_explain(struct portal *portal, struct ox_err *err)
                : bind_insert(&config, inner->insert, &portal->arena, &portal->bound, err);
     if (code != OX_OK)
         return code;
+    explain->start_ns = mono_ns(portal);
+    explain->plan_ns = explain->start_ns - start_ns;
     portal->tag = "EXPLAIN";
     if (explain->analyze) {
         struct sql_column *column = ox_arena_new(&portal->arena, struct sql_column);
-        *column = (struct sql_column){.name = OX_STR("QUERY PLAN"), .type = TYPE(TYPE_TEXT)};
+        *column = (struct sql_column){.name = OX_STR("QUERY PLAN"),
+            .type = TYPE(explain->json ? TYPE_JSON : TYPE_TEXT)};
         portal->has_result = true;
         portal->result = (struct sql_result){.columns = column, .count = 1};
         return OX_OK;
     }
-    struct text text;
-    ox_text_init(&text, &portal->arena);
-    explain_plan(&portal->bound, NULL, explain->verbose, &text);
-    struct str lines[4096];
-    uint32_t count = 0;
-    const char *c = text.ptr != NULL ? text.ptr : "";
-    while (*c != '\0' && count < ox_count(lines)) {
-        size_t len = strcspn(c, "\n");
-        lines[count++] = ox_str_n(c, len);
-        c += len + (c[len] == '\n');
-    }
-    static const char *const title[] = {"QUERY PLAN"};
-    portal_texts(portal, title, 1, lines, count);
+    utility_explain(portal, NULL);
     return OX_OK;
 }
 
