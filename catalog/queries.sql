@@ -66,6 +66,52 @@ INSERT OR REPLACE INTO broker_listener VALUES (?, ?, ?, ?, ?, ?);
 -- name listeners_delete(node_id int)
 DELETE FROM broker_listener WHERE node_id = ?;
 
+-- name roles() -> (name text, flags int, valid_until_ms int, oid int)
+SELECT name, flags, valid_until_ms, oid FROM role;
+
+-- name role_put(name text, flags int, valid_until_ms int, oid int)
+INSERT OR REPLACE INTO role VALUES (?, ?, ?, ?);
+
+-- name role_delete(name text)
+DELETE FROM role WHERE name = ?;
+
+-- name scrams() -> (user text, mechanism int, iterations int, salt blob, stored_key blob, server_key blob)
+SELECT user, mechanism, iterations, salt, stored_key, server_key FROM scram;
+
+-- name scram_put(user text, mechanism int, iterations int, salt blob, stored_key blob, server_key blob)
+INSERT OR REPLACE INTO scram VALUES (?, ?, ?, ?, ?, ?);
+
+-- name scram_delete(user text, mechanism int)
+DELETE FROM scram WHERE user = ? AND mechanism = ?;
+
+-- name acls() -> (resource int, pattern int, name text, principal text, host text, operation int, permission int)
+SELECT resource, pattern, name, principal, host, operation, permission FROM acl;
+
+-- name acl_put(resource int, pattern int, name text, principal text, host text, operation int, permission int)
+INSERT OR REPLACE INTO acl VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name acl_delete(resource int, pattern int, name text, principal text, host text, operation int, permission int)
+DELETE FROM acl WHERE resource = ? AND pattern = ? AND name = ? AND principal = ? AND host = ? AND operation = ?
+AND permission = ?;
+
+-- name quotas() -> (user text, client_id text, ip text, key text, value real)
+SELECT user, client_id, ip, key, value FROM quota;
+
+-- name quota_put(user text, client_id text, ip text, key text, value real)
+INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?, ?);
+
+-- name quota_delete(user text, client_id text, ip text, key text)
+DELETE FROM quota WHERE user = ? AND client_id = ? AND ip = ? AND key = ?;
+
+-- name tokens() -> (id text, owner text, requester text, renewers text, issue_ms int, expiry_ms int, max_ms int)
+SELECT id, owner, requester, renewers, issue_ms, expiry_ms, max_ms FROM token;
+
+-- name token_put(id text, owner text, requester text, renewers text, issue_ms int, expiry_ms int, max_ms int)
+INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name token_delete(id text)
+DELETE FROM token WHERE id = ?;
+
 -- raft.db
 
 -- name raft_identity() -> (format int, cluster_id text, node_id int, directory_id blob, incarnation blob)

@@ -311,13 +311,73 @@ conn_full(struct conn *conn)
 bool conn_closing(const struct conn *conn) { return conn->closing; }
 ox_code
 net_listen(struct net *net, const char *address, int port, const struct conn_handler *h,
-    void *arg, struct listener **out, struct ox_err *err)
+    void *arg, struct net_tls *tls, struct listener **out, struct ox_err *err)
 {
     handler = h;
     handler_arg = arg;
     return OX_OK;
 }
 int net_listener_port(const struct listener *l) { return 9092; }
+const struct conn_tls *conn_tls(const struct conn *c) { return NULL; }
+
+/* Nobody logs in here. */
+struct auth_exchange *auth_exchange_new(enum auth_mechanism m) { ox_unreachable(); }
+void auth_exchange_free(struct auth_exchange *exchange) {}
+const char *auth_exchange_user(const struct auth_exchange *e) { return ""; }
+int64_t auth_exchange_expiry_ms(const struct auth_exchange *e) { return -1; }
+const char *auth_exchange_token_id(const struct auth_exchange *e) { return ""; }
+const char *auth_mechanism_name(enum auth_mechanism m) { return ""; }
+enum auth_mechanism auth_mechanism_find(struct str name) { return AUTH_MECHANISM_COUNT; }
+void auth_wipe(void *ptr, size_t len) {}
+void auth_work(struct auth_exchange *exchange) {}
+enum auth_result
+auth_worked(struct auth_exchange *exchange, const struct auth_context *ctx, struct arena *a,
+    struct str *reply, struct ox_err *err)
+{
+    ox_unreachable();
+}
+enum auth_result
+auth_step(struct auth_exchange *exchange, const struct auth_context *ctx, struct str message,
+    struct arena *a, struct str *reply, struct ox_err *err)
+{
+    ox_unreachable();
+}
+bool engine_authorizes(struct engine *e) { return false; }
+bool engine_security(struct engine_security *call) { ox_unreachable(); }
+bool
+auth_filter_matches(const struct auth_filter *filter, const struct meta_acl *acl)
+{
+    return false;
+}
+int
+meta_acl_cmp_name(const struct meta_acl *acl, int resource, int pattern, struct str name)
+{
+    return 0;
+}
+const struct meta_scram *
+meta_security_scram(const struct meta_security *security, struct str user, int mechanism)
+{
+    return NULL;
+}
+ox_code
+auth_keys_of_salted(int mechanism, struct str salted, struct auth_keys *out, struct ox_err *err)
+{
+    ox_unreachable();
+}
+void engine_login_begin(struct engine *e, struct engine_login *login) {}
+void engine_login_end(struct engine_login *login) {}
+void engine_login_done(struct engine_session *sess, const char *mechanism, struct str user) {}
+void
+engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
+    const struct ox_err *why)
+{
+}
+ox_code
+engine_login_subject(struct engine *e, const struct auth_mapping *mapping, struct str subject,
+    struct text *out, struct ox_err *err)
+{
+    ox_unreachable();
+}
 
 struct loop *loop_self(void) { return &loop; }
 int loop_index(const struct loop *l) { return 0; }

@@ -7,10 +7,13 @@ static struct arena arena;
 static struct ox_err err;
 static struct server_listener found[SERVER_LISTENERS_MAX];
 static size_t count;
+static const char *keystore;
+static int client_auth;
 
 static ox_code
 parse(const char *listeners, const char *advertised, bool insecure)
 {
+    static struct server_options options;
     struct server_config config;
     param_defaults(PARAM_SCOPE_SERVER, &config);
     config.listeners = listeners;
@@ -18,8 +21,12 @@ parse(const char *listeners, const char *advertised, bool insecure)
     config.allow_insecure = insecure;
     config.controller_listener_names = "CONTROLLER";
     config.listener_security_protocol_map =
-        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,INSIDE:PLAINTEXT";
-    ox_code code = server_listeners(&config, &arena, found, &count, &err);
+        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,INSIDE:PLAINTEXT,LOGIN:SASL_SSL,"
+        "BARE:SASL_PLAINTEXT";
+    config.ssl_keystore_location = keystore;
+    config.ssl_client_auth = client_auth;
+    options.config = config;
+    ox_code code = server_listeners(&options, &arena, found, &count, &err);
     if (code != OX_OK)
         printf("# %s\n", err.message);
     return code;
@@ -50,7 +57,19 @@ main(void)
         "open to the world needs allow_insecure");
     is_int(parse("PLAINTEXT://0.0.0.0:9092", NULL, true), OX_OK, "which allows it");
     ok(strcmp(found[0].advertised_host, "0.0.0.0") != 0, "but nobody is told to connect to 0.0.0.0");
-    is_int(parse("SSL://127.0.0.1:9093", NULL, false), OX_FEATURE_NOT_SUPPORTED, "no TLS yet");
+    is_int(parse("SSL://127.0.0.1:9093", NULL, false), OX_CONFIG_ERROR,
+        "TLS needs a certificate");
+    keystore = "some.pem";
+    is_int(parse("SSL://127.0.0.1:9093", NULL, false), OX_OK, "TLS with one");
+    is_int(parse("SSL://0.0.0.0:9093", NULL, false), OX_CONFIG_ERROR,
+        "open to the world: encrypted, but nobody is known");
+    client_auth = SERVER_SSL_CLIENT_AUTH_REQUIRED;
+    is_int(parse("SSL://0.0.0.0:9093", NULL, false), OX_OK, "clients show certificates");
+    client_auth = SERVER_SSL_CLIENT_AUTH_NONE;
+    is_int(parse("LOGIN://0.0.0.0:9093", NULL, false), OX_OK, "encrypted, with logins");
+    is_int(found[0].protocol, 3, "its protocol is SASL_SSL");
+    is_int(parse("BARE://0.0.0.0:9093", NULL, false), OX_CONFIG_ERROR, "logins in clear");
+    is_int(parse("BARE://0.0.0.0:9093", NULL, true), OX_OK, "if that is wanted");
     is_int(parse("OTHER://127.0.0.1:9093", NULL, false), OX_CONFIG_ERROR, "a name without protocol");
     is_int(parse("PLAINTEXT://127.0.0.1", NULL, false), OX_CONFIG_ERROR, "no port");
     is_int(parse("PLAINTEXT://127.0.0.1:99999", NULL, false), OX_CONFIG_ERROR, "a port too large");

@@ -19,8 +19,11 @@ engine_start(const struct engine_config *config, const struct env *env, struct e
     uint64_t seed;
     env_random(env, &seed, sizeof(seed));
     atomic_store(&engine->seed, seed);
+    env_random(env, engine->decision_seed, sizeof(engine->decision_seed));
+    engine_logins_start(engine);
     ox_code code = engine_groups_start(engine, err);
     if (code != OX_OK) {
+        engine_logins_stop(engine);
         ox_free(engine);
         return code;
     }
@@ -39,6 +42,7 @@ void
 engine_stop(struct engine *engine)
 {
     engine_groups_stop(engine);
+    engine_logins_stop(engine);
     ox_free(engine->attachment);
     ox_free(engine);
 }
@@ -61,39 +65,112 @@ engine_session_init(struct engine_session *sess, struct engine *engine, struct l
 }
 
 bool
+engine_authorizes(struct engine *engine)
+{
+    const char *name = engine_settings(engine)->authorizer_class_name;
+    return name != NULL && name[0] != 0;
+}
+
+/* Is the principal an item of a list with semicolons? */
+static bool
+names_principal(const char *list, const char *principal)
+{
+    size_t len = strlen(principal);
+    for (const char *at = list; at != NULL && *at != 0;) {
+        at += strspn(at, "; ");
+        size_t item = strcspn(at, ";");
+        size_t trimmed = item;
+        while (trimmed > 0 && at[trimmed - 1] == ' ')
+            trimmed--;
+        if (trimmed == len && memcmp(at, principal, len) == 0)
+            return true;
+        at += item;
+    }
+    return false;
+}
+
+bool
+engine_is_super(const struct engine_session *sess)
+{
+    const struct meta_view *view = engine_view(sess->engine);
+    if (sess->internal || names_principal(view->settings->super_users, sess->principal))
+        return true;
+    if (strncmp(sess->principal, "User:", 5) != 0)
+        return false;
+    const struct meta_role *role = meta_security_role(view->security, ox_str(sess->principal + 5));
+    return role != NULL && (role->flags & META_ROLE_SUPERUSER) != 0;
+}
+
+static struct auth_question
+question_of(const struct engine_session *sess, enum engine_resource type, struct str name,
+    enum engine_op op)
+{
+    return (struct auth_question){ox_str(sess->principal), ox_str(sess->host), (int8_t)type,
+        (int8_t)op, name};
+}
+
+static bool
+decide(struct engine_session *sess, const struct meta_view *view, enum engine_resource type,
+    struct str name, enum engine_op op)
+{
+    if (engine_is_super(sess))
+        return true;
+    struct auth_question question = question_of(sess, type, name, op);
+    switch (auth_ask(view->security, &question)) {
+    case AUTH_IS_ALLOWED:
+        return true;
+    case AUTH_IS_DENIED:
+        return false;
+    case AUTH_NO_RULE:
+        break;
+    }
+    return view->settings->allow_everyone_if_no_acl_found;
+}
+
+/* Questions come again and again: the last answers are kept under a keyed hash
+ * of the question for as long as the rules stay as they are. */
+bool
 engine_allowed(struct engine_session *sess, enum engine_resource type, struct str name,
     enum engine_op op)
 {
-    /* Only loopback listeners without authentication exist, and those trust
-     * everybody, as PostgreSQL's trust and Kafka's PLAINTEXT do. */
-    (void)sess;
-    (void)type;
-    (void)name;
-    (void)op;
-    return true;
+    struct engine *engine = sess->engine;
+    if (!engine_authorizes(engine))
+        return true;
+    const struct meta_view *view = engine_view(engine);
+    uint64_t what = (uint64_t)type << 32 | (uint64_t)op;
+    const char *ptr = name.ptr != NULL ? name.ptr : "";
+    uint64_t key[2] = {ox_hash(ptr, name.len, engine->decision_seed[0] ^ what),
+        ox_hash(ptr, name.len, engine->decision_seed[1] + what)};
+    struct engine_decision *known = &sess->decisions[key[0] % ox_count(sess->decisions)];
+    if (known->rules == view->security->version + 1 && known->key[0] == key[0] &&
+        known->key[1] == key[1])
+        return known->allowed;
+    *known = (struct engine_decision){{key[0], key[1]}, view->security->version + 1,
+        decide(sess, view, type, name, op)};
+    return known->allowed;
+}
+
+bool
+engine_allowed_any(struct engine_session *sess, enum engine_resource type, enum engine_op op)
+{
+    struct engine *engine = sess->engine;
+    if (!engine_authorizes(engine) || engine_is_super(sess))
+        return true;
+    const struct meta_view *view = engine_view(engine);
+    struct auth_question question = question_of(sess, type, OX_STR_NULL, op);
+    return view->settings->allow_everyone_if_no_acl_found ||
+        auth_ask_any(view->security, &question);
 }
 
 int32_t
 engine_allowed_mask(struct engine_session *sess, enum engine_resource type, struct str name)
 {
-    static const struct {
-        enum engine_resource type;
-        uint8_t ops[9];
-    } valid[] = {
-        {ENGINE_TOPIC, {ENGINE_READ, ENGINE_WRITE, ENGINE_CREATE, ENGINE_DESCRIBE, ENGINE_DELETE,
-                           ENGINE_ALTER, ENGINE_DESCRIBE_CONFIGS, ENGINE_ALTER_CONFIGS}},
-        {ENGINE_GROUP, {ENGINE_READ, ENGINE_DESCRIBE, ENGINE_DELETE, ENGINE_DESCRIBE_CONFIGS,
-                           ENGINE_ALTER_CONFIGS}},
-        {ENGINE_CLUSTER, {ENGINE_CREATE, ENGINE_CLUSTER_ACTION, ENGINE_DESCRIBE_CONFIGS,
-                             ENGINE_ALTER_CONFIGS, ENGINE_IDEMPOTENT_WRITE, ENGINE_ALTER,
-                             ENGINE_DESCRIBE}},
-        {ENGINE_TRANSACTIONAL_ID, {ENGINE_DESCRIBE, ENGINE_WRITE}},
-    };
+    uint32_t operations = auth_operations(type);
     int32_t mask = 0;
-    for (size_t i = 0; i < ox_count(valid); i++)
-        for (int j = 0; valid[i].type == type && valid[i].ops[j] != 0; j++)
-            if (engine_allowed(sess, type, name, valid[i].ops[j]))
-                mask |= 1 << valid[i].ops[j];
+    for (int op = ENGINE_READ; op <= ENGINE_TWO_PHASE_COMMIT; op++)
+        if ((operations & (UINT32_C(1) << op)) != 0 &&
+            engine_allowed(sess, type, name, (enum engine_op)op))
+            mask |= 1 << op;
     return mask;
 }
 

@@ -13,6 +13,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "auth/auth.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -39,10 +40,40 @@ struct engine_session {
     int64_t started_ms;
     uint64_t conn_id;
     _Atomic uint64_t requests;
+    bool encrypted;
+    bool internal;         /* our own: may do everything */
+    char token_id[256];    /* of the delegation token that was the password, or "" */
+    /* private: answers of access rules, by question */
+    struct engine_decision {
+        uint64_t key[2];
+        uint64_t rules; /* version of the rules it holds for */
+        bool allowed;
+    } decisions[32];
 };
 
 void engine_session_init(struct engine_session *sess, struct engine *engine, struct loop *loop,
     const char *door, const char *listener, const char *host, uint64_t conn_id);
+
+/* ---- logging in (logins.c) ---- */
+
+/* What an exchange may look at; borrowed to the end of the tick, and to be given
+ * back with engine_login_end(). */
+struct engine_login {
+    struct auth_context ctx;
+    struct auth_jwt_rules jwt;
+    struct engine_keys *keys;
+};
+void engine_login_begin(struct engine *engine, struct engine_login *login);
+void engine_login_end(struct engine_login *login);
+/* The session is this user's from now on. */
+void engine_login_done(struct engine_session *sess, const char *mechanism, struct str user);
+/* Counted, and written down without secrets (a few a second). */
+void engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
+    const struct ox_err *why);
+/* The name that a client's certificate gives; "ANONYMOUS" without one.
+ * Fails: OX_SASL_AUTHENTICATION_FAILED */
+ox_code engine_login_subject(struct engine *engine, const struct auth_mapping *mapping,
+    struct str subject, struct text *out, struct ox_err *err);
 
 /* ---- life; server/boot.c ---- */
 
@@ -200,20 +231,31 @@ enum engine_op {
     ENGINE_DESCRIBE_CONFIGS = 10,
     ENGINE_ALTER_CONFIGS = 11,
     ENGINE_IDEMPOTENT_WRITE = 12,
+    ENGINE_CREATE_TOKENS = 13,
+    ENGINE_DESCRIBE_TOKENS = 14,
+    ENGINE_TWO_PHASE_COMMIT = 15,
 };
 enum engine_resource {
     ENGINE_TOPIC = 2,
     ENGINE_GROUP = 3,
     ENGINE_CLUSTER = 4,
     ENGINE_TRANSACTIONAL_ID = 5,
+    ENGINE_DELEGATION_TOKEN = 6,
+    ENGINE_USER = 7,
 };
 ox_code engine_partition(struct engine_session *sess, struct str topic,
     const struct uuid *topic_id, int32_t index, enum engine_op op, struct partition **out,
     struct ox_err *err);
-/* May the session do op on the resource? One place for ACLs; today every
- * principal of a loopback listener may do everything. */
+/* May the session do op on the resource? The one place that asks: super users
+ * may, then the access rules say; without an authorizer everybody may. */
 bool engine_allowed(struct engine_session *sess, enum engine_resource type, struct str name,
     enum engine_op op);
+/* On some resource of the type? */
+bool engine_allowed_any(struct engine_session *sess, enum engine_resource type,
+    enum engine_op op);
+/* Are access rules enforced? */
+bool engine_authorizes(struct engine *engine);
+bool engine_is_super(const struct engine_session *sess);
 /* Bit mask of allowed operations, as in Kafka's authorized_operations. */
 int32_t engine_allowed_mask(struct engine_session *sess, enum engine_resource type,
     struct str name);
@@ -254,6 +296,7 @@ struct engine_topic_create {
     const struct engine_config_kv *configs;
     uint32_t config_count;
     bool validate_only;
+    bool internal; /* our own need: the session's rights do not matter */
     /* out */
     struct uuid topic_id;
     int32_t partition_count;
@@ -315,6 +358,15 @@ struct engine_producer_id {
 };
 bool engine_producer_id(struct engine_producer_id *call);
 
+/* Users, rules, quotas, tokens: all changes or none. The caller has authorised. */
+struct engine_security {
+    struct engine_admin admin;
+    const struct meta_security_change *changes;
+    uint32_t change_count;
+    bool validate_only;
+};
+bool engine_security(struct engine_security *call);
+
 /* Ensure an internal topic (__consumer_offsets) exists with its own settings. */
 bool engine_internal_topic(struct engine_topic_create *call, struct str name);
 
@@ -329,6 +381,7 @@ struct engine_conn_fact {
 /* ---- metrics ---- */
 struct engine_stats {
     _Atomic uint64_t appends, append_bytes, append_errors, reads, read_bytes;
+    _Atomic uint64_t logins, logins_failed;
 };
 struct engine_stats *engine_stats(struct engine *engine);
 

@@ -47,6 +47,8 @@ each_of_engine(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_APPEND_ERRORS_TOTAL, "", (double)atomic_load(&stats->append_errors), arg);
     fn(METRIC_READS_TOTAL, "", (double)atomic_load(&stats->reads), arg);
     fn(METRIC_READ_BYTES_TOTAL, "", (double)atomic_load(&stats->read_bytes), arg);
+    fn(METRIC_LOGINS_TOTAL, "", (double)atomic_load(&stats->logins), arg);
+    fn(METRIC_LOGINS_FAILED_TOTAL, "", (double)atomic_load(&stats->logins_failed), arg);
 }
 
 static void

@@ -141,7 +141,8 @@ engine_topic_create(struct engine_topic_create *call)
     memset(&call->topic_id, 0, sizeof(call->topic_id));
     call->partition_count = -1;
     call->replicas = -1;
-    if (!engine_allowed(admin->sess, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_CREATE) &&
+    if (!call->internal &&
+        !engine_allowed(admin->sess, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_CREATE) &&
         !engine_allowed(admin->sess, ENGINE_TOPIC, call->name, ENGINE_CREATE))
         return admin_refuse(admin, ox_fail(&admin->err, OX_TOPIC_AUTHORIZATION_FAILED,
             "permission denied to create topic \"%.*s\"", OX_STR_ARG(call->name)));
@@ -192,6 +193,7 @@ engine_internal_topic(struct engine_topic_create *call, struct str name)
     call->name = name;
     call->assignment_count = 0;
     call->validate_only = false;
+    call->internal = true;
     internal_settings(call, engine_view(call->admin.sess->engine), configs);
     call->configs = configs;
     call->config_count = 3;
@@ -318,6 +320,19 @@ engine_topic_comment(struct engine_topic_comment *call)
     cmd.comment.topic = call->name;
     cmd.comment.text = call->text;
     return admin_submit(admin, &cmd, false);
+}
+
+/* ---- users, rules, quotas ---- */
+
+bool
+engine_security(struct engine_security *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    struct meta_command cmd = {.kind = META_SECURITY};
+    cmd.security.changes = call->changes;
+    cmd.security.change_count = call->change_count;
+    return admin_submit(admin, &cmd, call->validate_only);
 }
 
 /* ---- producer ids ---- */

@@ -13,7 +13,8 @@ use warnings;
 my ($output, $queries, $raft, @schema) = @ARGV;
 die "usage: queries.pl OUTPUT QUERIES RAFT_SCHEMA SCHEMA...\n" unless @schema;
 
-my %ctype = (int => 'int64_t ', text => 'struct str ', blob => 'struct str ');
+my %ctype = (int => 'int64_t ', text => 'struct str ', blob => 'struct str ',
+    real => 'double ');
 
 sub slurp {
     my $path = shift;

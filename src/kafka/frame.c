@@ -51,6 +51,7 @@ free_if_done(struct kafka_conn *kc)
     if (kc->conn != NULL || kc->request_count > 0 || kc->holds > 0)
         return;
     kafka_door_put(kc->door);
+    auth_exchange_free(kc->exchange);
     ox_free(kc);
 }
 
@@ -115,10 +116,8 @@ opened(struct conn *conn, void *listener_arg)
         door->config.listener, conn_peer_host(conn), conn_id(conn));
     conn_set_user(conn, kc);
     conn_set_session(conn, &kc->sess);
-    /* Nobody logs in on a plain listener. */
-    conn_set_idle_limit(conn,
-        (uint64_t)OX_MAX(engine_settings(door->config.engine)->connections_max_idle_ms, 0) *
-            1000000);
+    kc->sess.encrypted = door->config.tls != NULL;
+    kafka_login_init(kc);
 }
 
 static ptrdiff_t
@@ -128,7 +127,10 @@ frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
     if (have < 4)
         return 0;
     int32_t len = (int32_t)wire_load32(bytes);
-    if (len < 0 || (size_t)len > kc->door->config.request_bytes_max) {
+    size_t len_max = kc->login == KAFKA_LOGIN_DONE
+        ? kc->door->config.request_bytes_max
+        : (size_t)engine_settings(kc->door->config.engine)->sasl_server_max_receive_size;
+    if (len < 0 || (size_t)len > len_max) {
         ox_debug("kafka frame refused", "conn=%llu len=%d", (unsigned long long)conn_id(conn),
             len);
         return -1;
@@ -195,16 +197,46 @@ start(struct kafka_request *req)
     req->api->handle(req);
 }
 
+/* Who shows a certificate is who that says; known when the handshake is done. */
+static bool
+know_peer(struct kafka_conn *kc)
+{
+    const struct kafka_door_config *config = &kc->door->config;
+    const struct conn_tls *tls = kc->named ? NULL : conn_tls(kc->conn);
+    struct text name;
+    struct ox_err err;
+    kc->named = true;
+    if (tls == NULL || config->sasl)
+        return true;
+    ox_text_init(&name, NULL);
+    bool good = engine_login_subject(config->engine, config->mapping, tls->subject, &name,
+        &err) == OX_OK;
+    if (good && tls->subject.ptr != NULL)
+        engine_login_done(&kc->sess, "SSL", ox_text_str(&name));
+    else if (!good)
+        engine_login_failed(&kc->sess, "SSL", "", &err);
+    ox_text_fini(&name);
+    if (!good)
+        conn_close(kc->conn);
+    return good;
+}
+
 static void
 frame(struct conn *conn, const struct slice *message)
 {
     struct kafka_conn *kc = conn_user(conn);
+    if (!know_peer(kc))
+        return;
+    if (kc->login == KAFKA_LOGIN_RAW) {
+        kafka_login_raw(kc, message);
+        return;
+    }
     struct kafka_request *req = request_new(kc);
     req->frame = *message;
     ox_buf_get(req->frame.buf);
     /* Decoded structs take a few times the bytes on the wire. */
     req->arena.cap = message->len * 16 + (1 << 20);
-    bool good = kafka_request_decode(req);
+    bool good = kafka_request_decode(req) && kafka_login_admits(kc, req);
     req->arena.cap = SIZE_MAX;
     if (!good) {
         ox_debug("kafka request refused", "conn=%llu api=%d version=%d",
@@ -239,6 +271,7 @@ closed(struct conn *conn)
     struct kafka_conn *kc = conn_user(conn);
     kc->conn = NULL;
     kafka_conn_hold(kc);
+    kafka_login_closed(kc);
     if (kc->held != NULL)
         request_free(kc->held);
     kc->held = NULL;
@@ -437,7 +470,7 @@ kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out,
     door->fetch_cache = fetch_cache_new(config->fetch_sessions_max);
     struct listener *listener;
     ox_code code = net_listen(config->net, config->address, config->port, &handler, door,
-        &listener, err);
+        config->tls, &listener, err);
     if (code != OX_OK) {
         kafka_door_put(door);
         return code;

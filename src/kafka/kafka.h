@@ -18,6 +18,10 @@ struct kafka_door_config {
     const char *listener;      /* its name, "PLAINTEXT"; outlives the door */
     size_t request_bytes_max;  /* socket.request.max.bytes */
     uint32_t fetch_sessions_max;
+    struct net_tls *tls; /* NULL: plain */
+    const struct auth_mapping *mapping; /* names of certificates; outlives the door */
+    bool sasl;           /* clients log in first */
+    uint32_t mechanisms; /* bits of enum auth_mechanism */
 };
 
 /* Bind; serving begins with net_start_accepting(). bound_port is the real one.

@@ -48,6 +48,15 @@ struct kafka_door {
 };
 void kafka_door_put(struct kafka_door *door);
 
+/* Where the login of a connection is (sasl.c). */
+enum kafka_login {
+    KAFKA_LOGIN_BEGIN,  /* ApiVersions, then SaslHandshake */
+    KAFKA_LOGIN_SECOND, /* ApiVersions was answered */
+    KAFKA_LOGIN_RAW,    /* tokens without Kafka's headers */
+    KAFKA_LOGIN_TOKENS, /* SaslAuthenticate */
+    KAFKA_LOGIN_DONE,   /* requests; or no login is asked for */
+};
+
 /* One client. Lives until it is closed and its last request is answered. */
 struct kafka_conn {
     struct kafka_door *door;
@@ -59,6 +68,17 @@ struct kafka_conn {
     bool paused;
     bool held_back; /* a Produce has not begun to append yet: none may overtake it */
     struct kafka_request *held; /* read, but must wait for those before it */
+    bool named; /* the principal of its certificate is known */
+    /* the login */
+    enum kafka_login login;
+    bool again;                     /* it was logged in before */
+    bool failed;                    /* its failure was counted */
+    enum auth_mechanism mechanism;
+    struct auth_exchange *exchange; /* NULL: none under way */
+    uint64_t expires_ns;            /* 0: never */
+    uint64_t again_ns;              /* when it last began to log in again */
+    struct loop_timer delay;        /* of the answer to a failed login */
+    struct kafka_request *delayed;
 };
 void kafka_conn_hold(struct kafka_conn *kc);
 void kafka_conn_put(struct kafka_conn *kc);
@@ -88,6 +108,15 @@ struct kafka_request {
     struct text out;
     struct msg_splices splices;
 };
+
+/* ---- sasl.c ---- */
+
+void kafka_login_init(struct kafka_conn *kc);
+void kafka_login_closed(struct kafka_conn *kc);
+/* May this request be answered now? False: the connection is to be closed. */
+bool kafka_login_admits(struct kafka_conn *kc, const struct kafka_request *req);
+/* A token without headers (after a handshake of version 0). */
+void kafka_login_raw(struct kafka_conn *kc, const struct slice *message);
 
 /* dispatch.c: header and body of req->frame. False: not a request that is
  * answered; the connection is to be closed. */
@@ -150,6 +179,16 @@ kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
     return engine_allowed(req->sess, type, name, op);
 }
 #define KAFKA_CLUSTER_NAME OX_STR("kafka-cluster")
+
+/* For the whole cluster. Fails: OX_CLUSTER_AUTHORIZATION_FAILED */
+ox_code kafka_may_cluster(struct kafka_request *req, enum engine_op op, struct ox_err *err);
+
+/* Users, rules, quotas: all changes or none; finish() answers. Changes are
+ * borrowed until this returns. */
+typedef void (*kafka_changed_fn)(struct kafka_request *req, ox_code code,
+    const struct ox_err *err);
+void kafka_change_security(struct kafka_request *req, const struct meta_security_change *changes,
+    uint32_t count, bool validate_only, kafka_changed_fn finish);
 
 /* authorized_operations, when they were asked for. */
 #define KAFKA_OPS_NONE INT32_MIN

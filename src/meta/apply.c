@@ -327,6 +327,9 @@ apply_allowed(struct apply *apply)
         return OX_OK;
     case META_CLUSTER_INIT:
         return apply_cluster_init(apply);
+    case META_SECURITY:
+        return meta_security_apply(apply->image, apply->queries, apply->index, &apply->cmd,
+            &apply->arena, apply->err);
     }
     ox_unreachable();
 }

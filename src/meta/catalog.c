@@ -419,6 +419,8 @@ load_tables(struct catalog_writer *catalog, struct loader *loader)
     if (code == OX_OK)
         code = query_topics(queries, load_topic, loader, loader->err);
     if (code == OX_OK)
+        code = meta_security_load(loader->image, queries, &loader->arena, loader->err);
+    if (code == OX_OK)
         code = query_partitions(queries, load_partition, loader, loader->err);
     if (code == OX_OK && loader->at < loader->topic_count)
         code = finish_topic(loader);

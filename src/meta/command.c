@@ -92,6 +92,59 @@ put_partition_changes(struct wire_out *out, const struct meta_command *cmd)
 }
 
 static void
+put_security(struct wire_out *out, const struct meta_security_change *change)
+{
+    wire_put8(out, change->kind);
+    wire_put8(out, change->mode);
+    switch (change->kind) {
+    case META_ROLE_PUT:
+    case META_ROLE_DELETE:
+        put_str(out, change->role.name);
+        wire_put32(out, (int32_t)change->role.flags);
+        wire_put64(out, change->role.valid_until_ms);
+        break;
+    case META_SCRAM_PUT:
+    case META_SCRAM_DELETE:
+        put_str(out, change->scram.user);
+        wire_put8(out, change->scram.mechanism);
+        wire_put32(out, change->scram.iterations);
+        put_str(out, change->scram.salt);
+        put_str(out, change->scram.stored_key);
+        put_str(out, change->scram.server_key);
+        break;
+    case META_ACL_ADD:
+    case META_ACL_REMOVE:
+        wire_put8(out, change->acl.resource);
+        wire_put8(out, change->acl.pattern);
+        wire_put8(out, change->acl.operation);
+        wire_put8(out, change->acl.permission);
+        put_str(out, change->acl.name);
+        put_str(out, change->acl.principal);
+        put_str(out, change->acl.host);
+        break;
+    case META_QUOTA_SET:
+    case META_QUOTA_REMOVE: {
+        int64_t bits;
+        memcpy(&bits, &change->quota.value, sizeof(bits));
+        put_str(out, change->quota.user);
+        put_str(out, change->quota.client_id);
+        put_str(out, change->quota.ip);
+        put_str(out, change->quota.key);
+        wire_put64(out, bits);
+        break;
+    }
+    default:
+        put_str(out, change->token.id);
+        put_str(out, change->token.owner);
+        put_str(out, change->token.requester);
+        put_str(out, change->token.renewers);
+        wire_put64(out, change->token.issue_ms);
+        wire_put64(out, change->token.expiry_ms);
+        wire_put64(out, change->token.max_ms);
+    }
+}
+
+static void
 put_body(struct wire_out *out, const struct meta_command *cmd)
 {
     switch (cmd->kind) {
@@ -143,6 +196,11 @@ put_body(struct wire_out *out, const struct meta_command *cmd)
         put_str(out, cmd->cluster_init.cluster_id);
         put_uuid(out, &cmd->cluster_init.incarnation);
         break;
+    case META_SECURITY:
+        wire_put32(out, (int32_t)cmd->security.change_count);
+        for (uint32_t i = 0; i < cmd->security.change_count; i++)
+            put_security(out, &cmd->security.changes[i]);
+        break;
     }
 }
 
@@ -151,7 +209,7 @@ meta_command_encode(const struct meta_command *cmd, struct text *text, struct ox
 {
     static const char zeros[8];
     struct wire_out size = wire_out(NULL), out = wire_out(text);
-    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_CLUSTER_INIT)
+    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_SECURITY)
         return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist",
             (int)cmd->kind);
     put_body(&size, cmd);
@@ -285,6 +343,74 @@ get_partition_changes(struct wire_in *in, struct meta_command *cmd, struct arena
 }
 
 static void
+get_security_change(struct wire_in *in, struct meta_security_change *change)
+{
+    change->kind = wire_get8(in);
+    change->mode = wire_get8(in);
+    switch (change->kind) {
+    case META_ROLE_PUT:
+    case META_ROLE_DELETE:
+        change->role.name = get_str(in);
+        change->role.flags = (uint32_t)wire_get32(in);
+        change->role.valid_until_ms = wire_get64(in);
+        break;
+    case META_SCRAM_PUT:
+    case META_SCRAM_DELETE:
+        change->scram.user = get_str(in);
+        change->scram.mechanism = wire_get8(in);
+        change->scram.iterations = wire_get32(in);
+        change->scram.salt = get_str(in);
+        change->scram.stored_key = get_str(in);
+        change->scram.server_key = get_str(in);
+        break;
+    case META_ACL_ADD:
+    case META_ACL_REMOVE:
+        change->acl.resource = wire_get8(in);
+        change->acl.pattern = wire_get8(in);
+        change->acl.operation = wire_get8(in);
+        change->acl.permission = wire_get8(in);
+        change->acl.name = get_str(in);
+        change->acl.principal = get_str(in);
+        change->acl.host = get_str(in);
+        break;
+    case META_QUOTA_SET:
+    case META_QUOTA_REMOVE: {
+        change->quota.user = get_str(in);
+        change->quota.client_id = get_str(in);
+        change->quota.ip = get_str(in);
+        change->quota.key = get_str(in);
+        int64_t bits = wire_get64(in);
+        memcpy(&change->quota.value, &bits, sizeof(bits));
+        break;
+    }
+    case META_TOKEN_PUT:
+    case META_TOKEN_DELETE:
+        change->token.id = get_str(in);
+        change->token.owner = get_str(in);
+        change->token.requester = get_str(in);
+        change->token.renewers = get_str(in);
+        change->token.issue_ms = wire_get64(in);
+        change->token.expiry_ms = wire_get64(in);
+        change->token.max_ms = wire_get64(in);
+        break;
+    default:
+        in->failed = true;
+    }
+}
+
+static void
+get_security(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
+{
+    uint32_t count = get_count(in, 17);
+    struct meta_security_change *at = ox_arena_array(arena, struct meta_security_change,
+        count + 1);
+    for (uint32_t i = 0; i < count && !in->failed; i++)
+        get_security_change(in, &at[i]);
+    cmd->security.changes = at;
+    cmd->security.change_count = count;
+}
+
+static void
 get_body(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
 {
     switch (cmd->kind) {
@@ -336,6 +462,9 @@ get_body(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
     case META_CLUSTER_INIT:
         cmd->cluster_init.cluster_id = get_str(in);
         cmd->cluster_init.incarnation = get_uuid(in);
+        break;
+    case META_SECURITY:
+        get_security(in, cmd, arena);
         break;
     default:
         in->failed = true;

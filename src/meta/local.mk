@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-META_SCHEMA = $(srcdir)/catalog/schema/001_catalog.sql
+META_SCHEMA = $(srcdir)/catalog/schema/001_catalog.sql \
+    $(srcdir)/catalog/schema/002_security.sql
 META_QUERIES = $(srcdir)/catalog/queries.sql $(srcdir)/catalog/raft.sql $(META_SCHEMA)
 
 BUILT_SOURCES += src/meta/queries.gen.h src/meta/queries.gen.c
@@ -7,7 +8,7 @@ nodist_liboxbow_a_SOURCES += src/meta/queries.gen.c
 liboxbow_a_SOURCES += src/meta/apply.c src/meta/catalog.c src/meta/catalog_db.c \
     src/meta/command.c src/meta/identity.c src/meta/meta_snapshot.c src/meta/node.c \
     src/meta/place.c src/meta/propose.c src/meta/queries.c src/meta/raft.c \
-    src/meta/raft_store.c src/meta/meta_settings.c src/meta/sqlite.c src/meta/validate.c \
+    src/meta/raft_store.c src/meta/meta_settings.c src/meta/security.c src/meta/sqlite.c src/meta/validate.c \
     src/meta/vfs.c src/meta/view.c
 
 src/meta/queries.gen.h: $(META_QUERIES) $(srcdir)/src/gen/queries.pl

@@ -112,6 +112,7 @@ enum meta_command_kind {
     META_PARTITION_CHANGE,
     META_PRODUCER_IDS,
     META_CLUSTER_INIT, /* the first entry of every log; written at format time */
+    META_SECURITY,     /* users, access rules, quotas, tokens: all changes or none */
 };
 
 /* Number of each resource type on Kafka's wire. */
@@ -160,6 +161,96 @@ struct meta_partition_change {
     uint32_t replica_count;
     int8_t recovery; /* -1: keep; 0 recovered, 1 recovering */
 };
+
+/* ---- Users, access rules, quotas (security.c) ---------------------------- */
+
+enum { META_ROLE_LOGIN = 1, META_ROLE_SUPERUSER = 2 };
+
+struct meta_role {
+    struct str name;
+    uint32_t flags;
+    int64_t valid_until_ms; /* of its passwords; -1: for ever */
+    uint32_t oid;           /* given by the first META_ROLE_PUT */
+};
+
+/* As on Kafka's wire. */
+enum meta_mechanism { META_SCRAM_SHA_256 = 1, META_SCRAM_SHA_512 = 2 };
+
+/* What RFC 5802 lets a server keep of a password. */
+struct meta_scram {
+    struct str user;
+    int8_t mechanism;
+    int32_t iterations;
+    struct str salt, stored_key, server_key;
+};
+
+/* An access rule; numbers as on Kafka's wire. */
+struct meta_acl {
+    int8_t resource, pattern, operation, permission;
+    struct str name, principal, host;
+};
+
+/* A bound for an entity. Null: not part of the entity; "": the default of all
+ * that have none of their own. */
+struct meta_quota {
+    struct str user, client_id, ip;
+    struct str key;
+    double value;
+};
+
+struct meta_token {
+    struct str id, owner, requester; /* principals */
+    struct str renewers;             /* principals, a line each */
+    int64_t issue_ms, expiry_ms, max_ms;
+};
+
+enum meta_security_kind {
+    META_ROLE_PUT = 1, /* mode */
+    META_ROLE_DELETE,  /* with its passwords; must exist */
+    META_SCRAM_PUT,
+    META_SCRAM_DELETE, /* must exist */
+    META_ACL_ADD,      /* may be there already */
+    META_ACL_REMOVE,   /* may be gone already */
+    META_QUOTA_SET,
+    META_QUOTA_REMOVE, /* may be gone already */
+    META_TOKEN_PUT,
+    META_TOKEN_DELETE, /* may be gone already */
+};
+
+enum meta_put_mode { META_PUT_ANY, META_PUT_NEW, META_PUT_OLD };
+
+struct meta_security_change {
+    int8_t kind; /* enum meta_security_kind */
+    int8_t mode; /* enum meta_put_mode */
+    union {
+        struct meta_role role;
+        struct meta_scram scram;
+        struct meta_acl acl;
+        struct meta_quota quota;
+        struct meta_token token;
+    };
+};
+
+/* All of it, in the view. Sorted: roles, tokens by name; scrams by user,
+ * mechanism; acls by resource, pattern, name; quotas by user, client id, ip, key
+ * (null first). */
+struct meta_security {
+    uint64_t version; /* raft index of the last change */
+    uint32_t role_count, scram_count, acl_count, quota_count, token_count;
+    const struct meta_role *roles;
+    const struct meta_scram *scrams;
+    const struct meta_acl *acls;
+    const struct meta_quota *quotas;
+    const struct meta_token *tokens;
+};
+
+/* NULL if there is none. */
+const struct meta_role *meta_security_role(const struct meta_security *security, struct str name);
+const struct meta_scram *meta_security_scram(const struct meta_security *security,
+    struct str user, int mechanism);
+const struct meta_token *meta_security_token(const struct meta_security *security, struct str id);
+/* Order of acls: by resource, pattern, name. */
+int meta_acl_cmp_name(const struct meta_acl *acl, int resource, int pattern, struct str name);
 
 /* A command is borrowed until meta_propose returns. Ids and times are the
  * proposer's: applying has neither clock nor randomness. */
@@ -226,6 +317,10 @@ struct meta_command {
             struct str cluster_id;
             struct uuid incarnation;
         } cluster_init;
+        struct {
+            const struct meta_security_change *changes;
+            uint32_t change_count;
+        } security;
     };
 };
 
@@ -361,6 +456,7 @@ struct meta_view {
     const struct meta_config_set *const *configs; /* brokers, groups, client
                                                      metrics; by resource, name */
     int64_t producer_id_next;
+    const struct meta_security *security; /* never NULL */
 };
 
 /* The current view, held. Any thread. */

@@ -151,6 +151,7 @@ int meta_settings_scope(int resource);
 
 /* ---- Commands (command.c, validate.c, apply.c) --------------------------- */
 
+struct queries;
 enum { META_COMMAND_BYTES_MAX = 8 << 20, META_PARTITIONS_MAX = 1000000 };
 
 /* Bytes of an entry, appended to out; padded to a multiple of 8. */
@@ -173,6 +174,16 @@ ox_code meta_validate_config_changes(const struct meta_config_set *own, int reso
  * comes back in *storage, and the node stops. */
 ox_code meta_apply_entry(struct image *image, struct catalog_writer *catalog, uint64_t index,
     const void *ptr, size_t len, struct meta_result *result, ox_code *storage,
+    struct ox_err *err);
+
+/* ---- Users, access rules, quotas (security.c) ---------------------------- */
+
+const struct meta_security *meta_security_new(const struct meta_security *from);
+ox_code meta_security_check(const struct view *view, const struct meta_command *cmd,
+    struct arena *arena, struct ox_err *err);
+ox_code meta_security_apply(struct image *image, struct queries *queries, uint64_t index,
+    const struct meta_command *cmd, struct arena *arena, struct ox_err *err);
+ox_code meta_security_load(struct image *image, struct queries *queries, struct arena *arena,
     struct ox_err *err);
 
 /* ---- Snapshots (meta_snapshot.c) ----------------------------------------- */

@@ -87,6 +87,12 @@ queries_bind_int(struct sqlite3_stmt *stmt, int at, int64_t value)
     sqlite3_bind_int64(stmt, at, value);
 }
 
+void
+queries_bind_real(struct sqlite3_stmt *stmt, int at, double value)
+{
+    sqlite3_bind_double(stmt, at, value);
+}
+
 /* Bound values are borrowed: they stay until the statement was run. */
 void
 queries_bind_text(struct sqlite3_stmt *stmt, int at, struct str value)
@@ -134,6 +140,12 @@ int64_t
 queries_column_int(struct sqlite3_stmt *stmt, int at)
 {
     return sqlite3_column_int64(stmt, at);
+}
+
+double
+queries_column_real(struct sqlite3_stmt *stmt, int at)
+{
+    return sqlite3_column_double(stmt, at);
 }
 
 struct str

@@ -31,6 +31,7 @@ ox_code queries_exec(struct sqlite3 *db, const char *sql, struct ox_err *err);
 ox_code queries_start(struct queries *queries, int id, struct sqlite3_stmt **out,
     struct ox_err *err);
 void queries_bind_int(struct sqlite3_stmt *stmt, int at, int64_t value);
+void queries_bind_real(struct sqlite3_stmt *stmt, int at, double value);
 void queries_bind_text(struct sqlite3_stmt *stmt, int at, struct str value);
 void queries_bind_blob(struct sqlite3_stmt *stmt, int at, struct str value);
 ox_code queries_run(struct queries *queries, int id, struct sqlite3_stmt *stmt,
@@ -38,6 +39,7 @@ ox_code queries_run(struct queries *queries, int id, struct sqlite3_stmt *stmt,
 ox_code queries_next(struct queries *queries, int id, struct sqlite3_stmt *stmt, bool *more,
     struct ox_err *err);
 int64_t queries_column_int(struct sqlite3_stmt *stmt, int at);
+double queries_column_real(struct sqlite3_stmt *stmt, int at);
 struct str queries_column_text(struct sqlite3_stmt *stmt, int at);
 struct str queries_column_blob(struct sqlite3_stmt *stmt, int at);
 void queries_finish(struct sqlite3_stmt *stmt);

@@ -518,6 +518,8 @@ meta_validate_command(const struct view *view, const struct meta_command *cmd, s
         return OX_OK;
     case META_CLUSTER_INIT:
         return check_cluster_init(view, cmd, err);
+    case META_SECURITY:
+        return meta_security_check(view, cmd, arena, err);
     }
     return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist", (int)cmd->kind);
 }

@@ -433,6 +433,7 @@ image_begin(struct image *image)
     image->view.index = index_new(16);
     image->view.pub.controller_id = -1;
     image->view.pub.cluster_id = OX_STR("");
+    image->view.pub.security = meta_security_new(&(struct meta_security){0});
     image->oid_next = 16384; /* PostgreSQL's first for user objects */
     make_settings(image);
 }
@@ -473,6 +474,7 @@ retire_all(struct image *image)
         meta_image_retire(image, pub->configs[i]);
     meta_image_retire(image, pub->brokers);
     meta_image_retire(image, pub->configs);
+    meta_image_retire(image, pub->security);
     retire_settings(image);
     if (pub->cluster_id.len > 0)
         meta_image_retire(image, pub->cluster_id.ptr);

@@ -17,6 +17,10 @@
  * turn with one gathered write per run of slices and sendfile for ranges. What
  * does not fit waits for the socket to be writable.
  *
+ * With TLS the same path has a stage more each way: receive() gives opened
+ * bytes, conn_flush() seals pieces (copying small ones together, reading file
+ * ranges) before it sends.
+ *
  *   OPEN --close_after_write--> DRAINING --all sent--> LINGER --eof, 1 s--> CLOSED
  *     \------ close, eof, error, limit ----------------------------------/
  *
@@ -52,6 +56,8 @@ enum {
     TAIL_LEN = 64 * 1024,
     IOV_MAX_USED = 64,
     SENDFILE_MAX = 4 * 1024 * 1024,
+    SEAL_LEN = 16 * 1024,      /* bytes of one TLS record */
+    SEAL_TURN = 256 * 1024,    /* sealed before they are sent */
 };
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -71,6 +77,7 @@ struct conn {
     const struct conn_handler *handler;
     void *user, *session;
     struct list link;
+    struct tls *tls;
     uv_poll_t poll;
     int fd, events;
     enum conn_state state;
@@ -280,9 +287,78 @@ send_head(struct conn *conn)
     return got;
 }
 
+/* ---- sealing ---- */
+
+static bool
+output_waits(const struct conn *conn)
+{
+    return conn->out_len > 0 || (conn->tls != NULL && tls_out_len(conn->tls) > 0);
+}
+
+/* Bytes at the head of the queue, copied together; -1 with errno. */
+static ssize_t
+gather(struct conn *conn, uint8_t *to, size_t room)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < conn->count && len < room; i++) {
+        const struct piece *piece = piece_at(conn, i);
+        size_t part = OX_MIN(piece->len, room - len);
+        if (piece->buf != NULL) {
+            memcpy(to + len, piece->buf->ptr + piece->pos, part);
+        } else if (part > 0) {
+            ssize_t got = pread(piece->fd, to + len, part, (off_t)piece->pos);
+            if (got <= 0) {
+                errno = got == 0 ? EIO : errno; /* shorter than promised */
+                return -1;
+            }
+            part = (size_t)got;
+        }
+        len += part;
+        if (part < piece->len)
+            break;
+    }
+    return (ssize_t)len;
+}
+
+/* Seal some of what is queued; bytes taken, or -1 with errno. */
+static ssize_t
+seal_some(struct conn *conn)
+{
+    uint8_t together[SEAL_LEN];
+    const struct piece *head = piece_at(conn, 0);
+    if (head->buf != NULL && head->len >= SEAL_LEN)
+        return tls_write(conn->tls, head->buf->ptr + head->pos,
+            OX_MIN(head->len, (size_t)4 * SEAL_LEN));
+    ssize_t len = gather(conn, together, sizeof(together));
+    return len > 0 ? tls_write(conn->tls, together, (size_t)len) : len;
+}
+
+static ssize_t
+send_tls(struct conn *conn)
+{
+    if (!tls_ready(conn->tls) && tls_out_len(conn->tls) == 0) {
+        errno = EAGAIN; /* the handshake is waiting for the peer */
+        return -1;
+    }
+    while (conn->out_len > 0 && tls_ready(conn->tls) && tls_out_len(conn->tls) < SEAL_TURN) {
+        ssize_t got = seal_some(conn);
+        if (got < 0)
+            return -1;
+        sent(conn, (size_t)got);
+    }
+    ssize_t got = tls_send(conn->tls, conn->fd);
+    if (got > 0)
+        conn->write_progress_ns = loop_now_ns(conn->home->loop);
+    return got;
+}
+
 static void
 output_empty(struct conn *conn)
 {
+    if (conn->state == CONN_DRAINING && conn->tls != NULL) {
+        tls_goodbye(conn->tls);
+        tls_send(conn->tls, conn->fd);
+    }
     if (conn->state == CONN_DRAINING) {
         shutdown(conn->fd, SHUT_WR);
         conn->state = CONN_LINGER;
@@ -296,10 +372,11 @@ conn_flush(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED || conn->state == CONN_LINGER)
         return;
-    while (conn->out_len > 0) {
-        ssize_t got = send_head(conn);
+    while (output_waits(conn)) {
+        ssize_t got = conn->tls != NULL ? send_tls(conn) : send_head(conn);
         if (got >= 0) {
-            sent(conn, (size_t)got);
+            if (conn->tls == NULL)
+                sent(conn, (size_t)got);
             continue;
         }
         if (errno == EINTR)
@@ -365,7 +442,10 @@ deliver(struct conn *conn, struct buf *buf, size_t pos, size_t end)
 {
     conn->own_want = 0;
     while (pos < end && may_deliver(conn)) {
+        struct tls *tls = conn->tls;
         ptrdiff_t len = conn->handler->frame_len(conn, buf->ptr + pos, end - pos);
+        if (conn->tls != tls)
+            return end; /* a hello: TLS has the bytes */
         if (len < 0) {
             if (conn->state == CONN_OPEN)
                 conn_close_after_write(conn);
@@ -382,6 +462,11 @@ deliver(struct conn *conn, struct buf *buf, size_t pos, size_t end)
         struct slice message = {buf, pos, (size_t)len};
         pos += (size_t)len;
         conn->handler->frame(conn, &message);
+        if (conn->tls != tls) {
+            if (pos < end)
+                conn_close(conn); /* in clear, behind the wish for encryption */
+            return end;
+        }
     }
     if (conn->state != CONN_OPEN)
         return end;
@@ -443,7 +528,15 @@ use_shared(struct net_loop *home)
 static ssize_t
 receive(struct conn *conn, struct buf *buf, size_t at, size_t len)
 {
-    ssize_t got = recv(conn->fd, buf->ptr + at, len, MSG_DONTWAIT);
+    ssize_t got = conn->tls != NULL ? tls_read(conn->tls, conn->fd, buf->ptr + at, len)
+                                    : recv(conn->fd, buf->ptr + at, len, MSG_DONTWAIT);
+    if (conn->tls != NULL && tls_out_len(conn->tls) > 0) {
+        int saved = errno;
+        if (got < 0 && saved == EPROTO)
+            tls_send(conn->tls, conn->fd); /* the alert that says why */
+        loop_at_tick_end(conn->home->loop, &conn->flush_tick);
+        errno = saved;
+    }
     if (got > 0) {
         conn->bytes_in += (size_t)got;
         atomic_fetch_add_explicit(&conn->home->net->bytes_in, (uint64_t)got,
@@ -562,7 +655,7 @@ read_input(struct conn *conn)
                                             : read_shared(conn);
         if (got > 0) {
             /* A short read of a small message: the socket is most likely empty. */
-            if (got < 16384 && conn->own == NULL)
+            if (got < 16384 && conn->own == NULL && conn->tls == NULL)
                 break;
             continue;
         }
@@ -573,6 +666,8 @@ read_input(struct conn *conn)
         break;
     }
     conn->in_input = false;
+    if (conn->tls != NULL && may_deliver(conn) && tls_has_input(conn->tls))
+        loop_at_tick_end(conn->home->loop, &conn->input_tick);
 }
 
 /* After a resume: messages that were read before the pause come first. */
@@ -588,6 +683,9 @@ on_input_tick(struct loop_tick *tick)
         keep_rest(conn, buf, pos, end);
         ox_buf_put(buf);
     }
+    /* What TLS holds already does not make the socket readable. */
+    if (conn->tls != NULL && may_deliver(conn) && tls_has_input(conn->tls))
+        read_input(conn);
     update_poll(conn);
 }
 
@@ -641,7 +739,8 @@ update_poll(struct conn *conn)
         events |= UV_READABLE;
     /* Output that is flushed at the end of this turn has not met a full socket
      * yet: changing the poll for it would cost three system calls a request. */
-    if (conn->out_len > 0 && conn->state != CONN_LINGER && !conn->flush_tick.waiting)
+    if (output_waits(conn) && conn->state != CONN_LINGER && !conn->flush_tick.waiting &&
+        (conn->tls == NULL || tls_ready(conn->tls) || tls_out_len(conn->tls) > 0))
         events |= UV_WRITABLE;
     if (events == conn->events)
         return;
@@ -674,6 +773,7 @@ on_close_tick(struct loop_tick *tick)
     }
     net_count_out(home->net, conn->peer_host);
     uv_poll_stop(&conn->poll);
+    tls_free(conn->tls);
     close(conn->fd);
     uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
 }
@@ -712,7 +812,7 @@ overdue(const struct conn *conn, uint64_t now)
     uint64_t stall_ns = NET_LIMIT(net, write_stall_ns), frame_ns = NET_LIMIT(net, frame_ns);
     if (conn->state == CONN_LINGER)
         return now - conn->write_progress_ns > SECOND_NS;
-    if (conn->out_len > 0 && stall_ns > 0)
+    if (output_waits(conn) && stall_ns > 0)
         return now - conn->write_progress_ns > stall_ns;
     if (conn->paused > 0)
         return false;
@@ -751,7 +851,7 @@ conn_is_surplus(const struct conn *conn)
 
 void
 conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, void *listener_arg,
-    const char *peer_host, int peer_port, bool surplus)
+    struct net_tls *tls, const char *peer_host, int peer_port, bool surplus)
 {
     struct conn *conn = ox_calloc(1, sizeof(*conn));
     conn->home = home;
@@ -764,6 +864,7 @@ conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, vo
     conn->opened_ns = conn->last_message_ns = loop_now_ns(home->loop);
     conn->idle_ns = NET_LIMIT(home->net, idle_ns);
     conn->surplus = surplus;
+    conn->tls = tls != NULL ? tls_new(tls, fd) : NULL;
     conn->flush_tick.fn = on_flush_tick;
     conn->close_tick.fn = on_close_tick;
     conn->input_tick.fn = on_input_tick;
@@ -774,6 +875,26 @@ conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, vo
     ox_assert(failed == 0);
     handler->opened(conn, listener_arg);
     update_poll(conn);
+}
+
+void
+conn_start_tls(struct conn *conn, struct net_tls *tls, const void *bytes, size_t len)
+{
+    ox_assert(conn->tls == NULL);
+    conn_flush(conn);
+    if (conn->out_len > 0) { /* a single byte that does not fit: give up */
+        conn_close(conn);
+        return;
+    }
+    conn->tls = tls_new(tls, conn->fd);
+    if (len > 0)
+        tls_feed(conn->tls, bytes, len);
+}
+
+const struct conn_tls *
+conn_tls(const struct conn *conn)
+{
+    return conn->tls != NULL ? tls_facts(conn->tls) : NULL;
 }
 
 void

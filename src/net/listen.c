@@ -29,6 +29,7 @@ struct listener {
     struct net *net;
     const struct conn_handler *handler;
     void *arg;
+    struct net_tls *tls;
     int fd, port;
     uv_poll_t poll;
     bool polling;
@@ -121,7 +122,8 @@ take_over(struct loop_msg *msg)
 {
     struct handover *handover = ox_container_of(msg, struct handover, msg);
     conn_start(handover->home, handover->fd, handover->listener->handler,
-        handover->listener->arg, handover->peer_host, handover->peer_port, handover->surplus);
+        handover->listener->arg, handover->listener->tls, handover->peer_host, handover->peer_port,
+        handover->surplus);
     ox_free(handover);
 }
 
@@ -206,7 +208,8 @@ accept_one(struct listener *listener)
     set_socket_options(fd);
     struct net_loop *home = pick_loop(net);
     if (loop_is(home->loop)) {
-        conn_start(home, fd, listener->handler, listener->arg, host, port, surplus);
+        conn_start(home, fd, listener->handler, listener->arg, listener->tls, host, port,
+            surplus);
         return true;
     }
     struct handover *handover = ox_calloc(1, sizeof(*handover));
@@ -284,7 +287,7 @@ bound_port(int fd)
 
 ox_code
 net_listen(struct net *net, const char *address, int port, const struct conn_handler *handler,
-    void *listener_arg, struct listener **out, struct ox_err *err)
+    void *listener_arg, struct net_tls *tls, struct listener **out, struct ox_err *err)
 {
     int fd = -1;
     ox_code code = bind_socket(address, port, &fd, err);
@@ -294,6 +297,7 @@ net_listen(struct net *net, const char *address, int port, const struct conn_han
     listener->net = net;
     listener->handler = handler;
     listener->arg = listener_arg;
+    listener->tls = tls;
     listener->fd = fd;
     listener->port = bound_port(fd);
     listener->next = net->listeners;

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-liboxbow_a_SOURCES += src/net/conn.c src/net/listen.c
+liboxbow_a_SOURCES += src/net/conn.c src/net/listen.c src/net/tls.c

@@ -55,6 +55,47 @@ struct net_limits {
     size_t out_max;           /* conn_full() above this many pending bytes */
 };
 
+/* ---- certificates ---- */
+
+enum net_tls_client { NET_TLS_NONE, NET_TLS_REQUESTED, NET_TLS_REQUIRED };
+
+/* Contents, not paths: whoever reads the files sees when they change. */
+struct net_tls_config {
+    struct str chain; /* PEM, our certificate first; or a PKCS12 store with the key */
+    struct str key;   /* PEM */
+    bool keystore_pkcs12;
+    const char *key_password; /* or NULL */
+    struct str truststore;    /* who signs clients' certificates; PEM or PKCS12 */
+    bool truststore_pkcs12;
+    const char *truststore_password;
+    const char *protocols; /* list of TLSv1.2, TLSv1.3 */
+    const char *ciphers;   /* list, NULL: the library's */
+    enum net_tls_client client_auth;
+    bool kernel_tls;
+};
+
+struct net_tls;
+
+/* alpn: the protocol clients may ask for by name, or NULL; outlives it.
+ * Fails: OX_CONFIG_ERROR */
+ox_code net_tls_new(const struct net_tls_config *config, const char *alpn, struct net_tls **out,
+    struct ox_err *err);
+/* New connections get what config says; on failure all stays. Any thread. */
+ox_code net_tls_load(struct net_tls *tls, const struct net_tls_config *config,
+    struct ox_err *err);
+/* After all its connections are closed. NULL is allowed. */
+void net_tls_free(struct net_tls *tls);
+void net_tls_stats(struct net_tls *tls, uint64_t *handshakes, uint64_t *failures);
+
+/* What a handshake came to. */
+struct conn_tls {
+    const char *protocol, *cipher;
+    int bits;
+    struct str subject; /* of the peer's certificate, DER; null: it showed none */
+    uint8_t end_point[64]; /* tls-server-end-point of RFC 5929 */
+    size_t end_point_len;
+};
+
 /* ---- listening ---- */
 
 struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
@@ -64,11 +105,12 @@ void net_set_limits(struct net *net, const struct net_limits *limits);
 void net_free(struct net *net);
 
 /* Bind and listen; port 0 takes a free one. Connections come to the first loop
- * that is not busy. Fails: OX_ADDRESS_IN_USE, OX_INVALID_PARAMETER_VALUE.
+ * that is not busy. tls: every connection begins with a handshake; or NULL.
+ * Fails: OX_ADDRESS_IN_USE, OX_INVALID_PARAMETER_VALUE.
  * On: no loop, before or after loops run. */
 ox_code net_listen(struct net *net, const char *address, int port,
-    const struct conn_handler *handler, void *listener_arg, struct listener **out,
-    struct ox_err *err);
+    const struct conn_handler *handler, void *listener_arg, struct net_tls *tls,
+    struct listener **out, struct ox_err *err);
 int net_listener_port(const struct listener *listener);
 /* Serve the sockets that listen. Until then peers wait in the backlog. On: no
  * loop. */
@@ -89,6 +131,14 @@ void conn_set_session(struct conn *conn, void *session);
 /* "127.0.0.1" and port of the peer; of our own end. Live as long as conn. */
 const char *conn_peer_host(const struct conn *conn);
 int conn_peer_port(const struct conn *conn);
+
+/* NULL on a plain connection and until the handshake is done, which it is when
+ * the first message comes. */
+const struct conn_tls *conn_tls(const struct conn *conn);
+/* Go on with TLS, server side. On: frame(), when the answer was written (bytes
+ * NULL; whatever the peer sent behind that message in clear ends the connection),
+ * or frame_len() at the start of a hello (its bytes; return 0 then). */
+void conn_start_tls(struct conn *conn, struct net_tls *tls, const void *bytes, size_t len);
 
 /* Stop and go on delivering messages; bytes are not read while paused, so the
  * peer feels it. A close by the peer is noticed all the same. Pausing nests. */

@@ -9,6 +9,7 @@
 
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/param.h"
 #include "net/net.h"
 
 /* What one loop keeps for its connections. Only that loop touches it. */
@@ -37,12 +38,30 @@ enum { NET_SURPLUS_MAX = 32 };
 
 /* Take over an accepted socket. On: target's loop. */
 void conn_start(struct net_loop *home, int fd, const struct conn_handler *handler,
-    void *listener_arg, const char *peer_host, int peer_port, bool surplus);
+    void *listener_arg, struct net_tls *tls, const char *peer_host, int peer_port, bool surplus);
 /* Count a connection of host; false if it is one too many. *surplus: whether it
  * may be let in all the same, and then whether it was. Any thread. */
 bool net_count_in(struct net *net, const char *host, bool *surplus);
 void net_count_out(struct net *net, const char *host);
 /* Close every connection of this loop. On: the loop. */
 void conn_close_all(struct net_loop *home);
+
+/* ---- tls.c: one connection's TLS ---- */
+
+struct tls *tls_new(struct net_tls *server, int fd);
+void tls_free(struct tls *tls); /* NULL is allowed */
+/* Bytes of the peer that were read already. */
+void tls_feed(struct tls *tls, const void *bytes, size_t len);
+/* As recv(): plain bytes; 0 the end; -1 with EAGAIN, or EPROTO: it is broken. */
+ssize_t tls_read(struct tls *tls, int fd, void *to, size_t len);
+/* tls_read() would find more without the socket becoming readable. */
+bool tls_has_input(const struct tls *tls);
+bool tls_ready(const struct tls *tls); /* the handshake is done */
+/* Plain bytes to be sent: how many were taken; -1 with EAGAIN or EPROTO. */
+ssize_t tls_write(struct tls *tls, const void *from, size_t len);
+size_t tls_out_len(const struct tls *tls); /* sealed, not sent */
+ssize_t tls_send(struct tls *tls, int fd); /* as send() */
+void tls_goodbye(struct tls *tls);         /* close_notify */
+const struct conn_tls *tls_facts(const struct tls *tls);
 
 #endif

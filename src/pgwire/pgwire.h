@@ -10,12 +10,24 @@
 
 struct pgwire_door;
 
+enum pgwire_login {
+    PGWIRE_TRUST,    /* whoever says so */
+    PGWIRE_AUTO,     /* a certificate that fits, else SCRAM */
+    PGWIRE_SCRAM,
+    PGWIRE_PASSWORD, /* in clear, inside TLS */
+    PGWIRE_CERT,
+};
+
 struct pgwire_door_config {
     struct engine *engine;
     struct net *net;
     const char *address; /* to bind */
     int port;            /* 0: a free one */
     const char *temp_dir; /* where statements spill; outlives the door */
+    struct net_tls *tls;  /* offered; NULL: none */
+    bool tls_required;
+    enum pgwire_login login;
+    const struct auth_mapping *mapping; /* names of certificates; outlives the door */
 };
 
 /* Bind; serving begins with net_start_accepting(). bound_port is the real one.

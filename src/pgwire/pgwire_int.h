@@ -12,6 +12,7 @@
 
 enum {
     PG_STARTUP_MAX = 10000,
+    PG_LOGIN_MAX = 65536,
     PG_MESSAGE_MAX = 64 * 1024 * 1024,
     PG_SHORT_MESSAGE_MAX = 10000, /* of messages that only name something */
     PG_PROTOCOL_3 = 196608,
@@ -30,6 +31,7 @@ struct pgwire_door {
 /* What the connection is in the middle of. */
 enum pg_state {
     PG_STARTUP,  /* no session yet */
+    PG_LOGIN,    /* the login is under way */
     PG_IDLE,     /* between messages */
     PG_QUERY,    /* a simple Query runs */
     PG_EXECUTE,  /* an Execute runs */
@@ -45,6 +47,8 @@ struct pg_conn {
     bool copy_in;       /* the statement that runs takes CopyData */
     bool ssl_asked, gss_asked; /* each may be asked for once */
     int32_t pid, secret;
+    struct startup *startup; /* until there is a session */
+    struct pg_login *login;  /* login.c */
     struct engine_session engine;
     struct sql_session *sql;
     struct sql_client client;
@@ -77,6 +81,16 @@ void pg_startup(struct pg_conn *pg, const struct slice *message);
 void pg_forget_key(struct pg_conn *pg);
 /* sql_client.cancel */
 bool pg_cancel(struct sql_client *client, int32_t pid, bool end);
+
+/* The login is done: make the session and say so. */
+void pg_welcome(struct pg_conn *pg);
+struct str pg_startup_user(const struct pg_conn *pg);
+
+/* ---- login.c ---- */
+/* Ask who it is, or let in who need not be asked: pg_welcome() follows. */
+void pg_login_begin(struct pg_conn *pg);
+void pg_login_message(struct pg_conn *pg, const struct slice *message);
+void pg_login_closed(struct pg_conn *pg);
 
 /* ---- dialog.c ---- */
 void pg_message(struct pg_conn *pg, const struct slice *message);

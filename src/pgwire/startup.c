@@ -4,9 +4,11 @@
  * requests, cancel requests, the startup packet, and the answers that make a
  * session.
  *
- *   opened -> PG_STARTUP --SSLRequest, GSSENCRequest: 'N'--> PG_STARTUP
+ *   opened -> PG_STARTUP --SSLRequest: 'S', TLS, or 'N'--> PG_STARTUP
+ *             PG_STARTUP --a TLS hello--> TLS, PG_STARTUP
+ *             PG_STARTUP --GSSENCRequest: 'N'--> PG_STARTUP
  *             PG_STARTUP --CancelRequest--> closed
- *             PG_STARTUP --StartupMessage--> PG_IDLE (session, key, ready)
+ *             PG_STARTUP --StartupMessage--> PG_LOGIN --> PG_IDLE (session, key, ready)
  *
  * A CancelRequest comes on a connection of its own, on any loop, and names pid
  * and secret; it is handed to the loop of the connection it means. */
@@ -119,7 +121,7 @@ pg_forget_key(struct pg_conn *pg)
 
 /* ---- the startup packet ---- */
 
-enum { SETTINGS_MAX = 128 };
+enum { SETTINGS_MAX = 128, TLS_HELLO = 0x16 };
 
 struct startup {
     struct arena arena;
@@ -276,9 +278,38 @@ make_session(struct pg_conn *pg, struct startup *startup, struct ox_err *err)
     struct sql_session_config config = {pg->door->sql, &pg->engine, pg->engine.loop, &pg->client,
         startup->user, startup->database.len ? startup->database : OX_STR("oxbow"),
         startup->settings, startup->setting_count, pg->pid};
-    snprintf(pg->engine.principal, sizeof(pg->engine.principal), "User:%.*s",
-        OX_STR_ARG(startup->user));
     return sql_session_new(&config, &pg->sql, err);
+}
+
+static void
+free_startup(struct pg_conn *pg)
+{
+    if (pg->startup == NULL)
+        return;
+    ox_arena_fini(&pg->startup->arena);
+    ox_free(pg->startup);
+    pg->startup = NULL;
+}
+
+struct str
+pg_startup_user(const struct pg_conn *pg)
+{
+    return pg->startup->user;
+}
+
+void
+pg_welcome(struct pg_conn *pg)
+{
+    struct ox_err err;
+    take_key(pg);
+    if (make_session(pg, pg->startup, &err) == OX_OK) {
+        pg->state = PG_IDLE;
+        conn_set_idle_limit(pg->conn, 0);
+        send_welcome(pg, pg->startup);
+    } else {
+        pg_fatal(pg, &err);
+    }
+    free_startup(pg);
 }
 
 static void
@@ -287,24 +318,36 @@ start_session(struct pg_conn *pg, struct wire_in *in, int32_t version)
     struct ox_err err;
     struct startup *startup = ox_calloc(1, sizeof(*startup));
     ox_arena_init(&startup->arena);
+    pg->startup = startup;
+    size_t len = wire_left(in);
+    struct wire_in copy = wire_in(ox_arena_copy(&startup->arena, in->at, len), len);
     ox_code code = conn_is_surplus(pg->conn)
                        ? ox_fail(&err, OX_TOO_MANY_CONNECTIONS, "sorry, too many clients already")
-                       : read_startup(startup, in, &err);
-    if (code == OX_OK && (version != PG_PROTOCOL_3 || startup->unknown_count > 0))
-        send_negotiation(pg, startup);
-    if (code == OX_OK) {
-        take_key(pg);
-        code = make_session(pg, startup, &err);
-    }
-    if (code == OX_OK) {
-        pg->state = PG_IDLE;
-        conn_set_idle_limit(pg->conn, 0);
-        send_welcome(pg, startup);
-    } else {
+                       : read_startup(startup, &copy, &err);
+    if (code == OX_OK && pg->door->config.tls_required && !pg->engine.encrypted)
+        code = ox_fail(&err, OX_INVALID_AUTHORIZATION,
+            "connections of host \"%s\" must be encrypted", pg->engine.host);
+    if (code != OX_OK) {
         pg_fatal(pg, &err);
+        return;
     }
-    ox_arena_fini(&startup->arena);
-    ox_free(startup);
+    if (version != PG_PROTOCOL_3 || startup->unknown_count > 0)
+        send_negotiation(pg, startup);
+    pg->state = PG_LOGIN;
+    pg_login_begin(pg);
+}
+
+static void
+answer_ssl(struct pg_conn *pg)
+{
+    struct net_tls *tls = pg->door->config.tls;
+    if (tls == NULL || pg->engine.encrypted) {
+        conn_write(pg->conn, "N", 1);
+        return;
+    }
+    conn_write(pg->conn, "S", 1);
+    pg->engine.encrypted = true;
+    conn_start_tls(pg->conn, tls, NULL, 0);
 }
 
 void
@@ -317,6 +360,10 @@ pg_startup(struct pg_conn *pg, const struct slice *message)
     bool *asked = version == PG_SSL ? &pg->ssl_asked : version == PG_GSSENC ? &pg->gss_asked : NULL;
     if (asked != NULL && !*asked) {
         *asked = true;
+        if (version == PG_SSL) {
+            answer_ssl(pg);
+            return;
+        }
         conn_write(pg->conn, "N", 1);
     } else if (version == PG_CANCEL) {
         request_cancel(pg, &in);
@@ -377,6 +424,12 @@ static ptrdiff_t
 on_frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
 {
     struct pg_conn *pg = conn_user(conn);
+    if (pg->state == PG_STARTUP && bytes[0] == TLS_HELLO && !pg->engine.encrypted &&
+        pg->door->config.tls != NULL) {
+        pg->engine.encrypted = true;
+        conn_start_tls(conn, pg->door->config.tls, bytes, have);
+        return 0;
+    }
     if (pg->state == PG_STARTUP) {
         uint32_t len = have >= 4 ? wire_load32(bytes) : 8;
         if (len < 8 || len > PG_STARTUP_MAX)
@@ -391,7 +444,7 @@ on_frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
     if (have < 5)
         return 0;
     uint32_t len = wire_load32(bytes + 1);
-    if (len < 4 || len > most)
+    if (len < 4 || len > (pg->state == PG_LOGIN ? PG_LOGIN_MAX : most))
         return refuse_length(pg, len);
     return (ptrdiff_t)len + 1;
 }
@@ -403,6 +456,8 @@ on_frame(struct conn *conn, const struct slice *message)
     atomic_fetch_add_explicit(&pg->engine.requests, 1, memory_order_relaxed);
     if (pg->state == PG_STARTUP)
         pg_startup(pg, message);
+    else if (pg->state == PG_LOGIN)
+        pg_login_message(pg, message);
     else if (pg->state != PG_CLOSING)
         pg_message(pg, message);
 }
@@ -420,6 +475,8 @@ on_closed(struct conn *conn)
 {
     struct pg_conn *pg = conn_user(conn);
     pg_forget_key(pg);
+    pg_login_closed(pg);
+    free_startup(pg);
     sql_session_free(pg->sql);
     ox_text_fini(&pg->out);
     ox_free(pg);
@@ -450,8 +507,8 @@ pgwire_door_open(const struct pgwire_door_config *config, struct pgwire_door **o
     ox_map_init(&door->by_pid);
     ox_code code = sql_server_new(&sql, engine_env(config->engine), &door->sql, err);
     if (code == OX_OK)
-        code = net_listen(config->net, config->address, config->port, &handler, door, &listener,
-            err);
+        code = net_listen(config->net, config->address, config->port, &handler, door, NULL,
+            &listener, err);
     if (code != OX_OK) {
         pgwire_door_free(door);
         return code;

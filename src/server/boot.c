@@ -38,9 +38,12 @@ struct server {
     struct kafka_door *kafka[SERVER_LISTENERS_MAX];
     int kafka_ports[SERVER_LISTENERS_MAX];
     size_t listener_count;
+    struct server_certificates *certificates[SERVER_LISTENERS_MAX], *sql_certificates;
+    struct auth_mapping *mappings[SERVER_LISTENERS_MAX], *sql_mapping;
     struct pgwire_door *pgwire;
     struct http_door *http;
     int sql_port, http_port;
+    const char *http_address;
     _Atomic bool offline;
     struct ox_err offline_err;
 };
@@ -124,42 +127,123 @@ open_storage(struct server *server, struct ox_err *err)
 
 /* ---- doors ---- */
 
+static uint32_t
+mechanism_bits(const struct server_config *config)
+{
+    struct arena arena;
+    struct str *items;
+    uint32_t bits = 0;
+    ox_arena_init(&arena);
+    size_t count = param_list_items(ox_str(config->sasl_enabled_mechanisms), &arena, &items);
+    for (size_t i = 0; i < count; i++)
+        bits |= 1u << auth_mechanism_find(items[i]);
+    ox_arena_fini(&arena);
+    return bits;
+}
+
 static ox_code
-open_kafka_doors(struct server *server, struct ox_err *err)
+open_kafka_door(struct server *server, size_t i, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
-    for (size_t i = 0; i < server->listener_count; i++) {
-        const struct server_listener *listener = &server->listeners[i];
-        struct kafka_door_config kafka = {server->engine, server->net, listener->host,
-            listener->port, listener->name, (size_t)config->socket_request_max_bytes,
-            (uint32_t)config->max_incremental_fetch_session_cache_slots};
-        ox_code code = kafka_door_open(&kafka, &server->kafka[i], &server->kafka_ports[i], err);
-        if (code != OX_OK)
-            return code;
+    const struct server_listener *listener = &server->listeners[i];
+    struct kafka_door_config kafka = {.engine = server->engine, .net = server->net,
+        .address = listener->host, .port = listener->port, .listener = listener->name,
+        .request_bytes_max = (size_t)config->socket_request_max_bytes,
+        .fetch_sessions_max = (uint32_t)config->max_incremental_fetch_session_cache_slots,
+        .sasl = server_listener_sasl(listener), .mechanisms = mechanism_bits(listener->config)};
+    ox_code code = auth_mapping_parse(listener->config->ssl_principal_mapping_rules,
+        &server->mappings[i], err);
+    if (code == OX_OK && server_listener_tls(listener)) {
+        code = server_certificates_new(server->env, listener->config,
+            kafka.sasl ? NET_TLS_NONE : -1, NULL, &server->certificates[i], err);
     }
-    return OX_OK;
+    if (code != OX_OK)
+        return code;
+    kafka.mapping = server->mappings[i];
+    kafka.tls = server_certificates_tls(server->certificates[i]);
+    return kafka_door_open(&kafka, &server->kafka[i], &server->kafka_ports[i], err);
+}
+
+/* What "auto" means: who asks for logins anywhere asks for them here. */
+static enum pgwire_login
+sql_login(struct server *server)
+{
+    const struct server_config *config = &server->options->config;
+    switch (config->sql_authentication) {
+    case SERVER_SQL_AUTHENTICATION_TRUST:
+        return PGWIRE_TRUST;
+    case SERVER_SQL_AUTHENTICATION_SCRAM:
+        return PGWIRE_SCRAM;
+    case SERVER_SQL_AUTHENTICATION_PASSWORD:
+        return PGWIRE_PASSWORD;
+    case SERVER_SQL_AUTHENTICATION_CERT:
+        return PGWIRE_CERT;
+    }
+    bool asked = config->authorizer_class_name[0] != 0 ||
+        (!server_is_loopback(config->listen_address) && !config->allow_insecure);
+    for (size_t i = 0; i < server->listener_count; i++)
+        asked |= server_listener_sasl(&server->listeners[i]) ||
+            server->listeners[i].config->ssl_client_auth == SERVER_SSL_CLIENT_AUTH_REQUIRED;
+    return asked ? PGWIRE_AUTO : PGWIRE_TRUST;
+}
+
+static ox_code
+open_sql_door(struct server *server, struct ox_err *err)
+{
+    const struct server_config *config = &server->options->config;
+    const char *address = config->listen_address;
+    struct pgwire_door_config sql = {.engine = server->engine, .net = server->net,
+        .address = address, .port = config->sql_port, .temp_dir = server->temp_dir,
+        .login = sql_login(server), .tls_required = config->sql_ssl == SERVER_SQL_SSL_REQUIRE};
+    bool safe = sql.login != PGWIRE_TRUST && sql.tls_required;
+    if (!server_is_loopback(address) && !config->allow_insecure && !safe) {
+        ox_fail(err, OX_CONFIG_ERROR, "listen_address \"%s\" is not a loopback address, and the "
+            "connections of the PostgreSQL door are not encrypted and authenticated", address);
+        return ox_hint(err, "Set sql_ssl=require with a certificate, or allow_insecure=on to "
+            "accept that.");
+    }
+    ox_code code = auth_mapping_parse(config->ssl_principal_mapping_rules, &server->sql_mapping,
+        err);
+    bool wanted = config->sql_ssl != SERVER_SQL_SSL_OFF && server_has_certificate(config);
+    if (code == OX_OK && sql.tls_required && !wanted)
+        code = ox_fail(err, OX_CONFIG_ERROR,
+            "sql_ssl is \"require\", but \"ssl.keystore.location\" is not set");
+    if (code == OX_OK && wanted)
+        code = server_certificates_new(server->env, config, NET_TLS_REQUESTED, "postgresql",
+            &server->sql_certificates, err);
+    if (code != OX_OK)
+        return code;
+    sql.mapping = server->sql_mapping;
+    sql.tls = server_certificates_tls(server->sql_certificates);
+    return pgwire_door_open(&sql, &server->pgwire, &server->sql_port, err);
+}
+
+static ox_code
+check_authorizer(const struct server_config *config, struct ox_err *err)
+{
+    const char *name = config->authorizer_class_name;
+    if (name[0] == 0 || strcmp(name, "StandardAuthorizer") == 0 ||
+        strcmp(name, "org.apache.kafka.metadata.authorizer.StandardAuthorizer") == 0)
+        return OX_OK;
+    return ox_fail(err, OX_CONFIG_ERROR, "\"authorizer.class.name\" is \"%s\", there is only "
+        "org.apache.kafka.metadata.authorizer.StandardAuthorizer", name);
 }
 
 static ox_code
 open_doors(struct server *server, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
-    const char *address = config->listen_address;
-    if (!server_is_loopback(address) && !config->allow_insecure) {
-        ox_fail(err, OX_CONFIG_ERROR,
-            "listen_address \"%s\" is not a loopback address, and connections are not encrypted "
-            "or authenticated",
-            address);
-        return ox_hint(err, "Set allow_insecure=on to accept that.");
-    }
-    struct pgwire_door_config sql = {server->engine, server->net, address, config->sql_port,
-        server->temp_dir};
-    ox_code code = open_kafka_doors(server, err);
+    ox_code code = check_authorizer(config, err);
+    for (size_t i = 0; i < server->listener_count && code == OX_OK; i++)
+        code = open_kafka_door(server, i, err);
     if (code == OX_OK)
-        code = pgwire_door_open(&sql, &server->pgwire, &server->sql_port, err);
+        code = open_sql_door(server, err);
+    /* Metrics and health go out in clear and to anybody: on loopback alone. */
+    bool open = server_is_loopback(config->listen_address) || config->allow_insecure;
+    server->http_address = open ? config->listen_address : "127.0.0.1";
     if (code == OX_OK)
-        code = http_door_open(server->engine, address, config->http_port, &server->http,
-            &server->http_port, err);
+        code = http_door_open(server->engine, server->http_address, config->http_port,
+            &server->http, &server->http_port, err);
     return code;
 }
 
@@ -173,7 +257,7 @@ register_broker(struct server *server, struct ox_err *err)
         const struct server_listener *from = &server->listeners[i];
         int port = from->advertised_port != 0 ? from->advertised_port : server->kafka_ports[i];
         listeners[i] = (struct meta_listener){ox_str(from->name), ox_str(from->advertised_host),
-            (uint16_t)port, 0};
+            (uint16_t)port, (int16_t)from->protocol};
     }
     struct meta_command cmd = {.kind = META_BROKER_REGISTER};
     cmd.broker_register.node_id = meta_identity(server->meta)->node_id;
@@ -256,7 +340,7 @@ start_all(struct server *server, struct ox_err *err)
     if (limits.conns_max < (uint32_t)config->max_connections)
         ox_warn("fewer connections than \"max.connections\" fit the limit of open files",
             "connections=%u", limits.conns_max);
-    ox_code code = server_listeners(config, &server->arena, server->listeners,
+    ox_code code = server_listeners(server->options, &server->arena, server->listeners,
         &server->listener_count, err);
     if (code == OX_OK)
         code = make_dirs(server, err);
@@ -326,6 +410,12 @@ server_stop(struct server *server)
     for (size_t i = 0; i < server->listener_count; i++)
         kafka_door_free(server->kafka[i]);
     pgwire_door_free(server->pgwire);
+    for (size_t i = 0; i < server->listener_count; i++) {
+        server_certificates_free(server->certificates[i]);
+        auth_mapping_free(server->mappings[i]);
+    }
+    server_certificates_free(server->sql_certificates);
+    auth_mapping_free(server->sql_mapping);
     if (server->engine != NULL)
         engine_stop(server->engine);
     if (server->loops != NULL)
@@ -358,7 +448,7 @@ server_doors(const struct server *server, struct server_doors *out)
     snprintf(out->kafka, sizeof(out->kafka), "%s:%d", server->listeners[0].host,
         server->kafka_ports[0]);
     snprintf(out->sql, sizeof(out->sql), "%s:%d", address, server->sql_port);
-    snprintf(out->http, sizeof(out->http), "%s:%d", address, server->http_port);
+    snprintf(out->http, sizeof(out->http), "%s:%d", server->http_address, server->http_port);
 }
 
 ox_code
@@ -386,4 +476,21 @@ server_reload(struct server *server, const struct server_options *options)
         ox_info("configuration reloaded", "settings=%zu", count);
     }
     ox_arena_fini(&arena);
+}
+
+void
+server_tend(struct server *server)
+{
+    struct arena arena;
+    const struct meta_view *view = meta_view_get(server->meta);
+    ox_arena_init(&arena);
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (server->certificates[i] != NULL)
+            server_certificates_watch(server->certificates[i],
+                server_listener_config(server->options, view->settings,
+                    server->listeners[i].name, &arena));
+    if (server->sql_certificates != NULL)
+        server_certificates_watch(server->sql_certificates, view->settings);
+    ox_arena_fini(&arena);
+    meta_view_put(view);
 }

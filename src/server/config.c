@@ -24,6 +24,8 @@ struct reader {
     size_t count, cap;
     int faults;
     bool fixed; /* reading the command line: a reload of the file leaves it */
+    struct server_override *overrides;
+    size_t override_count, override_cap;
     struct text ignored; /* Kafka's names without a meaning here */
 };
 
@@ -44,6 +46,36 @@ report(struct reader *reader, const char *where, const struct ox_err *err)
         err->hint);
 }
 
+/* listener.name.NAME.SETTING; false: it is no such name, or means nothing here. */
+static bool
+take_override(struct reader *reader, const char *where, struct str name, struct str value)
+{
+    static const struct str prefix = {"listener.name.", 14};
+    struct ox_err err = {0};
+    struct str canonical;
+    if (!ox_str_starts(name, prefix))
+        return false;
+    struct str rest = ox_str_n(name.ptr + prefix.len, name.len - prefix.len);
+    const char *dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
+    if (dot == NULL)
+        return false;
+    struct str listener = ox_str_n(rest.ptr, (size_t)(dot - rest.ptr));
+    const struct param *param = param_find(PARAM_SCOPE_SERVER,
+        ox_str_n(dot + 1, rest.len - listener.len - 1));
+    if (param == NULL)
+        return false;
+    if (param_canonical(param, PARAM_PEOPLE, value, reader->arena, &canonical, &err) != OX_OK) {
+        report(reader, where, &err);
+        return true;
+    }
+    ox_arena_grow(reader->arena, (void **)&reader->overrides, &reader->override_cap,
+        reader->override_count + 1, sizeof(*reader->overrides));
+    reader->overrides[reader->override_count++] = (struct server_override){
+        ox_arena_strndup(reader->arena, listener.ptr, listener.len),
+        ox_arena_strndup(reader->arena, canonical.ptr, canonical.len), param};
+    return true;
+}
+
 /* replace: a later line of a file and the command line win over what is there. */
 static void
 take_setting(struct reader *reader, const char *where, struct str name, struct str value,
@@ -52,6 +84,8 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
     struct ox_err err = {0};
     const struct param *param = param_find(PARAM_SCOPE_SERVER, name);
     if (param == NULL) {
+        if (take_override(reader, where, name, value))
+            return;
         if (memchr(name.ptr, '.', name.len) != NULL) {
             ox_text_addf(&reader->ignored, "%s%.*s", reader->ignored.len ? ", " : "",
                 OX_STR_ARG(name));
@@ -214,6 +248,8 @@ read_all(struct server_options *options, char **assignments, int assignment_coun
         return code != OX_OK ? code : faults;
     options->settings = reader.settings;
     options->setting_count = reader.count;
+    options->overrides = reader.overrides;
+    options->override_count = reader.override_count;
     param_defaults(PARAM_SCOPE_SERVER, &options->config);
     for (size_t i = 0; i < reader.count && code == OX_OK; i++)
         code = param_store(reader.settings[i].param, ox_str(reader.settings[i].value),

@@ -7,6 +7,11 @@
  *     advertised_listeners  the same names with the hosts and ports that clients
  *                           use; unset: what is bound
  *
+ *     listener.name.NAME.SETTING   what is set for one listener alone
+ *
+ * A listener on another address than loopback must encrypt and know its clients,
+ * unless allow_insecure says that this is wanted.
+ *
  * A listener without a host is bound at listen_address. Listeners that a Kafka
  * configuration has for its controllers are left out. */
 #include <stdio.h>
@@ -93,26 +98,68 @@ protocol_of(const char *map, const char *name)
     return -1;
 }
 
-static ox_code
-check_one(const struct server_config *config, const struct server_listener *listener,
-    struct ox_err *err)
+const struct server_config *
+server_listener_config(const struct server_options *options, const struct server_config *base,
+    const char *name, struct arena *arena)
 {
-    int protocol = protocol_of(config->listener_security_protocol_map, listener->name);
-    if (protocol < 0)
+    struct server_config *config = ox_arena_copy(arena, base, sizeof(*base));
+    for (size_t i = 0; i < options->override_count; i++) {
+        const struct server_override *override = &options->overrides[i];
+        if (ox_str_ieq(ox_str(override->listener), ox_str(name)))
+            param_store(override->param, ox_str(override->value), config, NULL);
+    }
+    return config;
+}
+
+static ox_code
+check_mechanisms(const struct server_listener *listener, struct ox_err *err)
+{
+    struct arena arena;
+    struct str *items;
+    ox_code code = OX_OK;
+    ox_arena_init(&arena);
+    size_t count = param_list_items(ox_str(listener->config->sasl_enabled_mechanisms), &arena,
+        &items);
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        if (auth_mechanism_find(items[i]) == AUTH_MECHANISM_COUNT)
+            code = ox_fail(err, OX_CONFIG_ERROR,
+                "mechanism \"%.*s\" of listener \"%s\" is not served", OX_STR_ARG(items[i]),
+                listener->name);
+    if (count == 0)
+        code = ox_fail(err, OX_CONFIG_ERROR, "listener \"%s\" has no mechanism in "
+            "\"sasl.enabled.mechanisms\"", listener->name);
+    ox_arena_fini(&arena);
+    return code;
+}
+
+static ox_code
+check_one(const struct server_options *options, struct server_listener *listener,
+    struct arena *arena, struct ox_err *err)
+{
+    const struct server_config *base = &options->config;
+    listener->protocol = protocol_of(base->listener_security_protocol_map, listener->name);
+    listener->config = server_listener_config(options, base, listener->name, arena);
+    if (listener->protocol < 0)
         return ox_fail(err, OX_CONFIG_ERROR,
             "listener \"%s\" has no security protocol in \"listener.security.protocol.map\"",
             listener->name);
-    if (protocol > 0)
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
-            "listener \"%s\" asks for %s, this release serves PLAINTEXT", listener->name,
-            protocols[protocol]);
-    if (!server_is_loopback(listener->host) && !config->allow_insecure) {
-        ox_fail(err, OX_CONFIG_ERROR,
-            "listener \"%s\" at \"%s\" is not on a loopback address, and connections are not "
-            "encrypted or authenticated", listener->name, listener->host);
-        return ox_hint(err, "Set allow_insecure=on to accept that.");
-    }
-    return OX_OK;
+    if (server_listener_tls(listener) && !server_has_certificate(listener->config))
+        return ox_fail(err, OX_CONFIG_ERROR, "listener \"%s\" asks for %s, but "
+            "\"ssl.keystore.location\" is not set", listener->name,
+            protocols[listener->protocol]);
+    ox_code code = server_listener_sasl(listener) ? check_mechanisms(listener, err) : OX_OK;
+    if (code != OX_OK || server_is_loopback(listener->host) || base->allow_insecure)
+        return code;
+    bool knows = server_listener_sasl(listener) ||
+        listener->config->ssl_client_auth == SERVER_SSL_CLIENT_AUTH_REQUIRED;
+    if (server_listener_tls(listener) && knows)
+        return OX_OK;
+    ox_fail(err, OX_CONFIG_ERROR,
+        "listener \"%s\" at \"%s\" is not on a loopback address, and connections are not "
+        "%s", listener->name, listener->host,
+        server_listener_tls(listener) ? "authenticated" : "encrypted and authenticated");
+    return ox_hint(err, "Use SASL_SSL, or SSL with ssl.client.auth=required, or set "
+        "allow_insecure=on to accept that.");
 }
 
 static ox_code
@@ -163,9 +210,10 @@ advertise(struct server_listener *listener, const struct server_listener *advert
 }
 
 ox_code
-server_listeners(const struct server_config *config, struct arena *arena,
+server_listeners(const struct server_options *options, struct arena *arena,
     struct server_listener *out, size_t *count, struct ox_err *err)
 {
+    const struct server_config *config = &options->config;
     struct server_listener advertised[SERVER_LISTENERS_MAX];
     size_t advertised_count = 0;
     ox_code code = parse_list(config->advertised_listeners, "advertised.listeners", config, arena,
@@ -180,7 +228,7 @@ server_listeners(const struct server_config *config, struct arena *arena,
     for (size_t i = 0; i < *count; i++) {
         if (out[i].host[0] == 0)
             out[i].host = config->listen_address;
-        code = check_one(config, &out[i], err);
+        code = check_one(options, &out[i], arena, err);
         if (code != OX_OK)
             return code;
         advertise(&out[i], advertised, advertised_count, arena);

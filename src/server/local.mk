@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 bin_PROGRAMS += oxbow
-oxbow_SOURCES = src/server/boot.c src/server/config.c src/server/http.c \
+oxbow_SOURCES = src/server/boot.c src/server/certificates.c src/server/config.c src/server/http.c \
     src/server/listeners.c src/server/main.c
 
 check_PROGRAMS += regress/unit/server_listeners
-regress_unit_server_listeners_SOURCES = regress/unit/server_listeners.c src/server/listeners.c
+regress_unit_server_listeners_SOURCES = regress/unit/server_listeners.c src/server/listeners.c \
+    src/server/certificates.c

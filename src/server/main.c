@@ -2,7 +2,7 @@
  *
  * oxbow: reads its options, starts the server, prints one line when it serves,
  * and waits for signals. SIGTERM and SIGINT stop it in order, SIGHUP rereads the
- * configuration file. */
+ * configuration file. Once a second certificates are looked at. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,7 +57,9 @@ wait_for_end(struct server *server, const struct server_options *options, const 
             server_reload(server, options);
         else if (signal_number == SIGTERM || signal_number == SIGINT)
             return 0;
-        else if (server_health(server, &err) != OX_OK) {
+        else if (server_health(server, &err) == OX_OK) {
+            server_tend(server);
+        } else {
             ox_diag_err(OX_DIAG_ERROR, "the node cannot go on", &err);
             return 1;
         }

@@ -9,11 +9,20 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "meta/meta.h"
+#include "net/net.h"
 
 /* ---- configuration ---- */
 
+/* listener.name.NAME.SETTING=VALUE, NAME in lower case. */
+struct server_override {
+    const char *listener, *value;
+    const struct param *param;
+};
+
 struct server_options {
     struct arena arena; /* holds all strings */
+    struct server_override *overrides;
+    size_t override_count;
     const char *dir;    /* -D */
     const char *config_file; /* --config, or DIR/oxbow.conf if it is there */
     struct meta_setting *settings; /* what files and command line set */
@@ -39,13 +48,44 @@ struct server_listener {
     int port;                /* to bind; 0 a free one */
     const char *advertised_host;
     int advertised_port; /* 0: the bound one */
+    int protocol;        /* as in Kafka: 0 PLAINTEXT 1 SSL 2 SASL_PLAINTEXT 3 SASL_SSL */
+    const struct server_config *config; /* with what is set for this listener alone */
 };
+static inline bool
+server_listener_tls(const struct server_listener *listener)
+{
+    return (listener->protocol & 1) != 0;
+}
+static inline bool
+server_listener_sasl(const struct server_listener *listener)
+{
+    return (listener->protocol & 2) != 0;
+}
 
 /* What the settings say about listeners, checked.
- * Fails:  OX_CONFIG_ERROR, OX_FEATURE_NOT_SUPPORTED (TLS, SASL) */
-ox_code server_listeners(const struct server_config *config, struct arena *arena,
+ * Fails:  OX_CONFIG_ERROR */
+ox_code server_listeners(const struct server_options *options, struct arena *arena,
     struct server_listener *out, size_t *count, struct ox_err *err);
 bool server_is_loopback(const char *address);
+/* base with what is set for one listener alone, in the arena. */
+const struct server_config *server_listener_config(const struct server_options *options,
+    const struct server_config *base, const char *name, struct arena *arena);
+
+/* ---- certificates (certificates.c) ---- */
+
+struct server_certificates;
+/* Reads what config names. client_auth: enum net_tls_client, or -1 for what the
+ * setting says. Fails: OX_CONFIG_ERROR, OX_FILE_NOT_FOUND, I/O */
+ox_code server_certificates_new(const struct env *env, const struct server_config *config,
+    int client_auth, const char *alpn, struct server_certificates **out, struct ox_err *err);
+void server_certificates_free(struct server_certificates *certificates);
+struct net_tls *server_certificates_tls(struct server_certificates *certificates);
+/* Read again; where something is new, new connections get it. A failure is
+ * written down and leaves what there was. On: the main thread. */
+void server_certificates_watch(struct server_certificates *certificates,
+    const struct server_config *config);
+/* Does config name a certificate? */
+bool server_has_certificate(const struct server_config *config);
 
 /* ---- boot ---- */
 
@@ -66,6 +106,8 @@ void server_doors(const struct server *server, struct server_doors *out);
 /* Non-OK once the node cannot go on (its metadata disk failed). */
 ox_code server_health(struct server *server, struct ox_err *err);
 void server_reload(struct server *server, const struct server_options *options);
+/* Once a second: certificates that changed. */
+void server_tend(struct server *server);
 
 /* ---- HTTP: /metrics, /healthz ---- */
 

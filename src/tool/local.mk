@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 bin_PROGRAMS += ox
-ox_SOURCES = src/tool/ox.c
+ox_SOURCES = src/tool/ox.c src/tool/ox_users.c
 bin_PROGRAMS += oxbench
 oxbench_SOURCES = src/tool/oxbench.c src/tool/bench.h src/tool/bench_clients.c src/tool/bench_fetch.c \
     src/tool/bench_life.c src/tool/bench_null.c src/tool/bench_nullsql.c src/tool/bench_produce.c \

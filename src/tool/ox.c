@@ -3,6 +3,8 @@
  * ox: offline tools on a data directory whose server is stopped.
  *
  *   ox format DIR [--cluster-id ID] [--node-id N]   initialise a data directory
+ *             [--add-scram SPEC]... [--superuser NAME]...
+ *   ox user DIR [--add-scram SPEC]... [--superuser NAME]...  passwords, super users
  *   ox dump FILE... [--records] [--values]          a segment, index, snapshot or
  *                                                   write-ahead file in readable form
  *   ox verify DIR...                                check every batch and index
@@ -20,11 +22,13 @@
 #include "base/wire.h"
 #include "log/log.h"
 #include "meta/meta.h"
+#include "tool/ox.h"
 
 struct options {
     const char *cluster_id;
     int32_t node_id;
     bool records, values;
+    struct ox_users users;
 };
 
 static int
@@ -42,7 +46,10 @@ static int
 usage(void)
 {
     fprintf(stderr,
-        "usage: ox format DIR [--cluster-id ID] [--node-id N]\n"
+        "usage: ox format DIR [--cluster-id ID] [--node-id N] [user options]\n"
+        "       ox user DIR [user options]\n"
+        "       user options: [--add-scram 'SCRAM-SHA-256=[name=N,password=P]']...\n"
+        "                     [--superuser NAME]...\n"
         "       ox dump FILE... [--records] [--values]\n"
         "       ox verify DIR...\n");
     return 2;
@@ -87,6 +94,7 @@ format_directory(const char *path, const struct options *options, struct ox_err 
     log_config.threads = false;
     rc = log_dir_open(&log_config, env, &dir, err);
     if (rc == OX_OK) {
+        rc = ox_users_put(meta, env, &options->users, err);
         printf("formatted %s cluster.id=%s node.id=%d\n", path, log_dir_cluster_id(dir),
             log_dir_node_id(dir));
         log_dir_close(dir);
@@ -111,6 +119,21 @@ run_format(int count, char **args, const struct options *options)
     if (format_directory(args[0], options, &err) != OX_OK)
         return fail(&err);
     return 0;
+}
+
+static int
+run_user(int count, char **args, const struct options *options)
+{
+    struct meta_config config = {.dir = count == 1 ? args[0] : "", .node_id = -1, .manual = true};
+    struct meta *meta;
+    struct ox_err err;
+    if (count != 1 || options->users.scram_count + options->users.superuser_count == 0)
+        return usage();
+    if (meta_open(&config, env_os(), &meta, &err) != OX_OK)
+        return fail(&err);
+    ox_code rc = ox_users_put(meta, env_os(), &options->users, &err);
+    meta_close(meta);
+    return rc == OX_OK ? 0 : fail(&err);
 }
 
 /* ---- dump: segments ---- */
@@ -476,6 +499,8 @@ main(int argc, char **argv)
     static const struct option long_options[] = {
         {"cluster-id", required_argument, NULL, 'c'},
         {"node-id", required_argument, NULL, 'n'},
+        {"add-scram", required_argument, NULL, 'S'},
+        {"superuser", required_argument, NULL, 'U'},
         {"records", no_argument, NULL, 'r'},
         {"values", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
@@ -491,6 +516,10 @@ main(int argc, char **argv)
         else if (option == 'n' && ox_str_to_i64(ox_str(optarg), &node_id) && node_id >= 0 &&
                  node_id <= INT32_MAX)
             options.node_id = (int32_t)node_id;
+        else if (option == 'S' && options.users.scram_count < OX_USERS_MAX)
+            options.users.scram[options.users.scram_count++] = optarg;
+        else if (option == 'U' && options.users.superuser_count < OX_USERS_MAX)
+            options.users.superusers[options.users.superuser_count++] = optarg;
         else if (option == 'r' || option == 'v')
             options.records = true, options.values |= option == 'v';
         else
@@ -501,6 +530,8 @@ main(int argc, char **argv)
     const char *command = argv[optind++];
     if (strcmp(command, "format") == 0)
         return run_format(argc - optind, argv + optind, &options);
+    if (strcmp(command, "user") == 0)
+        return run_user(argc - optind, argv + optind, &options);
     if (strcmp(command, "dump") == 0)
         return run_dump(argc - optind, argv + optind, &options);
     if (strcmp(command, "verify") == 0)

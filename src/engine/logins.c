@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What logins of both doors share: what they look at, what becomes of them, and
+ * the keys that signed tokens are checked with.
+ *
+ * Keys are fetched by a worker from a file or a URL, at the start, when they are
+ * older than the setting says, and when a token names a key that is not among
+ * them (not more often than every ten seconds). Logins use what is there and
+ * never wait. A fetch that fails leaves the keys that were there.
+ *
+ *     keys: counted; the state holds one reference, each login under way one */
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "engine/engine_int.h"
+
+enum { JWKS_MAX = 1 << 20, FETCH_TIMEOUT_S = 10 };
+#define AGAIN_NS (UINT64_C(10) * 1000000000)
+#define LOGGED_PER_SECOND 5
+
+struct engine_keys {
+    _Atomic uint32_t refs;
+    struct auth_jwks *jwks;
+};
+
+struct login_state {
+    _Atomic uint32_t refs; /* the engine; a fetch under way */
+    const struct env *env;
+    uint8_t salt_secret[32];
+    struct lock lock; /* what follows */
+    struct engine_keys *keys;
+    char url[1024]; /* that keys came from */
+    uint64_t tried_ns;
+    bool fetching, wanted; /* wanted: a token named an unknown key */
+    uint64_t log_second;
+    int logged;
+    struct loop_msg first; /* the first fetch, on a loop */
+    struct engine *engine;
+};
+
+struct fetch {
+    struct loop_msg msg;
+    struct pool_job job;
+    struct login_state *state;
+    char url[1024];
+    struct text body;
+    struct auth_jwks *jwks;
+    struct ox_err err;
+};
+
+static void
+keys_put(struct engine_keys *keys)
+{
+    if (keys == NULL || atomic_fetch_sub(&keys->refs, 1) != 1)
+        return;
+    auth_jwks_free(keys->jwks);
+    ox_free(keys);
+}
+
+static void
+state_put(struct login_state *state)
+{
+    if (atomic_fetch_sub(&state->refs, 1) != 1)
+        return;
+    keys_put(state->keys);
+    ox_lock_fini(&state->lock);
+    auth_wipe(state, sizeof(*state));
+    ox_free(state);
+}
+
+/* ---- fetching ---- */
+
+static size_t
+take_body(char *ptr, size_t size, size_t count, void *arg)
+{
+    struct fetch *fetch = arg;
+    size_t len = size * count;
+    if (fetch->body.len + len > JWKS_MAX)
+        return 0;
+    ox_text_add(&fetch->body, ptr, len);
+    return len;
+}
+
+static void
+init_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static ox_code
+fetch_url(struct fetch *fetch)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    long status = 0;
+    pthread_once(&once, init_curl);
+    CURL *curl = curl_easy_init();
+    if (curl == NULL)
+        return ox_fail_plain(&fetch->err, OX_OUT_OF_MEMORY);
+    curl_easy_setopt(curl, CURLOPT_URL, fetch->url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetch);
+    CURLcode failed = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(curl);
+    if (failed != CURLE_OK)
+        return ox_fail(&fetch->err, OX_IO_ERROR, "keys of tokens cannot be fetched: %s",
+            curl_easy_strerror(failed));
+    if (status != 200)
+        return ox_fail(&fetch->err, OX_IO_ERROR,
+            "keys of tokens cannot be fetched: status %ld", status);
+    return OX_OK;
+}
+
+static ox_code
+fetch_file(struct fetch *fetch, const char *path)
+{
+    struct arena arena;
+    char *content;
+    size_t len;
+    ox_arena_init(&arena);
+    ox_code code = file_read_all(fetch->state->env->fs, path, JWKS_MAX, &arena, &content, &len,
+        &fetch->err);
+    if (code == OX_OK)
+        ox_text_add(&fetch->body, content, len);
+    ox_arena_fini(&arena);
+    return code;
+}
+
+static void
+fetch_work(struct pool_job *job)
+{
+    struct fetch *fetch = ox_container_of(job, struct fetch, job);
+    ox_text_init(&fetch->body, NULL);
+    ox_code code = strncmp(fetch->url, "file://", 7) == 0 ? fetch_file(fetch, fetch->url + 7)
+                                                          : fetch_url(fetch);
+    if (code == OX_OK)
+        code = auth_jwks_parse(ox_text_str(&fetch->body), &fetch->jwks, &fetch->err);
+    if (code != OX_OK)
+        fetch->jwks = NULL;
+    ox_text_fini(&fetch->body);
+}
+
+static void
+fetch_done(struct pool_job *job)
+{
+    struct fetch *fetch = ox_container_of(job, struct fetch, job);
+    struct login_state *state = fetch->state;
+    struct engine_keys *keys = NULL, *old = NULL;
+    if (fetch->jwks != NULL) {
+        keys = ox_calloc(1, sizeof(*keys));
+        atomic_store(&keys->refs, 1);
+        keys->jwks = fetch->jwks;
+        ox_info("keys of tokens were read", "count=%zu", auth_jwks_count(keys->jwks));
+    } else {
+        ox_diag_err(OX_DIAG_WARN, "keys of tokens were not read", &fetch->err);
+    }
+    ox_lock(&state->lock);
+    state->fetching = false;
+    if (keys != NULL) {
+        old = state->keys;
+        state->keys = keys;
+    }
+    ox_unlock(&state->lock);
+    keys_put(old);
+    state_put(state);
+    ox_free(fetch);
+}
+
+static void
+fetch_begin(struct loop_msg *msg)
+{
+    struct fetch *fetch = ox_container_of(msg, struct fetch, msg);
+    fetch->job.work = fetch_work;
+    fetch->job.done = fetch_done;
+    loop_pool_submit(loop_self(), &fetch->job);
+}
+
+/* Under the lock: is it time to fetch? Then the struct for it. */
+static struct fetch *
+want_fetch(struct engine *engine, uint64_t now_ns)
+{
+    struct login_state *state = engine->login;
+    const struct server_config *settings = engine_settings(engine);
+    const char *url = settings->sasl_oauthbearer_jwks_endpoint_url;
+    if (url == NULL || url[0] == 0 || strlen(url) >= sizeof(state->url) || state->fetching)
+        return NULL;
+    bool other = strcmp(url, state->url) != 0;
+    uint64_t age = now_ns - state->tried_ns;
+    bool due = other || ((state->wanted || state->keys == NULL) && age > AGAIN_NS) ||
+        age > (uint64_t)settings->sasl_oauthbearer_jwks_endpoint_refresh_ms * 1000000;
+    if (!due)
+        return NULL;
+    struct fetch *fetch = ox_calloc(1, sizeof(*fetch));
+    strcpy(fetch->url, url);
+    strcpy(state->url, url);
+    fetch->state = state;
+    fetch->msg.fn = fetch_begin;
+    atomic_fetch_add(&state->refs, 1);
+    state->fetching = true;
+    state->wanted = false;
+    state->tried_ns = now_ns;
+    return fetch;
+}
+
+static void
+fetch_if_due(struct engine *engine)
+{
+    ox_lock(&engine->login->lock);
+    struct fetch *fetch = want_fetch(engine, env_mono_ns(engine->env));
+    ox_unlock(&engine->login->lock);
+    if (fetch != NULL)
+        loop_post(loop_at(engine->config.loops, 0), &fetch->msg);
+}
+
+static void
+first_fetch(struct loop_msg *msg)
+{
+    fetch_if_due(ox_container_of(msg, struct login_state, first)->engine);
+}
+
+/* ---- logins ---- */
+
+void
+engine_logins_start(struct engine *engine)
+{
+    struct login_state *state = ox_calloc(1, sizeof(*state));
+    atomic_store(&state->refs, 1);
+    state->env = engine->env;
+    env_random(engine->env, state->salt_secret, sizeof(state->salt_secret));
+    ox_lock_init(&state->lock, LOCK_LOGIN_KEYS);
+    engine->login = state;
+    state->engine = engine;
+    state->first.fn = first_fetch;
+    loop_post(loop_at(engine->config.loops, 0), &state->first);
+}
+
+void
+engine_logins_stop(struct engine *engine)
+{
+    state_put(engine->login);
+}
+
+void
+engine_login_begin(struct engine *engine, struct engine_login *login)
+{
+    const struct meta_view *view = engine_view(engine);
+    const struct server_config *settings = view->settings;
+    struct login_state *state = engine->login;
+    const char *secret = settings->delegation_token_secret_key;
+    memset(login, 0, sizeof(*login));
+    fetch_if_due(engine);
+    ox_lock(&state->lock);
+    login->keys = state->keys;
+    if (login->keys != NULL)
+        atomic_fetch_add(&login->keys->refs, 1);
+    ox_unlock(&state->lock);
+    const char *audience = settings->sasl_oauthbearer_expected_audience;
+    const char *issuer = settings->sasl_oauthbearer_expected_issuer;
+    login->jwt = (struct auth_jwt_rules){.keys = login->keys ? login->keys->jwks : NULL,
+        .audience = audience != NULL && audience[0] != 0 ? audience : NULL,
+        .issuer = issuer != NULL && issuer[0] != 0 ? issuer : NULL,
+        .subject_claim = settings->sasl_oauthbearer_sub_claim_name,
+        .scope_claim = settings->sasl_oauthbearer_scope_claim_name,
+        .skew_ms = (int64_t)settings->sasl_oauthbearer_clock_skew_seconds * 1000};
+    login->ctx = (struct auth_context){.env = engine->env, .security = view->security,
+        .token_secret = secret != NULL && secret[0] != 0 ? secret : NULL, .jwt = &login->jwt,
+        .now_ms = env_wall_ms(engine->env)};
+    memcpy(login->ctx.salt_secret, state->salt_secret, sizeof(state->salt_secret));
+}
+
+void
+engine_login_end(struct engine_login *login)
+{
+    keys_put(login->keys);
+    auth_wipe(login, sizeof(*login));
+}
+
+void
+engine_login_done(struct engine_session *sess, const char *mechanism, struct str user)
+{
+    snprintf(sess->principal, sizeof(sess->principal), "User:%.*s", OX_STR_ARG(user));
+    memset(sess->decisions, 0, sizeof(sess->decisions));
+    atomic_fetch_add(&sess->engine->stats.logins, 1);
+    ox_debug("login", "door=%s host=%s mechanism=%s principal=\"%s\"", sess->door, sess->host,
+        mechanism, sess->principal);
+}
+
+void
+engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
+    const struct ox_err *why)
+{
+    struct login_state *state = sess->engine->login;
+    uint64_t second = env_mono_ns(sess->engine->env) / 1000000000;
+    atomic_fetch_add(&sess->engine->stats.logins_failed, 1);
+    ox_lock(&state->lock);
+    if (state->log_second != second) {
+        state->log_second = second;
+        state->logged = 0;
+    }
+    bool say = state->logged++ < LOGGED_PER_SECOND;
+    state->wanted |= strstr(why->message, "its key is not known") != NULL;
+    ox_unlock(&state->lock);
+    if (say)
+        ox_warn("login failed", "door=%s host=%s mechanism=%s user=\"%s\" reason=\"%s\"",
+            sess->door, sess->host, mechanism, user, why->message);
+}
+
+ox_code
+engine_login_subject(struct engine *engine, const struct auth_mapping *mapping,
+    struct str subject, struct text *out, struct ox_err *err)
+{
+    struct text dn;
+    (void)engine;
+    if (subject.ptr == NULL) {
+        ox_text_adds(out, "ANONYMOUS");
+        return OX_OK;
+    }
+    ox_text_init(&dn, NULL);
+    ox_code code = auth_dn_print(subject.ptr, subject.len, &dn, err);
+    if (code == OX_OK)
+        code = auth_mapping_apply(mapping, ox_text_str(&dn), out, err);
+    ox_text_fini(&dn);
+    return code;
+}
