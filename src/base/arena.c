@@ -10,7 +10,7 @@
 
 #include "base/check.h"
 
-enum { BLOCK_FIRST = 4096, BLOCK_MAX = 256 * 1024, ALIGN = 16 };
+enum { BLOCK_FIRST = 1024, BLOCK_MAX = 256 * 1024, ALIGN = 16 };
 
 struct arena_block {
     struct arena_block *prev;

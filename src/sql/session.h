@@ -63,7 +63,7 @@ enum setting_id {
     SET_TRANSACTION_READ_ONLY,
     SET_WORK_MEM,
     SET_OTHERS, /* accepted, without meaning here: from settings.c's table */
-    SETTINGS_MAX = 96,
+    SETTINGS_MAX = 64,
 };
 
 struct setting_undo {
@@ -82,7 +82,7 @@ struct settings {
     /* What they mean: */
     struct row_format format;
     const char *search_path[18];
-    char search_path_text[1024];
+    char *search_path_text; /* heap: search_path points into it */
     int64_t work_mem, statement_timeout_ms, row_limit, scan_bytes_limit;
     int64_t linger_ms;
     bool read_uncommitted;

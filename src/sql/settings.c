@@ -300,8 +300,8 @@ canonical(struct sql_session *sess, int id, const char *value, char *to, size_t 
 static void
 apply_search_path(struct settings *set)
 {
-    snprintf(set->search_path_text, sizeof(set->search_path_text), "%s",
-        set->values[SET_SEARCH_PATH]);
+    ox_free(set->search_path_text);
+    set->search_path_text = ox_strdup(set->values[SET_SEARCH_PATH]);
     size_t count = 0;
     char *c = set->search_path_text;
     while (*c != '\0' && count + 1 < ox_count(set->search_path)) {
@@ -483,6 +483,7 @@ settings_fini(struct sql_session *sess)
         free_undo(set->undo);
         set->undo = next;
     }
+    ox_free(set->search_path_text);
     for (int i = 0; i < SETTING_COUNT; i++) {
         ox_free(set->values[i]);
         ox_free(set->starts[i]);
