@@ -284,9 +284,14 @@ static ox_code
 os_list(void *fs, const char *path, struct arena *arena, struct file_name **out, size_t *count,
     struct ox_err *err)
 {
-    DIR *dir = opendir(path);
-    if (dir == NULL)
-        return ox_fail_errno(err, errno, "could not open directory \"%s\"", path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        ox_code rc = ox_fail_errno(err, errno, "could not open directory \"%s\"", path);
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
     struct file_name *names = NULL;
     size_t n = 0, cap = 0;
     struct dirent *entry;
