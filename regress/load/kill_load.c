@@ -136,7 +136,7 @@ commit_some(struct load_link *link, int group, struct rand_state *rng)
     struct offset_commit_request_topics topic;
     struct offset_commit_request request;
     struct offset_commit_response response;
-    char name[16];
+    char name[32];
     offset_commit_request_topics_init(&topic);
     offset_commit_request_init(&request);
     snprintf(name, sizeof(name), "kill-%d", group);
@@ -207,7 +207,7 @@ check_group(struct load_link *link, int group, bool *again)
     struct offset_fetch_request_topics topic;
     struct offset_fetch_request request;
     struct offset_fetch_response response;
-    char name[16];
+    char name[32];
     offset_fetch_request_topics_init(&topic);
     offset_fetch_request_init(&request);
     snprintf(name, sizeof(name), "kill-%d", group);

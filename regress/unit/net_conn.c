@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections over real sockets: messages cut anywhere, output in order with
+ * back-pressure, pauses, goodbyes, peers that go silent or half away, limits.
+ *
+ * A message: its length in 4 bytes (itself included), a letter, the rest:
+ *   E text    echo
+ *   M         the same answer out of four kinds of pieces
+ *   F number  so many blocks, as fast as conn_full() allows
+ *   P         pause; go on after 50 ms
+ *   I number  may be idle for so many ms
+ *   Q         write "bye", close after that
+ * A length of 0 is refused with "bad". */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/wire.h"
+#include "net/net.h"
+#include "tap.h"
+
+enum { BLOCK = 65536, OUT_MAX = 1 << 20, PER_ADDRESS = 12 };
+
+static struct loop_group *group;
+static struct net *net;
+static int port;
+static FILE *file; /* "file" */
+
+struct user {
+    struct conn *conn;
+    struct loop_timer timer;
+    uint32_t blocks, sent;
+};
+
+static _Atomic int opened_count, closed_count, drained_count, released_count;
+static _Atomic size_t out_most;
+
+/* ---- the server ---- */
+
+static void
+opened(struct conn *conn, void *arg)
+{
+    struct user *user = calloc(1, sizeof(*user));
+    user->conn = conn;
+    conn_set_user(conn, user);
+    atomic_fetch_add(&opened_count, 1);
+}
+
+static void
+closed(struct conn *conn)
+{
+    struct user *user = conn_user(conn);
+    loop_timer_stop(&user->timer);
+    free(user);
+    atomic_fetch_add(&closed_count, 1);
+}
+
+static ptrdiff_t
+frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
+{
+    if (have < 4)
+        return 0;
+    uint32_t len = wire_load32(bytes);
+    if (len >= 5)
+        return len;
+    conn_write(conn, "bad", 3);
+    return -1;
+}
+
+static void
+released(void *arg)
+{
+    atomic_fetch_add(&released_count, 1);
+}
+
+static void
+answer_mixed(struct conn *conn)
+{
+    struct buf *buf = ox_buf_new(5);
+    memcpy(buf->ptr, "slice", 5);
+    struct slice slice = {buf, 0, 5};
+    conn_write(conn, "copy ", 5);
+    conn_write_slice(conn, &slice);
+    ox_buf_put(buf);
+    conn_write_file(conn, fileno(file), 1, 3, released, NULL);
+    memcpy(conn_reserve(conn, 100), " room ", 6);
+    conn_commit(conn, 6);
+    conn_write_file(conn, fileno(file), 0, 4, released, NULL);
+    conn_write(conn, "\n", 1);
+}
+
+/* Blocks are numbered, so that the reader sees one that is lost. */
+static void
+fill(struct user *user)
+{
+    while (user->sent < user->blocks && !conn_full(user->conn)) {
+        uint8_t *to = conn_reserve(user->conn, BLOCK);
+        memset(to, 'x', BLOCK);
+        wire_store32(to, user->sent++);
+        conn_commit(user->conn, BLOCK);
+        size_t len = conn_out_len(user->conn);
+        if (len > atomic_load(&out_most))
+            atomic_store(&out_most, len);
+    }
+}
+
+static void
+drained(struct conn *conn)
+{
+    atomic_fetch_add(&drained_count, 1);
+    fill(conn_user(conn));
+}
+
+static void
+go_on(struct loop_timer *timer)
+{
+    struct user *user = (struct user *)(void *)((char *)timer - offsetof(struct user, timer));
+    conn_resume(user->conn);
+}
+
+static void
+frame(struct conn *conn, const struct slice *message)
+{
+    const uint8_t *at = ox_slice_ptr(message);
+    struct user *user = conn_user(conn);
+    uint32_t number = message->len >= 9 ? wire_load32(at + 5) : 0;
+    switch (at[4]) {
+    case 'E':
+        conn_write(conn, at, message->len);
+        return;
+    case 'M':
+        answer_mixed(conn);
+        return;
+    case 'F':
+        user->blocks = number;
+        fill(user);
+        return;
+    case 'P':
+        conn_pause(conn);
+        loop_timer_start(conn_loop(conn), &user->timer, 50000000, go_on);
+        return;
+    case 'I':
+        conn_set_idle_limit(conn, (uint64_t)number * 1000000);
+        return;
+    default:
+        conn_write(conn, "bye", 3);
+        conn_close_after_write(conn);
+    }
+}
+
+static const struct conn_handler handler = {.protocol = "test", .opened = opened,
+    .frame_len = frame_len, .frame = frame, .drained = drained, .closed = closed};
+
+/* ---- the peer ---- */
+
+static int
+dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval patience = {60, 0};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+        return -1;
+    return fd;
+}
+
+static size_t
+make(uint8_t *to, char letter, const void *rest, size_t len)
+{
+    wire_store32(to, (uint32_t)(5 + len));
+    to[4] = (uint8_t)letter;
+    if (len > 0)
+        memcpy(to + 5, rest, len);
+    return 5 + len;
+}
+
+static size_t
+make_number(uint8_t *to, char letter, uint32_t number)
+{
+    uint8_t rest[4];
+    wire_store32(rest, number);
+    return make(to, letter, rest, 4);
+}
+
+static void
+put(int fd, const void *ptr, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        ssize_t n = send(fd, (const char *)ptr + done, len - done, MSG_NOSIGNAL);
+        if (n <= 0)
+            return;
+        done += (size_t)n;
+    }
+}
+
+/* Reads len bytes, or to the end; returns how many. */
+static size_t
+get(int fd, void *to, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = recv(fd, (char *)to + done, len - done, 0);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    return done;
+}
+
+/* Nothing more comes, and the connection is closed. */
+static bool
+at_end(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, 0);
+    return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+static double
+seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void
+wait_ms(int ms)
+{
+    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static void
+wait_count(_Atomic int *count, int want)
+{
+    for (int i = 0; i < 6000 && atomic_load(count) < want; i++)
+        wait_ms(10);
+}
+
+/* Every connection so far is closed; returns how many. */
+static int
+all_closed(void)
+{
+    wait_count(&closed_count, atomic_load(&opened_count));
+    return atomic_load(&closed_count);
+}
+
+/* ---- tests ---- */
+
+static void
+test_messages(void)
+{
+    int fd = dial();
+    static uint8_t out[8192], in[8192];
+    size_t len = 0, echoed = 0;
+    for (int i = 0; i < 100; i++)
+        len += make(out + len, 'E', "0123456789abcdefghijklmnopqrstuvwxyz", (size_t)(i % 37));
+    put(fd, out, len);
+    echoed = get(fd, in, len);
+    ok(echoed == len && memcmp(in, out, len) == 0, "a hundred messages in one write, in order");
+    for (size_t at = 0, part = 1; at < len; at += part, part = part % 11 + 1) {
+        put(fd, out + at, at + part > len ? len - at : part);
+        if (at % 64 == 0)
+            wait_ms(1);
+    }
+    memset(in, 0, sizeof(in));
+    echoed = get(fd, in, len);
+    ok(echoed == len && memcmp(in, out, len) == 0, "the same cut into small pieces");
+    close(fd);
+    wait_count(&closed_count, 1);
+    is_int(atomic_load(&closed_count), 1, "the handler hears that the peer is gone");
+}
+
+static void *
+send_large(void *arg)
+{
+    int fd = *(int *)arg;
+    size_t len = 5 << 20;
+    uint8_t *out = malloc(len);
+    memset(out, 'l', len);
+    wire_store32(out, (uint32_t)len);
+    out[4] = 'E';
+    put(fd, out, len);
+    free(out);
+    return NULL;
+}
+
+static void
+test_large(void)
+{
+    int fd = dial();
+    pthread_t thread;
+    size_t len = 5 << 20;
+    uint8_t *in = calloc(1, len);
+    pthread_create(&thread, NULL, send_large, &fd);
+    size_t got = get(fd, in, len);
+    pthread_join(thread, NULL);
+    ok(got == len && wire_load32(in) == len && in[len - 1] == 'l', "a message of 5 MiB comes back");
+    free(in);
+    close(fd);
+}
+
+static void
+test_pieces(void)
+{
+    static const char want[] = "copy sliceile room file\n";
+    uint8_t out[16];
+    char in[64] = "";
+    int fd = dial();
+    put(fd, out, make(out, 'M', NULL, 0));
+    get(fd, in, strlen(want));
+    is_str(in, want, "copies, slices, rooms and file ranges leave in the order of the calls");
+    wait_count(&released_count, 2);
+    is_int(atomic_load(&released_count), 2, "the ranges are released");
+    close(fd);
+}
+
+static void
+test_back_pressure(void)
+{
+    enum { BLOCKS = 400 };
+    uint8_t out[16], *block = malloc(BLOCK);
+    int fd = dial(), wrong = 0;
+    put(fd, out, make_number(out, 'F', BLOCKS));
+    wait_ms(300); /* the peer does not read */
+    ok(atomic_load(&out_most) > OUT_MAX && atomic_load(&out_most) <= OUT_MAX + BLOCK,
+        "output that nobody reads stops at its limit");
+    int before = atomic_load(&drained_count);
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        wrong += get(fd, block, BLOCK) != BLOCK || wire_load32(block) != i;
+    is_int(wrong, 0, "all comes once it is read, in order");
+    ok(atomic_load(&drained_count) > before, "the producer was told to go on");
+    ok(atomic_load(&out_most) <= OUT_MAX + BLOCK, "and never passed the limit");
+    free(block);
+    close(fd);
+}
+
+static void
+test_pause(void)
+{
+    uint8_t out[64], in[64];
+    int before = all_closed(), fd = dial();
+    size_t len = make(out, 'P', NULL, 0);
+    len += make(out + len, 'E', "after", 5);
+    double begun = seconds();
+    put(fd, out, len);
+    ok(get(fd, in, 10) == 10 && memcmp(in + 5, "after", 5) == 0,
+        "what came with a message that pauses is delivered later");
+    ok(seconds() - begun > 0.04, "not before the pause is over");
+    put(fd, out, make(out, 'P', NULL, 0));
+    close(fd);
+    wait_count(&closed_count, before + 1);
+    is_int(atomic_load(&closed_count), before + 1, "a peer that goes away meanwhile is noticed");
+}
+
+static void
+test_goodbyes(void)
+{
+    uint8_t out[64];
+    char in[16] = "";
+    int fd = dial();
+    size_t len = make(out, 'Q', NULL, 0);
+    len += make(out + len, 'E', "late", 4);
+    put(fd, out, len);
+    get(fd, in, 3);
+    ok(memcmp(in, "bye", 3) == 0 && at_end(fd), "the last words arrive, then the end; no more is read");
+    close(fd);
+    fd = dial();
+    memset(out, 0, sizeof(out));
+    put(fd, out, sizeof(out)); /* more than is ever read */
+    get(fd, in, 3);
+    ok(memcmp(in, "bad", 3) == 0 && at_end(fd), "bytes that are no message are told so");
+    close(fd);
+    int before = all_closed();
+    fd = dial();
+    len = make(out, 'E', "half", 4);
+    put(fd, out, len);
+    wait_ms(20);
+    shutdown(fd, SHUT_WR);
+    ok(get(fd, in, 9) == 9 && memcmp(in + 5, "half", 4) == 0 && at_end(fd),
+        "a peer that closes its half has its answer, then the end");
+    wait_count(&closed_count, before + 1);
+    is_int(atomic_load(&closed_count), before + 1, "which the handler hears once");
+    close(fd);
+}
+
+/* Six peers at once; each limit is a second, looked at each second. */
+static void
+test_time_limits(void)
+{
+    uint8_t out[64], in[64];
+    int before = all_closed(), silent = dial(), begun = dial(), busy = dial(), known = dial(),
+        stalled = dial(), living = dial();
+    put(begun, out, make_number(out, 'I', 60000));
+    put(begun, "\0\0\1", 3);
+    put(known, out, make_number(out, 'I', 700));
+    put(living, out, make_number(out, 'I', 0));
+    put(stalled, out, make_number(out, 'I', 0));
+    put(stalled, out, make_number(out, 'F', 400));
+    double start = seconds();
+    size_t len = make(out, 'E', "alive", 5);
+    int answers = 0;
+    while (seconds() - start < 60 && atomic_load(&closed_count) < before + 5) {
+        put(busy, out, len); /* not logged in: no message helps */
+        struct timeval patience = {0, 100000};
+        setsockopt(busy, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        answers += recv(busy, in, len, 0) == (ssize_t)len;
+        wait_ms(50);
+    }
+    is_int(atomic_load(&closed_count), before + 5, "five of six are closed");
+    ok(answers > 3, "one was answered until then");
+    ok(at_end(silent), "who never says a word");
+    ok(at_end(begun), "whose message does not end");
+    ok(at_end(known), "who was idle too long");
+    put(living, out, len);
+    ok(get(living, in, len) == len, "who may be idle for ever is there");
+    close(silent);
+    close(begun);
+    close(busy);
+    close(known);
+    close(stalled);
+    close(living);
+}
+
+static void
+test_number_limits(void)
+{
+    int fds[PER_ADDRESS + 3], good = 0, refused = 0;
+    uint8_t out[64], in[64];
+    size_t len = make(out, 'E', "there", 5);
+    all_closed();
+    for (int i = 0; i < PER_ADDRESS + 3; i++) {
+        fds[i] = dial();
+        put(fds[i], out, len);
+        wait_ms(5);
+    }
+    for (int i = 0; i < PER_ADDRESS + 3; i++) {
+        if (get(fds[i], in, len) == len)
+            good++;
+        else
+            refused++;
+    }
+    is_int(good, PER_ADDRESS, "an address may have so many connections");
+    is_int(refused, 3, "and no more");
+    struct net_stats stats;
+    net_stats(net, &stats);
+    is_int((int64_t)stats.open, PER_ADDRESS, "the statistics count them");
+    int before = atomic_load(&closed_count);
+    net_close_all(net);
+    loop_group_drain(group);
+    is_int(atomic_load(&closed_count), before + PER_ADDRESS, "all can be closed at once");
+    for (int i = 0; i < PER_ADDRESS + 3; i++)
+        close(fds[i]);
+}
+
+/* What waits to be sent when a connection goes is given back. */
+static void
+test_dropped_output(void)
+{
+    uint8_t out[16];
+    int fd = dial(), before = atomic_load(&released_count);
+    put(fd, out, make_number(out, 'F', 400));
+    wait_ms(100);
+    put(fd, out, make(out, 'M', NULL, 0)); /* behind the blocks */
+    wait_ms(100);
+    close(fd);
+    wait_count(&released_count, before + 2);
+    is_int(atomic_load(&released_count), before + 2, "file ranges that were not sent are released");
+}
+
+int
+main(void)
+{
+    struct loop_config config = {.count = 2, .pool_threads = 1};
+    struct net_limits limits = {.conns_max = 1000, .conns_per_ip_max = PER_ADDRESS,
+        .idle_ns = 1000000000, .frame_ns = 1000000000, .write_stall_ns = 1000000000,
+        .out_max = OUT_MAX};
+    struct net_limits patient = limits;
+    struct listener *listener;
+    struct ox_err err;
+    file = tmpfile();
+    fputs("file", file);
+    fflush(file);
+    ok(loop_group_start(&config, env_os(), &group, &err) == OX_OK, "loops start");
+    patient.idle_ns = patient.frame_ns = patient.write_stall_ns = UINT64_C(60000000000);
+    net = net_new(group, &patient);
+    ok(net_listen(net, "127.0.0.1", 0, &handler, NULL, NULL, &listener, &err) == OX_OK, "a port listens");
+    port = net_listener_port(listener);
+    struct listener *second;
+    is_int(net_listen(net, "127.0.0.1", port, &handler, NULL, NULL, &second, &err), OX_ADDRESS_IN_USE,
+        "nobody else may");
+    net_start_accepting(net);
+    test_messages();
+    test_large();
+    test_pieces();
+    test_back_pressure();
+    test_pause();
+    test_goodbyes();
+    test_dropped_output();
+    net_set_limits(net, &limits);
+    test_time_limits();
+    net_set_limits(net, &patient);
+    test_number_limits();
+    net_free(net);
+    is_int(atomic_load(&closed_count), atomic_load(&opened_count), "each was opened and closed once");
+    loop_group_stop(group);
+    fclose(file);
+    return done();
+}
