@@ -7,3 +7,5 @@ oxbench_SOURCES = src/tool/oxbench.c src/tool/bench.h src/tool/bench_clients.c s
     src/tool/bench_report.c src/tool/bench_sql.c src/tool/bench_target.c
 oxbench_CPPFLAGS = $(AM_CPPFLAGS) $(SHELL_DEPS_CFLAGS) $(BENCH_CFLAGS)
 oxbench_LDADD = liboxbow.a $(SHELL_DEPS_LIBS) $(SERVER_LIBS) $(BENCH_LIBS)
+
+noinst_PROGRAMS += regress/bench/micro_bench
