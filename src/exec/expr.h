@@ -331,6 +331,7 @@ struct set_call {
     const struct datum *args;
     uint32_t nargs;
     void *state;
+    uint64_t wait_until_ns; /* set by open(): no row before that time of the clock; 0 none */
 };
 
 struct set_func {

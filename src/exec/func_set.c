@@ -185,3 +185,39 @@ subscripts_next(struct set_call *call, struct datum *row, bool *end, struct ox_e
 }
 
 const struct set_func set_subscripts = {subscripts_open, subscripts_next};
+
+/* ---- pg_sleep: one row, later; the scan parks meanwhile ----------------------------------- */
+
+static ox_code
+sleep_open(struct set_call *call, struct ox_err *err)
+{
+    const struct env *env = call->eval->config->env;
+    double seconds;
+    if (call->types[0].id == TYPE_FLOAT8) {
+        seconds = call->args[0].f;
+    } else if (call->types[0].id == TYPE_INTERVAL) {
+        struct interval span = datum_interval(&call->args[0]);
+        seconds = (double)span.us / 1e6 + ((double)span.days + (double)span.months * 30) * 86400;
+    } else {
+        int64_t now = row_us_from_unix_ms(env_wall_ms(env));
+        seconds = ((double)call->args[0].i - (double)now) / 1e6;
+    }
+    bool *given = ox_arena_new(call->arena, bool);
+    call->state = given;
+    if (!(seconds > 0))
+        return OX_OK;
+    call->wait_until_ns = env_mono_ns(env) + (uint64_t)(OX_MIN(seconds, 1e9) * 1e9);
+    return OX_OK;
+}
+
+static ox_code
+sleep_next(struct set_call *call, struct datum *row, bool *end, struct ox_err *err)
+{
+    bool *given = call->state;
+    *end = *given;
+    *given = true;
+    *row = datum_str(OX_STR(""));
+    return OX_OK;
+}
+
+const struct set_func set_sleep = {sleep_open, sleep_next};

@@ -294,11 +294,3 @@ sys_random_uuid(struct call *call, const struct datum *args, struct datum *out)
     out->s = ox_str_n(to, 16);
     return OX_OK;
 }
-
-/* A statement must not stop its loop. */
-ox_code
-sys_sleep_refused(struct call *call, const struct datum *args, struct datum *out)
-{
-    return call_fail(
-        call, OX_FEATURE_NOT_SUPPORTED, "pg_sleep is not supported inside an expression");
-}

@@ -15,7 +15,14 @@ struct function_scan {
     struct function_part *parts; /* one a call; none for a scalar */
     bool ended, scalar;
     int64_t number; /* WITH ORDINALITY */
+    struct loop_timer timer; /* of pg_sleep */
 };
+
+static const struct plan_function_scan *
+plan_of(const struct function_scan *scan)
+{
+    return (const struct plan_function_scan *)scan->op.plan;
+}
 
 static bool
 open_part(struct op *op, const struct expr *call, struct function_part *part)
@@ -139,6 +146,35 @@ count_row(struct op *op, struct batch *batch)
     batch->count++;
 }
 
+static void
+wait_is_over(struct loop_timer *timer)
+{
+    run_wake(ox_container_of(timer, struct function_scan, timer)->op.run);
+}
+
+/* EXEC_ROWS: no part has to wait. */
+static enum exec_status
+wait_for_parts(struct function_scan *scan)
+{
+    struct exec_run *run = scan->op.run;
+    uint64_t until = 0, now;
+    for (uint32_t i = 0; i < plan_of(scan)->call_count; i++)
+        until = OX_MAX(until, scan->parts[i].call.wait_until_ns);
+    if (until == 0 || (now = run_now_ns(run)) >= until)
+        return EXEC_ROWS;
+    if (run->sync_depth > 0 || run->config.loop == NULL)
+        return op_fail(
+            &scan->op, OX_FEATURE_NOT_SUPPORTED, "pg_sleep cannot be run for each row of a query");
+    loop_timer_start(run->config.loop, &scan->timer, until - now, wait_is_over);
+    return EXEC_PARK;
+}
+
+static void
+function_close(struct op *op)
+{
+    loop_timer_stop(&((struct function_scan *)op)->timer);
+}
+
 static enum exec_status
 function_next(struct op *op, struct batch **out)
 {
@@ -146,6 +182,11 @@ function_next(struct op *op, struct batch **out)
     const struct plan_function_scan *plan = (const struct plan_function_scan *)op->plan;
     if (scan->ended)
         return EXEC_DONE;
+    if (!scan->scalar) {
+        enum exec_status status = wait_for_parts(scan);
+        if (status != EXEC_ROWS)
+            return status;
+    }
     ox_arena_reset(&op->scratch);
     struct batch *batch = batch_new(&op->scratch, op->plan->column_count);
     uint32_t room = scan->scalar ? 1 : VECTOR_MAX;
@@ -177,4 +218,5 @@ const struct op_ops op_function_scan = {
     .leaf = true,
     .open = function_open,
     .next = function_next,
+    .close = function_close,
 };

@@ -284,9 +284,32 @@ on_function_call(struct pg_conn *pg)
     simple_error(pg, &err);
 }
 
+static void
+idle_too_long(struct loop_timer *timer)
+{
+    struct pg_conn *pg = ox_container_of(timer, struct pg_conn, idle);
+    struct ox_err err = {0};
+    ox_code code;
+    if (pg->state == PG_CLOSING || sql_busy(pg->sql) || sql_idle_limit_ms(pg->sql, &code) <= 0)
+        return;
+    ox_fail_plain(&err, code);
+    pg_fatal(pg, &err);
+}
+
+void
+pg_idle_begin(struct pg_conn *pg)
+{
+    ox_code code;
+    int64_t limit_ms = sql_idle_limit_ms(pg->sql, &code);
+    loop_timer_stop(&pg->idle);
+    if (limit_ms > 0)
+        loop_timer_start(pg->engine.loop, &pg->idle, (uint64_t)limit_ms * 1000000, idle_too_long);
+}
+
 void
 pg_message(struct pg_conn *pg, const struct slice *message)
 {
+    loop_timer_stop(&pg->idle);
     struct wire_in in = wire_in(ox_slice_ptr(message), message->len);
     int8_t type = wire_get8(&in);
     wire_get32(&in);

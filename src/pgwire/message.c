@@ -125,6 +125,7 @@ pg_ready(struct pg_conn *pg, char status)
     ox_text_addc(&pg->out, status);
     pg_end(&pg->out, begin);
     pg_send(pg);
+    pg_idle_begin(pg);
 }
 
 void

@@ -52,6 +52,7 @@ struct pg_conn {
     struct engine_session engine;
     struct sql_session *sql;
     struct sql_client client;
+    struct loop_timer idle; /* while PG_IDLE, if a setting limits it */
     struct text out; /* messages being made; written and cleared at once */
 };
 
@@ -94,6 +95,8 @@ void pg_login_closed(struct pg_conn *pg);
 
 /* ---- dialog.c ---- */
 void pg_message(struct pg_conn *pg, const struct slice *message);
+/* The session waits for a message: not for ever, if a setting says so. */
+void pg_idle_begin(struct pg_conn *pg);
 void pg_unknown_type(struct pg_conn *pg, uint8_t type); /* ends the connection */
 
 /* ---- result.c ---- */

@@ -474,6 +474,7 @@ static void
 on_closed(struct conn *conn)
 {
     struct pg_conn *pg = conn_user(conn);
+    loop_timer_stop(&pg->idle);
     pg_forget_key(pg);
     pg_login_closed(pg);
     free_startup(pg);

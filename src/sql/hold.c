@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An INSERT inside BEGIN ... COMMIT. Its rows are computed at once, so that
+ * An INSERT inside BEGIN ... COMMIT, or followed by other statements in one simple
+ * Query, which commits at its end. Its rows are computed at once, so that
  * errors and the count come with the INSERT, and held in memory; COMMIT
  * appends them and answers when they are as durable as synchronous_commit asks.
  * ROLLBACK forgets them: nothing was appended.
  *
  *   INSERT: TASK_HOLD runs the input of the plan into held->batches
- *   COMMIT: TASK_COMMIT feeds them to the same insert node over a PLAN_FEED
+ *   COMMIT, or the end of the Query: TASK_COMMIT feeds them to the same insert node over a PLAN_FEED
  *
  * An INSERT ... RETURNING cannot wait, since offsets are only known after the
  * append; it and COPY FROM append at once, and a later ROLLBACK says so. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -33,6 +35,7 @@ struct held {
     struct plan_root root; /* of COMMIT */
     struct exec_run *run;
     bool fed_end, chain;
+    char tag[64]; /* of the statement that commits */
 };
 
 void
@@ -51,7 +54,8 @@ hold_forget(struct sql_session *sess)
 bool
 hold_wanted(const struct sql_session *sess, const struct portal *portal)
 {
-    return sess->explicit_block && portal->ast->kind == AST_INSERT &&
+    bool last = sess->in_query && sess->query_next == sess->query_parse.stmts.count;
+    return (sess->explicit_block || (sess->implicit_block && !last)) && portal->ast->kind == AST_INSERT &&
            portal->bound.column_count == 0 && portal->bound.root.plan->kind == PLAN_INSERT;
 }
 
@@ -128,9 +132,11 @@ on_wake(void *arg)
 }
 
 ox_code
-hold_commit(struct sql_session *sess, struct portal *portal, bool chain, struct ox_err *err)
+hold_commit(struct sql_session *sess, struct portal *portal, bool chain, const char *tag,
+    struct ox_err *err)
 {
     struct held *held = sess->held;
+    snprintf(held->tag, sizeof(held->tag), "%s", tag);
     struct plan_insert *node = plan_insert_new(&held->arena,
         plan_feed_new(&held->arena, held->columns, held->column_count), &held->insert.topic, NULL,
         0);
@@ -169,6 +175,7 @@ hold_step(struct sql_session *sess)
     struct batch *batch;
     struct ox_err err;
     bool chain = held->chain;
+    char tag[64];
     switch (exec_run_next(held->run, 0, &batch)) {
     case EXEC_ROWS:
         break;
@@ -185,10 +192,11 @@ hold_step(struct sql_session *sess)
         }
         break;
     case EXEC_DONE:
+        memcpy(tag, held->tag, sizeof(tag));
         session_end(sess, true);
         if (chain)
             session_begin(sess, true);
-        session_complete(sess, "COMMIT");
+        session_complete(sess, tag);
         break;
     case EXEC_FAIL:
         err = *exec_run_err(held->run);

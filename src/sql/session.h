@@ -41,6 +41,7 @@ enum setting_id {
     SET_DEFAULT_TRANSACTION_READ_ONLY,
     SET_EXTRA_FLOAT_DIGITS,
     SET_IDLE_TIMEOUT,
+    SET_IDLE_SESSION_TIMEOUT,
     SET_IN_HOT_STANDBY,
     SET_INTEGER_DATETIMES,
     SET_INTERVALSTYLE,
@@ -83,6 +84,7 @@ struct settings {
     struct row_format format;
     const char *search_path[18];
     char *search_path_text; /* heap: search_path points into it */
+    int64_t idle_block_ms, idle_session_ms;
     int64_t work_mem, statement_timeout_ms, row_limit, scan_bytes_limit;
     int64_t linger_ms;
     bool read_uncommitted;
@@ -187,6 +189,8 @@ enum task_kind {
     TASK_COPY_IN,
 };
 
+enum { SAVEPOINTS_MAX = 10000 };
+
 struct copy_task; /* copy.c */
 struct ddl_task;  /* ddl.c */
 struct held;      /* hold.c */
@@ -207,7 +211,11 @@ struct sql_session {
     int writes; /* in this transaction */
     int64_t now_us; /* of the transaction; 0 none */
     struct exec_snapshot *snapshot; /* REPEATABLE READ */
-    struct map savepoints; /* names only; kept in order */
+    struct savepoint {
+        char *name;
+        int writes; /* when it was made */
+    } *savepoints; /* the newest last */
+    size_t savepoint_count, savepoint_cap;
     struct map statements, portals;
     /* The simple Query that runs. */
     bool in_query;
@@ -248,6 +256,7 @@ void session_notice(struct sql_session *sess, const char *severity, ox_code code
 void session_config_run(struct portal *portal, bool analyze, struct exec_config *out);
 ox_code session_begin(struct sql_session *sess, bool explicit_block);
 void session_end(struct sql_session *sess, bool commit);
+void session_savepoints_keep(struct sql_session *sess, size_t count);
 int64_t session_wall_us(const struct sql_session *sess);
 
 /* utility.c: statements that are done at once, or plan a result of texts. */
@@ -267,7 +276,8 @@ bool hold_wanted(const struct sql_session *sess, const struct portal *portal);
 ox_code hold_start(struct sql_session *sess, struct portal *portal, struct ox_err *err);
 ox_code hold_rows(struct sql_session *sess, const struct batch *batch, struct ox_err *err);
 uint64_t hold_count(const struct sql_session *sess);
-ox_code hold_commit(struct sql_session *sess, struct portal *portal, bool chain,
+/* tag: how the statement that commits will be answered. */
+ox_code hold_commit(struct sql_session *sess, struct portal *portal, bool chain, const char *tag,
     struct ox_err *err);
 void hold_step(struct sql_session *sess);
 void hold_forget(struct sql_session *sess);

@@ -44,8 +44,10 @@ static const struct setting table[] = {
         "Whether new transactions are read-only."},
     [SET_EXTRA_FLOAT_DIGITS] = {"extra_float_digits", "1", INT, false, -15, 3, NULL,
         "Digits of floating-point output; 1 and more is the shortest exact form."},
-    [SET_IDLE_TIMEOUT] = {"idle_in_transaction_session_timeout", "0", TIME, false, 0, 0, NULL,
-        "Only 0 is served: an idle transaction holds nothing that others wait for."},
+    [SET_IDLE_TIMEOUT] = {"idle_in_transaction_session_timeout", "0", TIME, false, ANY,
+        "Time after which a session that idles in a transaction block is ended; 0 is never."},
+    [SET_IDLE_SESSION_TIMEOUT] = {"idle_session_timeout", "0", TIME, false, ANY,
+        "Time after which a session that idles outside of a transaction is ended; 0 is never."},
     [SET_IN_HOT_STANDBY] = {"in_hot_standby", "off", FIXED, true, ANY, "Always off."},
     [SET_INTEGER_DATETIMES] = {"integer_datetimes", "on", FIXED, true, ANY, "Always on."},
     [SET_INTERVALSTYLE] = {"IntervalStyle", "postgres", ENUM, true, 0, 0,
@@ -366,6 +368,8 @@ apply(struct sql_session *sess)
     set->format.tz = timezone_find(ox_str(set->values[SET_TIMEZONE]));
     set->work_mem = number_of(set, SET_WORK_MEM);
     set->statement_timeout_ms = number_of(set, SET_STATEMENT_TIMEOUT);
+    set->idle_block_ms = number_of(set, SET_IDLE_TIMEOUT);
+    set->idle_session_ms = number_of(set, SET_IDLE_SESSION_TIMEOUT);
     set->row_limit = number_of(set, SET_ROW_LIMIT);
     set->scan_bytes_limit = number_of(set, SET_SCAN_BYTES_LIMIT);
     set->linger_ms = number_of(set, SET_STREAM_LINGER);

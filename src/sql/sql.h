@@ -176,6 +176,10 @@ char sql_sync(struct sql_session *sess);
  * had failed. */
 void sql_fail_transaction(struct sql_session *sess);
 
+/* How long the session may now be silent, in ms, and what it then ends with; 0: as long as
+ * it likes. Asked when it is ready for a query. */
+int64_t sql_idle_limit_ms(const struct sql_session *sess, ox_code *code);
+
 /* ---- While something runs ------------------------------------------------------------- */
 
 /* The socket has room again. */

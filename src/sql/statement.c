@@ -125,7 +125,6 @@ sql_session_new(const struct sql_session_config *config, struct sql_session **ou
     sess->user = dup_str(config->user);
     sess->database = dup_str(config->database);
     sess->started_us = session_wall_us(sess);
-    ox_map_init(&sess->savepoints);
     ox_map_init(&sess->statements);
     ox_map_init(&sess->portals);
     sess->info = (struct session_info){.user = sess->user, .session_user = sess->user,
@@ -165,7 +164,8 @@ sql_session_free(struct sql_session *sess)
     if (sess->in_query)
         ox_arena_fini(&sess->query_arena);
     settings_fini(sess);
-    ox_map_fini(&sess->savepoints);
+    session_savepoints_keep(sess, 0);
+    ox_free(sess->savepoints);
     ox_map_fini(&sess->statements);
     ox_map_fini(&sess->portals);
     ox_free(sess->user);
@@ -228,6 +228,14 @@ session_begin(struct sql_session *sess, bool explicit_block)
     return OX_OK;
 }
 
+/* All but the oldest so many go. */
+void
+session_savepoints_keep(struct sql_session *sess, size_t count)
+{
+    while (sess->savepoint_count > count)
+        ox_free(sess->savepoints[--sess->savepoint_count].name);
+}
+
 /* The transaction is over: what lived in it goes. */
 void
 session_end(struct sql_session *sess, bool commit)
@@ -243,8 +251,7 @@ session_end(struct sql_session *sess, bool commit)
     sess->now_us = 0;
     exec_snapshot_free(sess->snapshot);
     sess->snapshot = NULL;
-    ox_map_fini(&sess->savepoints);
-    ox_map_init(&sess->savepoints);
+    session_savepoints_keep(sess, 0);
     settings_end(sess, commit);
 }
 
@@ -261,6 +268,14 @@ sql_fail_transaction(struct sql_session *sess)
         sess->status = 'E';
     else
         session_end(sess, false);
+}
+
+int64_t
+sql_idle_limit_ms(const struct sql_session *sess, ox_code *code)
+{
+    bool block = sess->status != 'I';
+    *code = block ? OX_IDLE_IN_TRANSACTION : OX_IDLE_TIMEOUT;
+    return block ? sess->settings.idle_block_ms : sess->settings.idle_session_ms;
 }
 
 char
@@ -378,12 +393,31 @@ task_end(struct sql_session *sess)
     sess->own = NULL;
 }
 
+/* The last statement of a Query commits what an earlier one wrote, before it is
+ * answered: its answer tells whether that went well. */
+static bool
+commit_query(struct sql_session *sess, const char *tag)
+{
+    struct ox_err err = {0};
+    if (!sess->in_query || sess->explicit_block || sess->held == NULL ||
+        sess->query_next < sess->query_parse.stmts.count)
+        return false;
+    ox_code code = portal_new(sess, OX_STR_NULL, NULL, NULL, &sess->own, &err);
+    if (code == OX_OK)
+        code = hold_commit(sess, sess->own, false, tag, &err);
+    if (code != OX_OK)
+        session_fail(sess, &err);
+    return true;
+}
+
 void
 session_complete(struct sql_session *sess, const char *tag)
 {
     char copy[64];
     snprintf(copy, sizeof(copy), "%s", tag);
     task_end(sess);
+    if (commit_query(sess, copy))
+        return;
     if (!in_block(sess) && !sess->extended && sess->status == 'I')
         session_end(sess, true);
     sess->client->complete(sess->client, copy);
@@ -779,9 +813,13 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     if (sess->in_query && portal->has_result && ast->kind != AST_COPY)
         sess->client->columns(sess->client, &portal->result);
     const char *tag = NULL;
-    if (sess->held != NULL && sess->status == 'T' && ast->kind == AST_TRANSACTION &&
-        ast->transaction.kind == AST_COMMIT)
-        return hold_commit(sess, portal, ast->transaction.chain, err);
+    if (sess->held != NULL && sess->status != 'E' && ast->kind == AST_TRANSACTION &&
+        ast->transaction.kind == AST_COMMIT) {
+        if (!sess->explicit_block)
+            session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
+                "there is no transaction in progress");
+        return hold_commit(sess, portal, ast->transaction.chain, "COMMIT", err);
+    }
     switch (ast->kind) {
     case AST_SELECT_STMT:
     case AST_SUBSCRIBE_STMT:
@@ -823,6 +861,8 @@ query_one(struct sql_session *sess)
         struct ast_stmt);
     struct ox_err err = {0};
     struct portal *portal;
+    /* After a COMMIT inside the Query its rest is the next transaction. */
+    sess->implicit_block |= sess->query_parse.stmts.count > 1 && !sess->explicit_block;
     ox_code code = ast->params > 0 && ast->kind != AST_PREPARE
                        ? ox_fail(&err, OX_UNDEFINED_PARAMETER, "there is no parameter $1")
                        : OX_OK;
@@ -866,8 +906,6 @@ sql_query(struct sql_session *sess, struct str text)
         sess->in_loop = false;
     } else if (sess->query_parse.stmts.count == 0) {
         sess->client->empty(sess->client);
-    } else if (sess->query_parse.stmts.count > 1 && !sess->explicit_block) {
-        sess->implicit_block = true;
     }
     query_loop(sess);
 }

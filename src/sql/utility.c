@@ -122,6 +122,23 @@ need_block(struct sql_session *sess, const char *what, struct ox_err *err)
                      "%s can only be used in transaction blocks", what);
 }
 
+static ox_code
+add_savepoint(struct sql_session *sess, struct str name, struct ox_err *err)
+{
+    if (sess->savepoint_count == SAVEPOINTS_MAX)
+        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
+            "a transaction has at most %d savepoints", SAVEPOINTS_MAX);
+    if (sess->savepoint_count == sess->savepoint_cap) {
+        sess->savepoint_cap = OX_MAX(sess->savepoint_cap * 2, (size_t)8);
+        sess->savepoints =
+            ox_realloc(sess->savepoints, sess->savepoint_cap * sizeof(*sess->savepoints));
+    }
+    char *copy = ox_calloc(1, name.len + 1);
+    memcpy(copy, name.ptr, name.len);
+    sess->savepoints[sess->savepoint_count++] = (struct savepoint){copy, sess->writes};
+    return OX_OK;
+}
+
 /* ROLLBACK TO: the savepoints made after it go. */
 static ox_code
 back_to(struct sql_session *sess, struct str name, bool release, struct ox_err *err)
@@ -129,28 +146,23 @@ back_to(struct sql_session *sess, struct str name, bool release, struct ox_err *
     ox_code code = need_block(sess, release ? "RELEASE SAVEPOINT" : "ROLLBACK TO SAVEPOINT", err);
     if (code != OX_OK)
         return code;
-    intptr_t writes = (intptr_t)ox_map_get(&sess->savepoints, name);
-    if (writes == 0)
-        return ox_fail(err, OX_INVALID_TXN_STATE, "savepoint \"%.*s\" does not exist",
+    size_t at = sess->savepoint_count;
+    while (at > 0 && !ox_str_is(name, sess->savepoints[at - 1].name))
+        at--;
+    if (at == 0)
+        return ox_fail(err, OX_UNDEFINED_SAVEPOINT, "savepoint \"%.*s\" does not exist",
             OX_STR_ARG(name));
-    bool after = false;
-    uint32_t at = 0;
-    struct map_entry *entry;
-    while ((entry = ox_map_next(&sess->savepoints, &at)) != NULL) {
-        bool same = ox_str_eq(entry->key, name);
-        if (after || (same && release))
-            ox_map_remove(&sess->savepoints, entry->key);
-        after = after || same;
-    }
+    int writes = sess->savepoints[at - 1].writes;
+    session_savepoints_keep(sess, release ? at - 1 : at);
     if (release)
         return OX_OK;
-    if (sess->writes > (int)writes - 1 && sess->held == NULL && !sess->hold_lost)
+    if (sess->writes > writes && sess->held == NULL && !sess->hold_lost)
         return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
             "records appended after the savepoint cannot be rolled back yet");
-    if (sess->writes > (int)writes - 1) {
+    if (sess->writes > writes) {
         hold_forget(sess);
         sess->hold_lost = false;
-        sess->writes = (int)writes - 1;
+        sess->writes = writes;
     }
     sess->status = 'T';
     return OX_OK;
@@ -173,9 +185,7 @@ run_transaction(struct sql_session *sess, const struct ast_stmt *stmt, const cha
         *tag = "SAVEPOINT";
         if (need_block(sess, "SAVEPOINT", err) != OX_OK)
             return err->code;
-        ox_map_remove(&sess->savepoints, name);
-        ox_map_put(&sess->savepoints, name, (void *)(intptr_t)(sess->writes + 1));
-        return OX_OK;
+        return add_savepoint(sess, name, err);
     case AST_RELEASE:
         *tag = "RELEASE";
         return back_to(sess, name, true, err);
