@@ -422,33 +422,45 @@ bench_produce(void)
 
 /* ---- what the server's CPU costs ---- */
 
+/* CPU seconds of a record, a request or a GB: per says of what. */
+enum per { PER_RECORD, PER_REQUEST, PER_GB };
+
 static void
-budget(int record, size_t bytes, const char *what, double per, const char *unit, double most)
+budget(struct target *null, int record, size_t bytes, const char *what, enum per per, double most)
 {
     size_t records;
     struct pair pair;
     struct slice batch = make_batch(record, bytes, &records);
     struct load_config config = {1, opt.depth, 1, 1, &batch};
+    struct target *other = against.pid != 0 ? &against : null;
     make_rolling_topic(&ours, 1, true);
-    struct load *load = load_open(&ours, &config);
-    measure(&ours, load, NULL, NULL, run_slice, &pair);
-    load_close(load);
+    make_rolling_topic(other, 1, true);
+    struct load *a = load_open(&ours, &config), *b = load_open(other, &config);
+    measure(&ours, a, other, b, run_slice, &pair);
+    load_close(a);
+    load_close(b);
     drop_topic(&ours);
-    double requests = pair.ours * opt.seconds;
-    double count = per == 0 ? requests * (double)records : requests * (double)batch.len / per;
-    if (per == 1)
-        count = requests;
-    report_value(unit, pair.ours_cpu_ns / 1e9 / count, REACH_AT_MOST, most, "server CPU %s", what);
+    drop_topic(other);
+    double units = per == PER_RECORD ? (double)records : 1;
+    if (per == PER_GB)
+        units = (double)batch.len / 1e9;
+    struct pair cpu = {.ours = pair.ours_cpu_ns / 1e9 / (pair.ours * opt.seconds * units),
+        .reference = pair.reference_cpu_ns / 1e9 / (pair.reference * opt.seconds * units)};
+    cpu.ratio = cpu.reference > 0 ? cpu.ours / cpu.reference : 0;
+    report("s", &cpu, other->name, REACH_AT_MOST, most, "server CPU %s", what);
     ox_buf_put(batch.buf);
 }
 
 void
 bench_budget(void)
 {
-    budget(100, 65536, "a 100 B record, 64 KiB batches", 0, "s", 60e-9);
-    budget(100, 16384, "a 100 B record, 16 KiB batches", 0, "s", 100e-9);
-    budget(100, 1024, "a produce request of 1 KiB", 1, "s", 8e-6);
-    budget(1024, 262144, "a GB produced, 256 KiB batches", 1e9, "s", 0.350);
+    struct target null;
+    null_start(&null, NULL_NEVER);
+    budget(&null, 100, 65536, "a 100 B record, 64 KiB batches", PER_RECORD, 60e-9);
+    budget(&null, 100, 16384, "a 100 B record, 16 KiB batches", PER_RECORD, 100e-9);
+    budget(&null, 100, 1024, "a produce request of 1 KiB", PER_REQUEST, 8e-6);
+    budget(&null, 1024, 262144, "a GB produced, 256 KiB batches", PER_GB, 0.350);
+    target_stop(&null, false);
 }
 
 /* ---- one round over 64 partitions ---- */
