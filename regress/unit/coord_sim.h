@@ -45,6 +45,16 @@ struct sim {
     int32_t load_epoch[SIM_PARTITIONS_MAX];
     bool load_wanted[SIM_PARTITIONS_MAX], hold_load;
     ox_code load_fail;
+    bool txns;          /* coordinators of transactions */
+    struct coord_marker *markers[256]; /* on their way, oldest first */
+    size_t marker_count;
+    bool hold_markers;
+    /* Writes the marker; NULL: all are written. */
+    ox_code (*on_marker)(struct sim *sim, const struct coord_marker *marker);
+    struct coord_producer_id *ids[16];
+    size_t id_count;
+    int64_t next_id;
+    ox_code id_fail;
 };
 
 static inline uint64_t
@@ -96,6 +106,44 @@ sim_append(void *self, struct coord_append *append)
     struct sim *sim = self;
     ox_assert(sim->append_count < ox_count(sim->appends));
     sim->appends[sim->append_count++] = append;
+}
+
+static inline void
+sim_marker(void *self, struct coord_marker *marker)
+{
+    struct sim *sim = self;
+    ox_assert(sim->marker_count < ox_count(sim->markers));
+    sim->markers[sim->marker_count++] = marker;
+}
+
+static inline void
+sim_producer_id(void *self, struct coord_producer_id *want)
+{
+    struct sim *sim = self;
+    ox_assert(sim->id_count < ox_count(sim->ids));
+    sim->ids[sim->id_count++] = want;
+}
+
+/* Answers one marker, and an id. */
+static inline void
+sim_marker_done(struct sim *sim)
+{
+    struct coord_marker *marker = sim->markers[0];
+    sim->marker_count--;
+    memmove(sim->markers, sim->markers + 1, sim->marker_count * sizeof(*sim->markers));
+    marker->code = sim->on_marker != NULL ? sim->on_marker(sim, marker) : OX_OK;
+    marker->done(marker);
+}
+
+static inline void
+sim_id_done(struct sim *sim)
+{
+    struct coord_producer_id *want = sim->ids[0];
+    sim->id_count--;
+    memmove(sim->ids, sim->ids + 1, sim->id_count * sizeof(*sim->ids));
+    want->code = sim->id_fail;
+    want->producer_id = sim->id_fail == OX_OK ? sim->next_id++ : -1;
+    want->done(want);
 }
 
 static inline void
@@ -250,6 +298,14 @@ sim_step(struct sim *sim)
         sim_append_done(sim, append, sim->fail);
         return true;
     }
+    if (sim->id_count > 0) {
+        sim_id_done(sim);
+        return true;
+    }
+    if (sim->marker_count > 0 && !sim->hold_markers) {
+        sim_marker_done(sim);
+        return true;
+    }
     return false;
 }
 
@@ -279,7 +335,7 @@ sim_advance(struct sim *sim, uint64_t ms)
 static inline void
 sim_attach(struct sim *sim, const struct coord_config *config, int32_t partitions, int32_t epoch)
 {
-    sim->coord = coord_new(config, &sim->host);
+    sim->coord = sim->txns ? coord_new_txns(config, &sim->host) : coord_new(config, &sim->host);
     for (int32_t i = 0; i < SIM_PARTITIONS_MAX; i++)
         sim->alarms[i] = UINT64_MAX;
     coord_set_partitions(sim->coord, partitions);
@@ -310,6 +366,8 @@ sim_init(struct sim *sim, const struct coord_config *config, int32_t partitions)
         .each_topic = sim_each_topic,
         .group_times = sim_group_times,
         .load = sim_load,
+        .marker = sim_marker,
+        .producer_id = sim_producer_id,
     };
     sim->mono = 1000;
     sim->wall = 1700000000000;
@@ -331,7 +389,7 @@ sim_detach(struct sim *sim)
 {
     struct coord_stop_call stop = {.call.done = sim_stopped};
     coord_stop(sim->coord, &stop);
-    sim->hold = false;
+    sim->hold = sim->hold_markers = false;
     sim_run(sim);
     coord_free(sim->coord);
 }
@@ -382,5 +440,10 @@ SIM_CALL(coord_delete_call, delete)
 SIM_CALL(coord_snapshot_call, snapshot)
 SIM_CALL(coord_consumer_call, consumer)
 SIM_CALL(coord_consumer_describe_call, consumer_describe)
+SIM_CALL(coord_txn_init_call, txn_init)
+SIM_CALL(coord_txn_add_call, txn_add)
+SIM_CALL(coord_txn_end_call, txn_end)
+SIM_CALL(coord_txn_describe_call, txn_describe)
+SIM_CALL(coord_txn_list_call, txn_list)
 
 #endif

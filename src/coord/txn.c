@@ -42,6 +42,7 @@
  * 4. If the log refuses a record, the shard loads again: memory never differs
  *    from the log for longer than that. */
 #include "base/diag.h"
+#include "base/fault.h"
 #include "base/wire.h"
 #include "coord/txn_int.h"
 #include "gen/disk.gen.h"
@@ -278,6 +279,8 @@ replay_value(struct shard *shard, struct str id, struct str bytes)
         ox_arena_fini(&arena);
         return;
     }
+    if (facts.state == TXN_PREPARE_COMMIT && ox_fault("txn.wrong_recovery") != OX_OK)
+        facts.state = TXN_PREPARE_ABORT;
     struct txn *txn = txn_find(shard, id);
     if (txn == NULL)
         txn = txn_new(shard, id, &facts);
@@ -533,7 +536,8 @@ add_marker(struct txn *txn, struct txn_topic *topic, int32_t partition)
         .partition = partition,
         .producer_id = txn->now.producer_id,
         .producer_epoch = txn->now.epoch,
-        .commit = txn->now.state == TXN_PREPARE_COMMIT,
+        .commit = txn->now.state == TXN_PREPARE_COMMIT &&
+                  ox_fault("txn.wrong_marker") == OX_OK,
         .txn_version = txn->now.version,
         .coordinator_epoch = txn->shard->epoch,
         .done = marker_done,
@@ -551,7 +555,8 @@ txn_send_markers(struct txn *txn)
     for (uint32_t at = 0; (entry = ox_map_next(&txn->topics, &at)) != NULL;) {
         struct txn_topic *topic = entry->value;
         for (uint32_t i = 0; i < topic->count; i++)
-            add_marker(txn, topic, topic->partitions[i]);
+            if (ox_fault("txn.wrong_marker_lost") == OX_OK)
+                add_marker(txn, topic, topic->partitions[i]);
     }
     if (ox_list_empty(&txn->markers))
         complete(txn);

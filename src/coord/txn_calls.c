@@ -15,6 +15,7 @@
  *   Prepare*      51      51        51       90           51       90
  *   CompleteCommit ok     48        ok       48           48       empty abort
  *   CompleteAbort 48      ok        48       48           ok       empty abort */
+#include "base/fault.h"
 #include "coord/txn_int.h"
 
 static ox_code
@@ -213,6 +214,8 @@ add_allowed(const struct txn *txn, int64_t producer_id, int16_t producer_epoch)
 {
     if (txn == NULL || txn->now.producer_id != producer_id)
         return OX_INVALID_PRODUCER_ID_MAPPING;
+    if (ox_fault("txn.wrong_fencing") != OX_OK)
+        return OX_OK;
     return txn->now.epoch == producer_epoch ? OX_OK : OX_PRODUCER_FENCED;
 }
 

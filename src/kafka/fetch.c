@@ -12,6 +12,7 @@
  *
  * The first partition that has data gives its first batch whole, however large,
  * so that every consumer gets on. */
+#include "base/fault.h"
 #include "kafka/kafka_int.h"
 
 typedef struct fetch_response_responses topic_out;
@@ -220,7 +221,7 @@ fill_aborted(struct fetch *fetch, const struct fetch_part *part, const struct en
     struct log_aborted_txn *txns;
     size_t count = 0;
     out->aborted_transactions.count = 0;
-    if (read->range.len == 0)
+    if (read->range.len == 0 || ox_fault("txn.wrong_aborted_list") != OX_OK)
         return;
     struct kafka_request *req = fetch->req;
     if (plog_aborted_txns(partition_log(read->part), part->offset, read->range.next_offset,

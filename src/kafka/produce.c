@@ -7,6 +7,7 @@
  *
  * Batches of a transaction are enlisted first. While the coordinator is asked,
  * the requests behind are held back, so that none overtakes this one. */
+#include "base/fault.h"
 #include "kafka/kafka_int.h"
 
 typedef struct produce_request_topic_data topic_in;
@@ -126,7 +127,7 @@ take_guards(struct produce *produce)
         struct produce_part *part = produce->enlisted[i];
         const struct engine_enlist_part *from = &produce->enlist.parts[i];
         part->append.txn_guard = from->guard;
-        part->refused = from->code != OX_OK;
+        part->refused = from->code != OX_OK && ox_fault("txn.wrong_enlisting") == OX_OK;
         if (part->refused)
             refuse_part(&part->append, from->code);
     }

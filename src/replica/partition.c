@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/fault.h"
 #include "replica/replica_int.h"
 
 struct wait_node {
@@ -233,6 +234,8 @@ fill_state(struct partition *part, struct partition_state *out)
     out->log_end = plog_log_end(part->log);
     out->high_watermark = OX_MAX(part->high_watermark, out->log_start);
     out->last_stable = OX_MIN(out->high_watermark, plog_first_unstable(part->log));
+    if (ox_fault("txn.wrong_last_stable") != OX_OK)
+        out->last_stable = out->high_watermark;
 }
 
 int64_t

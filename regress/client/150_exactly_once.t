@@ -1,0 +1,161 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Processors read a topic and write two others, with their offsets, in
+# transactions, while processors and server are killed at random, and processors
+# stopped so long that others take their place and they come back as zombies.
+# Then the rules of 150_exactly_once.py must hold. OX_SECONDS sets for how long
+# (6; 90 with OX_LONG), OX_SEED what happens when; with OX_LONG a Java processor
+# joins, which speaks the second transaction protocol.
+use strict;
+use warnings;
+use Clients;
+use IO::Socket::INET;
+use Oxbow;
+use POSIX qw(WNOHANG);
+use Time::HiRes qw(sleep time);
+
+my @python = Clients::python(['confluent_kafka'], 'confluent-kafka');
+my @part = (@python, Clients::file('150_exactly_once.py'));
+my $long = $ENV{OX_LONG};
+my $seconds = $ENV{OX_SECONDS} // ($long ? 90 : 6);
+my $count = $seconds * 400;
+my $seed = $ENV{OX_SEED} // int time ^ $$;
+srand $seed;
+print "# OX_SEED=$seed\n";
+
+my @java;
+if ($long || $ENV{OX_JAVA}) {
+    my $jars = Clients::jars("org.apache.kafka:kafka-clients:" . ($ENV{OX_KAFKA_RELEASE} // '4.3.0'));
+    @java = Clients::java('OxbowEos.java', $jars) if $jars;
+}
+
+sub free_port {
+    for (1 .. 200) {
+        my $port = 20000 + int rand 12000;
+        return $port if IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
+            LocalPort => $port, ReuseAddr => 1);
+    }
+    die 'no free port';
+}
+my $ox = Oxbow->start(env => $ENV{OX_MUTANT} ? {OX_FAULT => $ENV{OX_MUTANT}} : {},
+    settings => {kafka_port => free_port(), sql_port => free_port(),
+        'transaction.abort.timed.out.transaction.cleanup.interval.ms' => 500,
+        'group.initial.rebalance.delay.ms' => 100, log_level => 'info'}) or die 'no server';
+$ox->{settings}{kafka_port} = $ox->{kafka_port};
+$ENV{OX_KAFKA} = $ox->kafka;
+$ox->sql("CREATE TOPIC \"$_\" PARTITIONS 4") for qw(eos-in eos-a eos-b);
+
+my $seen = Oxbow::tmp() . "/eos-seen.$$";
+my $log = Oxbow::tmp() . "/eos-log.$$";
+sub start {
+    my @words = @_;
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+    open STDOUT, '>>', $log or die;
+    open STDERR, '>>', $log or die;
+    exec @words or POSIX::_exit(127);
+}
+
+my %running; # name -> pid
+my @names = map { "eos-$_" } 1 .. 2;
+push @names, 'eos-java' if @java;
+sub begin {
+    my ($name) = @_;
+    $running{$name} = $name eq 'eos-java' ? start(@java, $name) : start(@part, 'process', $name);
+}
+my @zombies;
+sub finish {
+    my ($pid, $signal) = @_;
+    kill 'CONT', $pid;
+    kill $signal, $pid;
+    my $until = time + 40;
+    sleep 0.02 while waitpid($pid, WNOHANG) == 0 && time < $until;
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
+sub tend { # those that gave up begin anew
+    waitpid($running{$_}, WNOHANG) != 0 and begin($_) for keys %running;
+}
+
+my $filler = start(@part, 'fill', $count);
+my $watcher = start(@part, 'watch', $seen);
+begin($_) for @names;
+my %did;
+my $until = time + $seconds;
+sleep 2;
+while (time < $until) {
+    sleep 0.3 + rand 1;
+    tend();
+    my $name = $names[rand @names];
+    my $what = rand;
+    if ($what < 0.4) {
+        $did{'processors killed'}++;
+        kill 'KILL', $running{$name};
+        waitpid $running{$name}, 0;
+        begin($name);
+    } elsif ($what < 0.7) {
+        $did{'servers killed'}++;
+        kill 'KILL', $ox->{pid};
+        waitpid $ox->{pid}, 0;
+        $ox->{pid} = undef;
+        $ox->run or last;
+    } elsif ($what < 0.9) {
+        $did{'zombies'}++;
+        kill 'STOP', $running{$name};
+        push @zombies, [$running{$name}, time + 1 + rand 8];
+        begin($name);
+    }
+    for my $zombie (grep { $_->[1] && $_->[1] < time } @zombies) {
+        kill 'CONT', $zombie->[0];
+        $zombie->[1] = 0;
+    }
+}
+finish($_->[0], 'KILL') for grep { $_->[1] } @zombies;
+waitpid $filler, 0;
+print "# ", join(', ', map { "$did{$_} $_" } sort keys %did), "\n";
+
+my $lag = 'unknown';
+for (1 .. 120) {
+    tend();
+    $lag = `@part lag 2>/dev/null`;
+    last if $lag =~ /^0$/;
+    sleep 0.5;
+}
+if ($lag !~ /^0$/) { # where are they?
+    kill 'USR1', $_ for map({ $_->[0] } @zombies), values %running;
+    sleep 1;
+}
+finish($_->[0], 'KILL') for @zombies;
+finish($_, 'TERM') for values %running;
+sleep 2;
+finish($watcher, 'TERM');
+# What killed processors left open times out.
+for (1 .. 60) {
+    last if $ox->sql('SELECT count(*) FROM oxbow.partitions WHERE topic LIKE \'eos-_\' '
+            . 'AND last_stable < high_watermark') eq '0';
+    sleep 0.5;
+}
+my @lines = `@part check $count $seen 2>&1`;
+my ($tests, $failed) = (0, 0);
+sub say_ok {
+    my ($good, $what) = @_;
+    printf "%s %d - %s\n", $good ? 'ok' : 'not ok', ++$tests, $what;
+    $failed++ unless $good;
+}
+say_ok(scalar($lag =~ /^0$/), 'all input is processed');
+for my $line (@lines) {
+    if ($line =~ /^(ok|not ok) - (.*)/) { say_ok($1 eq 'ok', $2) } else { print $line =~ /^#/ ? $line : "# $line" }
+}
+my $reads = $ox->sql('SELECT count(*) FROM "eos-a"');
+my $last = $ox->sql('SELECT count(*) FROM oxbow.partitions WHERE topic LIKE \'eos-_\' AND last_stable < high_watermark');
+say_ok($reads eq $count, 'SQL reads as many, and nothing aborted') or print "# $reads of $count\n";
+say_ok($last eq '0', 'no transaction hangs') or print "# $last\n";
+say_ok($ox->stop eq '0', 'the server stops in order');
+say_ok($tests > 20, 'all rules were looked at');
+if ($failed) {
+    print "# OX_SEED=$seed $log\n", Oxbow::tail($ox->{diag});
+} else {
+    unlink $log, $seen;
+}
+print "1..$tests\n";
+exit($failed ? 1 : 0);
