@@ -698,6 +698,13 @@ fref(A) ::= qname(B) systime aliasopt(C) sample(D). {
 fref(A) ::= ONLY qname(B) aliasopt(C). { A = ast_from_table(p, B, C); }
 fref(A) ::= func(B) ordinality(O) aliasopt(C). { A = ast_from_function(p, B, O, C, false); }
 fref(A) ::= LATERAL func(B) ordinality(O) aliasopt(C). { A = ast_from_function(p, B, O, C, true); }
+fref(A) ::= ROWS FROM LP funcs(B) RP ordinality(O) aliasopt(C). {
+    A = ast_from_function(p, ast_at(B, 0, struct ast_expr), O, C, false);
+    A->functions = B;
+}
+%type funcs {struct ast_list *}
+funcs(A) ::= func(B). { A = ast_list_one(p, B); }
+funcs(A) ::= funcs(B) COMMA func(C). { A = ast_list_add(p, B, C); }
 fref(A) ::= keyfunc(B) aliasopt(C). { A = ast_from_function(p, B, false, C, false); }
 fref(A) ::= TABLE(O) LP func RP aliasopt. {
     ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "windows over streams are not served yet");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CTE_SCAN: rows of a WITH query. The first scan that runs computes it whole;
- * all others of the run read what it kept. A CTE whose definition looks at an
+ * CTE_SCAN: rows of a WITH query, computed once, by whichever scan wants more
+ * than is kept, a chunk at a time: a LIMIT above ends an endless recursion.
+ * Once rows went to a file the rest is computed at once. A CTE whose definition looks at an
  * outer query is computed anew by each scan, each time it is opened. */
 #include "exec/exec_int.h"
 #include "exec/store.h"
@@ -66,20 +67,8 @@ cte_open(struct op *op)
 }
 
 static enum exec_status
-compute(struct op *op, struct cte_state *state)
+finish(struct op *op, struct cte_state *state)
 {
-    if (!state->op->opened && !op_open(state->op))
-        return EXEC_FAIL;
-    for (;;) {
-        struct batch *in;
-        enum exec_status status = op_next(state->op, &in);
-        if (status == EXEC_DONE)
-            break;
-        if (status != EXEC_ROWS)
-            return status;
-        if (!store_add(&state->store, in))
-            return EXEC_FAIL;
-    }
     if (!store_end(&state->store))
         return EXEC_FAIL;
     op->counters->memory_max = state->store.rows.bytes;
@@ -89,12 +78,31 @@ compute(struct op *op, struct cte_state *state)
     return EXEC_ROWS;
 }
 
+/* Until there is a full chunk that the reader has not seen, or no more row. */
+static enum exec_status
+compute(struct op *op, struct cte_state *state, const struct store_reader *reader)
+{
+    if (!state->op->opened && !op_open(state->op))
+        return EXEC_FAIL;
+    while (state->store.spilling || reader->chunk_at + 1 >= state->store.rows.chunk_count) {
+        struct batch *in;
+        enum exec_status status = op_next(state->op, &in);
+        if (status == EXEC_DONE)
+            return finish(op, state);
+        if (status != EXEC_ROWS)
+            return status;
+        if (!store_add(&state->store, in))
+            return EXEC_FAIL;
+    }
+    return EXEC_ROWS;
+}
+
 static enum exec_status
 cte_next(struct op *op, struct batch **out)
 {
     struct cte_scan *scan = (struct cte_scan *)op;
     if (!scan->state->complete) {
-        enum exec_status status = compute(op, scan->state);
+        enum exec_status status = compute(op, scan->state, &scan->reader);
         if (status != EXEC_ROWS)
             return status;
     }

@@ -46,6 +46,24 @@ SHA_FN(sha384)
 SHA_FN(sha512)
 
 ox_code
+bytes_overlay(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct str s = args[0].s, new = args[1].s;
+    int64_t from = args[2].i, count = call->nargs > 3 ? args[3].i : (int64_t)new.len;
+    if (from <= 0)
+        return ox_fail_plain(call->err, OX_SUBSTRING_ERROR);
+    size_t a = OX_MIN((size_t)(from - 1), s.len);
+    size_t b = OX_MIN((size_t)OX_MAX(from - 1 + count, 0), s.len);
+    struct text text;
+    ox_text_init(&text, call->arena);
+    ox_text_add(&text, s.ptr, a);
+    ox_text_add(&text, new.ptr, new.len);
+    ox_text_add(&text, s.ptr + b, s.len - b);
+    out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
+ox_code
 bytes_encode(struct call *call, const struct datum *args, struct datum *out)
 {
     struct str s = args[0].s;

@@ -406,6 +406,116 @@ FLOAT_BOUND(acos, acos(x), x<-1 || x> 1)
 FLOAT_BOUND(acosh, acosh(x), x < 1)
 FLOAT_BOUND(atanh, atanh(x), x<-1 || x> 1)
 
+/* ---- degrees: exact where the angle is a multiple of 30 ---- */
+
+static double
+radians_of(double x)
+{
+    return x * 0.0174532925199432957692;
+}
+
+/* 0 to 30: half of the sine's part of that of 30 degrees, so that 30 gives 1/2. */
+static double
+sin_small(double x)
+{
+    volatile double whole = sin(radians_of(30));
+    return sin(radians_of(x)) / whole / 2;
+}
+
+/* 0 to 60, so that 60 gives 1/2. */
+static double
+cos_small(double x)
+{
+    volatile double whole = 1 - cos(radians_of(60));
+    return 1 - (1 - cos(radians_of(x))) / whole / 2;
+}
+
+/* 0 to 90 */
+static double
+sin_quarter(double x)
+{
+    return x <= 30 ? sin_small(x) : cos_small(90 - x);
+}
+
+static double
+sin_degrees(double x)
+{
+    double sign = 1;
+    x = fmod(x, 360);
+    if (x < 0) {
+        x = -x;
+        sign = -1;
+    }
+    if (x > 180) {
+        x = 360 - x;
+        sign = -sign;
+    }
+    return sign * sin_quarter(x > 90 ? 180 - x : x);
+}
+
+static double
+cos_degrees(double x)
+{
+    double sign = 1;
+    x = fabs(fmod(x, 360));
+    if (x > 180)
+        x = 360 - x;
+    if (x > 90) {
+        x = 180 - x;
+        sign = -1;
+    }
+    return sign * sin_quarter(90 - x);
+}
+
+/* 45 gives 1. */
+static double
+tan_degrees(double x)
+{
+    volatile double whole = sin_degrees(45) / cos_degrees(45);
+    double value = sin_degrees(x) / cos_degrees(x) / whole;
+    return value == 0 ? 0 : value;
+}
+
+static double
+cot_degrees(double x)
+{
+    volatile double whole = cos_degrees(45) / sin_degrees(45);
+    double value = cos_degrees(x) / sin_degrees(x) / whole;
+    return value == 0 ? 0 : value;
+}
+
+/* 0 to 1, exact at 0, 1/2 and 1 */
+static double
+asin_quarter(double x)
+{
+    volatile double half = asin(0.5), rest = acos(0.5);
+    return x <= 0.5 ? asin(x) / half * 30 : 90 - acos(x) / rest * 60;
+}
+
+static double
+atan_degrees(double x)
+{
+    volatile double whole = atan(1.0);
+    return atan(x) / whole * 45;
+}
+
+FLOAT_BOUND(sind, sin_degrees(x), isinf(x))
+FLOAT_BOUND(cosd, cos_degrees(x), isinf(x))
+FLOAT_BOUND(tand, tan_degrees(x), isinf(x))
+FLOAT_BOUND(cotd, cot_degrees(x), isinf(x))
+FLOAT_BOUND(asind, x < 0 ? -asin_quarter(-x) : asin_quarter(x), x < -1 || x > 1)
+FLOAT_BOUND(acosd, x < 0 ? 90 + asin_quarter(-x) : 90 - asin_quarter(x), x < -1 || x > 1)
+FLOAT1(atand, atan_degrees(x))
+
+ox_code
+float_atan2d(struct call *call, const struct datum *args, struct datum *out)
+{
+    (void)call;
+    volatile double whole = atan2(1.0, 1.0);
+    out->f = atan2(args[0].f, args[1].f) / whole * 45;
+    return OX_OK;
+}
+
 ox_code
 float_cot(struct call *call, const struct datum *args, struct datum *out)
 {

@@ -1177,14 +1177,28 @@ time_overlaps(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+/* The other end of a period: given, or an interval away. */
+static ox_code
+period_end(struct call *call, const struct datum *args, int at, struct datum *out)
+{
+    *out = args[at + 1];
+    if (call->types[at + 1].id != TYPE_INTERVAL)
+        return OX_OK;
+    struct interval span = datum_interval(&args[at + 1]);
+    if (call->types[at].id != TYPE_TIME)
+        return add_span(call, args[at].i, span, call->types[at].id == TYPE_TIMESTAMPTZ, out);
+    const int64_t day = INT64_C(86400000000);
+    out->i = ((args[at].i + span.us) % day + day) % day;
+    return OX_OK;
+}
+
 ox_code
 time_overlaps_span(struct call *call, const struct datum *args, struct datum *out)
 {
     struct datum b = {.null = false}, d = {.null = false};
-    bool zoned = call->types[0].id == TYPE_TIMESTAMPTZ;
-    ox_code code = add_span(call, args[0].i, datum_interval(&args[1]), zoned, &b);
+    ox_code code = period_end(call, args, 0, &b);
     if (code == OX_OK)
-        code = add_span(call, args[2].i, datum_interval(&args[3]), zoned, &d);
+        code = period_end(call, args, 2, &d);
     if (code == OX_OK)
         overlaps(args[0].i, b.i, args[2].i, d.i, out);
     return code;

@@ -442,7 +442,7 @@ frame_offset(struct window *window, uint64_t row, uint32_t column, const char *w
         return false;
     if (value.null || value.i < 0) {
         ox_fail(&window->op.run->err,
-            value.null ? OX_NULL_VALUE_NOT_ALLOWED : OX_INVALID_PARAMETER_VALUE,
+            value.null ? OX_NULL_VALUE_NOT_ALLOWED : OX_INVALID_FRAME_OFFSET,
             "frame %s offset must not be %s", which, value.null ? "null" : "negative");
         return false;
     }
@@ -636,7 +636,7 @@ framed_value(struct window *window, const struct window_slot *call, uint64_t row
         if (value.null)
             return true;
         if (value.i <= 0) {
-            ox_fail(&window->op.run->err, OX_INVALID_PARAMETER_VALUE,
+            ox_fail(&window->op.run->err, OX_INVALID_ARGUMENT_FOR_NTH_VALUE,
                 "argument of nth_value must be greater than zero");
             return false;
         }
@@ -662,7 +662,7 @@ ntile_value(struct window *window, const struct window_slot *call, uint64_t row,
         return true;
     }
     if (value.i <= 0) {
-        ox_fail(&window->op.run->err, OX_INVALID_PARAMETER_VALUE,
+        ox_fail(&window->op.run->err, OX_INVALID_ARGUMENT_FOR_NTILE,
             "argument of ntile must be greater than zero");
         return false;
     }

@@ -180,6 +180,7 @@ struct ast_from {
     struct ast_select *select;
     struct ast_subscribe *subscribe;
     struct ast_expr *function;
+    struct ast_list *functions; /* of ROWS FROM, function is its first; or NULL */
     bool lateral, ordinality;
     struct ast_alias *alias; /* or NULL */
     struct ast_expr *sample; /* TABLESAMPLE call */

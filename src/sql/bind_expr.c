@@ -530,7 +530,10 @@ bind_cast(struct bind *b, const struct ast_expr *ast, struct expr **out)
     struct type type;
     struct expr *arg;
     ox_code code = bind_type(b->config, ast->type, &type, b->err);
-    if (code == OX_OK)
+    if (code == OX_OK && type.array && ast->a->kind == AST_ARRAY &&
+        (ast->a->list == NULL || ast->a->list->count == 0))
+        code = expr_array(&b->eb, NULL, 0, ast->pos + 1, &arg, b->err);
+    else if (code == OX_OK)
         code = bind_expr(b, ast->a, &arg);
     if (code != OX_OK)
         return code;
@@ -717,7 +720,7 @@ static const struct ast_bound frame_default_end = {AST_CURRENT_ROW, NULL};
 
 static ox_code
 bind_frame_edge(struct bind *b, const struct ast_window *syntax, const struct ast_bound *edge,
-    const struct bound_window *window, bool start, enum frame_edge *kind, struct expr **value)
+    struct bound_window *window, bool start, enum frame_edge *kind, struct expr **value)
 {
     static const enum frame_edge kinds[] = {[AST_UNBOUNDED_PRECEDING] = FRAME_UNBOUNDED_PRECEDING,
         [AST_PRECEDING] = FRAME_PRECEDING, [AST_CURRENT_ROW] = FRAME_CURRENT,
@@ -736,9 +739,49 @@ bind_frame_edge(struct bind *b, const struct ast_window *syntax, const struct as
         return bind_fail(b, OX_WINDOWING_ERROR, syntax->pos,
             "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
     bool minus = (edge->edge == AST_PRECEDING) != window->order[0].desc;
+    struct type type = window->order[0].expr->type;
+    if (type.id == TYPE_DATE || type.id == TYPE_TIME || type.id == TYPE_TIMESTAMP ||
+        type.id == TYPE_TIMESTAMPTZ)
+        type = TYPE(TYPE_INTERVAL);
+    if ((*value)->type.id == TYPE_UNKNOWN)
+        code = expr_coerce(&b->eb, *value, type, CAST_IMPLICIT, value, b->err);
+    if (code != OX_OK)
+        return code;
+    /* A date moves by parts of a day, too. */
+    if (window->order[0].expr->type.id == TYPE_DATE)
+        code = expr_coerce(&b->eb, window->order[0].expr, TYPE(TYPE_TIMESTAMP), CAST_EXPLICIT,
+            &window->order[0].expr, b->err);
     struct expr *key = bind_copy(b, window->order[0].expr);
-    return expr_operator(&b->eb, minus ? OX_STR("-") : OX_STR("+"), key, *value, syntax->pos + 1,
-        value, b->err);
+    struct type offset = (*value)->type;
+    if (code == OX_OK)
+        code = expr_operator(&b->eb, minus ? OX_STR("-") : OX_STR("+"), key, *value,
+            syntax->pos + 1, value, b->err);
+    if (code == OX_UNDEFINED_FUNCTION ||
+        (code == OX_OK && !type_same((*value)->type, key->type) &&
+            type_phys((*value)->type) != PHYS_I64 && type_phys((*value)->type) != PHYS_F64))
+        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, syntax->pos,
+            "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s and "
+            "offset type %s",
+            type_name(key->type, b->arena), type_name(offset, b->arena));
+    return code;
+}
+
+static ox_code
+check_frame(struct bind *b, const struct ast_window *syntax)
+{
+    enum ast_frame_edge start = syntax->start.edge, end = syntax->end.edge;
+    const char *why = NULL;
+    if (start == AST_UNBOUNDED_FOLLOWING)
+        why = "frame start cannot be UNBOUNDED FOLLOWING";
+    else if (end == AST_UNBOUNDED_PRECEDING)
+        why = "frame end cannot be UNBOUNDED PRECEDING";
+    else if (start == AST_CURRENT_ROW && end == AST_PRECEDING)
+        why = "frame starting from current row cannot have preceding rows";
+    else if (start == AST_FOLLOWING && (end == AST_PRECEDING || end == AST_CURRENT_ROW))
+        why = "frame starting from following row cannot have preceding rows";
+    return !syntax->has_frame || why == NULL
+               ? OX_OK
+               : bind_fail(b, OX_WINDOWING_ERROR, syntax->pos, "%s", why);
 }
 
 static ox_code
@@ -767,6 +810,8 @@ bind_window_spec(struct bind *b, const struct ast_window *syntax, struct bound_w
                      : syntax->exclude == 'G' ? FRAME_EXCLUDE_GROUP
                      : syntax->exclude == 'T' ? FRAME_EXCLUDE_TIES
                                               : FRAME_EXCLUDE_NONE;
+    if (code == OX_OK)
+        code = check_frame(b, syntax);
     const struct ast_bound *end = syntax->has_frame ? &syntax->end : &frame_default_end;
     static const struct ast_bound start_default = {AST_UNBOUNDED_PRECEDING, NULL};
     const struct ast_bound *start = syntax->has_frame ? &syntax->start : &start_default;
@@ -783,6 +828,9 @@ bind_over(struct bind *b, const struct ast_expr *ast, struct expr *call, struct 
 {
     struct scope *scope = b->scope;
     struct bound_window window = {.id = b->next_id++};
+    if (scope->place == PLACE_AGG)
+        return bind_fail(b, OX_GROUPING_ERROR, ast->pos,
+            "aggregate function calls cannot contain window function calls");
     if (!scope->can_aggregate || scope->place == PLACE_WINDOW)
         return bind_fail(b, OX_WINDOWING_ERROR, ast->pos,
             "window functions are not allowed in %s", bind_place_name(scope->place));
@@ -843,6 +891,48 @@ lift_srf(struct bind *b, const struct ast_expr *ast, struct expr *call, struct e
     return OX_OK;
 }
 
+/* Functions whose arguments can be given by name; each that is left out is 0. */
+static const struct {
+    const char *function;
+    const char *names[8];
+} named_args[] = {
+    {"make_interval", {"years", "months", "weeks", "days", "hours", "mins", "secs"}},
+    {"make_date", {"year", "month", "day"}},
+    {"make_time", {"hour", "min", "sec"}},
+    {"make_timestamp", {"year", "month", "mday", "hour", "min", "sec"}},
+    {"make_timestamptz", {"year", "month", "mday", "hour", "min", "sec"}},
+};
+
+static ox_code
+bind_named_args(struct bind *b, const struct ast_call *call, struct expr ***args, uint32_t *count)
+{
+    struct str function = call->name->parts[call->name->count - 1];
+    const char *const *names = NULL;
+    bool given[8] = {false};
+    for (size_t i = 0; i < ox_count(named_args); i++)
+        if (ox_str_is(function, named_args[i].function))
+            names = named_args[i].names;
+    *args = ox_arena_array(b->arena, struct expr *, 8);
+    for (*count = 0; names != NULL && names[*count] != NULL; ++*count)
+        (*args)[*count] = expr_const(b->arena, TYPE(TYPE_INT4), datum_i64(0), 0);
+    for (size_t i = 0; i < call->args->count; i++) {
+        const struct ast_expr *arg = ast_at(call->args, i, struct ast_expr);
+        uint32_t at = (uint32_t)i;
+        if (arg->kind == AST_NAMED)
+            for (at = 0; at < *count && !ox_str_is(arg->text, names[at]);)
+                at++;
+        if (at >= *count || given[at])
+            return bind_fail(b, OX_UNDEFINED_FUNCTION, arg->pos,
+                "this function has no argument named \"%.*s\"", OX_STR_ARG(arg->text));
+        given[at] = true;
+        ox_code code =
+            bind_expr(b, arg->kind == AST_NAMED ? arg->a : arg, &(*args)[at]);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
 static ox_code
 bind_args(struct bind *b, const struct ast_expr *ast, struct expr ***args, uint32_t *count)
 {
@@ -856,8 +946,7 @@ bind_args(struct bind *b, const struct ast_expr *ast, struct expr ***args, uint3
                                          ? ast_at(call->args, i, struct ast_expr)
                                          : ast_at(call->order, i - plain, struct ast_order)->expr;
         if (arg->kind == AST_NAMED)
-            return bind_fail(b, OX_UNDEFINED_FUNCTION, arg->pos,
-                "this function has no argument named \"%.*s\"", OX_STR_ARG(arg->text));
+            return bind_named_args(b, call, args, count);
         ox_code code = bind_expr(b, arg, &(*args)[i]);
         if (code != OX_OK)
             return code;
@@ -916,7 +1005,7 @@ bind_call(struct bind *b, const struct ast_expr *ast, struct expr **out)
     if (syntax->over != NULL && (kind == FUNC_AGGREGATE || kind == FUNC_WINDOW))
         return bind_over(b, ast, call, out);
     if (kind == FUNC_WINDOW)
-        return bind_fail(b, OX_WINDOWING_ERROR, ast->pos,
+        return bind_fail(b, OX_WRONG_OBJECT_TYPE, ast->pos,
             "window function %.*s requires an OVER clause", OX_STR_ARG(name));
     if (kind == FUNC_AGGREGATE)
         return bind_aggregate(b, ast, call, out);
@@ -986,6 +1075,12 @@ bind_choice(struct bind *b, const struct ast_expr *ast, struct expr **out)
     case AST_NULLIF:
         return expr_nullif(&b->eb, args[0], args[1], ast->pos + 1, out, b->err);
     case AST_ARRAY:
+        if (count == 0) {
+            bind_fail(b, OX_INDETERMINATE_DATATYPE, ast->pos,
+                "cannot determine type of empty array");
+            return ox_hint(b->err, "Explicitly cast to the desired type, for example "
+                                   "ARRAY[]::integer[].");
+        }
         return expr_array(&b->eb, args, count, ast->pos + 1, out, b->err);
     case AST_ROW:
         *out = expr_row(b->arena, args, NULL, count, ast->pos + 1);
@@ -1094,50 +1189,63 @@ bind_expr(struct bind *b, const struct ast_expr *ast, struct expr **out)
     return code;
 }
 
+static struct str
+written_type_name(const struct ast_type *type)
+{
+    struct type known;
+    struct str last = type->name->parts[type->name->count - 1];
+    if (ox_str_is(last, "char") && type->mods != NULL)
+        return OX_STR("bpchar");
+    return type_from_name(last, &known) ? ox_str(type_facts(known)->name) : last;
+}
+
+/* How sure the name is: 0 none, 1 of a type or CASE (an outer one replaces it), 2. */
+static int
+target_name(const struct ast_expr *ast, struct str *name)
+{
+    switch (ast->kind) {
+    case AST_COLUMN: *name = ast->name->parts[ast->name->count - 1]; return 2;
+    case AST_CALL: *name = ast->call->name->parts[ast->call->name->count - 1]; return 2;
+    case AST_FIELD:
+    case AST_KEYWORD: *name = ast->text; return 2;
+    case AST_COLLATE:
+    case AST_SUBSCRIPT: return target_name(ast->a, name);
+    case AST_CAST:
+        if (target_name(ast->a, name) == 2)
+            return 2;
+        *name = written_type_name(ast->type);
+        return 1;
+    case AST_CASE:
+        if (ast->b != NULL && target_name(ast->b, name) == 2)
+            return 2;
+        *name = OX_STR("case");
+        return 1;
+    case AST_COALESCE: *name = OX_STR("coalesce"); return 2;
+    case AST_GREATEST: *name = OX_STR("greatest"); return 2;
+    case AST_LEAST: *name = OX_STR("least"); return 2;
+    case AST_NULLIF: *name = OX_STR("nullif"); return 2;
+    case AST_EXISTS: *name = OX_STR("exists"); return 2;
+    case AST_ARRAY:
+    case AST_ARRAY_SELECT: *name = OX_STR("array"); return 2;
+    case AST_ROW: *name = OX_STR("row"); return 2;
+    case AST_GROUPING: *name = OX_STR("grouping"); return 2;
+    case AST_SUBQUERY: {
+        const struct ast_select *select = ast->select;
+        if (select->targets == NULL || select->targets->count != 1)
+            return 0;
+        const struct ast_target *target = ast_at(select->targets, 0, struct ast_target);
+        if (target->alias.ptr == NULL)
+            return target_name(target->expr, name);
+        *name = target->alias;
+        return 2;
+    }
+    default: return 0;
+    }
+}
+
 struct str
 bind_target_name(const struct ast_expr *ast)
 {
-    switch (ast->kind) {
-    case AST_COLUMN: return ast->name->parts[ast->name->count - 1];
-    case AST_CALL: return ast->call->name->parts[ast->call->name->count - 1];
-    case AST_FIELD: return ast->text;
-    case AST_KEYWORD: return ast->text;
-    case AST_COLLATE: return bind_target_name(ast->a);
-    case AST_SUBSCRIPT: return bind_target_name(ast->a);
-    case AST_CAST: {
-        const struct ast_expr *inner = ast->a;
-        while (inner->kind == AST_CAST)
-            inner = inner->a;
-        struct str name = bind_target_name(inner);
-        if (!ox_str_is(name, "?column?"))
-            return name;
-        struct type type;
-        const struct ast_name *written = ast->type->name;
-        struct str last = written->parts[written->count - 1];
-        return type_from_name(last, &type) ? ox_str(type_facts(type)->name) : last;
-    }
-    case AST_CASE: {
-        struct str name = ast->b != NULL ? bind_target_name(ast->b) : OX_STR("?column?");
-        return ox_str_is(name, "?column?") ? OX_STR("case") : name;
-    }
-    case AST_COALESCE: return OX_STR("coalesce");
-    case AST_GREATEST: return OX_STR("greatest");
-    case AST_LEAST: return OX_STR("least");
-    case AST_NULLIF: return OX_STR("nullif");
-    case AST_EXISTS: return OX_STR("exists");
-    case AST_ARRAY:
-    case AST_ARRAY_SELECT: return OX_STR("array");
-    case AST_ROW: return OX_STR("row");
-    case AST_GROUPING: return OX_STR("grouping");
-    case AST_BOOL: return OX_STR("bool");
-    case AST_SUBQUERY: {
-        const struct ast_select *select = ast->select;
-        if (select->targets != NULL && select->targets->count == 1) {
-            const struct ast_target *target = ast_at(select->targets, 0, struct ast_target);
-            return target->alias.ptr != NULL ? target->alias : bind_target_name(target->expr);
-        }
-        return OX_STR("?column?");
-    }
-    default: return OX_STR("?column?");
-    }
+    struct str name;
+    return target_name(ast, &name) > 0 ? name : OX_STR("?column?");
 }

@@ -187,6 +187,12 @@ static struct rel *
 add_cte(struct bind *b, struct scope *scope, const struct cte_entry *entry, struct str alias,
     int pos)
 {
+    if (entry->not_here) {
+        bind_fail(b, OX_INVALID_RECURSION, pos,
+            "recursive reference to query \"%.*s\" must not appear within its non-recursive term",
+            OX_STR_ARG(entry->name));
+        return NULL;
+    }
     struct rel *rel = bind_add_rel(b, scope, REL_PLAN, alias, entry->column_count, pos);
     if (rel == NULL)
         return NULL;
@@ -281,34 +287,97 @@ looks_outside(struct expr *node, void *arg)
     return true;
 }
 
+/* The calls of a function item: the one call, those of ROWS FROM, or an unnest
+ * for each argument of unnest(a, b). */
+struct call_list {
+    struct expr **calls;
+    uint32_t count, columns;
+};
+
 static ox_code
-name_function_columns(struct bind *b, struct rel *rel, const struct expr *call, struct str alias,
-    bool ordinality)
+add_call(struct bind *b, struct call_list *list, struct expr *call)
 {
     const char *names[SET_COLUMNS_MAX];
     struct type types[SET_COLUMNS_MAX];
     bool is_set = call->kind == EXPR_CALL && call->func->kind == FUNC_SET;
-    uint32_t count = is_set ? set_func_columns(call, names, types) : 1;
-    if (!is_set) {
-        names[0] = call->kind == EXPR_CALL ? call->func->name : "column1";
-        types[0] = call->type;
+    if (!is_set && list->count > 0)
+        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, call->position - 1,
+            "ROWS FROM takes set-returning functions");
+    list->columns += is_set ? set_func_columns(call, names, types) : 1;
+    list->calls[list->count++] = call;
+    return OX_OK;
+}
+
+static ox_code
+bind_one_call(struct bind *b, const struct ast_expr *ast, struct call_list *list)
+{
+    struct expr *call;
+    ox_code code = bind_expr(b, ast, &call);
+    if (code == OX_OK)
+        code = expr_settle(&b->eb, &call, b->err);
+    return code == OX_OK ? add_call(b, list, call) : code;
+}
+
+static ox_code
+bind_calls(struct bind *b, const struct ast_from *ast, struct str name, struct call_list *list)
+{
+    const struct ast_expr *call = ast->function;
+    bool side_by_side = ox_str_is(name, "unnest") && call->kind == AST_CALL &&
+                        call->call->args != NULL && call->call->args->count > 1;
+    const struct ast_list *several = side_by_side ? call->call->args : ast->functions;
+    size_t count = several != NULL ? several->count : 1;
+    ox_code code = OX_OK;
+    *list = (struct call_list){ox_arena_array(b->arena, struct expr *, count), 0, 0};
+    if (several == NULL)
+        return bind_one_call(b, call, list);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        const struct ast_expr *item = ast_at(several, i, struct ast_expr);
+        if (!side_by_side) {
+            code = bind_one_call(b, item, list);
+            continue;
+        }
+        struct expr *arg, *made;
+        code = bind_expr(b, item, &arg);
+        if (code == OX_OK)
+            code = expr_function(&b->eb, name, &arg, 1, false, item->pos + 1, &made, b->err);
+        if (code == OX_OK)
+            code = add_call(b, list, made);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        /* A function with one column calls it as the alias says. */
-        rel->columns[i].name = count == 1 && alias.ptr != NULL ? alias : ox_str(names[i]);
-        rel->columns[i].type = types[i];
+    return code;
+}
+
+static void
+name_function_columns(struct bind *b, struct rel *rel, const struct call_list *list,
+    struct str alias, bool ordinality)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct expr *call = list->calls[i];
+        const char *names[SET_COLUMNS_MAX];
+        struct type types[SET_COLUMNS_MAX];
+        bool is_set = call->kind == EXPR_CALL && call->func->kind == FUNC_SET;
+        uint32_t count = is_set ? set_func_columns(call, names, types) : 1;
+        if (!is_set) {
+            names[0] = call->kind == EXPR_CALL ? call->func->name : "column1";
+            types[0] = call->type;
+        }
+        for (uint32_t j = 0; j < count; j++, at++) {
+            /* A function with one column calls it as the alias says. */
+            rel->columns[at].name =
+                list->columns == 1 && alias.ptr != NULL ? alias : ox_str(names[j]);
+            rel->columns[at].type = types[j];
+        }
     }
     if (ordinality) {
-        rel->columns[count].name = OX_STR("ordinality");
-        rel->columns[count].type = TYPE(TYPE_INT8);
+        rel->columns[at].name = OX_STR("ordinality");
+        rel->columns[at].type = TYPE(TYPE_INT8);
     }
     struct plan_column *columns =
         ox_arena_array(b->arena, struct plan_column, rel->column_count);
     for (uint32_t i = 0; i < rel->column_count; i++)
         columns[i] = (struct plan_column){rel->columns[i].name, rel->columns[i].type};
-    rel->plan = plan_function_scan_new(b->arena, ox_arena_copy(b->arena, &call, sizeof(call)), 1,
-        ordinality, columns, rel->column_count);
-    return OX_OK;
+    rel->plan = plan_function_scan_new(b->arena, list->calls, list->count, ordinality, columns,
+        rel->column_count);
 }
 
 /* f(...) AS t(a int, b text): the fields of the records that f gives. */
@@ -366,33 +435,29 @@ bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *a
         return item->rel != NULL ? OX_OK : b->err->code;
     }
     struct scope inner = {.place = PLACE_FUNCTION};
-    struct expr *call;
+    struct call_list list;
     bool outside = false;
     item->lateral = lateral_scope(b, scope, left);
     inner.parent = item->lateral != NULL ? item->lateral : scope->parent;
     inner.depth = inner.parent != NULL ? inner.parent->depth + 1 : 0;
     b->scope = &inner;
-    ox_code code = bind_expr(b, ast_call, &call);
-    if (code == OX_OK)
-        code = expr_settle(&b->eb, &call, b->err);
+    ox_code code = bind_calls(b, ast, name, &list);
     b->scope = scope;
     if (code != OX_OK)
         return code;
-    expr_walk(call, looks_outside, &outside);
+    for (uint32_t i = 0; i < list.count; i++)
+        expr_walk(list.calls[i], looks_outside, &outside);
     if (!outside)
         item->lateral = NULL;
-    const char *names[SET_COLUMNS_MAX];
-    struct type types[SET_COLUMNS_MAX];
-    uint32_t count = call->kind == EXPR_CALL && call->func->kind == FUNC_SET
-                         ? set_func_columns(call, names, types)
-                         : 1;
     if (ast->alias != NULL && ast->alias->types != NULL)
-        return bind_record_item(b, scope, ast, call, count, item);
+        return bind_record_item(b, scope, ast, list.calls[0],
+            list.count == 1 ? list.columns : 0, item);
     item->rel = bind_add_rel(b, scope, REL_FUNCTION, alias.ptr != NULL ? alias : name,
-        count + (ast->ordinality ? 1 : 0), ast->pos);
+        list.columns + (ast->ordinality ? 1 : 0), ast->pos);
     if (item->rel == NULL)
         return b->err->code;
-    return name_function_columns(b, item->rel, call, alias, ast->ordinality);
+    name_function_columns(b, item->rel, &list, alias, ast->ordinality);
+    return OX_OK;
 }
 
 static ox_code

@@ -97,6 +97,7 @@ struct cte_entry {
     uint32_t column_count;
     struct plan_cte *cte;                 /* finished */
     const struct plan_recursive *working; /* inside its own recursive term */
+    bool not_here; /* inside the term before that, which must not read it */
 };
 
 /* Where an expression stands decides what it may hold. */

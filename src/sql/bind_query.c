@@ -160,15 +160,23 @@ bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***expr
 
 /* ---- GROUP BY and ORDER BY items: numbers, output names, expressions ---- */
 
-static bool
-has_output_name(const struct simple *simple, struct str name, uint32_t *number)
+/* *number is UINT32_MAX when no output column has the name. */
+static ox_code
+find_output_name(struct bind *b, const struct simple *simple, const struct ast_expr *ast,
+    const char *clause, uint32_t *number)
 {
-    for (uint32_t i = 0; i < simple->target_count; i++)
-        if (ox_str_eq(simple->columns[i].name, name)) {
+    struct str name = ast->name->parts[0];
+    *number = UINT32_MAX;
+    for (uint32_t i = 0; i < simple->target_count; i++) {
+        if (!ox_str_eq(simple->columns[i].name, name))
+            continue;
+        if (*number == UINT32_MAX)
             *number = i;
-            return true;
-        }
-    return false;
+        else if (!expr_equal(simple->targets[*number], simple->targets[i]))
+            return bind_fail(b, OX_AMBIGUOUS_COLUMN, ast->pos, "%s \"%.*s\" is ambiguous", clause,
+                OX_STR_ARG(name));
+    }
+    return OX_OK;
 }
 
 static ox_code
@@ -204,13 +212,29 @@ bind_group_item(struct bind *b, struct simple *simple, const struct ast_expr *as
     if (is_bare_name(ast) &&
         bind_find_column(b->scope, OX_STR_NULL, ast->name->parts[0], &ambiguous, &rel_found) ==
             NULL &&
-        !ambiguous && has_output_name(simple, ast->name->parts[0], &number)) {
-        *out = simple->targets[number];
-        return OX_OK;
+        !ambiguous) {
+        ox_code code = find_output_name(b, simple, ast, "GROUP BY", &number);
+        if (code != OX_OK)
+            return code;
+        if (number != UINT32_MAX) {
+            *out = simple->targets[number];
+            return OX_OK;
+        }
     }
     b->scope->place = PLACE_GROUP;
     ox_code code = bind_expr(b, ast, out);
     return code == OX_OK ? expr_settle(&b->eb, out, b->err) : code;
+}
+
+/* GROUP BY, DISTINCT and set operations compare. */
+static ox_code
+check_equality(struct bind *b, struct type type, int pos)
+{
+    return type_orderable(type)
+               ? OX_OK
+               : bind_fail(b, OX_UNDEFINED_FUNCTION, pos,
+                     "could not identify an equality operator for type %s",
+                     type_name(type, b->arena));
 }
 
 static bool
@@ -242,9 +266,12 @@ bind_order_item(struct bind *b, struct simple *simple, const struct ast_order *i
     key->nulls_first = item->nulls == 'F' || (item->nulls == 0 && key->desc);
     if (item->expr->kind == AST_INTEGER) {
         code = number_item(b, simple, item->expr, "ORDER BY", &number);
-    } else if (!(is_bare_name(item->expr) &&
-                   has_output_name(simple, item->expr->name->parts[0], &number))) {
+    } else {
         number = UINT32_MAX;
+        if (is_bare_name(item->expr))
+            code = find_output_name(b, simple, item->expr, "ORDER BY", &number);
+    }
+    if (code == OX_OK && number == UINT32_MAX) {
         b->scope->place = PLACE_ORDER;
         code = bind_expr(b, item->expr, &key->expr);
         if (code == OX_OK)
@@ -817,6 +844,10 @@ bind_clauses(struct bind *b, struct simple *simple)
         if (uses_aggregate(scope, simple->group[i]))
             code = bind_fail(b, OX_GROUPING_ERROR, simple->group[i]->position - 1,
                 "aggregate functions are not allowed in GROUP BY");
+        else
+            code = check_equality(b, simple->group[i]->type, simple->group[i]->position - 1);
+    for (uint32_t i = 0; ast->distinct && i < simple->target_count && code == OX_OK; i++)
+        code = check_equality(b, simple->targets[i]->type, simple->targets[i]->position - 1);
     if (code == OX_OK && ast->having != NULL)
         code = bind_condition(b, ast->having, PLACE_HAVING, "HAVING", &simple->having);
     if (code == OX_OK)
@@ -1024,6 +1055,10 @@ bind_setop(struct bind *b, const struct ast_select *ast, struct scope *scope, st
         out->plan = plan_append_new(b->arena, inputs, 2);
         return OX_OK;
     }
+    for (uint32_t i = 0; i < left.count && code == OX_OK; i++)
+        code = check_equality(b, left.plan->columns[i].type, ast->pos);
+    if (code != OX_OK)
+        return code;
     enum setop_kind kind = ast->op == AST_UNION ? SETOP_UNION
                            : ast->op == AST_INTERSECT
                                ? (ast->all ? SETOP_INTERSECT_ALL : SETOP_INTERSECT)
@@ -1063,17 +1098,23 @@ names_itself(const struct ast_from *from, struct str name)
     return names_itself(from->left, name) || names_itself(from->right, name);
 }
 
-/* A UNION whose right side reads the name itself. */
+static bool
+reads_itself(const struct ast_select *select, struct str name)
+{
+    for (size_t i = 0; select->from != NULL && i < select->from->count; i++)
+        if (names_itself(ast_at(select->from, i, struct ast_from), name))
+            return true;
+    return false;
+}
+
+/* A UNION whose right side reads the name itself (or whose left one tries to). */
 static bool
 is_recursive(const struct ast_cte *cte)
 {
     const struct ast_select *right = cte->select->right;
-    if (cte->select->op != AST_UNION || right == NULL || right->from == NULL)
+    if (cte->select->op != AST_UNION || right == NULL)
         return false;
-    for (size_t i = 0; i < right->from->count; i++)
-        if (names_itself(ast_at(right->from, i, struct ast_from), cte->name))
-            return true;
-    return false;
+    return reads_itself(right, cte->name) || reads_itself(cte->select->left, cte->name);
 }
 
 static ox_code
@@ -1081,16 +1122,20 @@ bind_recursive(struct bind *b, const struct ast_cte *cte, struct scope *scope,
     struct cte_entry *entry, struct query *out)
 {
     struct query base, step;
+    struct cte_entry *before = b->ctes;
+    entry->not_here = true;
+    entry->next = before;
+    b->ctes = entry;
     ox_code code = bind_query(b, cte->select->left, scope->parent, &base);
     b->scope = scope;
+    b->ctes = before;
+    entry->not_here = false;
     if (code == OX_OK)
         code = name_cte_columns(b, cte, &base, entry);
     if (code != OX_OK)
         return code;
     struct plan_recursive *node = plan_recursive_new(b->arena, base.plan, !cte->select->all);
-    struct cte_entry *before = b->ctes;
     entry->working = node;
-    entry->next = before;
     b->ctes = entry;
     code = bind_query(b, cte->select->right, scope->parent, &step);
     b->scope = scope;
