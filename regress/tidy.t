@@ -7,7 +7,7 @@ use Test::More;
 
 my $top = $ENV{OX_TOP} // '.';
 chdir $top or die "$top: $!";
-my @folders = qw(base gen loop row log net meta auth replica coord engine exec sql kafka pgwire server);
+my @folders = qw(base gen loop row log net meta auth replica coord share engine exec sql kafka pgwire server);
 my %rank = map { $folders[$_] => $_ } 0 .. $#folders;
 my @sources = grep { !/\.gen\./ } glob('src/*/*.c src/*/*.h');
 

@@ -186,7 +186,8 @@ sim_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
 }
 
 static inline void
-sim_group_times(void *self, struct str group_id, int32_t *session_ms, int32_t *heartbeat_ms)
+sim_group_times(void *self, struct str group_id, bool share, int32_t *session_ms,
+    int32_t *heartbeat_ms)
 {
     if (ox_str_is(group_id, "quick")) {
         *session_ms = 7000;

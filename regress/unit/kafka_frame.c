@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "coord/coord.h"
+#include "share/share.h"
 #include "tap.h"
 
 /* ---- the fake world ---- */
@@ -69,6 +70,13 @@ void coord_offset_delete(struct coord *c, struct coord_offset_delete_call *call)
 void coord_offset_fetch(struct coord *c, struct coord_offset_fetch_call *call) { ox_unreachable(); }
 void coord_consumer_heartbeat(struct coord *c, struct coord_consumer_call *call) { ox_unreachable(); }
 void coord_consumer_describe(struct coord *c, struct coord_consumer_describe_call *call) { ox_unreachable(); }
+void coord_share_heartbeat(struct coord *c, struct coord_share_call *call) { ox_unreachable(); }
+void coord_share_describe(struct coord *c, struct coord_share_describe_call *call) { ox_unreachable(); }
+void coord_share_offsets(struct coord *c, struct coord_share_offsets_call *call) { ox_unreachable(); }
+struct coord *engine_states(struct engine *engine) { return NULL; }
+struct share *engine_share(struct engine *engine) { return NULL; }
+void share_call(struct share *share, struct share_call *call) { ox_unreachable(); }
+void share_disconnected(struct share *share, uint64_t conn_id) { ox_unreachable(); }
 void coord_sync(struct coord *c, struct coord_sync_call *call) { ox_unreachable(); }
 
 struct coord *engine_txns(struct engine *engine) { return NULL; }

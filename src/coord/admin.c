@@ -2,7 +2,7 @@
  *
  * Looking at groups and deleting them: DescribeGroups, ListGroups,
  * DeleteGroups, and the snapshot behind the views of SQL. */
-#include "coord/consumer_int.h"
+#include "coord/share_int.h"
 
 /* ---- describe ---- */
 
@@ -41,7 +41,7 @@ describe_run(struct coord_call *base)
     call->member_count = 0;
     if (code == OX_OK) {
         group = group_find(shard, call->group_id);
-        if (group == NULL || group->consumer != NULL) {
+        if (group == NULL || group->consumer != NULL || group->share != NULL) {
             call->state = "Dead";
             code = OX_GROUP_ID_NOT_FOUND;
         }
@@ -68,12 +68,14 @@ coord_describe(struct coord *coord, struct coord_describe_call *call)
 static const char *
 group_type(const struct group *group)
 {
-    return group->consumer != NULL ? "consumer" : "classic";
+    return group->share != NULL ? "share" : group->consumer != NULL ? "consumer" : "classic";
 }
 
 static struct str
 group_protocol_type(const struct group *group)
 {
+    if (group->share != NULL)
+        return OX_STR("share");
     if (group->consumer != NULL)
         return OX_STR("consumer");
     return group->protocol_type.ptr != NULL ? group->protocol_type : OX_STR("");
@@ -237,6 +239,25 @@ snapshot_consumers(struct coord_snapshot_group *out, const struct group *group,
 }
 
 static void
+snapshot_sharers(struct coord_snapshot_group *out, const struct group *group, struct arena *arena)
+{
+    struct map_entry *entry;
+    const struct map *members = &group->share->members;
+    out->members = ox_arena_array(arena, struct coord_snapshot_member, members->count);
+    for (uint32_t at = 0; (entry = ox_map_next(members, &at)) != NULL;) {
+        const struct share_member *member = entry->value;
+        struct coord_snapshot_member *to = &out->members[out->member_count++];
+        *to = (struct coord_snapshot_member){
+            .member_id = ox_str_dup(arena, member->id),
+            .client_id = ox_str_dup(arena, member->client_id),
+            .client_host = ox_str_dup(arena, member->client_host),
+            .session_timeout_ms = group->shard->config.share_session_ms,
+        };
+        snapshot_assigned(to, group, &member->assigned, arena);
+    }
+}
+
+static void
 snapshot_offsets(struct coord_snapshot_group *out, const struct group *group, struct arena *arena)
 {
     struct map_entry *entry;
@@ -273,15 +294,20 @@ snapshot_group(struct coord_snapshot_call *call, const struct group *group)
         .protocol_type = ox_str_dup(arena, group_protocol_type(group)),
         .protocol = chosen ? ox_str_dup(arena, group->protocol)
                     : group->consumer != NULL ? ox_str(consumer_group_assignor(group))
+                    : group->share != NULL    ? OX_STR("simple")
                                               : OX_STR(""),
         .state = group_state_name(group),
         .type = group_type(group),
-        .generation = group->consumer != NULL ? group->consumer->epoch : group->generation,
+        .generation = group->consumer != NULL ? group->consumer->epoch
+                      : group->share != NULL  ? group->share->epoch
+                                              : group->generation,
         .partition = group->shard->partition,
         .state_since_ms = group->state_since_ms,
     };
     if (call->with_members && group->consumer != NULL)
         snapshot_consumers(out, group, arena);
+    else if (call->with_members && group->share != NULL)
+        snapshot_sharers(out, group, arena);
     else if (call->with_members)
         snapshot_members(out, group, arena);
     if (call->with_offsets)

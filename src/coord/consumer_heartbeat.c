@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/consumer_int.h"
+#include "coord/share_int.h"
 
 enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000, REGEX_REFRESH_MS = 10000 };
 
@@ -77,9 +77,9 @@ answer(struct write *write, struct coord_consumer_call *call)
     write_submit(shard, write);
 }
 
-static void
-list_partitions(struct group *group, const struct tpset *set, struct arena *arena, bool names,
-    struct coord_topic_partitions **out, size_t *count)
+void
+consumer_list_partitions(struct group *group, const struct tpset *set, struct arena *arena,
+    bool names, struct coord_topic_partitions **out, size_t *count)
 {
     const struct coord_host *host = group->shard->coord->host;
     *out = ox_arena_array(arena, struct coord_topic_partitions, set->count);
@@ -166,11 +166,14 @@ find_group(struct beat *beat, const char **message)
     struct group *group = group_find(beat->shard, call->group_id);
     if (group != NULL && group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
+    bool shared = group != NULL && group->share != NULL;
     bool other = group != NULL && group->consumer == NULL &&
-                 (group->state != GROUP_EMPTY || group->pending.count > 0) &&
+                 (shared || group->state != GROUP_EMPTY || group->pending.count > 0) &&
                  !(call->member_epoch == 0 && migrate_possible(group));
     if (other || (call->member_epoch != 0 && (group == NULL || group->consumer == NULL))) {
-        *message = other ? "the group uses the classic protocol" : "the group does not exist";
+        *message = shared  ? "the group is a share group"
+                   : other ? "the group uses the classic protocol"
+                           : "the group does not exist";
         return OX_GROUP_ID_NOT_FOUND;
     }
     return group_get(beat->shard, call->group_id, &beat->group);
@@ -698,7 +701,7 @@ group_times(const struct group *group, int32_t *session_ms, int32_t *heartbeat_m
     const struct coord_host *host = group->shard->coord->host;
     *session_ms = group->shard->config.consumer_session_ms;
     *heartbeat_ms = group->shard->config.consumer_heartbeat_ms;
-    host->group_times(host->self, group->id, session_ms, heartbeat_ms);
+    host->group_times(host->self, group->id, false, session_ms, heartbeat_ms);
 }
 
 void
@@ -770,7 +773,7 @@ go_on(struct beat *beat)
     call->has_assignment = call->member_epoch == 0 || call->owned != NULL ||
                            !tpset_equal(&before, &member->assigned);
     if (call->has_assignment)
-        list_partitions(beat->group, &member->assigned, call->call.arena, false,
+        consumer_list_partitions(beat->group, &member->assigned, call->call.arena, false,
             &call->assignment, &call->assignment_count);
     tpset_fini(&before);
     ox_check_slow((consumer_group_check(beat->group), true));
@@ -852,9 +855,9 @@ describe_member(struct coord_consumer_describe_call *call, const struct consumer
     };
     for (size_t i = 0; i < own->topic_count; i++)
         out->topics[i] = ox_str_dup(arena, own->topics[i]);
-    list_partitions(member->group, &member->assigned, arena, true, &out->assigned,
+    consumer_list_partitions(member->group, &member->assigned, arena, true, &out->assigned,
         &out->assigned_count);
-    list_partitions(member->group, &member->target, arena, true, &out->target,
+    consumer_list_partitions(member->group, &member->target, arena, true, &out->target,
         &out->target_count);
 }
 

@@ -130,7 +130,11 @@ void consumer_group_resume(struct group *group);
 /* The name of the assignor that most members want. */
 const char *consumer_group_assignor(const struct group *group);
 
-/* ---- consumer_heartbeat.c, for migrate.c ---- */
+/* ---- consumer_heartbeat.c, for migrate.c and share groups ---- */
+
+/* As an answer has them; with names, if the topics are there. */
+void consumer_list_partitions(struct group *group, const struct tpset *set, struct arena *arena,
+    bool names, struct coord_topic_partitions **out, size_t *count);
 
 /* The sorted names without repetitions, in the arena. */
 void subscription_set_topics(struct consumer_subscription *to, const struct str *topics,

@@ -445,7 +445,8 @@ consumer_apply(struct shard *shard, int16_t type, struct str key, struct str byt
         return true; /* of an older release; the metadata is asked instead */
     ox_arena_init(&arena);
     bool good = read_value(type, bytes, &arena, &value) &&
-                group_get(shard, group_id, &group) == OX_OK && group->members.count == 0;
+                group_get(shard, group_id, &group) == OX_OK && group->members.count == 0 &&
+                group->share == NULL;
     if (good)
         consumer_group_set(group, type, &value);
     tpset_fini(&value.current.assigned);

@@ -55,6 +55,9 @@ struct coord_config {
     int32_t batch_bytes_max;            /* of one batch of records appended */
     int32_t consumer_session_ms;        /* group.consumer.session.timeout.ms */
     int32_t consumer_heartbeat_ms;      /* group.consumer.heartbeat.interval.ms */
+    int32_t share_session_ms;           /* group.share.session.timeout.ms */
+    int32_t share_heartbeat_ms;         /* group.share.heartbeat.interval.ms */
+    int32_t share_size_max;             /* group.share.max.size */
     int32_t txn_timeout_ms_max;         /* transaction.max.timeout.ms */
     int32_t txn_abort_check_ms;         /* transaction.abort.timed.out.transaction.cleanup.interval.ms */
     int32_t txn_expire_check_ms; /* transaction.remove.expired.transaction.cleanup.interval.ms */
@@ -72,6 +75,11 @@ struct coord *coord_new(const struct coord_config *config, const struct coord_ho
 /* Coordinators of transactions, on __transaction_state: the same life, and the
  * calls that begin with coord_txn_. */
 struct coord *coord_new_txns(const struct coord_config *config, const struct coord_host *host);
+/* Share coordinators, on __share_group_state: the same life, and coord_state(). */
+struct coord *coord_new_states(const struct coord_config *config, const struct coord_host *host);
+/* Where the groups of coord have the states of their share groups kept; set once,
+ * before the first partition. NULL (the default): there are no share groups. */
+void coord_set_states(struct coord *coord, struct coord *states);
 /* After coord_stop() was done. NULL is allowed. */
 void coord_free(struct coord *coord);
 
@@ -344,6 +352,65 @@ struct coord_group_marker_call {
 };
 void coord_group_marker(struct coord *coord, struct coord_group_marker_call *call);
 
+/* ShareGroupHeartbeat (KIP-932). Codes besides the common ones as those of the
+ * consumer protocol. */
+struct coord_share_call {
+    struct coord_call call;
+    struct str group_id, member_id;
+    int32_t member_epoch;              /* 0 joins, -1 leaves */
+    struct str rack_id;                /* null: none */
+    struct str client_id, client_host; /* host as "/10.0.0.1" */
+    const struct str *topics;          /* subscribed names; NULL: unchanged */
+    size_t topic_count;
+    /* out */
+    struct str message; /* null, or what is wrong with the request */
+    int32_t out_member_epoch, heartbeat_interval_ms;
+    bool has_assignment; /* false: unchanged */
+    struct coord_topic_partitions *assignment;
+    size_t assignment_count;
+};
+void coord_share_heartbeat(struct coord *coord, struct coord_share_call *call);
+
+/* ShareGroupDescribe, one group: OX_GROUP_ID_NOT_FOUND for other kinds too.
+ * Members have no instance, target or pattern. */
+struct coord_share_describe_call {
+    struct coord_call call;
+    struct str group_id;
+    /* out */
+    const char *state; /* Empty, Stable */
+    int32_t group_epoch, assignment_epoch;
+    struct coord_consumer_member *members;
+    size_t member_count;
+};
+void coord_share_describe(struct coord *coord, struct coord_share_describe_call *call);
+
+/* DescribeShareGroupOffsets, AlterShareGroupOffsets, DeleteShareGroupOffsets of
+ * one group. Describe with topics NULL: all that are initialized. Alter makes
+ * the group if there is none; both that change need it empty
+ * (OX_NON_EMPTY_GROUP). Partitions whose code is a failure are passed over. */
+struct coord_share_partition {
+    int32_t partition;
+    int64_t start_offset;           /* in: alter; out: describe, -1 not known */
+    int32_t leader_epoch, complete; /* out, describe: done beyond the start, -1 not known */
+    ox_code code;                   /* in and out */
+};
+struct coord_share_topic {
+    struct str name;
+    struct uuid id;
+    struct coord_share_partition *partitions; /* delete: not used */
+    size_t partition_count;
+    ox_code code; /* delete: in and out */
+};
+enum coord_share_offsets_op { COORD_SHARE_DESCRIBE, COORD_SHARE_ALTER, COORD_SHARE_DELETE };
+struct coord_share_offsets_call {
+    struct coord_call call;
+    enum coord_share_offsets_op op;
+    struct str group_id;
+    struct coord_share_topic *topics; /* in and out */
+    size_t topic_count;
+};
+void coord_share_offsets(struct coord *coord, struct coord_share_offsets_call *call);
+
 /* Everything this node coordinates, for SQL: oxbow.groups, group_members,
  * group_offsets. A consistent picture of each group, not across groups. Shards
  * that are loading are left out (and then code says so, rows are kept). */
@@ -373,6 +440,39 @@ struct coord_snapshot_call {
     size_t group_count, group_cap;
 };
 void coord_snapshot(struct coord *coord, struct coord_snapshot_call *call);
+
+/* ---- states of share groups: coordinators on __share_group_state ---- */
+
+/* Records from first to last share a delivery state and count. */
+struct coord_state_batch {
+    int64_t first, last;
+    int8_t state; /* 0 available, 2 acknowledged, 4 archived */
+    int16_t count;
+};
+
+/* One partition's state of one share group. Codes: OX_FENCED_STATE_EPOCH,
+ * OX_FENCED_LEADER_EPOCH, OX_INVALID_REQUEST (also: written before it was
+ * initialized). What has no state reads as start offset -1 without batches. */
+enum coord_state_op {
+    COORD_STATE_INITIALIZE, /* state_epoch, start_offset */
+    COORD_STATE_READ,       /* leader_epoch: fences leaders before it */
+    COORD_STATE_WRITE,      /* all; start_offset -1: unchanged; only what has changed */
+    COORD_STATE_DELETE,
+    COORD_STATE_SUMMARY, /* as read, without batches */
+};
+struct coord_state_call {
+    struct coord_call call;
+    enum coord_state_op op;
+    struct str group_id;
+    struct uuid topic_id;
+    int32_t partition;
+    int32_t state_epoch, leader_epoch; /* in; out of read and summary; -1: any */
+    int64_t start_offset;              /* in and out, -1: none */
+    int32_t complete_count;            /* of records beyond the start that are done; -1 */
+    struct coord_state_batch *batches; /* ascending; in: write, out: read */
+    size_t batch_count;
+};
+void coord_state(struct coord *coord, struct coord_state_call *call);
 
 /* ---- transactions: coordinators on __transaction_state ---- */
 

@@ -81,11 +81,16 @@ struct coord_host {
     uint64_t (*topics_generation)(void *self);
     bool (*topic_by_name)(void *self, struct str name, struct coord_topic *out);
     bool (*topic_by_id)(void *self, const struct uuid *id, struct coord_topic *out);
-    /* A group's own settings replace the defaults that stand there. */
-    void (*group_times)(void *self, struct str group_id, int32_t *session_ms,
+    /* A group's own settings replace the defaults that stand there; share: those
+     * of share groups. */
+    void (*group_times)(void *self, struct str group_id, bool share, int32_t *session_ms,
         int32_t *heartbeat_ms);
     void (*each_topic)(void *self, void (*fn)(void *arg, const struct coord_topic *topic),
         void *arg);
+
+    /* States of share groups only. What is before the offset is not needed; may
+     * be forgotten any time. */
+    void (*prune)(void *self, int32_t partition, int64_t offset);
 
     /* Transactions only. Write a marker where it belongs (coord.h), never answered
      * before this returns; an id that nobody had before, likewise. */

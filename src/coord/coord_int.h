@@ -16,6 +16,7 @@
 struct shard;
 struct group;
 struct consumer_group;
+struct share_group;
 
 /* ---- timers.c: one heap per shard, virtual or real milliseconds ---- */
 
@@ -59,6 +60,7 @@ struct write {
     bool finished; /* finish was called */
     struct coord_stamp stamp; /* not plain: it is a batch of its own */
     uint64_t at_ms;
+    int64_t at; /* log offset of the first record, once committed */
     /* Exactly once: committed, failed (then nothing was applied) or timed out
      * (then it may still be applied later). */
     void (*finish)(struct shard *shard, struct write *write, ox_code code);
@@ -91,6 +93,7 @@ struct shard {
     struct coord_call *stop;  /* waits for orphans and markers */
     struct map pending_txns;  /* producer id -> struct txn_offsets, offsets.c */
     struct map txns;          /* transactional id -> struct txn, txn.c */
+    struct map states;        /* group:topic:partition -> struct share_state, share_state.c */
     uint32_t outside;         /* markers and producer ids that the host still holds */
     uint64_t expire_ms;       /* next search for expired transactional ids */
 };
@@ -105,10 +108,12 @@ struct coord_kind {
     void (*sweep)(struct shard *shard);                   /* from time to time */
     int64_t (*sweep_ms)(const struct shard *shard);
 };
-extern const struct coord_kind txn_kind; /* txn.c */
+extern const struct coord_kind txn_kind;   /* txn.c */
+extern const struct coord_kind share_kind; /* share_state.c */
 
 struct coord {
     const struct coord_kind *kind;
+    struct coord *states; /* of share groups; groups only */
     const struct coord_host *host;
     struct coord_config config;
     _Atomic int32_t partition_count;
@@ -235,6 +240,7 @@ struct group {
     bool subscribed_unknown;
 
     struct consumer_group *consumer; /* not NULL: of the new protocol; state is EMPTY or DEAD */
+    struct share_group *share;       /* not NULL: a share group; state is EMPTY or DEAD */
 };
 
 const char *group_state_name(const struct group *group);
@@ -330,6 +336,7 @@ enum record_type {
     RECORD_OFFSET,
     RECORD_GROUP,
     RECORD_CONSUMER, /* consumer_records.c */
+    RECORD_SHARE,    /* share_records.c */
     RECORD_OTHER,
     RECORD_BAD,
 };

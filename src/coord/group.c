@@ -26,13 +26,14 @@
  * 10. COMPLETING and STABLE groups have chosen a protocol, which all support. */
 #include <string.h>
 
-#include "coord/consumer_int.h"
+#include "coord/share_int.h"
 
 bool
 group_is_empty(const struct group *group)
 {
     return group->state == GROUP_EMPTY &&
-           (group->consumer == NULL || group->consumer->members.count == 0);
+           (group->consumer == NULL || group->consumer->members.count == 0) &&
+           (group->share == NULL || group->share->members.count == 0);
 }
 
 const char *
@@ -40,6 +41,8 @@ group_state_name(const struct group *group)
 {
     if (group->consumer != NULL)
         return consumer_group_state(group);
+    if (group->share != NULL)
+        return share_group_state(group);
     static const char *const names[] = {
         [GROUP_EMPTY] = "Empty",
         [GROUP_PREPARING] = "PreparingRebalance",
@@ -136,6 +139,7 @@ group_free(struct group *group)
         topic_free(entry->value);
     group_forget_subscriptions(group);
     consumer_group_free(group);
+    share_group_free(group);
     ox_map_fini(&group->members);
     ox_map_fini(&group->instances);
     ox_map_fini(&group->pending);
@@ -151,7 +155,8 @@ void
 group_maybe_drop(struct group *group)
 {
     if (group->state != GROUP_EMPTY || group->logged || group->writes > 0 || group->txns > 0 ||
-        group->topics.count > 0 || group->pending.count > 0 || group->consumer != NULL)
+        group->topics.count > 0 || group->pending.count > 0 || group->consumer != NULL ||
+        group->share != NULL)
         return;
     ox_map_remove(&group->shard->groups, group->id);
     group_free(group);
@@ -626,6 +631,8 @@ group_check(const struct group *group)
     struct map_entry *entry;
     if (group->consumer != NULL)
         consumer_group_check(group);
+    if (group->share != NULL)
+        share_group_check(group);
     check_members(group);
     if (group->members.count > 0)
         ox_assert(group->protocol_type.ptr != NULL);

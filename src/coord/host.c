@@ -138,7 +138,8 @@ host_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
 }
 
 static void
-host_group_times(void *self, struct str group_id, int32_t *session_ms, int32_t *heartbeat_ms)
+host_group_times(void *self, struct str group_id, bool share, int32_t *session_ms,
+    int32_t *heartbeat_ms)
 {
     const struct meta_view *view = replica_view(real(self)->replica);
     const struct meta_config_set *set = meta_view_config(view, META_RESOURCE_GROUP, group_id);
@@ -146,9 +147,11 @@ host_group_times(void *self, struct str group_id, int32_t *session_ms, int32_t *
         int64_t value;
         if (!ox_str_to_i64(set->items[i].value, &value) || value < 1 || value > INT32_MAX)
             continue;
-        if (ox_str_is(set->items[i].name, "consumer.session.timeout.ms"))
+        if (ox_str_is(set->items[i].name,
+                share ? "share.session.timeout.ms" : "consumer.session.timeout.ms"))
             *session_ms = (int32_t)value;
-        else if (ox_str_is(set->items[i].name, "consumer.heartbeat.interval.ms"))
+        else if (ox_str_is(set->items[i].name,
+                     share ? "share.heartbeat.interval.ms" : "consumer.heartbeat.interval.ms"))
             *heartbeat_ms = (int32_t)value;
     }
 }
@@ -753,6 +756,49 @@ host_load(void *self, int32_t partition, int32_t leader_epoch)
     loop_pool_submit(home(host, partition), &load->job);
 }
 
+/* ---- what is no longer needed ---- */
+
+struct host_prune {
+    struct pool_job job;
+    struct real_host *host;
+    struct partition *part;
+    int64_t offset;
+};
+
+static void
+prune_work(struct pool_job *job)
+{
+    struct host_prune *prune = ox_container_of(job, struct host_prune, job);
+    int64_t low;
+    struct ox_err err;
+    if (partition_delete_records(prune->part, prune->offset, &low, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "coordinator could not shorten its log", &err);
+}
+
+static void
+prune_done(struct pool_job *job)
+{
+    struct host_prune *prune = ox_container_of(job, struct host_prune, job);
+    struct real_host *host = prune->host;
+    partition_put(prune->part);
+    ox_free(prune);
+    busy(host, -1);
+}
+
+static void
+host_prune(void *self, int32_t partition, int64_t offset)
+{
+    struct real_host *host = self;
+    struct partition *part = own_partition(host, partition);
+    if (part == NULL || partition_log(part) == NULL || atomic_load(&host->stopping))
+        return;
+    struct host_prune *prune = ox_calloc(1, sizeof(*prune));
+    busy(host, 1);
+    *prune = (struct host_prune){.job = {.work = prune_work, .done = prune_done}, .host = host,
+        .part = partition_hold(part), .offset = offset};
+    loop_pool_submit(home(host, partition), &prune->job);
+}
+
 /* ---- life ---- */
 
 struct coord_host *
@@ -777,6 +823,7 @@ coord_host_new(struct loop_group *loops, struct replica *replica, const struct e
         .each_topic = host_each_topic,
         .group_times = host_group_times,
         .load = host_load,
+        .prune = host_prune,
         .marker = host_marker_write,
         .producer_id = host_producer_id,
     };
@@ -801,6 +848,14 @@ coord_host_new_txns(struct loop_group *loops, struct replica *replica, const str
     host->meta = meta;
     host->node_id = node_id;
     host->groups = groups;
+    return table;
+}
+
+struct coord_host *
+coord_host_new_states(struct loop_group *loops, struct replica *replica, const struct env *env)
+{
+    struct coord_host *table = coord_host_new(loops, replica, env);
+    real(table->self)->topic = "__share_group_state";
     return table;
 }
 

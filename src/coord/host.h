@@ -24,6 +24,9 @@ struct coord_host *coord_host_new(struct loop_group *loops, struct replica *repl
  * groups, which is stopped after. */
 struct coord_host *coord_host_new_txns(struct loop_group *loops, struct replica *replica,
     const struct env *env, struct meta *meta, int32_t node_id, struct coord *groups);
+/* For coord_new_states(). Groups that use it are stopped before. */
+struct coord_host *coord_host_new_states(struct loop_group *loops, struct replica *replica,
+    const struct env *env);
 void coord_host_set(struct coord_host *host, struct coord *coord);
 /* Writes a marker as a transaction coordinator would (WriteTxnMarkers); host is
  * one of transactions. On: any loop. Codes: OX_UNKNOWN_TOPIC_OR_PARTITION,

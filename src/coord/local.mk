@@ -3,6 +3,8 @@ liboxbow_a_SOURCES += src/coord/admin.c src/coord/assign.c src/coord/consumer_gr
     src/coord/consumer_heartbeat.c src/coord/consumer_protocol.c src/coord/consumer_records.c \
     src/coord/group.c src/coord/host.c src/coord/migrate.c src/coord/offsets.c src/coord/rebalance.c \
     src/coord/records.c src/coord/runtime.c src/coord/timers.c src/coord/topic_regex.c \
+    src/coord/share_assign.c src/coord/share_group.c src/coord/share_heartbeat.c \
+    src/coord/share_offsets.c src/coord/share_records.c src/coord/share_state.c \
     src/coord/topic_table.c src/coord/tpset.c src/coord/txn.c src/coord/txn_admin.c \
     src/coord/txn_calls.c
 

@@ -12,7 +12,7 @@
 
 #include "base/diag.h"
 #include "base/fault.h"
-#include "coord/consumer_int.h"
+#include "coord/share_int.h"
 
 /* ---- commit ---- */
 
@@ -80,6 +80,8 @@ commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
     bool has_member = call->member_id.len > 0 || call->instance_id.ptr != NULL;
     if (group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
+    if (group->share != NULL)
+        return OX_GROUP_ID_NOT_FOUND; /* it has other offsets */
     if (group->consumer != NULL)
         return commit_allowed_consumer(group, call);
     if (commit_of_nobody(call) || (call->generation < 0 && group->state == GROUP_EMPTY))
@@ -576,6 +578,10 @@ group_start_delete(struct group *group)
     struct coord_call *call = group->deleting ? &group->deleting->call : NULL;
     ox_assert(group->state == GROUP_DEAD);
     ox_assert(group->writes == 0);
+    if (group->share != NULL && group->share->initializing.count + group->share->initialized.count > 0) {
+        share_forget_state(group); /* and comes back */
+        return;
+    }
     group->deleting = NULL;
     for (uint32_t at = 0; (entry = ox_map_next(&group->topics, &at)) != NULL;) {
         const struct group_topic *topic = entry->value;
@@ -588,6 +594,8 @@ group_start_delete(struct group *group)
     write->finish = group_deleted;
     if (group->consumer != NULL)
         put_group_gone(write, group);
+    else if (group->share != NULL)
+        put_share_group_gone(write);
     else
         write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);
     write_submit(group->shard, write);

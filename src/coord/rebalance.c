@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/consumer_int.h"
+#include "coord/share_int.h"
 
 enum { PENDING_MAX = 100000, STATIC_WAIT_MS_MIN = 1000 };
 
@@ -689,7 +689,9 @@ join_run(struct coord_call *base)
     }
     if (group->consumer != NULL && group_is_empty(group))
         become_classic(group);
-    if (group->state == GROUP_DEAD)
+    if (group->share != NULL)
+        join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
+    else if (group->state == GROUP_DEAD)
         join_fail(call, OX_COORDINATOR_NOT_AVAILABLE, OX_STR(""));
     else if (group->consumer != NULL && !group_is_empty(group))
         migrate_join(group, call);
@@ -994,6 +996,8 @@ group_resume(struct group *group)
     struct map_entry *entry;
     if (group->consumer != NULL)
         consumer_group_resume(group);
+    if (group->share != NULL)
+        share_group_resume(group);
     for (uint32_t at = 0; (entry = ox_map_next(&group->members, &at)) != NULL;)
         restart_session(entry->value);
     ox_check_slow((group_check(group), true));

@@ -20,7 +20,7 @@
  *                v4   as 3, flexible */
 #include "base/diag.h"
 #include "base/wire.h"
-#include "coord/consumer_int.h"
+#include "coord/share_int.h"
 
 enum { KEY_OFFSET_MAX = 1, KEY_GROUP = 2, VALUE_VERSION_MAX = 4, FLEXIBLE = 4 };
 
@@ -232,6 +232,10 @@ record_read_key(struct str key, struct record_key *out)
         out->type = RECORD_CONSUMER;
         return;
     }
+    if (out->version >= KEY_SHARE_MEMBER && out->version <= KEY_SHARE_STATE) {
+        out->type = RECORD_SHARE;
+        return;
+    }
     if (out->version < 0 || out->version > KEY_GROUP)
         return;
     out->type = out->version == KEY_GROUP ? RECORD_GROUP : RECORD_OFFSET;
@@ -397,8 +401,8 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
     ox_assert(shard->state == SHARD_LOADING);
     if (value.ptr == NULL) {
         group = group_find(shard, key->group_id);
-        if (group == NULL || group->consumer != NULL)
-            return; /* it has become a consumer group */
+        if (group == NULL || group->consumer != NULL || group->share != NULL)
+            return; /* it has become another kind */
         remove_members(group);
         group_forget_subscriptions(group);
         group_set_protocol_type(group, OX_STR_NULL);
@@ -418,6 +422,7 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
         return;
     }
     consumer_group_free(group); /* it has become a classic one */
+    share_group_free(group);
     remove_members(group);
     group_forget_subscriptions(group);
     group_set_protocol_type(group, record.protocol_type.len > 0 || record.member_count > 0
@@ -447,6 +452,10 @@ shard_apply(struct shard *shard, struct str key, struct str value, int64_t log_o
         return;
     case RECORD_CONSUMER:
         if (!consumer_apply(shard, read.version, key, value))
+            shard->skipped++;
+        return;
+    case RECORD_SHARE:
+        if (!share_apply(shard, read.version, key, value))
             shard->skipped++;
         return;
     case RECORD_OTHER:

@@ -61,6 +61,9 @@ coord_config_init(struct coord_config *config)
         .batch_bytes_max = 1000000,
         .consumer_session_ms = 45000,
         .consumer_heartbeat_ms = 5000,
+        .share_session_ms = 45000,
+        .share_heartbeat_ms = 5000,
+        .share_size_max = 200,
         .txn_timeout_ms_max = 900000,
         .txn_abort_check_ms = 10000,
         .txn_expire_check_ms = 3600000,
@@ -94,6 +97,18 @@ coord_new_txns(const struct coord_config *config, const struct coord_host *host)
     return new_coord(config, host, &txn_kind);
 }
 
+struct coord *
+coord_new_states(const struct coord_config *config, const struct coord_host *host)
+{
+    return new_coord(config, host, &share_kind);
+}
+
+void
+coord_set_states(struct coord *coord, struct coord *states)
+{
+    coord->states = states;
+}
+
 static void
 shard_init(struct shard *shard, struct coord *coord, int32_t partition)
 {
@@ -105,6 +120,7 @@ shard_init(struct shard *shard, struct coord *coord, int32_t partition)
     ox_map_init(&shard->groups);
     ox_map_init(&shard->pending_txns);
     ox_map_init(&shard->txns);
+    ox_map_init(&shard->states);
     ox_list_init(&shard->queue);
     ox_list_init(&shard->refused);
     ox_list_init(&shard->orphans);
@@ -121,11 +137,12 @@ write_free(struct write *write)
 static void
 shard_fini(struct shard *shard)
 {
-    ox_assert(shard->groups.count == 0 && shard->txns.count == 0);
+    ox_assert(shard->groups.count == 0 && shard->txns.count == 0 && shard->states.count == 0);
     ox_assert(shard->flying == NULL && shard->outside == 0);
     ox_assert(ox_list_empty(&shard->orphans));
     ox_map_fini(&shard->groups);
     ox_map_fini(&shard->txns);
+    ox_map_fini(&shard->states);
     ox_map_fini(&shard->pending_txns);
     timers_fini(&shard->timers);
     ox_list_each(node, &shard->spare)
@@ -558,6 +575,7 @@ batch_end(struct shard *shard, struct list *writes, ox_code code, int64_t at)
 {
     for (struct list *node; (node = ox_list_pop(writes)) != NULL;) {
         struct write *write = ox_container_of(node, struct write, link);
+        write->at = at;
         if (code == OX_OK)
             write_apply(shard, write, at);
         at += (int64_t)write->record_count;

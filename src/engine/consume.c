@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Coordinators: this node coordinates the groups of every partition of
- * __consumer_offsets that it leads, and the transactions of __transaction_state
- * likewise. The view says which; each is told to the coordinators once per
+ * __consumer_offsets that it leads, the transactions of __transaction_state and
+ * the states of share groups in __share_group_state likewise. The view says which; each is told to the coordinators once per
  * leader epoch.
  *
  * They are also told which topics have gone, to forget what was committed for
@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "coord/host.h"
 #include "engine/engine_int.h"
+#include "share/share.h"
 
 /* Leader epochs already announced, by partition; -1 none. */
 struct announced_topic {
@@ -27,7 +28,7 @@ struct announced_topic {
 /* Meta thread only. */
 struct announced {
     struct engine *engine;
-    struct announced_topic topics[2];
+    struct announced_topic topics[3];
     const struct meta_view *last; /* held */
 };
 
@@ -88,6 +89,9 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
     config->consumer_session_ms = settings->group_consumer_session_timeout_ms;
     config->consumer_heartbeat_ms = settings->group_consumer_heartbeat_interval_ms;
+    config->share_session_ms = settings->group_share_session_timeout_ms;
+    config->share_heartbeat_ms = settings->group_share_heartbeat_interval_ms;
+    config->share_size_max = settings->group_share_max_size;
     config->txn_timeout_ms_max = settings->transaction_max_timeout_ms;
     config->txn_abort_check_ms =
         settings->transaction_abort_timed_out_transaction_cleanup_interval_ms;
@@ -112,6 +116,7 @@ on_view(const struct meta_view *view, void *arg)
         struct coord_config config;
         read_settings(&config, view->settings);
         coord_configure(known->engine->coord, &config);
+        coord_configure(known->engine->states, &config);
         txn_settings(&config);
         coord_configure(known->engine->txns, &config);
     }
@@ -135,6 +140,12 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
     engine->coord_host = coord_host_new(engine->config.loops, engine->config.replica, engine->env);
     engine->coord = coord_new(&config, engine->coord_host);
     coord_host_set(engine->coord_host, engine->coord);
+    engine->state_host =
+        coord_host_new_states(engine->config.loops, engine->config.replica, engine->env);
+    engine->states = coord_new_states(&config, engine->state_host);
+    coord_host_set(engine->state_host, engine->states);
+    coord_set_states(engine->coord, engine->states);
+    engine->share = share_new(engine->config.loops, engine->config.replica, engine->states);
     engine->txn_host = coord_host_new_txns(engine->config.loops, engine->config.replica,
         engine->env, engine->config.meta, engine->config.node_id, engine->coord);
     txn_settings(&config);
@@ -146,6 +157,8 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
         (struct announced_topic){"__consumer_offsets", engine->coord, 0, NULL};
     engine->announced->topics[1] =
         (struct announced_topic){"__transaction_state", engine->txns, 0, NULL};
+    engine->announced->topics[2] =
+        (struct announced_topic){"__share_group_state", engine->states, 0, NULL};
     meta_on_view(engine->config.meta, on_view, engine->announced);
     return OX_OK;
 }
@@ -154,8 +167,10 @@ void
 engine_groups_quiesce(struct engine *engine)
 {
     meta_off_view(engine->config.meta, on_view, engine->announced);
+    share_stop(engine->share);
     coord_host_stop(engine->txn_host); /* its markers need the groups */
     coord_host_stop(engine->coord_host);
+    coord_host_stop(engine->state_host); /* the groups need it */
 }
 
 void
@@ -165,6 +180,9 @@ engine_groups_stop(struct engine *engine)
     coord_host_free(engine->txn_host);
     coord_free(engine->coord);
     coord_host_free(engine->coord_host);
+    share_free(engine->share);
+    coord_free(engine->states);
+    coord_host_free(engine->state_host);
     meta_view_put(engine->announced->last);
     for (size_t i = 0; i < ox_count(engine->announced->topics); i++)
         ox_free(engine->announced->topics[i].epochs);

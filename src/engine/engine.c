@@ -207,6 +207,18 @@ engine_coord(struct engine *engine)
 }
 
 struct coord *
+engine_states(struct engine *engine)
+{
+    return engine->states;
+}
+
+struct share *
+engine_share(struct engine *engine)
+{
+    return engine->share;
+}
+
+struct coord *
 engine_txns(struct engine *engine)
 {
     return engine->txns;

@@ -24,6 +24,7 @@
 
 struct engine;
 struct coord;
+struct share;
 
 /* ---- who ---- */
 
@@ -99,6 +100,8 @@ struct meta *engine_meta(struct engine *engine);
 struct replica *engine_replica(struct engine *engine);
 struct coord *engine_coord(struct engine *engine); /* of groups */
 struct coord *engine_txns(struct engine *engine);  /* of transactions */
+struct coord *engine_states(struct engine *engine); /* of share groups */
+struct share *engine_share(struct engine *engine);
 struct net *engine_net(struct engine *engine);
 /* A place for what sql/ keeps for the engine's life: NULL at first, freed with
  * ox_free() at the end. Atomic. */

@@ -16,6 +16,9 @@ struct engine {
     struct coord_host *coord_host;
     struct coord *txns;
     struct coord_host *txn_host;
+    struct coord *states; /* of share groups */
+    struct coord_host *state_host;
+    struct share *share;
     struct announced *announced; /* consume.c */
     struct engine_stats stats;
     void *attachment;

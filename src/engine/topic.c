@@ -171,19 +171,28 @@ internal_settings(struct engine_topic_create *call, const struct meta_view *view
     struct engine_config_kv *configs)
 {
     const struct server_config *settings = view->settings;
-    bool offsets = ox_str_is(call->name, "__consumer_offsets");
-    int wanted = offsets ? settings->offsets_topic_replication_factor
-                         : settings->transaction_state_log_replication_factor;
     static _Thread_local char segment_bytes[16];
-    snprintf(segment_bytes, sizeof(segment_bytes), "%d",
-        offsets ? settings->offsets_topic_segment_bytes
-                : settings->transaction_state_log_segment_bytes);
-    call->partitions = offsets ? settings->offsets_topic_num_partitions
-                               : settings->transaction_state_log_num_partitions;
-    call->replication_factor = (int16_t)OX_MIN(wanted, (int)view->broker_count);
-    configs[0] = (struct engine_config_kv){OX_STR("cleanup.policy"), OX_STR("compact"), 0};
-    configs[1] = (struct engine_config_kv){OX_STR("segment.bytes"), ox_str(segment_bytes), 0};
-    configs[2] = (struct engine_config_kv){OX_STR("compression.type"), OX_STR("producer"), 0};
+    int replicas, bytes;
+    bool shares = ox_str_is(call->name, "__share_group_state");
+    if (ox_str_is(call->name, "__consumer_offsets")) {
+        call->partitions = settings->offsets_topic_num_partitions;
+        replicas = settings->offsets_topic_replication_factor;
+        bytes = settings->offsets_topic_segment_bytes;
+    } else if (shares) {
+        call->partitions = settings->share_coordinator_state_topic_num_partitions;
+        replicas = settings->share_coordinator_state_topic_replication_factor;
+        bytes = settings->share_coordinator_state_topic_segment_bytes;
+    } else {
+        call->partitions = settings->transaction_state_log_num_partitions;
+        replicas = settings->transaction_state_log_replication_factor;
+        bytes = settings->transaction_state_log_segment_bytes;
+    }
+    snprintf(segment_bytes, sizeof(segment_bytes), "%d", bytes);
+    call->replication_factor = (int16_t)OX_MIN(replicas, (int)view->broker_count);
+    configs[0] = (struct engine_config_kv){OX_STR("segment.bytes"), ox_str(segment_bytes), 0};
+    configs[1] = (struct engine_config_kv){OX_STR("compression.type"), OX_STR("producer"), 0};
+    configs[2] = shares ? (struct engine_config_kv){OX_STR("retention.ms"), OX_STR("-1"), 0}
+                        : (struct engine_config_kv){OX_STR("cleanup.policy"), OX_STR("compact"), 0};
 }
 
 bool

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * FindCoordinator: the leader of the partition of __consumer_offsets that a
- * group hashes to, or of __transaction_state for a transactional id. The topic
+ * group hashes to, of __transaction_state for a transactional id, or of
+ * __share_group_state for a partition of a share group. The topic
  * is made when somebody first asks; until it is there the answer is
  * COORDINATOR_NOT_AVAILABLE, and the client asks again. */
 #include "coord/coord.h"
@@ -60,6 +61,20 @@ find_transaction(struct kafka_request *req, struct str transactional_id, row *ou
         out);
 }
 
+/* The key is GROUP:TOPIC_ID:PARTITION; brokers ask, for states of share groups. */
+static ox_code
+find_state(struct kafka_request *req, struct str key, row *out)
+{
+    if (!kafka_may(req, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_CLUSTER_ACTION))
+        return fail(req, out, OX_CLUSTER_AUTHORIZATION_FAILED, NULL);
+    size_t colons = 0;
+    for (size_t i = 0; i < key.len; i++)
+        colons += key.ptr[i] == ':';
+    if (colons < 2)
+        return fail(req, out, OX_INVALID_REQUEST, "the key is GROUP:TOPIC_ID:PARTITION");
+    return find_in(req, "__share_group_state", engine_states(kafka_engine(req)), key, out);
+}
+
 static void
 find(struct kafka_request *req, struct str key, row *out)
 {
@@ -75,8 +90,10 @@ find(struct kafka_request *req, struct str key, row *out)
         find_transaction(req, key, out);
         break;
     case KEY_SHARE:
-        fail(req, out, req->version >= 6 ? OX_UNSUPPORTED_VERSION : OX_INVALID_REQUEST,
-            "share groups are not served by this release");
+        if (req->version >= 6)
+            find_state(req, key, out);
+        else
+            fail(req, out, OX_INVALID_REQUEST, "coordinator type is not known");
         break;
     default:
         fail(req, out, OX_INVALID_REQUEST, "coordinator type is not known");

@@ -21,6 +21,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "kafka/kafka_int.h"
+#include "share/share.h"
 
 void
 kafka_door_put(struct kafka_door *door)
@@ -272,6 +273,8 @@ closed(struct conn *conn)
     kc->conn = NULL;
     kafka_conn_hold(kc);
     kafka_login_closed(kc);
+    if (kc->shares)
+        share_disconnected(engine_share(kc->sess.engine), kc->sess.conn_id);
     if (kc->held != NULL)
         request_free(kc->held);
     kc->held = NULL;

@@ -66,6 +66,7 @@ struct kafka_conn {
     uint32_t request_count;
     uint32_t holds; /* other things that borrow sess */
     bool paused;
+    bool shares;  /* a share session was opened through it */
     bool held_back; /* a Produce has not begun to append yet: none may overtake it */
     struct kafka_request *held; /* read, but must wait for those before it */
     bool named; /* the principal of its certificate is known */

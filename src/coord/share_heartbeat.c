@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ShareGroupHeartbeat and ShareGroupDescribe. A heartbeat goes through
+ *
+ *   check the request -> find group and member -> check its epoch ->
+ *   subscription (record 10) -> partitions to initialize (15) -> epoch (11) ->
+ *   target (13, 12) -> its own assignment (14) -> answer when they are committed
+ *
+ * As with consumer groups each record takes effect at once. What is to be
+ * initialized is asked of the share coordinator once the record is committed
+ * (share_offsets.c); when it is there the group's epoch moves, and members get
+ * the partitions with their next heartbeats. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "coord/share_int.h"
+
+enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000 };
+
+struct beat {
+    struct coord_share_call *call;
+    struct shard *shard;
+    struct group *group;
+    struct share_group *share;
+    struct share_member *member; /* NULL: it joins */
+    struct write *write;
+};
+
+/* ---- answers ---- */
+
+static void
+fail(struct coord_share_call *call, ox_code code, const char *message)
+{
+    call->message = ox_str(message);
+    call->out_member_epoch = call->heartbeat_interval_ms = 0;
+    call->has_assignment = false;
+    call_finish(&call->call, code);
+}
+
+static void
+beat_done(struct shard *shard, struct write *write, ox_code code)
+{
+    struct coord_share_call *call = ox_container_of(write->call, struct coord_share_call, call);
+    if (code != OX_OK) {
+        fail(call, write_error(code), NULL);
+        return;
+    }
+    if (write->group != NULL && write->group->share != NULL)
+        share_initialize(write->group);
+    call_finish(&call->call, OX_OK);
+}
+
+static void
+answer(struct beat *beat)
+{
+    struct write *write = beat->write;
+    if (write->record_count == 0 && write->group->writes == 1) {
+        write_drop(beat->shard, write);
+        share_initialize(beat->group);
+        call_finish(&beat->call->call, OX_OK);
+        return;
+    }
+    write->call = &beat->call->call;
+    write->finish = beat_done;
+    write_submit(beat->shard, write);
+}
+
+/* ---- the request ---- */
+
+static bool
+too_long(struct str s)
+{
+    return s.len > ID_LEN_MAX;
+}
+
+/* What is wrong with the request, or NULL. */
+static const char *
+check_request(const struct coord_share_call *call)
+{
+    if (call->group_id.len == 0 || too_long(call->group_id))
+        return "the group id must not be empty";
+    if (call->member_id.len == 0)
+        return "the member id must not be empty";
+    if (too_long(call->member_id) || too_long(call->rack_id) || too_long(call->client_id) ||
+        too_long(call->client_host))
+        return "an id is too long";
+    if (call->member_epoch < EPOCH_LEAVE)
+        return "the member epoch is not valid";
+    if (call->rack_id.ptr != NULL && call->rack_id.len == 0)
+        return "the rack id must not be empty";
+    if (call->topic_count > TOPICS_MAX)
+        return "the subscription has too many topics";
+    if (call->member_epoch == 0 && call->topic_count == 0)
+        return "a member that joins must subscribe to something";
+    return NULL;
+}
+
+/* The group; one of another kind may only be replaced when nothing is in it. */
+static ox_code
+find_group(struct beat *beat, const char **message)
+{
+    const struct coord_share_call *call = beat->call;
+    struct group *group = group_find(beat->shard, call->group_id);
+    if (group != NULL && group->state == GROUP_DEAD)
+        return OX_COORDINATOR_NOT_AVAILABLE;
+    bool other = group != NULL && group->share == NULL &&
+                 (group->logged || group->consumer != NULL || group->topics.count > 0 ||
+                     group->pending.count > 0 || group->state != GROUP_EMPTY);
+    if (other || (call->member_epoch != 0 && (group == NULL || group->share == NULL))) {
+        *message = other ? "the group is no share group" : "the group does not exist";
+        return OX_GROUP_ID_NOT_FOUND;
+    }
+    return group_get(beat->shard, call->group_id, &beat->group);
+}
+
+static ox_code
+find_member(struct beat *beat, const char **message)
+{
+    const struct coord_share_call *call = beat->call;
+    int32_t epoch = call->member_epoch;
+    beat->member = beat->group->share != NULL ? share_member_find(beat->group, call->member_id)
+                                              : NULL;
+    if (beat->member == NULL) {
+        *message = "the member is not part of the group";
+        if (epoch != 0)
+            return OX_UNKNOWN_MEMBER_ID;
+        uint32_t count = beat->group->share != NULL ? beat->group->share->members.count : 0;
+        return count >= (uint32_t)beat->shard->config.share_size_max ? OX_GROUP_MAX_SIZE_REACHED
+                                                                     : OX_OK;
+    }
+    if (epoch <= 0 || epoch == beat->member->epoch || epoch == beat->member->previous_epoch)
+        return OX_OK;
+    *message = epoch > beat->member->epoch
+                   ? "the member epoch is ahead of the group's"
+                   : "the member epoch is stale: give up all partitions, rejoin";
+    return OX_FENCED_MEMBER_EPOCH;
+}
+
+/* ---- subscription, epoch ---- */
+
+static bool
+same_names(const struct str *a, size_t a_count, const struct str *b, size_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (!ox_str_eq(a[i], b[i]))
+            return false;
+    return true;
+}
+
+/* Whether assignments depend on what has changed. */
+static bool
+subscribe(struct beat *beat)
+{
+    const struct coord_share_call *call = beat->call;
+    const struct share_member *before = beat->member;
+    struct share_value next = {0};
+    struct consumer_subscription names = {0};
+    if (before != NULL) {
+        next.rack_id = before->rack_id;
+        next.topics = before->topics;
+        next.topic_count = before->topic_count;
+    }
+    if (call->rack_id.ptr != NULL)
+        next.rack_id = call->rack_id;
+    if (call->topics != NULL) {
+        subscription_set_topics(&names, call->topics, call->topic_count, call->call.arena);
+        next.topics = names.topics;
+        next.topic_count = names.topic_count;
+    }
+    next.client_id = call->client_id.ptr ? call->client_id : OX_STR("");
+    next.client_host = call->client_host.ptr ? call->client_host : OX_STR("");
+    bool wants = before == NULL || !same_names(before->topics, before->topic_count, next.topics,
+                                       next.topic_count);
+    bool same = !wants && ox_str_eq(before->rack_id, next.rack_id) &&
+                ox_str_eq(before->client_id, next.client_id) &&
+                ox_str_eq(before->client_host, next.client_host);
+    if (!same)
+        put_share_member(beat->write, call->member_id, &next);
+    beat->member = share_member_find(beat->group, call->member_id);
+    return wants;
+}
+
+/* All topics that somebody in the group reads, as they are now. */
+static void
+read_topics(struct topic_table *table, const struct group *group)
+{
+    struct map_entry *entry;
+    topic_table_init(table, group->shard->coord->host);
+    for (uint32_t at = 0; (entry = ox_map_next(&group->share->members, &at)) != NULL;) {
+        const struct share_member *member = entry->value;
+        topic_table_add(table, member->topics, member->topic_count);
+    }
+    topic_table_sort(table);
+}
+
+/* Partitions that are read and that the share coordinator does not know. */
+static void
+note_new_partitions(struct beat *beat, const struct topic_table *table)
+{
+    struct share_group *share = beat->share;
+    struct tpset initializing = {0};
+    bool fresh = false;
+    tpset_copy(&initializing, &share->initializing);
+    for (uint32_t i = 0; i < table->count; i++)
+        for (int32_t p = 0; p < table->topics[i].partition_count; p++) {
+            struct tp tp = {table->topics[i].id, p};
+            if (tpset_has(&share->initialized, &tp) || tpset_has(&share->initializing, &tp))
+                continue;
+            tpset_add(&initializing, &tp.topic, tp.partition);
+            fresh = true;
+        }
+    tpset_sort(&initializing);
+    if (fresh)
+        put_share_state(beat->write, &initializing, &share->initialized, &share->deleting);
+    tpset_fini(&initializing);
+}
+
+static void
+move_epoch(struct beat *beat, bool bump)
+{
+    const struct coord_host *host = beat->shard->coord->host;
+    struct share_group *share = beat->share;
+    struct topic_table table;
+    if (!bump && host->topics_generation(host->self) == share->topics_generation)
+        return;
+    read_topics(&table, beat->group);
+    note_new_partitions(beat, &table);
+    share->topics_generation = host->topics_generation(host->self);
+    if (bump || (int64_t)table.hash != share->metadata_hash) {
+        ox_assert(share->epoch < INT32_MAX);
+        put_share_epoch(beat->write, share->epoch + 1, (int64_t)table.hash);
+    }
+    topic_table_fini(&table);
+}
+
+/* ---- the target ---- */
+
+static int
+by_member_id(const void *a, const void *b)
+{
+    return ox_str_cmp(((const struct assign_member *)a)->id, ((const struct assign_member *)b)->id);
+}
+
+/* What there still is of the partitions that are initialized. */
+static void
+usable_partitions(struct tpset *out, const struct share_group *share,
+    const struct topic_table *table)
+{
+    struct tpset all = {0};
+    for (uint32_t i = 0; i < table->count; i++)
+        for (int32_t p = 0; p < table->topics[i].partition_count; p++)
+            tpset_add(&all, &table->topics[i].id, p);
+    tpset_sort(&all);
+    tpset_and(out, &all, &share->initialized);
+    tpset_fini(&all);
+}
+
+static void
+compute_target(struct group *group, struct write *write)
+{
+    struct share_group *share = group->share;
+    struct topic_table table;
+    struct map_entry *entry;
+    struct tpset usable;
+    struct arena arena;
+    uint32_t count = 0;
+    if (share->assignment_epoch == share->epoch)
+        return;
+    ox_arena_init(&arena);
+    read_topics(&table, group);
+    usable_partitions(&usable, share, &table);
+    struct assign_member *members =
+        ox_arena_array(&arena, struct assign_member, share->members.count);
+    for (uint32_t at = 0; (entry = ox_map_next(&share->members, &at)) != NULL;) {
+        const struct share_member *member = entry->value;
+        struct assign_member *to = &members[count++];
+        to->id = member->id;
+        to->before = &member->target;
+        topic_table_indexes(&table, member->topics, member->topic_count, &arena, &to->topics,
+            &to->topic_count);
+    }
+    qsort(members, count, sizeof(*members), by_member_id);
+    assign_shares(table.topics, &usable, members, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct share_member *member = share_member_find(group, members[i].id);
+        if (!tpset_equal(&member->target, &members[i].target))
+            put_share_target(write, member->id, &members[i].target);
+        tpset_fini(&members[i].target);
+    }
+    put_share_target_epoch(write, share->epoch);
+    tpset_fini(&usable);
+    topic_table_fini(&table);
+    ox_arena_fini(&arena);
+}
+
+/* ---- leaving, and being thrown out ---- */
+
+/* Its records go, and the group's epoch moves. */
+static void
+remove_member(struct share_member *member, struct write *write)
+{
+    struct group *group = member->group;
+    struct str id = ox_str_dup(&write->arena, member->id);
+    put_share_gone(write, KEY_SHARE_CURRENT, id);
+    put_share_gone(write, KEY_SHARE_TARGET, id);
+    put_share_gone(write, KEY_SHARE_MEMBER, id);
+    put_share_epoch(write, group->share->epoch + 1, group->share->metadata_hash);
+    group->share->topics_generation = UINT64_MAX;
+}
+
+static void
+session_expired(struct shard *shard, struct coord_timer *timer)
+{
+    struct share_member *member = ox_container_of(timer, struct share_member, session);
+    struct group *group = member->group;
+    struct write *write = write_new(shard, group);
+    ox_info("share group member timed out", "group=%.*s member=%.*s", OX_STR_ARG(group->id),
+        OX_STR_ARG(member->id));
+    remove_member(member, write);
+    write_submit(shard, write);
+}
+
+static void
+group_times(const struct group *group, int32_t *session_ms, int32_t *heartbeat_ms)
+{
+    const struct coord_host *host = group->shard->coord->host;
+    *session_ms = group->shard->config.share_session_ms;
+    *heartbeat_ms = group->shard->config.share_heartbeat_ms;
+    host->group_times(host->self, group->id, true, session_ms, heartbeat_ms);
+}
+
+void
+share_restart_session(struct share_member *member)
+{
+    int32_t session_ms, heartbeat_ms;
+    group_times(member->group, &session_ms, &heartbeat_ms);
+    shard_timer(member->group->shard, &member->session, session_ms, session_expired);
+}
+
+static void
+leave(struct beat *beat)
+{
+    ox_info("share group member leaves", "group=%.*s member=%.*s", OX_STR_ARG(beat->group->id),
+        OX_STR_ARG(beat->member->id));
+    remove_member(beat->member, beat->write);
+    beat->call->out_member_epoch = beat->call->member_epoch;
+    answer(beat);
+}
+
+/* ---- a heartbeat ---- */
+
+static void
+go_on(struct beat *beat)
+{
+    struct coord_share_call *call = beat->call;
+    int32_t session_ms;
+    beat->share = share_group_get(beat->group);
+    bool wants = subscribe(beat);
+    struct share_member *member = beat->member;
+    move_epoch(beat, wants);
+    compute_target(beat->group, beat->write);
+    bool moved = !tpset_equal(&member->assigned, &member->target);
+    if (member->epoch != beat->share->assignment_epoch || moved)
+        put_share_current(beat->write, member->id, beat->share->assignment_epoch, member->epoch,
+            &member->target);
+    share_restart_session(member);
+    call->out_member_epoch = member->epoch;
+    group_times(beat->group, &session_ms, &call->heartbeat_interval_ms);
+    call->has_assignment = call->member_epoch == 0 || call->topics != NULL || moved ||
+                           call->member_epoch != member->epoch;
+    if (call->has_assignment)
+        consumer_list_partitions(beat->group, &member->assigned, call->call.arena, false,
+            &call->assignment, &call->assignment_count);
+    ox_check_slow((share_group_check(beat->group), true));
+    answer(beat);
+}
+
+static void
+heartbeat_run(struct coord_call *base)
+{
+    struct coord_share_call *call = ox_container_of(base, struct coord_share_call, call);
+    struct beat beat = {.call = call, .shard = call_shard(base)};
+    const char *message = NULL;
+    call->message = OX_STR_NULL;
+    call->has_assignment = false;
+    call->assignment = NULL;
+    call->assignment_count = 0;
+    call->heartbeat_interval_ms = 0;
+    ox_code code = shard_ready(beat.shard);
+    if (code == OX_OK && (message = check_request(call)) != NULL)
+        code = OX_INVALID_REQUEST;
+    if (code == OX_OK)
+        code = find_group(&beat, &message);
+    if (code == OX_OK)
+        code = find_member(&beat, &message);
+    if (code != OX_OK) {
+        fail(call, code, message);
+        if (beat.group != NULL)
+            group_maybe_drop(beat.group);
+        return;
+    }
+    beat.share = beat.group->share;
+    beat.write = write_new(beat.shard, beat.group);
+    if (call->member_epoch < 0)
+        leave(&beat);
+    else
+        go_on(&beat);
+}
+
+void
+coord_share_heartbeat(struct coord *coord, struct coord_share_call *call)
+{
+    call_start(coord, &call->call, call->group_id, heartbeat_run);
+}
+
+/* ---- describe ---- */
+
+static void
+describe_member(struct coord_share_describe_call *call, const struct share_member *member)
+{
+    struct arena *arena = call->call.arena;
+    struct coord_consumer_member *out = &call->members[call->member_count++];
+    *out = (struct coord_consumer_member){
+        .member_id = ox_str_dup(arena, member->id),
+        .rack_id = ox_str_dup(arena, member->rack_id),
+        .client_id = ox_str_dup(arena, member->client_id),
+        .client_host = ox_str_dup(arena, member->client_host),
+        .member_epoch = member->epoch,
+        .topics = ox_arena_array(arena, struct str, member->topic_count),
+        .topic_count = member->topic_count,
+    };
+    for (size_t i = 0; i < member->topic_count; i++)
+        out->topics[i] = ox_str_dup(arena, member->topics[i]);
+    consumer_list_partitions(member->group, &member->assigned, arena, true, &out->assigned,
+        &out->assigned_count);
+}
+
+static void
+describe_run(struct coord_call *base)
+{
+    struct coord_share_describe_call *call =
+        ox_container_of(base, struct coord_share_describe_call, call);
+    struct shard *shard = call_shard(base);
+    struct map_entry *entry;
+    ox_code code = shard_ready(shard);
+    call->state = "";
+    call->group_epoch = call->assignment_epoch = 0;
+    call->members = NULL;
+    call->member_count = 0;
+    const struct group *group = code == OX_OK ? group_find(shard, call->group_id) : NULL;
+    if (code == OX_OK && (group == NULL || group->share == NULL))
+        code = OX_GROUP_ID_NOT_FOUND;
+    if (code != OX_OK) {
+        call_finish(base, code);
+        return;
+    }
+    call->state = share_group_state(group);
+    call->group_epoch = group->share->epoch;
+    call->assignment_epoch = group->share->assignment_epoch;
+    call->members =
+        ox_arena_array(base->arena, struct coord_consumer_member, group->share->members.count);
+    for (uint32_t at = 0; (entry = ox_map_next(&group->share->members, &at)) != NULL;)
+        describe_member(call, entry->value);
+    call_finish(base, OX_OK);
+}
+
+void
+coord_share_describe(struct coord *coord, struct coord_share_describe_call *call)
+{
+    call_start(coord, &call->call, call->group_id, describe_run);
+}

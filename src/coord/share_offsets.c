@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a share group and the share coordinator have to say to each other: states
+ * of partitions are made when somebody subscribes, looked at, moved and deleted
+ * by administrators, and go with the group.
+ *
+ * A job asks for a number of partitions at once. The group's shard may unload
+ * while the answers are out: it counts them (shard->outside) and waits for them
+ * when it stops, and an answer that finds another epoch changes nothing. */
+#include <string.h>
+
+#include "base/diag.h"
+#include "coord/share_int.h"
+
+struct share_job {
+    struct shard *shard;
+    int32_t epoch; /* of the shard when it began */
+    struct str group_id;
+    struct share_ask {
+        struct coord_state_call call; /* first */
+        struct arena arena;           /* answers come from other loops */
+        struct share_job *job;
+    } *asks;
+    uint32_t count, cap, pending;
+    struct coord_share_offsets_call *offsets; /* NULL: nobody waits for it */
+    /* The group is NULL if it is not coordinated here any more. */
+    void (*finish)(struct share_job *job, struct group *group);
+};
+
+/* ---- jobs ---- */
+
+static struct share_job *
+job_new(struct shard *shard, struct str group_id, uint32_t cap)
+{
+    struct share_job *job = ox_calloc(1, sizeof(*job));
+    job->shard = shard;
+    job->epoch = shard->epoch;
+    job->group_id = heap_str(group_id);
+    job->cap = cap;
+    job->asks = ox_calloc(OX_MAX(cap, 1u), sizeof(*job->asks));
+    return job;
+}
+
+static void
+job_free(struct share_job *job)
+{
+    for (uint32_t i = 0; i < job->count; i++)
+        ox_arena_fini(&job->asks[i].arena);
+    ox_free(job->asks);
+    heap_str_free(&job->group_id);
+    ox_free(job);
+}
+
+static struct coord_state_call *
+job_add(struct share_job *job, enum coord_state_op op, const struct uuid *topic,
+    int32_t partition)
+{
+    ox_assert(job->count < job->cap);
+    struct share_ask *ask = &job->asks[job->count++];
+    ask->job = job;
+    ox_arena_init(&ask->arena);
+    ask->call = (struct coord_state_call){.op = op, .group_id = job->group_id,
+        .topic_id = *topic, .partition = partition, .state_epoch = -1, .leader_epoch = -1,
+        .start_offset = -1, .complete_count = -1};
+    return &ask->call;
+}
+
+static void
+job_end(struct share_job *job)
+{
+    struct shard *shard = job->shard;
+    bool here = shard->state == SHARD_ACTIVE && shard->epoch == job->epoch;
+    job->finish(job, here ? group_find(shard, job->group_id) : NULL);
+    job_free(job);
+    shard_came_home(shard);
+}
+
+static void
+answered(struct coord_call *call)
+{
+    struct share_ask *ask = (struct share_ask *)(void *)call;
+    if (--ask->job->pending == 0)
+        job_end(ask->job);
+}
+
+static void
+job_start(struct share_job *job)
+{
+    struct coord *states = job->shard->coord->states;
+    job->shard->outside++;
+    job->pending = job->count + 1;
+    for (uint32_t i = 0; i < job->count; i++) {
+        job->asks[i].call.call.arena = &job->asks[i].arena;
+        job->asks[i].call.call.done = answered;
+        coord_state(states, &job->asks[i].call);
+    }
+    if (--job->pending == 0)
+        job_end(job);
+}
+
+/* The first failure, or OX_OK. */
+static ox_code
+job_code(const struct share_job *job)
+{
+    for (uint32_t i = 0; i < job->count; i++)
+        if (job->asks[i].call.call.code != OX_OK)
+            return job->asks[i].call.call.code;
+    return OX_OK;
+}
+
+/* The partitions for which it went well. */
+static void
+job_done_set(const struct share_job *job, struct tpset *out)
+{
+    *out = (struct tpset){0};
+    for (uint32_t i = 0; i < job->count; i++)
+        if (job->asks[i].call.call.code == OX_OK)
+            tpset_add(out, &job->asks[i].call.topic_id, job->asks[i].call.partition);
+    tpset_sort(out);
+}
+
+static void
+unite(struct tpset *to, const struct tpset *more)
+{
+    for (uint32_t i = 0; i < more->count; i++)
+        tpset_add(to, &more->at[i].topic, more->at[i].partition);
+    tpset_sort(to);
+}
+
+/* The partitions that have a state now, and the epoch moves. */
+static void
+note_initialized(struct write *write, struct share_group *share, const struct tpset *done)
+{
+    struct tpset waiting, there = {0};
+    tpset_minus(&waiting, &share->initializing, done);
+    tpset_copy(&there, &share->initialized);
+    unite(&there, done);
+    put_share_state(write, &waiting, &there, &share->deleting);
+    put_share_epoch(write, share->epoch + 1, share->metadata_hash);
+    tpset_fini(&waiting);
+    tpset_fini(&there);
+}
+
+/* ---- somebody subscribed ---- */
+
+enum { ASK_AGAIN_MS = 200 };
+
+static void
+ask_again(struct shard *shard, struct coord_timer *timer)
+{
+    share_initialize(ox_container_of(timer, struct share_group, again)->group);
+}
+
+static void
+initialized(struct share_job *job, struct group *group)
+{
+    struct tpset done;
+    if (group == NULL || group->share == NULL)
+        return;
+    group->share->asking = false;
+    if (group->state == GROUP_DEAD)
+        return;
+    job_done_set(job, &done);
+    if (done.count > 0) {
+        struct write *write = write_new(job->shard, group);
+        note_initialized(write, group->share, &done);
+        write_submit(job->shard, write);
+    }
+    if (done.count < job->count) /* its topic is being made, or it is loading */
+        shard_timer(job->shard, &group->share->again, ASK_AGAIN_MS, ask_again);
+    tpset_fini(&done);
+}
+
+void
+share_initialize(struct group *group)
+{
+    struct share_group *share = group->share;
+    if (share->asking || share->initializing.count == 0 || group->state == GROUP_DEAD ||
+        group->shard->coord->states == NULL)
+        return;
+    struct share_job *job = job_new(group->shard, group->id, share->initializing.count);
+    for (uint32_t i = 0; i < share->initializing.count; i++)
+        job_add(job, COORD_STATE_INITIALIZE, &share->initializing.at[i].topic,
+            share->initializing.at[i].partition)->state_epoch = share->epoch;
+    job->finish = initialized;
+    share->asking = true;
+    job_start(job);
+}
+
+/* ---- the group goes ---- */
+
+static void
+forgotten(struct share_job *job, struct group *group)
+{
+    ox_code code = job_code(job);
+    if (group == NULL || group->share == NULL || group->deleting == NULL)
+        return; /* who waited was told */
+    if (code == OX_OK) {
+        tpset_fini(&group->share->initializing);
+        tpset_fini(&group->share->initialized);
+        group_start_delete(group);
+        return;
+    }
+    struct coord_call *call = &group->deleting->call;
+    group->deleting = NULL;
+    group_transition(group, GROUP_EMPTY);
+    call_finish(call, code);
+}
+
+void
+share_forget_state(struct group *group)
+{
+    const struct share_group *share = group->share;
+    const struct tpset *sets[] = {&share->initializing, &share->initialized};
+    struct share_job *job = job_new(group->shard, group->id,
+        share->initializing.count + share->initialized.count);
+    for (size_t s = 0; s < ox_count(sets); s++)
+        for (uint32_t i = 0; i < sets[s]->count; i++)
+            job_add(job, COORD_STATE_DELETE, &sets[s]->at[i].topic, sets[s]->at[i].partition);
+    job->finish = forgotten;
+    job_start(job);
+}
+
+/* ---- administrators: describe ---- */
+
+static void
+list_initialized(struct coord_share_offsets_call *call, const struct group *group)
+{
+    struct arena *arena = call->call.arena;
+    struct coord_topic_partitions *topics;
+    size_t count;
+    consumer_list_partitions((struct group *)group, &group->share->initialized, arena, true,
+        &topics, &count);
+    call->topics = ox_arena_array(arena, struct coord_share_topic, count);
+    call->topic_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (topics[i].topic.len == 0)
+            continue; /* it has gone */
+        struct coord_share_topic *to = &call->topics[call->topic_count++];
+        to->name = topics[i].topic;
+        to->id = topics[i].topic_id;
+        to->partition_count = topics[i].partition_count;
+        to->partitions =
+            ox_arena_array(arena, struct coord_share_partition, topics[i].partition_count);
+        for (size_t j = 0; j < topics[i].partition_count; j++)
+            to->partitions[j].partition = topics[i].partitions[j];
+    }
+}
+
+static uint32_t
+partitions_asked(const struct coord_share_offsets_call *call)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++)
+            count += call->topics[i].partitions[j].code == OX_OK;
+    return count;
+}
+
+/* Answers to partitions in the order in which they were asked. */
+static void
+described(struct share_job *job, struct group *group)
+{
+    struct coord_share_offsets_call *call = job->offsets;
+    uint32_t at = 0;
+    for (size_t i = 0; i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++) {
+            struct coord_share_partition *part = &call->topics[i].partitions[j];
+            if (part->code != OX_OK)
+                continue;
+            const struct coord_state_call *state = &job->asks[at++].call;
+            part->code = state->call.code;
+            part->start_offset = state->call.code == OX_OK ? state->start_offset : -1;
+            part->leader_epoch = state->call.code == OX_OK ? OX_MAX(state->leader_epoch, 0) : 0;
+            part->complete = state->call.code == OX_OK ? state->complete_count : -1;
+        }
+    call_finish(&call->call, OX_OK);
+}
+
+static void
+describe(struct coord_share_offsets_call *call, struct share_job *job)
+{
+    for (size_t i = 0; i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++)
+            if (call->topics[i].partitions[j].code == OX_OK)
+                job_add(job, COORD_STATE_SUMMARY, &call->topics[i].id,
+                    call->topics[i].partitions[j].partition);
+    job->finish = described;
+}
+
+/* ---- administrators: alter, delete ---- */
+
+static void
+changed(struct shard *shard, struct write *write, ox_code code)
+{
+    call_finish(write->call, write_error(code));
+}
+
+static void
+altered(struct share_job *job, struct group *group)
+{
+    struct coord_share_offsets_call *call = job->offsets;
+    struct tpset done;
+    uint32_t at = 0;
+    for (size_t i = 0; i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++)
+            if (call->topics[i].partitions[j].code == OX_OK)
+                call->topics[i].partitions[j].code = job->asks[at++].call.call.code;
+    if (group == NULL || group->share == NULL || group->state == GROUP_DEAD) {
+        call_finish(&call->call, OX_NOT_COORDINATOR);
+        return;
+    }
+    job_done_set(job, &done);
+    struct write *write = write_new(job->shard, group);
+    write->call = &call->call;
+    write->finish = changed;
+    note_initialized(write, group->share, &done);
+    write_submit(job->shard, write);
+    tpset_fini(&done);
+}
+
+static void
+alter(struct coord_share_offsets_call *call, struct group *group, struct share_job *job)
+{
+    for (size_t i = 0; i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++) {
+            const struct coord_share_partition *part = &call->topics[i].partitions[j];
+            if (part->code != OX_OK)
+                continue;
+            struct coord_state_call *state = job_add(job, COORD_STATE_INITIALIZE,
+                &call->topics[i].id, part->partition);
+            state->start_offset = part->start_offset;
+            state->state_epoch = group->share->epoch + 1;
+        }
+    job->finish = altered;
+}
+
+static void
+deleted(struct share_job *job, struct group *group)
+{
+    struct coord_share_offsets_call *call = job->offsets;
+    struct tpset done, waiting, there;
+    ox_code code = group == NULL || group->share == NULL ? OX_NOT_COORDINATOR : job_code(job);
+    if (code != OX_OK) {
+        call_finish(&call->call, code);
+        return;
+    }
+    job_done_set(job, &done);
+    tpset_minus(&waiting, &group->share->initializing, &done);
+    tpset_minus(&there, &group->share->initialized, &done);
+    struct write *write = write_new(job->shard, group);
+    write->call = &call->call;
+    write->finish = changed;
+    put_share_state(write, &waiting, &there, &group->share->deleting);
+    write_submit(job->shard, write);
+    tpset_fini(&done);
+    tpset_fini(&waiting);
+    tpset_fini(&there);
+}
+
+static void
+delete_topics(struct coord_share_offsets_call *call, const struct group *group,
+    struct share_job *job)
+{
+    const struct tpset *sets[] = {&group->share->initializing, &group->share->initialized};
+    for (size_t t = 0; t < call->topic_count; t++)
+        for (size_t s = 0; s < ox_count(sets) && call->topics[t].code == OX_OK; s++)
+            for (uint32_t i = 0; i < sets[s]->count; i++)
+                if (ox_uuid_eq(&sets[s]->at[i].topic, &call->topics[t].id))
+                    job_add(job, COORD_STATE_DELETE, &sets[s]->at[i].topic,
+                        sets[s]->at[i].partition);
+    job->finish = deleted;
+}
+
+/* ---- administrators ---- */
+
+static ox_code
+find_group(struct coord_share_offsets_call *call, struct shard *shard, struct group **out)
+{
+    struct group *group = group_find(shard, call->group_id);
+    *out = group;
+    if (call->group_id.len == 0 || call->group_id.len > INT16_MAX)
+        return OX_INVALID_GROUP_ID;
+    if (group != NULL && group->state == GROUP_DEAD)
+        return OX_COORDINATOR_NOT_AVAILABLE;
+    if (group != NULL && group->share != NULL)
+        return call->op == COORD_SHARE_DESCRIBE || group_is_empty(group) ? OX_OK
+                                                                         : OX_NON_EMPTY_GROUP;
+    if (group == NULL && call->op == COORD_SHARE_DESCRIBE)
+        return OX_OK; /* as Kafka: it has come nowhere */
+    if (group != NULL || call->op != COORD_SHARE_ALTER)
+        return OX_GROUP_ID_NOT_FOUND;
+    ox_code code = group_get(shard, call->group_id, out);
+    if (code == OX_OK)
+        share_group_get(*out);
+    return code;
+}
+
+static void
+offsets_run(struct coord_call *base)
+{
+    struct coord_share_offsets_call *call =
+        ox_container_of(base, struct coord_share_offsets_call, call);
+    struct shard *shard = call_shard(base);
+    struct group *group = NULL;
+    ox_code code = shard_ready(shard);
+    if (code == OX_OK && shard->coord->states == NULL)
+        code = OX_COORDINATOR_NOT_AVAILABLE;
+    if (code == OX_OK)
+        code = find_group(call, shard, &group);
+    if (code != OX_OK) {
+        call_finish(base, code);
+        return;
+    }
+    if (call->op == COORD_SHARE_DESCRIBE && call->topics == NULL && group != NULL)
+        list_initialized(call, group);
+    uint32_t cap = call->op == COORD_SHARE_DELETE
+                       ? group->share->initializing.count + group->share->initialized.count
+                       : partitions_asked(call);
+    struct share_job *job = job_new(shard, call->group_id, cap);
+    job->offsets = call;
+    if (call->op == COORD_SHARE_DESCRIBE)
+        describe(call, job);
+    else if (call->op == COORD_SHARE_ALTER)
+        alter(call, group, job);
+    else
+        delete_topics(call, group, job);
+    job_start(job);
+}
+
+void
+coord_share_offsets(struct coord *coord, struct coord_share_offsets_call *call)
+{
+    call_start(coord, &call->call, call->group_id, offsets_run);
+}

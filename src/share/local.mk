@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+liboxbow_a_SOURCES += src/share/share.c src/share/share_part.c src/share/share_runs.c

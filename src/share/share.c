@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sessions and calls of share groups. A session is a member's list of partitions
+ * (as with Fetch, only what changes is sent), numbered call by call; all that
+ * its member has in hand goes back when it ends.
+ *
+ *   call -> home loop: session -> acknowledgements -> loads, writes (pending)
+ *        -> step: records? answer : park -> a waiter, a release, the timer -> step
+ *        -> origin loop: done
+ *
+ * Invariants:
+ * 1. A call is parked, pending or being run, never two of them; it is answered
+ *    once.
+ * 2. share->out counts calls of clients and calls to the share coordinators that
+ *    have not come home; share_stop() waits for 0. */
+#include <string.h>
+
+#include "base/check.h"
+#include "share/share_int.h"
+
+enum { NS_PER_MS = 1000000, RETRIES = 16 };
+
+struct share_session {
+    struct share_home *home;
+    struct str key; /* heap */
+    uint64_t id, conn_id;
+    int32_t epoch;
+    struct share_part **parts; /* heap */
+    uint32_t count, cap;
+    struct share_part **before; /* while it is opened again: what it read */
+    uint32_t before_count;
+    uint32_t first; /* whose turn it is */
+};
+
+struct share_wait {
+    struct partition_waiter waiter; /* first */
+    struct share_call *call;
+};
+
+/* ---- sessions ---- */
+
+static struct str
+session_key(struct arena *arena, const struct share_call *call)
+{
+    return ox_str(ox_arena_printf(arena, "%.*s%c%.*s", OX_STR_ARG(call->group_id), 1,
+        OX_STR_ARG(call->member_id)));
+}
+
+static void
+session_close(struct share_session *sess)
+{
+    struct share_home *home = sess->home;
+    ox_map_remove(&home->sessions, sess->key);
+    for (uint32_t i = 0; i < sess->count; i++) {
+        part_release(sess->parts[i], sess->id);
+        part_leave(sess->parts[i]);
+    }
+    ox_free(sess->parts);
+    ox_free((void *)sess->key.ptr);
+    ox_free(sess);
+    atomic_fetch_sub(&home->share->sessions, 1);
+}
+
+static ox_code
+session_open(struct share_home *home, const struct share_call *call, struct str key,
+    struct share_session **out)
+{
+    uint32_t most = (uint32_t)replica_view(home->share->replica)
+                        ->settings->group_share_max_share_sessions;
+    if (atomic_fetch_add(&home->share->sessions, 1) >= most) {
+        atomic_fetch_sub(&home->share->sessions, 1);
+        return OX_SHARE_SESSION_LIMIT_REACHED;
+    }
+    struct share_session *sess = ox_calloc(1, sizeof(*sess));
+    char *copy = ox_malloc(key.len + 1);
+    memcpy(copy, key.ptr, key.len);
+    sess->home = home;
+    sess->key = ox_str_n(copy, key.len);
+    sess->id = ++home->last_id;
+    sess->conn_id = call->conn_id;
+    ox_map_put(&home->sessions, sess->key, sess);
+    *out = sess;
+    return OX_OK;
+}
+
+static int32_t
+next_epoch(int32_t epoch)
+{
+    return epoch == INT32_MAX ? 1 : epoch + 1;
+}
+
+/* What a member has in hand stays its own when it opens its session again. */
+static void
+session_reopen(struct share_session *sess, const struct share_call *call)
+{
+    sess->before = sess->parts;
+    sess->before_count = sess->count;
+    sess->parts = NULL;
+    sess->count = sess->cap = sess->first = 0;
+    sess->conn_id = call->conn_id;
+}
+
+static void
+session_leave_before(struct share_session *sess)
+{
+    for (uint32_t i = 0; i < sess->before_count; i++)
+        part_leave(sess->before[i]);
+    ox_free(sess->before);
+    sess->before = NULL;
+    sess->before_count = 0;
+}
+
+/* The session of the call; epoch 0 begins a new list of partitions. */
+static ox_code
+session_find(struct share_home *home, struct share_call *call)
+{
+    struct str key = session_key(call->arena, call);
+    struct share_session *sess = ox_map_get(&home->sessions, key);
+    if (call->session_epoch == 0) {
+        if (!call->fetch)
+            return OX_INVALID_SHARE_SESSION_EPOCH;
+        for (size_t i = 0; i < call->part_count; i++)
+            if (call->parts[i].ack_count > 0)
+                return OX_INVALID_REQUEST;
+        ox_code code = OX_OK;
+        if (sess != NULL)
+            session_reopen(call->session = sess, call);
+        else
+            code = session_open(home, call, key, &call->session);
+        if (code == OX_OK) {
+            call->session->epoch = 1;
+            call->session_id = call->session->id;
+        }
+        return code;
+    }
+    if (sess == NULL)
+        return OX_SHARE_SESSION_NOT_FOUND;
+    if (call->session_epoch != -1) {
+        if (call->session_epoch != sess->epoch)
+            return OX_INVALID_SHARE_SESSION_EPOCH;
+        sess->epoch = next_epoch(sess->epoch);
+    }
+    call->session = sess;
+    call->session_id = sess->id;
+    return OX_OK;
+}
+
+/* Whether the call's session still is, after a wait. */
+static bool
+session_lives(struct share_call *call)
+{
+    const struct share_session *sess =
+        ox_map_get(&call->home->sessions, session_key(call->arena, call));
+    return sess != NULL && sess->id == call->session_id;
+}
+
+static bool
+session_has(const struct share_session *sess, const struct share_part *sp)
+{
+    for (uint32_t i = 0; i < sess->count; i++)
+        if (sess->parts[i] == sp)
+            return true;
+    return false;
+}
+
+static void
+session_add(struct share_session *sess, struct share_part *sp)
+{
+    if (session_has(sess, sp))
+        return;
+    if (sess->count == sess->cap) {
+        sess->cap = sess->cap == 0 ? 8 : sess->cap * 2;
+        sess->parts = ox_realloc(sess->parts, ox_size_mul(sess->cap, sizeof(struct share_part *)));
+    }
+    sess->parts[sess->count++] = sp;
+    sp->sessions++;
+}
+
+static void
+session_drop(struct share_session *sess, const struct uuid *topic_id, int32_t index)
+{
+    for (uint32_t i = 0; i < sess->count; i++) {
+        struct share_part *sp = sess->parts[i];
+        if (sp->index != index || !ox_uuid_eq(&sp->topic_id, topic_id))
+            continue;
+        memmove(sess->parts + i, sess->parts + i + 1,
+            (--sess->count - i) * sizeof(struct share_part *));
+        part_leave(sp);
+        return;
+    }
+}
+
+/* ---- answers ---- */
+
+static struct share_call_part *
+out_of(struct share_call *call, const struct uuid *topic_id, int32_t index)
+{
+    for (size_t i = 0; i < call->out_count; i++)
+        if (call->outs[i].partition == index && ox_uuid_eq(&call->outs[i].topic_id, topic_id))
+            return &call->outs[i];
+    struct share_call_part *out = &call->outs[call->out_count++];
+    *out = (struct share_call_part){.topic_id = *topic_id, .partition = index};
+    return out;
+}
+
+static void
+unpark(struct share_call *call)
+{
+    loop_timer_stop(&call->timer);
+    for (size_t i = 0; i < call->wait_count; i++)
+        partition_unwait(&call->waits[i].waiter);
+    call->wait_count = 0;
+    if (call->parked)
+        ox_list_remove(&call->link);
+    call->parked = false;
+}
+
+static void
+deliver(struct loop_msg *msg)
+{
+    struct share_call *call = ox_container_of(msg, struct share_call, msg);
+    call->done(call);
+}
+
+static void
+answer(struct share_call *call, ox_code code)
+{
+    struct share *share = call->home->share;
+    unpark(call);
+    call->code = code;
+    call->msg = (struct loop_msg){.fn = deliver};
+    loop_post(call->origin, &call->msg);
+    atomic_fetch_sub(&share->out, 1);
+}
+
+/* ---- records ---- */
+
+static void step(struct share_call *call);
+
+/* Whether there is something to say. */
+static bool
+collect(struct share_call *call)
+{
+    struct share_session *sess = call->session;
+    uint64_t left = call->max_records > 0 ? (uint64_t)call->max_records : UINT64_MAX;
+    size_t room = (size_t)OX_MAX(call->max_bytes, 1);
+    bool any = false;
+    for (uint32_t i = 0; i < sess->count && left > 0 && room > 0; i++) {
+        struct share_part *sp = sess->parts[(sess->first + i) % sess->count];
+        if (sp->state != PART_READY) {
+            if (sp->fault == OX_UNKNOWN_TOPIC_OR_PARTITION || sp->fault == OX_STORAGE_ERROR) {
+                out_of(call, &sp->topic_id, sp->index)->code = sp->fault;
+                any = true;
+            }
+            continue;
+        }
+        struct share_call_part found = {.topic_id = sp->topic_id, .partition = sp->index};
+        uint64_t got = part_acquire(sp, call, sess->id, left, room, &found);
+        if (got == 0 && found.code == OX_OK)
+            continue;
+        struct share_call_part *out = out_of(call, &sp->topic_id, sp->index);
+        out->code = found.code;
+        out->range = found.range;
+        out->acquired = found.acquired;
+        left -= OX_MIN(left, got);
+        room -= OX_MIN(room, found.range.len);
+        any = true;
+    }
+    if (sess->count > 0)
+        sess->first = (sess->first + 1) % sess->count;
+    for (size_t i = 0; i < call->out_count; i++)
+        any |= call->outs[i].code != OX_OK || call->outs[i].ack_code != OX_OK;
+    return any;
+}
+
+static void
+at_tick_end(struct loop_tick *tick)
+{
+    struct share_call *call = ox_container_of(tick, struct share_call, tick);
+    step(call);
+}
+
+static void
+wake(struct share_call *call)
+{
+    unpark(call);
+    call->tick.fn = at_tick_end;
+    loop_at_tick_end(call->home->loop, &call->tick);
+}
+
+static void
+moved(struct partition_waiter *waiter)
+{
+    wake(((struct share_wait *)(void *)waiter)->call);
+}
+
+static void
+time_is_up(struct loop_timer *timer)
+{
+    struct share_call *call = ox_container_of(timer, struct share_call, timer);
+    call->expired = true;
+    wake(call);
+}
+
+/* False: something has moved already. */
+static bool
+park(struct share_call *call, bool watch)
+{
+    struct share_session *sess = call->session;
+    struct loop *loop = call->home->loop;
+    uint64_t now = loop_now_ns(loop);
+    call->waits = ox_arena_array(call->arena, struct share_wait, sess->count);
+    call->wait_count = 0;
+    for (uint32_t i = 0; watch && i < sess->count; i++) {
+        struct share_part *sp = sess->parts[i];
+        if (sp->state != PART_READY || sp->runs.acquired >= sp->locks_max)
+            continue; /* a release wakes the group */
+        struct share_wait *wait = &call->waits[call->wait_count++];
+        wait->call = call;
+        wait->waiter = (struct partition_waiter){.fn = moved, .loop = loop,
+            .offset = sp->runs.end, .isolation = sp->isolation};
+        if (!partition_wait(sp->part, &wait->waiter)) {
+            unpark(call);
+            return false;
+        }
+    }
+    call->parked = true;
+    ox_list_push(&call->home->parked, &call->link);
+    loop_timer_start(loop, &call->timer, call->until_ns > now ? call->until_ns - now : 0,
+        time_is_up);
+    return true;
+}
+
+/* A session that was opened is told of all its partitions. */
+static void
+list_all(struct share_call *call)
+{
+    for (uint32_t i = 0; call->session_epoch == 0 && i < call->session->count; i++)
+        out_of(call, &call->session->parts[i]->topic_id, call->session->parts[i]->index);
+}
+
+static void
+step(struct share_call *call)
+{
+    if (call->home->stopping) {
+        answer(call, OX_SHUTTING_DOWN);
+        return;
+    }
+    bool lives = session_lives(call);
+    if (!call->fetch || call->session_epoch == -1) {
+        if (call->session_epoch == -1 && lives)
+            session_close(call->session);
+        answer(call, OX_OK);
+        return;
+    }
+    if (!lives) {
+        answer(call, OX_SHARE_SESSION_NOT_FOUND);
+        return;
+    }
+    for (int tries = 0;; tries++) {
+        if (collect(call)) {
+            list_all(call);
+            answer(call, OX_OK);
+            return;
+        }
+        if (call->expired || call->until_ns <= loop_now_ns(call->home->loop)) {
+            list_all(call);
+            answer(call, OX_OK);
+            return;
+        }
+        if (park(call, tries < RETRIES))
+            return;
+    }
+}
+
+void
+share_waited(struct share_call *call)
+{
+    ox_assert(call->pending > 0);
+    if (--call->pending == 0) {
+        call->tick.fn = at_tick_end;
+        loop_at_tick_end(call->home->loop, &call->tick);
+    }
+}
+
+void
+share_wake_group(struct share_home *home, struct str group_id)
+{
+    for (struct list *node = home->parked.next, *next; node != &home->parked; node = next) {
+        struct share_call *call = ox_container_of(node, struct share_call, link);
+        next = node->next;
+        if (ox_str_eq(call->group_id, group_id))
+            wake(call);
+    }
+}
+
+/* ---- a call ---- */
+
+/* All of a partition's acknowledgements count, or none. */
+static void
+acknowledge(struct share_call *call, struct share_call_part *part)
+{
+    struct share_session *sess = call->session;
+    struct share_call_part *out = out_of(call, &part->topic_id, part->partition);
+    struct share_part *sp =
+        part_find(call->home, call->group_id, &part->topic_id, part->partition);
+    ox_code code = part->refused;
+    if (code == OX_OK && sp == NULL)
+        code = OX_UNKNOWN_TOPIC_OR_PARTITION;
+    if (code == OX_OK && sp->state != PART_READY)
+        code = OX_INVALID_RECORD_STATE;
+    for (size_t i = 0; i < part->ack_count && code == OX_OK; i++)
+        code = runs_check(&sp->runs, sess->id, &part->acks[i], call->renew);
+    for (size_t i = 1; i < part->ack_count && code == OX_OK; i++)
+        if (part->acks[i].first <= part->acks[i - 1].last)
+            code = OX_INVALID_REQUEST;
+    out->ack_code = code;
+    if (code != OX_OK)
+        return;
+    uint64_t deadline =
+        loop_now_ns(call->home->loop) / NS_PER_MS + (uint64_t)sp->lock_ms;
+    for (size_t i = 0; i < part->ack_count; i++)
+        runs_acknowledge(&sp->runs, &part->acks[i], sp->limit, deadline);
+    part_wait(sp, call, &out->ack_code);
+    part_write(sp);
+    share_wake_group(call->home, call->group_id);
+}
+
+static void
+take_part(struct share_call *call, struct share_call_part *part)
+{
+    if (part->ack_count > 0)
+        acknowledge(call, part);
+    if (!call->fetch || call->session_epoch == -1)
+        return;
+    if (part->refused != OX_OK) {
+        out_of(call, &part->topic_id, part->partition)->code = part->refused;
+        return;
+    }
+    session_add(call->session,
+        part_use(call->home, call->group_id, &part->topic_id, part->partition));
+}
+
+/* Partitions whose load or write failed are read again. */
+static void
+wait_for_loads(struct share_call *call)
+{
+    struct share_session *sess = call->session;
+    for (uint32_t i = 0; i < sess->count; i++) {
+        struct share_part *sp = part_use(call->home, call->group_id,
+            &sess->parts[i]->topic_id, sess->parts[i]->index);
+        if (sp->state == PART_LOADING)
+            part_wait(sp, call, NULL);
+    }
+}
+
+static void
+begin(struct loop_msg *msg)
+{
+    struct share_call *call = ox_container_of(msg, struct share_call, msg);
+    struct share_home *home = call->home;
+    ox_code code = home->stopping ? OX_SHUTTING_DOWN : session_find(home, call);
+    if (code != OX_OK) {
+        answer(call, code);
+        return;
+    }
+    call->outs = ox_arena_array(call->arena, struct share_call_part,
+        call->part_count + call->session->count + 1);
+    call->lock_ms = replica_view(home->share->replica)
+                        ->settings->group_share_record_lock_duration_ms;
+    call->until_ns = loop_now_ns(home->loop) + (uint64_t)OX_MAX(call->max_wait_ms, 0) * NS_PER_MS;
+    call->pending = 1;
+    for (size_t i = 0; i < call->part_count; i++)
+        take_part(call, &call->parts[i]);
+    session_leave_before(call->session);
+    for (size_t i = 0; i < call->forgotten_count; i++)
+        session_drop(call->session, &call->forgotten[i].topic_id, call->forgotten[i].partition);
+    if (call->fetch && call->session_epoch != -1)
+        wait_for_loads(call);
+    if (--call->pending == 0)
+        step(call);
+}
+
+static struct share_home *
+home_of(struct share *share, struct str group_id)
+{
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < group_id.len; i++)
+        hash = (hash ^ (uint8_t)group_id.ptr[i]) * 0x100000001B3u;
+    return &share->homes[hash % (uint64_t)loop_count(share->loops)];
+}
+
+void
+share_call(struct share *share, struct share_call *call)
+{
+    call->home = home_of(share, call->group_id);
+    call->origin = loop_self();
+    call->outs = NULL;
+    call->out_count = 0;
+    call->lock_ms = 0;
+    call->wait_count = 0;
+    call->parked = call->expired = false;
+    call->msg = (struct loop_msg){.fn = begin};
+    atomic_fetch_add(&share->out, 1);
+    loop_post(call->home->loop, &call->msg);
+}
+
+/* ---- connections ---- */
+
+struct gone {
+    struct loop_msg msg;
+    struct share_home *home;
+    uint64_t conn_id;
+};
+
+static void
+drop_sessions(struct loop_msg *msg)
+{
+    struct gone *gone = ox_container_of(msg, struct gone, msg);
+    struct share *share = gone->home->share;
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&gone->home->sessions, &at)) != NULL;) {
+        struct share_session *sess = entry->value;
+        if (sess->conn_id == gone->conn_id)
+            session_close(sess);
+    }
+    ox_free(gone);
+    atomic_fetch_sub(&share->out, 1);
+}
+
+void
+share_disconnected(struct share *share, uint64_t conn_id)
+{
+    for (int i = 0; i < loop_count(share->loops); i++) {
+        struct gone *gone = ox_calloc(1, sizeof(*gone));
+        *gone = (struct gone){{.fn = drop_sessions}, &share->homes[i], conn_id};
+        atomic_fetch_add(&share->out, 1);
+        loop_post(share->homes[i].loop, &gone->msg);
+    }
+}
+
+/* ---- life ---- */
+
+struct share *
+share_new(struct loop_group *loops, struct replica *replica, struct coord *states)
+{
+    struct share *share = ox_calloc(1, sizeof(*share));
+    share->loops = loops;
+    share->replica = replica;
+    share->states = states;
+    share->homes = ox_calloc((size_t)loop_count(loops), sizeof(*share->homes));
+    for (int i = 0; i < loop_count(loops); i++) {
+        struct share_home *home = &share->homes[i];
+        home->share = share;
+        home->loop = loop_at(loops, i);
+        ox_map_init(&home->sessions);
+        ox_map_init(&home->parts);
+        ox_list_init(&home->parked);
+    }
+    return share;
+}
+
+static void
+stop_home(struct loop *loop, void *arg)
+{
+    struct share *share = arg;
+    struct share_home *home = &share->homes[loop_index(loop)];
+    struct map_entry *entry;
+    home->stopping = true;
+    for (struct list *node; (node = ox_list_pop(&home->parked)) != NULL;) {
+        struct share_call *call = ox_container_of(node, struct share_call, link);
+        call->parked = false;
+        answer(call, OX_SHUTTING_DOWN);
+    }
+    for (uint32_t at = 0; (entry = ox_map_next(&home->sessions, &at)) != NULL;)
+        session_close(entry->value);
+}
+
+static void
+a_turn(struct loop *loop, void *arg)
+{
+}
+
+void
+share_stop(struct share *share)
+{
+    loop_each_sync(share->loops, stop_home, share);
+    while (atomic_load(&share->out) > 0)
+        loop_each_sync(share->loops, a_turn, NULL);
+    loop_each_sync(share->loops, a_turn, NULL); /* answers that were posted last */
+}
+
+void
+share_free(struct share *share)
+{
+    if (share == NULL)
+        return;
+    for (int i = 0; i < loop_count(share->loops); i++) {
+        struct share_home *home = &share->homes[i];
+        struct map_entry *entry;
+        for (uint32_t at = 0; (entry = ox_map_next(&home->parts, &at)) != NULL;)
+            part_free(entry->value);
+        ox_map_fini(&home->sessions);
+        ox_map_fini(&home->parts);
+    }
+    ox_free(share->homes);
+    ox_free(share);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Share groups read (KIP-932): the leader of a partition hands its records out
+ * to the members of a group one by one, each for a time, and keeps what they say
+ * of them. One struct share per node.
+ *
+ * A group's partitions, sessions and waiting fetches live on one home loop, by
+ * the group's id; calls come from any loop and are answered there. */
+#ifndef SHARE_SHARE_H
+#define SHARE_SHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "log/log.h"
+#include "loop/loop.h"
+#include "replica/replica.h"
+
+struct coord;
+struct share;
+
+/* states: the share coordinators (coord_new_states), which outlive it. */
+struct share *share_new(struct loop_group *loops, struct replica *replica, struct coord *states);
+/* Answers what waits with OX_SHUTTING_DOWN; returns when nothing is out any more.
+ * On: no loop; the loops run, the coordinators serve. */
+void share_stop(struct share *share);
+void share_free(struct share *share); /* after share_stop(); NULL is allowed */
+/* The sessions that were opened through this connection end: what their members
+ * had in hand goes to others. Any loop. */
+void share_disconnected(struct share *share, uint64_t conn_id);
+
+/* What a member says of a record. */
+enum share_ack_type { SHARE_GAP, SHARE_ACCEPT, SHARE_RELEASE, SHARE_REJECT, SHARE_RENEW };
+struct share_ack {
+    int64_t first, last;
+    const int8_t *types; /* one for all, or one for each */
+    size_t type_count;
+};
+
+struct share_acquired_row {
+    int64_t first, last;
+    int16_t count; /* of deliveries, this one included */
+};
+struct share_acquired {
+    struct share_acquired_row *at;
+    size_t count, cap;
+};
+
+/* A partition of a call, asked for or answered. */
+struct share_call_part {
+    struct uuid topic_id;
+    int32_t partition;
+    ox_code refused; /* in: not OX_OK: not authorised, or there is none */
+    const struct share_ack *acks;
+    size_t ack_count;
+    /* out; outs only */
+    ox_code code, ack_code;
+    struct log_range range; /* of the caller, put with log_range_put() */
+    struct share_acquired acquired;
+};
+
+/* ShareFetch and ShareAcknowledge. Codes of a call: OX_SHARE_SESSION_NOT_FOUND,
+ * OX_INVALID_SHARE_SESSION_EPOCH, OX_SHARE_SESSION_LIMIT_REACHED,
+ * OX_INVALID_REQUEST, OX_SHUTTING_DOWN. Strings and arrays that go in are
+ * borrowed until done, which runs once on the loop that started the call, never
+ * before the start returns; the arena is not touched by others meanwhile. */
+struct share_call {
+    struct arena *arena;
+    void (*done)(struct share_call *call);
+    struct str group_id, member_id;
+    uint64_t conn_id;
+    int32_t session_epoch; /* 0 opens, -1 closes, else the next one */
+    bool fetch;            /* records are wanted; else only acknowledging */
+    bool strict;           /* max_records exactly; else whole batches */
+    bool renew;            /* SHARE_RENEW is known */
+    int32_t max_wait_ms, max_bytes, max_records;
+    struct share_call_part *parts; /* with acknowledgements, or new to the session */
+    size_t part_count;
+    const struct share_call_part *forgotten;
+    size_t forgotten_count;
+    /* out */
+    ox_code code;
+    int32_t lock_ms; /* how long records stay with the member */
+    struct share_call_part *outs;
+    size_t out_count;
+    /* inside */
+    struct share_home *home;
+    struct loop *origin;
+    struct loop_msg msg;
+    struct list link; /* of home->parked */
+    struct share_session *session; /* may have ended since: session_id tells */
+    uint64_t session_id;
+    struct share_wait *waits; /* one a partition of the session, while parked */
+    size_t wait_count;
+    struct loop_timer timer;
+    struct loop_tick tick;
+    uint64_t until_ns;
+    uint32_t pending; /* partitions that load or write */
+    bool parked, expired;
+};
+void share_call(struct share *share, struct share_call *call);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside share/: what has become of each record that is in hand (share_runs.c),
+ * and the partitions, sessions and calls around it (share.c, share_part.c). */
+#ifndef SHARE_SHARE_INT_H
+#define SHARE_SHARE_INT_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "coord/coord.h"
+#include "share/share.h"
+
+/* ---- share_runs.c: records by offset, in runs that share their fate ---- */
+
+/* Numbers as on the wire and on disk. */
+enum run_state { RUN_AVAILABLE = 0, RUN_ACQUIRED = 1, RUN_ACKNOWLEDGED = 2, RUN_ARCHIVED = 4 };
+
+struct share_run {
+    int64_t first, last;
+    enum run_state state;
+    int16_t count;        /* of deliveries */
+    bool dirty;           /* the share coordinator does not know yet */
+    uint64_t owner;       /* acquired: a session's id */
+    uint64_t deadline_ms; /* acquired: when it goes back */
+};
+
+/* All offsets in [start, end), ascending, without holes. Before start all is
+ * done; from end on nothing was ever handed out. */
+struct share_runs {
+    int64_t start, end;
+    struct share_run *at; /* heap */
+    uint32_t count, cap;
+    uint64_t acquired;    /* records, now */
+};
+
+void runs_init(struct share_runs *runs, int64_t start);
+void runs_fini(struct share_runs *runs);
+/* As the share coordinator keeps them. */
+void runs_load(struct share_runs *runs, const struct coord_state_batch *batches, size_t count);
+/* The first record that is available; end if none is. */
+int64_t runs_next(const struct share_runs *runs);
+/* What is new up to last becomes available. */
+void runs_extend(struct share_runs *runs, int64_t last);
+/* Hands out what is available in [first, last], at most max records; rows are
+ * added to the list in the arena. Returns how many. */
+struct share_acquired;
+uint64_t runs_acquire(struct share_runs *runs, int64_t first, int64_t last, uint64_t max,
+    uint64_t owner, uint64_t deadline_ms, struct arena *arena, struct share_acquired *out);
+/* Nobody will be given what is available in [first, last]. */
+void runs_archive(struct share_runs *runs, int64_t first, int64_t last);
+/* Whether the owner may say so: OX_INVALID_REQUEST, OX_INVALID_RECORD_STATE. */
+ox_code runs_check(const struct share_runs *runs, uint64_t owner, const struct share_ack *ack,
+    bool renew);
+/* After runs_check. limit: deliveries after which a record is given up. */
+void runs_acknowledge(struct share_runs *runs, const struct share_ack *ack, int16_t limit,
+    uint64_t deadline_ms);
+/* Everything of the owner, or (owner 0) all whose time is up, becomes available
+ * again. Returns whether there was any. */
+bool runs_release(struct share_runs *runs, uint64_t owner, uint64_t now_ms, int16_t limit);
+/* When the first goes back; UINT64_MAX: none is acquired. */
+uint64_t runs_deadline(const struct share_runs *runs);
+/* Drops what is done at the start. */
+void runs_trim(struct share_runs *runs);
+/* The log begins here now: what was before is gone. */
+void runs_cut(struct share_runs *runs, int64_t log_start);
+/* What the share coordinator does not know, which counts as told from now on. */
+void runs_take_dirty(struct share_runs *runs, struct arena *arena,
+    struct coord_state_batch **out, size_t *count);
+bool runs_dirty(const struct share_runs *runs);
+/* Records in [start, end) that are done. */
+int32_t runs_complete(const struct share_runs *runs);
+void runs_check_all(const struct share_runs *runs);
+
+/* ---- share_part.c: a partition of a group ---- */
+
+struct share_home {
+    struct share *share;
+    struct loop *loop;
+    struct map sessions; /* group NUL member -> struct share_session */
+    struct map parts;    /* group NUL topic partition -> struct share_part */
+    struct list parked;  /* struct share_call */
+    uint64_t last_id;    /* of a session */
+    bool stopping;
+};
+
+struct share {
+    struct loop_group *loops;
+    struct replica *replica;
+    struct coord *states;
+    struct share_home *homes; /* one a loop */
+    _Atomic uint32_t out;     /* calls to the share coordinators, calls of clients */
+    _Atomic uint32_t sessions;
+};
+
+enum part_state { PART_NEW, PART_LOADING, PART_READY };
+
+struct share_part {
+    struct share_home *home;
+    struct str key, group_id; /* heap */
+    struct uuid topic_id;
+    int32_t index;
+    struct partition *part; /* held; NULL until loaded once */
+    enum part_state state;
+    ox_code fault; /* of the last load or write; the next use loads again */
+    struct share_runs runs;
+    int64_t told_start; /* what the share coordinator has */
+    int32_t state_epoch, leader_epoch, lock_ms;
+    uint32_t locks_max;
+    int16_t limit; /* of deliveries */
+    enum partition_isolation isolation;
+    uint32_t sessions; /* that read it */
+    struct coord_state_call call;
+    struct arena arena; /* of the call */
+    bool out;           /* the call is out */
+    struct list waiting, next; /* share_waiter: for what is out, for what follows */
+    struct loop_timer timer;   /* the first lock that runs out */
+};
+
+/* A call that waits for a partition's load or write. */
+struct share_waiter {
+    struct list link;
+    struct share_call *call;
+    ox_code *code; /* where the outcome goes, or NULL */
+};
+
+/* The partition, made and loading if it was not known. */
+struct share_part *part_use(struct share_home *home, struct str group_id,
+    const struct uuid *topic_id, int32_t index);
+struct share_part *part_find(struct share_home *home, struct str group_id,
+    const struct uuid *topic_id, int32_t index);
+/* One session less; the last one takes the partition with it. */
+void part_leave(struct share_part *sp);
+/* Have the call wait (call->pending) for what is on its way. */
+void part_wait(struct share_part *sp, struct share_call *call, ox_code *code);
+/* Tell the share coordinator what has changed, now or after what is out. */
+void part_write(struct share_part *sp);
+/* The owner's records go back. */
+void part_release(struct share_part *sp, uint64_t owner);
+/* Up to max records, batch by batch, into out; returns how many. */
+uint64_t part_acquire(struct share_part *sp, const struct share_call *call, uint64_t owner,
+    uint64_t max, size_t max_bytes, struct share_call_part *out);
+void part_free(struct share_part *sp);
+
+/* ---- share.c ---- */
+
+/* Something of the group became available, or a wait of the call ended. */
+void share_wake_group(struct share_home *home, struct str group_id);
+void share_waited(struct share_call *call);
+
+#endif

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A partition of a share group at its leader:
+ *
+ *   NEW --READ--> LOADING --> READY --WRITE--> READY ...
+ *    ^               |           |
+ *    +---------------+-----------+  what failed is forgotten, the next use reads again
+ *
+ * At most one call to the share coordinator is out. What changes meanwhile goes
+ * with the next; an acknowledgement is answered when the write that carries it
+ * is committed. If a write fails nobody knows what the coordinator has, so all
+ * is forgotten: records in hand are then nobody's, and come again.
+ *
+ * Home loop only. */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "share/share_int.h"
+
+enum { NS_PER_MS = 1000000 };
+
+/* ---- names ---- */
+
+static struct str
+part_key(struct arena *arena, struct str group_id, const struct uuid *topic_id, int32_t index)
+{
+    char *to = ox_arena_alloc(arena, group_id.len + 1 + sizeof(*topic_id) + sizeof(index));
+    memcpy(to, group_id.ptr, group_id.len);
+    to[group_id.len] = '\0';
+    memcpy(to + group_id.len + 1, topic_id, sizeof(*topic_id));
+    memcpy(to + group_id.len + 1 + sizeof(*topic_id), &index, sizeof(index));
+    return ox_str_n(to, group_id.len + 1 + sizeof(*topic_id) + sizeof(index));
+}
+
+static struct str
+heap_copy(struct str s)
+{
+    char *copy = ox_malloc(s.len + 1);
+    memcpy(copy, s.ptr, s.len);
+    return ox_str_n(copy, s.len);
+}
+
+struct share_part *
+part_find(struct share_home *home, struct str group_id, const struct uuid *topic_id, int32_t index)
+{
+    struct arena arena;
+    ox_arena_init(&arena);
+    struct share_part *sp = ox_map_get(&home->parts, part_key(&arena, group_id, topic_id, index));
+    ox_arena_fini(&arena);
+    return sp;
+}
+
+/* ---- settings ---- */
+
+static struct str
+group_setting(const struct meta_view *view, struct str group_id, const char *name)
+{
+    const struct meta_config_set *set = meta_view_config(view, META_RESOURCE_GROUP, group_id);
+    for (uint32_t i = 0; set != NULL && i < set->count; i++)
+        if (ox_str_is(set->items[i].name, name))
+            return set->items[i].value;
+    return OX_STR_NULL;
+}
+
+static int32_t
+group_number(const struct meta_view *view, struct str group_id, const char *name, int32_t initial)
+{
+    int64_t value;
+    struct str text = group_setting(view, group_id, name);
+    return text.ptr != NULL && ox_str_to_i64(text, &value) && value > 0 && value <= INT32_MAX
+               ? (int32_t)value
+               : initial;
+}
+
+static void
+read_settings(struct share_part *sp)
+{
+    const struct meta_view *view = replica_view(sp->home->share->replica);
+    const struct server_config *server = view->settings;
+    sp->lock_ms = group_number(view, sp->group_id, "share.record.lock.duration.ms",
+        server->group_share_record_lock_duration_ms);
+    sp->limit = (int16_t)group_number(view, sp->group_id, "share.delivery.count.limit",
+        server->group_share_delivery_count_limit);
+    sp->locks_max = (uint32_t)server->group_share_partition_max_record_locks;
+    struct str isolation = group_setting(view, sp->group_id, "share.isolation.level");
+    sp->isolation = isolation.ptr != NULL && ox_str_is(isolation, "read_committed")
+                        ? READ_COMMITTED
+                        : READ_UNCOMMITTED;
+}
+
+/* ISO 8601, as java.time.Duration reads it: P1DT2H3M4S, any part left out. */
+static bool
+read_duration(struct str text, int64_t *ms)
+{
+    static const struct {
+        char unit;
+        bool time;
+        int64_t ms;
+    } units[] = {{'D', false, 86400000}, {'H', true, 3600000}, {'M', true, 60000}, {'S', true, 1000}};
+    size_t at = 1, next = 0;
+    bool time = false;
+    *ms = 0;
+    if (text.len < 3 || (text.ptr[0] != 'P' && text.ptr[0] != 'p'))
+        return false;
+    while (at < text.len) {
+        int64_t number = 0;
+        size_t digits = 0;
+        if (!time && (text.ptr[at] == 'T' || text.ptr[at] == 't')) {
+            time = true;
+            at++;
+            continue;
+        }
+        for (; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9' && digits < 9; at++, digits++)
+            number = number * 10 + (text.ptr[at] - '0');
+        if (digits == 0 || at == text.len)
+            return false;
+        while (next < ox_count(units) &&
+               (units[next].time != time || units[next].unit != (text.ptr[at] & ~0x20)))
+            next++;
+        if (next == ox_count(units))
+            return false;
+        *ms += number * units[next++].ms;
+        at++;
+    }
+    return next > 0;
+}
+
+/* Where a group begins that has never read the partition. */
+static int64_t
+first_offset(struct share_part *sp)
+{
+    const struct meta_view *view = replica_view(sp->home->share->replica);
+    struct str reset = group_setting(view, sp->group_id, "share.auto.offset.reset");
+    struct partition_state state;
+    partition_state(sp->part, &state);
+    if (reset.ptr != NULL && ox_str_is(reset, "earliest"))
+        return state.log_start;
+    int64_t back_ms;
+    struct str prefix = OX_STR("by_duration:");
+    if (reset.len > prefix.len && memcmp(reset.ptr, prefix.ptr, prefix.len) == 0 &&
+        read_duration(ox_str_n(reset.ptr + prefix.len, reset.len - prefix.len), &back_ms)) {
+        struct log_timed_offset found;
+        if (plog_offset_by_time(partition_log(sp->part),
+                loop_wall_ms(sp->home->loop) - back_ms, state.high_watermark, &found, NULL) ==
+                OX_OK &&
+            found.offset >= 0)
+            return found.offset;
+    }
+    return state.high_watermark;
+}
+
+/* ---- waiting ---- */
+
+void
+part_wait(struct share_part *sp, struct share_call *call, ox_code *code)
+{
+    struct share_waiter *waiter = ox_arena_new(call->arena, struct share_waiter);
+    waiter->call = call;
+    waiter->code = code;
+    call->pending++;
+    ox_list_push(&sp->next, &waiter->link);
+}
+
+static void
+tell(struct list *waiters, ox_code code)
+{
+    for (struct list *node; (node = ox_list_pop(waiters)) != NULL;) {
+        struct share_waiter *waiter = ox_container_of(node, struct share_waiter, link);
+        if (waiter->code != NULL)
+            *waiter->code = code;
+        share_waited(waiter->call);
+    }
+}
+
+static void
+move(struct list *to, struct list *from)
+{
+    for (struct list *node; (node = ox_list_pop(from)) != NULL;)
+        ox_list_push(to, node);
+}
+
+/* ---- the share coordinator ---- */
+
+static void load_done(struct coord_call *call);
+static void write_done(struct coord_call *call);
+
+static void
+ask(struct share_part *sp, void (*done)(struct coord_call *call))
+{
+    sp->out = true;
+    atomic_fetch_add(&sp->home->share->out, 1);
+    sp->call.call.arena = &sp->arena;
+    sp->call.call.done = done;
+    sp->call.group_id = sp->group_id;
+    sp->call.topic_id = sp->topic_id;
+    sp->call.partition = sp->index;
+    coord_state(sp->home->share->states, &sp->call);
+}
+
+static void
+answered(struct share_part *sp)
+{
+    ox_arena_reset(&sp->arena);
+    sp->out = false;
+    atomic_fetch_sub(&sp->home->share->out, 1);
+}
+
+static void
+load(struct share_part *sp)
+{
+    struct partition_state state;
+    sp->fault = OX_OK;
+    if (sp->part == NULL) {
+        struct partition *part =
+            replica_partition(sp->home->share->replica, &sp->topic_id, sp->index);
+        sp->part = part != NULL && partition_log(part) != NULL ? partition_hold(part) : NULL;
+    }
+    if (sp->part == NULL) {
+        sp->fault = OX_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    partition_state(sp->part, &state);
+    sp->fault = state.fault;
+    if (state.fault != OX_OK)
+        return;
+    sp->leader_epoch = state.leader_epoch;
+    sp->state = PART_LOADING;
+    sp->call = (struct coord_state_call){.op = COORD_STATE_READ,
+        .leader_epoch = sp->leader_epoch, .state_epoch = -1};
+    ask(sp, load_done);
+}
+
+static void
+forget(struct share_part *sp, ox_code fault)
+{
+    loop_timer_stop(&sp->timer);
+    runs_fini(&sp->runs);
+    sp->state = PART_NEW;
+    sp->fault = fault;
+}
+
+/* Goes on after a call came home; frees what nobody reads any more. */
+static void
+settle(struct share_part *sp)
+{
+    if (sp->sessions == 0 && !sp->out && ox_list_empty(&sp->next) &&
+        ox_list_empty(&sp->waiting)) {
+        ox_map_remove(&sp->home->parts, sp->key);
+        part_free(sp);
+    }
+}
+
+static void
+load_done(struct coord_call *call)
+{
+    struct share_part *sp =
+        ox_container_of(ox_container_of(call, struct coord_state_call, call), struct share_part,
+            call);
+    struct coord_state_call *state = &sp->call;
+    ox_code code = state->call.code;
+    if (code == OX_OK) {
+        read_settings(sp);
+        int64_t start = state->start_offset >= 0 ? state->start_offset : first_offset(sp);
+        sp->state_epoch = state->state_epoch;
+        sp->told_start = state->start_offset;
+        runs_init(&sp->runs, start);
+        runs_load(&sp->runs, state->batches, state->batch_count);
+        sp->state = PART_READY;
+    } else {
+        forget(sp, code);
+    }
+    answered(sp);
+    struct list waiters;
+    ox_list_init(&waiters);
+    move(&waiters, &sp->next);
+    sp->sessions++; /* who waits may leave */
+    tell(&waiters, code);
+    sp->sessions--;
+    settle(sp);
+}
+
+void
+part_write(struct share_part *sp)
+{
+    if (sp->out || sp->state != PART_READY)
+        return;
+    /* Where a group begins is nobody's business until something was said. */
+    if (!runs_dirty(&sp->runs) && (sp->runs.start == sp->told_start || sp->told_start < 0)) {
+        tell(&sp->next, OX_OK);
+        return;
+    }
+    sp->call = (struct coord_state_call){.op = COORD_STATE_WRITE,
+        .state_epoch = sp->state_epoch, .leader_epoch = sp->leader_epoch,
+        .start_offset = sp->runs.start, .complete_count = runs_complete(&sp->runs)};
+    sp->told_start = sp->runs.start;
+    runs_take_dirty(&sp->runs, &sp->arena, &sp->call.batches, &sp->call.batch_count);
+    move(&sp->waiting, &sp->next);
+    ask(sp, write_done);
+}
+
+static void
+write_done(struct coord_call *call)
+{
+    struct share_part *sp =
+        ox_container_of(ox_container_of(call, struct coord_state_call, call), struct share_part,
+            call);
+    ox_code code = sp->call.call.code;
+    struct list waiters;
+    answered(sp);
+    ox_list_init(&waiters);
+    move(&waiters, &sp->waiting);
+    if (code != OX_OK) {
+        ox_warn("share group state was not written", "group=%.*s partition=%d code=%s",
+            OX_STR_ARG(sp->group_id), sp->index, ox_code_facts(code)->name);
+        move(&waiters, &sp->next);
+        forget(sp, code);
+    }
+    sp->sessions++;
+    tell(&waiters, code);
+    if (code == OX_OK)
+        part_write(sp);
+    sp->sessions--;
+    settle(sp);
+}
+
+/* ---- coming and going ---- */
+
+struct share_part *
+part_use(struct share_home *home, struct str group_id, const struct uuid *topic_id, int32_t index)
+{
+    struct share_part *sp = part_find(home, group_id, topic_id, index);
+    if (sp == NULL) {
+        struct arena arena;
+        ox_arena_init(&arena);
+        sp = ox_calloc(1, sizeof(*sp));
+        sp->home = home;
+        sp->key = heap_copy(part_key(&arena, group_id, topic_id, index));
+        ox_arena_fini(&arena);
+        sp->group_id = heap_copy(group_id);
+        sp->topic_id = *topic_id;
+        sp->index = index;
+        ox_arena_init(&sp->arena);
+        ox_list_init(&sp->waiting);
+        ox_list_init(&sp->next);
+        ox_map_put(&home->parts, sp->key, sp);
+    }
+    if (sp->state == PART_NEW && !sp->out)
+        load(sp);
+    return sp;
+}
+
+void
+part_free(struct share_part *sp)
+{
+    ox_assert(!sp->out && ox_list_empty(&sp->waiting) && ox_list_empty(&sp->next));
+    loop_timer_stop(&sp->timer);
+    runs_fini(&sp->runs);
+    partition_put(sp->part);
+    ox_arena_fini(&sp->arena);
+    ox_free((void *)sp->key.ptr);
+    ox_free((void *)sp->group_id.ptr);
+    ox_free(sp);
+}
+
+void
+part_leave(struct share_part *sp)
+{
+    ox_assert(sp->sessions > 0);
+    sp->sessions--;
+    settle(sp);
+}
+
+/* ---- locks ---- */
+
+static uint64_t
+now_ms(const struct share_part *sp)
+{
+    return loop_now_ns(sp->home->loop) / NS_PER_MS;
+}
+
+static void arm(struct share_part *sp);
+
+static void
+locks_ran_out(struct loop_timer *timer)
+{
+    struct share_part *sp = ox_container_of(timer, struct share_part, timer);
+    if (sp->state != PART_READY)
+        return;
+    if (runs_release(&sp->runs, 0, now_ms(sp), sp->limit)) {
+        part_write(sp);
+        share_wake_group(sp->home, sp->group_id);
+    }
+    arm(sp);
+}
+
+static void
+arm(struct share_part *sp)
+{
+    uint64_t at = runs_deadline(&sp->runs), now = now_ms(sp);
+    ox_check_slow((runs_check_all(&sp->runs), true));
+    if (at == UINT64_MAX)
+        loop_timer_stop(&sp->timer);
+    else
+        loop_timer_start(sp->home->loop, &sp->timer, (at > now ? at - now : 0) * NS_PER_MS,
+            locks_ran_out);
+}
+
+void
+part_release(struct share_part *sp, uint64_t owner)
+{
+    if (sp->state != PART_READY || !runs_release(&sp->runs, owner, 0, sp->limit))
+        return;
+    arm(sp);
+    part_write(sp);
+    share_wake_group(sp->home, sp->group_id);
+}
+
+/* ---- handing out ---- */
+
+struct handing {
+    struct share_part *sp;
+    const struct share_call *call;
+    uint64_t owner, max, taken, deadline_ms;
+    struct log_aborted_txn *aborted;
+    size_t aborted_count;
+    size_t bytes; /* of the batches up to the last one that gave a record */
+    size_t seen;
+    struct share_call_part *out;
+};
+
+static bool
+is_aborted(const struct handing *hand, const struct record_batch *batch)
+{
+    for (size_t i = 0; i < hand->aborted_count; i++)
+        if (batch->producer_id == hand->aborted[i].producer_id &&
+            batch->base_offset >= hand->aborted[i].first_offset &&
+            batch->base_offset <= hand->aborted[i].last_offset)
+            return true;
+    return false;
+}
+
+/* One batch; false: enough. */
+static bool
+hand_out(struct handing *hand, const struct record_batch *batch)
+{
+    struct share_runs *runs = &hand->sp->runs;
+    int64_t last = batch->base_offset + batch->last_offset_delta;
+    uint64_t room = hand->sp->locks_max > runs->acquired ? hand->sp->locks_max - runs->acquired : 0;
+    if (hand->taken >= hand->max || room == 0)
+        return false;
+    int64_t end = runs->end;
+    runs_extend(runs, last);
+    if (batch->base_offset > end) /* nothing stands there any more */
+        runs_archive(runs, end, batch->base_offset - 1);
+    if (record_batch_is_control(batch) ||
+        (record_batch_is_transactional(batch) && is_aborted(hand, batch)))
+        runs_archive(runs, batch->base_offset, last);
+    uint64_t most = hand->call->strict ? OX_MIN(hand->max - hand->taken, room) : UINT64_MAX;
+    uint64_t got = runs_acquire(runs, batch->base_offset, last, most, hand->owner,
+        hand->deadline_ms, hand->call->arena, &hand->out->acquired);
+    hand->taken += got;
+    hand->seen += batch->bytes;
+    if (got > 0)
+        hand->bytes = hand->seen;
+    return true;
+}
+
+static ox_code
+walk(struct handing *hand, const struct log_range *range, int64_t from)
+{
+    struct log_cursor *cursor;
+    struct record_batch batch;
+    bool more = true;
+    struct plog *plog = partition_log(hand->sp->part);
+    if (hand->sp->isolation == READ_COMMITTED &&
+        plog_aborted_txns(plog, from, range->next_offset, hand->call->arena, &hand->aborted,
+            &hand->aborted_count, NULL) != OX_OK)
+        return OX_STORAGE_ERROR;
+    ox_code code =
+        log_cursor_open(plog, from, range->next_offset, LOG_CURSOR_HEADERS, &cursor, NULL);
+    while (code == OX_OK && more) {
+        code = log_cursor_next(cursor, &batch, &more, NULL);
+        if (code == OX_OK && more && !hand_out(hand, &batch))
+            break;
+    }
+    log_cursor_close(cursor);
+    return code;
+}
+
+uint64_t
+part_acquire(struct share_part *sp, const struct share_call *call, uint64_t owner, uint64_t max,
+    size_t max_bytes, struct share_call_part *out)
+{
+    struct partition_state state;
+    struct handing hand = {.sp = sp, .call = call, .owner = owner, .max = max, .out = out,
+        .deadline_ms = now_ms(sp) + (uint64_t)sp->lock_ms};
+    partition_state(sp->part, &state);
+    out->code = state.fault;
+    if (state.fault != OX_OK)
+        return 0;
+    runs_cut(&sp->runs, state.log_start);
+    int64_t from = runs_next(&sp->runs);
+    if (sp->runs.acquired >= sp->locks_max)
+        return 0;
+    out->code = partition_read(sp->part, from, max_bytes, true, sp->isolation, -1, &out->range,
+        &state, NULL);
+    if (out->code == OX_OFFSET_OUT_OF_RANGE && from > state.log_end) {
+        forget(sp, OX_OK); /* the log is shorter than it was: begin anew */
+        out->code = OX_OK;
+        return 0;
+    }
+    if (out->code != OX_OK || out->range.len == 0)
+        return 0;
+    out->code = walk(&hand, &out->range, from);
+    if (hand.taken == 0 || out->code != OX_OK) {
+        log_range_put(&out->range);
+        out->range = (struct log_range){0};
+    } else {
+        out->range.len = OX_MIN(out->range.len, hand.bytes);
+    }
+    runs_trim(&sp->runs);
+    part_write(sp);
+    arm(sp);
+    return hand.taken;
+}
