@@ -11,7 +11,7 @@ use Test::More;
 
 my $top = $ENV{OX_TOP} // '.';
 my $release = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
-my @jars = qw(kafka-clients kafka-group-coordinator kafka-transaction-coordinator);
+my @jars = qw(kafka-clients kafka-group-coordinator kafka-share-coordinator kafka-transaction-coordinator);
 
 sub jar {
     my ($artifact) = @_;

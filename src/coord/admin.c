@@ -2,7 +2,7 @@
  *
  * Looking at groups and deleting them: DescribeGroups, ListGroups,
  * DeleteGroups, and the snapshot behind the views of SQL. */
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 /* ---- describe ---- */
 

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000, REGEX_REFRESH_MS = 10000 };
 

@@ -26,7 +26,7 @@
  * 10. COMPLETING and STABLE groups have chosen a protocol, which all support. */
 #include <string.h>
 
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 bool
 group_is_empty(const struct group *group)

@@ -12,7 +12,7 @@
 
 #include "base/diag.h"
 #include "base/fault.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 /* ---- commit ---- */
 

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 enum { PENDING_MAX = 100000, STATIC_WAIT_MS_MIN = 1000 };
 

@@ -20,7 +20,7 @@
  *                v4   as 3, flexible */
 #include "base/diag.h"
 #include "base/wire.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 enum { KEY_OFFSET_MAX = 1, KEY_GROUP = 2, VALUE_VERSION_MAX = 4, FLEXIBLE = 4 };
 

@@ -4,7 +4,7 @@
  * partition goes to whom it is cheapest for (who had it, else who has least);
  * then members that got nothing join the partition with the fewest members.
  * Members come by rising id, so that the result depends on nothing else. */
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 static bool
 reads(const struct assign_member *member, uint32_t topic)

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 struct share_group *
 share_group_get(struct group *group)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000 };
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 
 struct share_job {
     struct shard *shard;

@@ -5,7 +5,7 @@
  * version, 0. */
 #include <string.h>
 
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 #include "gen/disk.gen.h"
 
 /* ---- writing ---- */

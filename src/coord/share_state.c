@@ -23,7 +23,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
-#include "coord/share_int.h"
+#include "coord/share_group.h"
 #include "gen/disk.gen.h"
 
 enum { KEY_SNAPSHOT = 0, KEY_UPDATE = 1, UPDATES_MAX = 500, BATCHES_MAX = 100000 };

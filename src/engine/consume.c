@@ -2,8 +2,8 @@
  *
  * Coordinators: this node coordinates the groups of every partition of
  * __consumer_offsets that it leads, the transactions of __transaction_state and
- * the states of share groups in __share_group_state likewise. The view says which; each is told to the coordinators once per
- * leader epoch.
+ * the states of share groups in __share_group_state likewise. The view says
+ * which; each is told to the coordinators once per leader epoch.
  *
  * They are also told which topics have gone, to forget what was committed for
  * them: both views are in order of name and share what did not change.

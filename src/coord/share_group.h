@@ -4,8 +4,8 @@
  * of owning them. The group as a value (share_group.c), its records
  * (share_records.c), heartbeats (share_heartbeat.c), start offsets
  * (share_offsets.c), who reads what (share_assign.c). */
-#ifndef COORD_SHARE_INT_H
-#define COORD_SHARE_INT_H
+#ifndef COORD_SHARE_GROUP_H
+#define COORD_SHARE_GROUP_H
 
 #include "coord/consumer_int.h"
 
