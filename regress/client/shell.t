@@ -135,7 +135,7 @@ SKIP: {
     skip 'script(1) is not installed', 9 unless Oxbow::have('script');
     local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERM PAGER)} =
         ('127.0.0.1', $server->{sql_port}, 'oxbow', 'oxbow', 'dumb', 'cat');
-    my $pid = open2(my $from, my $to, 'script', '-qfc', "$oxsql -X; echo left with \$?", '/dev/null');
+    my $pid = open2(my $from, my $to, 'script', '-qfc', "$oxsql -X; echo left with \$?; read line", '/dev/null');
     my $screen = '';
     my $wait = sub {
         my ($pattern, $sentence) = @_;
@@ -144,7 +144,7 @@ SKIP: {
             next unless IO::Select->new($from)->can_read(0.1);
             sysread($from, $screen, 4096, length $screen) or last;
         }
-        like($screen, $pattern, $sentence);
+        like($screen, $pattern, $sentence) or diag $screen;
         $screen = '';
     };
     my $type = sub { syswrite $to, $_[0] };
@@ -165,6 +165,7 @@ SKIP: {
     $wait->(qr/oxbow=> /, 'Ctrl-C returns to the prompt');
     $type->("\\q\n");
     $wait->(qr/left with 0/, '\q leaves');
+    $type->("\n");
     waitpid $pid, 0;
 }
 

@@ -64,6 +64,8 @@ test_values(void)
     is_str(canonical(t, "remote.storage.enable", PARAM_KAFKA, "true"), "refused",
         "what is not served is refused");
     is_str(canonical(t, "min.cleanable.dirty.ratio", PARAM_KAFKA, "0.25"), "0.25", "a double");
+    is_str(canonical(t, "min.cleanable.dirty.ratio", PARAM_KAFKA, "0.0001"), "1.0E-4",
+        "a small one");
     is_str(canonical(t, "min.cleanable.dirty.ratio", PARAM_KAFKA, "1"), "1.0",
         "printed as Java prints it");
     is_str(canonical(t, "min.cleanable.dirty.ratio", PARAM_KAFKA, "nan"), "refused", "no NaN");

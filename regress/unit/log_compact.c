@@ -38,7 +38,7 @@ static int64_t touched;  /* no pass was to look at anything from here on */
 static uint64_t buffer_bytes;
 static struct rand_state dice;
 static int next_value;
-static char problem[300];
+static char problem[400];
 static bool tracing;
 static uint64_t seed, passes_seen, removed_seen, horizons_gone;
 

@@ -220,19 +220,29 @@ canonical_integer(const struct param *param, enum param_syntax syntax, struct st
     return OX_OK;
 }
 
-/* As Java prints a double: always a point, shortest digits that read back. */
+/* As Java prints a double: always a point, the shortest digits that read back, 1.0E7 for what is
+   ten million or more or less than a thousandth. */
 static struct str
 print_double(double value, struct arena *arena)
 {
-    char digits[64];
-    for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof(digits), "%.*g", precision, value);
+    char digits[32], text[400];
+    if (isinf(value))
+        return ox_str(value > 0 ? "Infinity" : "-Infinity");
+    for (int precision = 0; precision < 17; precision++) {
+        snprintf(digits, sizeof(digits), "%.*e", precision, value);
         if (strtod(digits, NULL) == value)
             break;
     }
-    if (strpbrk(digits, ".en") == NULL)
-        strcat(digits, ".0");
-    return ox_str(ox_arena_strdup(arena, digits));
+    char *e = strchr(digits, 'e');
+    int exponent = atoi(e + 1), places = (int)(e - digits) - (value < 0) - 2;
+    *e = '\0';
+    if (value == 0 || (exponent >= -3 && exponent < 7)) {
+        int after = places < 0 ? -exponent : places - exponent;
+        snprintf(text, sizeof(text), "%.*f", after < 1 ? 1 : after, value);
+    } else {
+        snprintf(text, sizeof(text), "%s%sE%d", digits, places < 0 ? ".0" : "", exponent);
+    }
+    return ox_str(ox_arena_strdup(arena, text));
 }
 
 static int
