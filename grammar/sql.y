@@ -707,7 +707,7 @@ funcs(A) ::= func(B). { A = ast_list_one(p, B); }
 funcs(A) ::= funcs(B) COMMA func(C). { A = ast_list_add(p, B, C); }
 fref(A) ::= keyfunc(B) aliasopt(C). { A = ast_from_function(p, B, false, C, false); }
 fref(A) ::= TABLE(O) LP func RP aliasopt. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "windows over streams are not served yet");
+    ast_refuse(p, O.pos, "a window over a stream", AST_WINDOW_HINT);
     A = ast_from_table(p, ast_name_of(p, O.pos, NULL, "table"), NULL);
 }
 fref(A) ::= select_parens(B) aliasopt(C). { A = ast_from_select(p, B->pos, B, C, false); }
@@ -735,11 +735,11 @@ joined(A) ::= fref(B) NATURAL(O) JOIN fref(C). {
     A->natural = true;
 }
 joined(A) ::= fref(B) ASOF(O) JOIN fref joinqual. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "ASOF JOIN is not served yet");
+    ast_refuse(p, O.pos, "ASOF JOIN", "LATERAL with ORDER BY and LIMIT 1 finds the nearest row.");
     A = B;
 }
 joined(A) ::= fref(B) ASOF(O) LEFT JOIN fref joinqual. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "ASOF JOIN is not served yet");
+    ast_refuse(p, O.pos, "ASOF JOIN", "LATERAL with ORDER BY and LIMIT 1 finds the nearest row.");
     A = B;
 }
 %type joinkind {enum ast_join_kind}
@@ -753,12 +753,12 @@ outeropt ::= OUTER.
 joinqual(A) ::= ON expr(B). { A = (struct ast_join_qual){.on = B}; }
 joinqual(A) ::= USING LP names(B) RP. { A = (struct ast_join_qual){.columns = B}; }
 joinqual(A) ::= WITHIN(O) bexpr ON expr(B). {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "JOIN ... WITHIN is not served yet");
+    ast_refuse(p, O.pos, "JOIN ... WITHIN", "Compare the times in the join's ON condition.");
     A = (struct ast_join_qual){.on = B};
 }
 systime ::= .
 systime ::= FOR_LA(O) SYSTEM_TIME AS OF instant. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "FOR SYSTEM_TIME is not served yet");
+    ast_refuse(p, O.pos, "FOR SYSTEM_TIME", "Conditions on _timestamp and _offset read a part of a topic.");
 }
 instant ::= qname.
 instant ::= SCONST.
@@ -893,20 +893,20 @@ stmt(A) ::= select_any(B) emit. {
 }
 emit ::= EMIT CHANGES lateopts.
 emit ::= EMIT(O) ON WINDOW CLOSE timeoutopt lateopts. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "EMIT ON WINDOW CLOSE is not served yet");
+    ast_refuse(p, O.pos, "EMIT ON WINDOW CLOSE", "SUBSCRIBE follows a topic or a SELECT from one; EMIT CHANGES is the same.");
 }
 emit ::= EMIT(O) EVERY expr lateopts. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "EMIT EVERY is not served yet");
+    ast_refuse(p, O.pos, "EMIT EVERY", "SUBSCRIBE follows a topic or a SELECT from one; EMIT CHANGES is the same.");
 }
 timeoutopt ::= .
 timeoutopt ::= WITH TIMEOUT expr.
 lateopts ::= .
 lateopts ::= lateopts late.
 late ::= GRACE(O) expr. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "GRACE is not served yet");
+    ast_refuse(p, O.pos, "GRACE", "SUBSCRIBE follows a topic or a SELECT from one; EMIT CHANGES is the same.");
 }
 late ::= LATE(O) ROWS laterows. {
-    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, O.pos, "LATE ROWS is not served yet");
+    ast_refuse(p, O.pos, "LATE ROWS", "SUBSCRIBE follows a topic or a SELECT from one; EMIT CHANGES is the same.");
 }
 laterows ::= DROP.
 laterows ::= UPDATE.
@@ -1135,9 +1135,12 @@ topicopts(A) ::= topicopts(B) WITH LP opts(C) RP. { A = B; A->options = C; }
 idleopt ::= .
 idleopt ::= IDLE AFTER expr.
 %type retains {struct ast_retain}
-retains(A) ::= FOR bexpr(B). { A = (struct ast_retain){.time = B}; }
-retains(A) ::= SIZE bexpr(B). { A = (struct ast_retain){.bytes = B}; }
-retains(A) ::= ALL. { A = (struct ast_retain){.all = true}; }
+%type retain {struct ast_retain}
+retains(A) ::= retain(B). { A = B; }
+retains(A) ::= retains(B) retain(C). { A = ast_retain_add(p, B, C); }
+retain(A) ::= FOR(O) bexpr(B). { A = (struct ast_retain){.time = B, .pos = O.pos}; }
+retain(A) ::= SIZE(O) bexpr(B). { A = (struct ast_retain){.bytes = B, .pos = O.pos}; }
+retain(A) ::= ALL(O). { A = (struct ast_retain){.all = true, .pos = O.pos}; }
 topiccols ::= topiccol.
 topiccols ::= topiccols COMMA topiccol.
 topiccol ::= name type colconstraints.
@@ -1173,6 +1176,12 @@ alter(A) ::= SET PARTITIONS bexpr(B). {
 }
 alter(A) ::= SET LP opts(B) RP. { A = ast_alter_topic(p, AST_SET_OPTIONS); A->options = B; }
 alter(A) ::= RESET LP opts(B) RP. { A = ast_alter_topic(p, AST_RESET_OPTIONS); A->options = B; }
+alter(A) ::= RENAME(O) TO name. { A = ast_alter_refuse(p, O, "RENAME"); }
+alter(A) ::= OWNER(O) TO name. { A = ast_alter_refuse(p, O, "OWNER TO"); }
+alter(A) ::= SET REPLICAS(O) bexpr. { A = ast_alter_refuse(p, O, "SET REPLICAS"); }
+alter(A) ::= ADD COLUMN(O) name type colconstraints. { A = ast_alter_refuse(p, O, "ADD COLUMN"); }
+alter(A) ::= DROP COLUMN(O) name. { A = ast_alter_refuse(p, O, "DROP COLUMN"); }
+alter(A) ::= ALTER COLUMN(O) name type. { A = ast_alter_refuse(p, O, "ALTER COLUMN"); }
 alter(A) ::= RETAIN retains(C). {
     A = ast_alter_topic(p, AST_RETAIN);
     A->retain_for = C.time;

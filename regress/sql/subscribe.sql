@@ -54,4 +54,27 @@ SUBSCRIBE sub FROM OFFSETS 'rubbish' UNTIL LATEST;
 SUBSCRIBE sub UNTIL LATEST WITH (nothing = 1);
 SUBSCRIBE sub GROUP 'g' UNTIL LATEST;
 SUBSCRIBE sub FROM EARLIEST UNTIL LATEST LIMIT -1;
+-- progress of a query and in FROM
+CREATE TOPIC subp PARTITIONS 2;
+INSERT INTO subp (_partition, _key, _value) VALUES (0, 'a', '1'), (0, 'b', '2'), (1, 'c', '3'), (0, 'd', '4');
+SELECT _progress, _partition, _offset, _key FROM subscribe('subp', start => 'earliest', stop => 'latest', progress => true);
+SELECT _progress, _key FROM subscribe('subp', start => 'earliest', stop => 'latest', progress => true) s WHERE _progress OR _key > 'b';
+SELECT count(*) FROM subscribe('subp', start => 'earliest', stop => 'latest', progress => false);
+BEGIN;
+DECLARE p CURSOR FOR SUBSCRIBE (SELECT _key, _value::int * 2 AS twice FROM subp WHERE _value::int <> 2) FROM EARLIEST PARTITIONS (0) LIMIT 1 WITH (progress = true);
+FETCH p \gset
+\echo :_progress
+FETCH p \gset
+\echo :_progress :_key :twice
+COMMIT;
+SUBSCRIBE subp (_key) FROM TOKEN :'_token' UNTIL LATEST PARTITIONS (0);
+SUBSCRIBE (SELECT _key FROM subp WHERE _key > 'a') FROM EARLIEST UNTIL LATEST PARTITIONS (1);
+SUBSCRIBE (SELECT _key, count(*) FROM subp GROUP BY 1) UNTIL LATEST WITH (progress = true);
+SUBSCRIBE (SELECT _key FROM subp LIMIT 1) UNTIL LATEST WITH (progress = true);
+SUBSCRIBE (SELECT a._key FROM subp a, generate_series(1,2)) UNTIL LATEST WITH (progress = true);
+SUBSCRIBE (SELECT _key, generate_series(1,2) FROM subp) UNTIL LATEST WITH (progress = true);
+SUBSCRIBE (SELECT row_number() OVER () FROM subp) UNTIL LATEST WITH (progress = true);
+SELECT * FROM subscribe('nope', progress => true);
+SELECT * FROM subscribe('subp', progress => 5);
+DROP TOPIC subp;
 DROP TOPIC sub, sub3;

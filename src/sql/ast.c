@@ -36,6 +36,15 @@ ast_fail(struct ast_parse *p, ox_code code, int pos, const char *fmt, ...)
         p->err->position = ast_position(p->text, pos);
 }
 
+void
+ast_refuse(struct ast_parse *p, int pos, const char *what, const char *hint)
+{
+    bool first = p->code == OX_OK;
+    ast_fail(p, OX_FEATURE_NOT_SUPPORTED, pos, "%s is not served yet", what);
+    if (first && p->err != NULL)
+        ox_hint(p->err, "%s", hint);
+}
+
 /* ---- Lists and names ------------------------------------------------------- */
 
 struct ast_list *
@@ -813,6 +822,28 @@ ast_create_format(struct ast_parse *p, struct ast_create_topic *create, struct a
     if (!ox_str_is(format.text, "raw") && !ox_str_is(format.text, "text"))
         return ast_create_refuse(create, format);
     return create;
+}
+
+struct ast_alter_topic *
+ast_alter_refuse(struct ast_parse *p, struct ast_token at, const char *what)
+{
+    struct ast_alter_topic *alter = ast_alter_topic(p, AST_ALTER_REFUSED);
+    alter->refused = at;
+    alter->refused.text = ox_str(what);
+    return alter;
+}
+
+struct ast_retain
+ast_retain_add(struct ast_parse *p, struct ast_retain all, struct ast_retain one)
+{
+    if ((all.time != NULL && one.time != NULL) || (all.bytes != NULL && one.bytes != NULL) ||
+        all.all || one.all)
+        ast_fail(p, OX_SYNTAX_ERROR, one.pos, "conflicting or redundant options");
+    if (one.time != NULL)
+        all.time = one.time;
+    if (one.bytes != NULL)
+        all.bytes = one.bytes;
+    return all;
 }
 
 struct ast_alter_topic *

@@ -29,6 +29,8 @@ struct ast_token {
 };
 
 /* Lists of anything, growing. */
+struct sql_command;
+
 struct ast_list {
     void **items;
     size_t count, cap;
@@ -403,6 +405,7 @@ struct ast_fetch {
 };
 
 struct ast_stmt {
+    const struct sql_command *command; /* AST_REFUSED, AST_NOOP: its row */
     enum ast_stmt_kind kind;
     int pos, end; /* its text, without the semicolon */
     int params;   /* highest $n */
@@ -467,6 +470,13 @@ struct ast_parse {
 };
 
 /* Builders. None fails; a limit that is passed sets parse->code. */
+#define AST_WINDOW_HINT "GROUP BY date_bin() or date_trunc() of _timestamp counts by window."
+/* 0A000: what is not served; hint: what is. */
+void ast_refuse(struct ast_parse *p, int pos, const char *what, const char *hint);
+struct ast_alter_topic *ast_alter_refuse(struct ast_parse *p, struct ast_token at,
+    const char *what);
+struct ast_retain ast_retain_add(struct ast_parse *p, struct ast_retain all,
+    struct ast_retain one);
 void ast_fail(struct ast_parse *p, ox_code code, int pos, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 struct ast_list *ast_list_new(struct ast_parse *p);
@@ -594,6 +604,7 @@ struct ast_option *ast_option_list(struct ast_parse *p, struct ast_token at, con
 struct ast_retain {
     struct ast_expr *time, *bytes;
     bool all;
+    int pos;
 };
 struct ast_create_topic *ast_create_topic(struct ast_parse *p);
 struct ast_create_topic *ast_create_refuse(struct ast_create_topic *create,

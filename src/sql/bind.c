@@ -2,6 +2,7 @@
  *
  * The doors of binding, and the numbering of columns (see bind_int.h). */
 #include "sql/bind_int.h"
+#include "sql/syscat.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -154,6 +155,15 @@ same_but_case(const struct meta_view *view, struct str name)
     return NULL;
 }
 
+static bool
+is_catalog(const struct ast_name *name)
+{
+    struct str last = name->parts[name->count - 1];
+    if (name->count > 1)
+        return syscat_find(name->parts[name->count - 2], last) != NULL;
+    return syscat_find(OX_STR("pg_catalog"), last) != NULL;
+}
+
 ox_code
 bind_topic(const struct bind_config *config, const struct ast_name *name,
     const struct meta_topic **out, struct ox_err *err)
@@ -177,6 +187,11 @@ bind_topic(const struct bind_config *config, const struct ast_name *name,
     }
     if (*out != NULL)
         return OX_OK;
+    if (is_catalog(name)) {
+        ox_fail(err, OX_WRONG_OBJECT_TYPE, "\"%s\" is a view of the catalog, not a topic", dotted);
+        err->position = name->pos + 1;
+        return ox_hint(err, "Views are read with SELECT.");
+    }
     ox_fail(err, OX_UNDEFINED_TABLE, "relation \"%s\" does not exist", dotted);
     err->position = name->pos + 1;
     const struct meta_topic *near = same_but_case(view, last);

@@ -165,8 +165,8 @@ add_catalog(struct bind *b, struct scope *scope, const struct syscat_relation *r
     return rel;
 }
 
-static struct rel *
-add_query(struct bind *b, struct scope *scope, const struct query *query, struct str alias,
+struct rel *
+bind_add_query(struct bind *b, struct scope *scope, const struct query *query, struct str alias,
     int pos)
 {
     struct rel *rel = bind_add_rel(b, scope, REL_PLAN, alias, query->count, pos);
@@ -255,6 +255,8 @@ bind_table(struct bind *b, struct scope *scope, const struct ast_from *ast, stru
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, name->pos,
             "SUBSCRIBE reads one topic at a time");
     (*out)->shape = b->follow;
+    if (b->follow != NULL)
+        bind_partitions(b, b->follow_partitions, *out);
     b->live |= b->follow != NULL;
     return OX_OK;
 }
@@ -417,6 +419,19 @@ bind_record_item(struct bind *b, struct scope *scope, const struct ast_from *ast
     return OX_OK;
 }
 
+/* Functions over streams that are known but not there: what is. */
+static const char *
+unserved_function(struct str name)
+{
+    static const char *const windows[] = {"tumble", "hop", "cumulate", "session"};
+    for (size_t i = 0; i < ox_count(windows); i++)
+        if (ox_str_is(name, windows[i]))
+            return AST_WINDOW_HINT;
+    return ox_str_is(name, "consume")
+               ? "subscribe(), tail() and read_topic() read topics; groups are Kafka's."
+               : NULL;
+}
+
 static ox_code
 bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *ast,
     struct str alias, const struct from_item *left, struct from_item *item)
@@ -433,6 +448,12 @@ bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *a
         item->rel = add_catalog(b, scope, syscat_find(OX_STR("pg_catalog"), name),
             alias.ptr != NULL ? alias : name, ast->pos);
         return item->rel != NULL ? OX_OK : b->err->code;
+    }
+    const char *hint = unserved_function(name);
+    if (hint != NULL) {
+        bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast_call->pos, "%.*s() is not served yet",
+            OX_STR_ARG(name));
+        return ox_hint(b->err, "%s", hint);
     }
     struct scope inner = {.place = PLACE_FUNCTION};
     struct call_list list;
@@ -471,7 +492,7 @@ bind_select_item(struct bind *b, struct scope *scope, const struct ast_from *ast
     b->scope = scope;
     if (code != OX_OK)
         return code;
-    item->rel = add_query(b, scope, &query, alias.ptr != NULL ? alias : OX_STR(""), ast->pos);
+    item->rel = bind_add_query(b, scope, &query, alias.ptr != NULL ? alias : OX_STR(""), ast->pos);
     return item->rel != NULL ? OX_OK : b->err->code;
 }
 

@@ -141,6 +141,7 @@ struct bind {
     uint32_t depth; /* recursion of the binder */
     bool live;
     const struct plan_scan_topic *follow; /* SUBSCRIBE (query): how its topic is read */
+    const struct ast_list *follow_partitions;
     const char *why_no_headers;
     struct ox_err *err;
 };
@@ -242,6 +243,9 @@ struct rel *bind_add_topics(struct bind *b, struct scope *scope, struct plan_top
     uint32_t count, struct str alias, int pos);
 struct rel *bind_add_topic(struct bind *b, struct scope *scope, const struct meta_topic *topic,
     struct str alias, int pos);
+/* A query whose columns are a relation's. */
+struct rel *bind_add_query(struct bind *b, struct scope *scope, const struct query *query,
+    struct str alias, int pos);
 struct rel *bind_add_rel(struct bind *b, struct scope *scope, enum rel_kind kind,
     struct str alias, uint32_t column_count, int pos);
 /* A leaf over one topic relation with its filter, for SUBSCRIBE. */
@@ -267,6 +271,8 @@ const char *bind_why_not(struct bind *b, const struct rel *rel, struct expr *con
 enum scan_column bind_topic_column(uint32_t index);
 
 /* ---- bind_live.c: topic readers in FROM ---- */
+/* PARTITIONS (0, 2-5) as a bound of the relation; NULL: none. */
+void bind_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel);
 /* An expression that sees no columns, in the type wanted; evaluated at open. */
 ox_code bind_value(struct bind *b, const struct ast_expr *ast, struct type type,
     struct expr **out);

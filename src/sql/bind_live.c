@@ -176,9 +176,8 @@ read_clauses(struct bind *b, const struct ast_subscribe *ast, struct plan_scan_t
     return code;
 }
 
-/* PARTITIONS (0, 2-5) as a bound. */
-static void
-bound_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel)
+void
+bind_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel)
 {
     if (ranges == NULL)
         return;
@@ -335,7 +334,7 @@ subscribe_topic(struct bind *b, const struct ast_subscribe *ast, struct plan_sca
     b->scope = scope;
     struct rel *rel = bind_add_topic(b, scope, topic, topic->name, ast->pos);
     rel->shape = shape;
-    bound_partitions(b, ast->partitions, rel);
+    bind_partitions(b, ast->partitions, rel);
     show_rel(b, scope, rel);
     if (options->progress) {
         column_called(rel, "_partition")->used = true;
@@ -365,15 +364,71 @@ scan_below(const struct plan *plan)
     return (const struct plan_scan_topic *)plan;
 }
 
+/* ---- SUBSCRIBE (query) ---- */
+
+static struct ast_target *
+position_target(struct bind *b, const char *name, int pos)
+{
+    struct ast_target *target = ox_arena_new(b->arena, struct ast_target);
+    target->expr = ox_arena_new(b->arena, struct ast_expr);
+    target->expr->kind = AST_COLUMN;
+    target->expr->pos = target->pos = pos;
+    target->expr->name = ox_arena_new(b->arena, struct ast_name);
+    *target->expr->name = (struct ast_name){.pos = pos, .count = 1, .parts = {ox_str(name)}};
+    return target;
+}
+
+/* Tokens need to know which record a row is of, so a query with progress gives at
+ * most one row for a record; it gets the record's position behind its columns. */
+static ox_code
+with_positions(struct bind *b, const struct ast_select *select, const struct ast_select **out)
+{
+    const struct ast_from *from =
+        select->from != NULL && select->from->count == 1 ? ast_at(select->from, 0, struct ast_from)
+                                                         : NULL;
+    if (select->op != AST_SET_NONE || select->values != NULL || select->ctes != NULL ||
+        from == NULL || from->kind != AST_FROM_TABLE || select->group != NULL ||
+        select->having != NULL || select->distinct || select->order != NULL ||
+        select->limit != NULL || select->offset != NULL) {
+        bind_fail(b, OX_FEATURE_NOT_SUPPORTED, select->pos,
+            "progress needs a query that gives at most one row for each record of one topic");
+        return ox_hint(b->err, "SELECT expressions FROM topic WHERE condition is such a query; "
+                               "LIMIT belongs to SUBSCRIBE.");
+    }
+    struct ast_select *copy = ox_arena_copy(b->arena, select, sizeof(*select));
+    struct ast_list *targets = ox_arena_new(b->arena, struct ast_list);
+    size_t count = select->targets->count;
+    targets->items = ox_arena_array(b->arena, void *, count + 2);
+    memcpy(targets->items, select->targets->items, count * sizeof(void *));
+    targets->items[count] = position_target(b, "_partition", select->pos);
+    targets->items[count + 1] = position_target(b, "_offset", select->pos);
+    targets->count = targets->cap = count + 2;
+    copy->targets = targets;
+    *out = copy;
+    return OX_OK;
+}
+
+static bool
+row_a_record(const struct plan *plan)
+{
+    if (plan->kind != PLAN_PROJECT)
+        return false;
+    for (plan = plan->input; plan->kind == PLAN_FILTER;)
+        plan = plan->input;
+    return plan->kind == PLAN_SCAN_TOPIC;
+}
+
 static ox_code
 subscribe_query(struct bind *b, const struct ast_subscribe *ast, struct plan_scan_topic *shape,
     const struct live_options *options, struct query *query)
 {
-    if (options->progress)
-        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
-            "progress is supported for SUBSCRIBE to a topic, not to a query");
+    const struct ast_select *select = ast->select;
+    ox_code code = options->progress ? with_positions(b, select, &select) : OX_OK;
+    if (code != OX_OK)
+        return code;
     b->follow = shape;
-    ox_code code = bind_query(b, ast->select, NULL, query);
+    b->follow_partitions = ast->partitions;
+    code = bind_query(b, select, NULL, query);
     b->follow = NULL;
     if (code != OX_OK)
         return code;
@@ -381,7 +436,15 @@ subscribe_query(struct bind *b, const struct ast_subscribe *ast, struct plan_sca
     if (!b->live || scan == NULL)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
             "SUBSCRIBE (query) takes a SELECT from one topic");
-    return wrap_subscribe(b, ast, options, scan, query);
+    if (options->progress && !row_a_record(query->plan))
+        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
+            "progress needs a query that gives at most one row for each record of one topic");
+    if (options->progress)
+        query->count -= 2;
+    code = wrap_subscribe(b, ast, options, scan, query);
+    if (options->progress)
+        add_progress_columns(b, query);
+    return code;
 }
 
 ox_code
@@ -497,11 +560,7 @@ bind_subscribe_function(struct bind *b, const struct ast_expr *call,
     static const char *const names[] = {"topic", "start", "stop", "progress", NULL};
     struct ast_position from = {.kind = AST_AT_NONE}, until = {.kind = AST_AT_NONE};
     const struct ast_expr *start = find_arg(call, "start", 1), *stop = find_arg(call, "stop", 2);
-    const struct ast_expr *progress = find_arg(call, "progress", 3);
     ox_code code = check_arg_names(b, call, names);
-    if (code == OX_OK && progress != NULL && !(progress->kind == AST_BOOL && !progress->flag))
-        code = bind_fail(b, OX_FEATURE_NOT_SUPPORTED, progress->pos,
-            "progress is supported by the SUBSCRIBE statement");
     if (code == OX_OK && start != NULL)
         code = position_arg(b, start, true, &from);
     if (code == OX_OK && stop != NULL)
@@ -615,6 +674,33 @@ bind_topics_function(struct bind *b, struct scope *scope, const struct ast_expr 
     return OX_OK;
 }
 
+/* subscribe('t', progress => true): the statement's plan as a relation. */
+static ox_code
+bind_subscribe_progress(struct bind *b, struct scope *scope, const struct ast_expr *call,
+    struct str alias, struct plan_scan_topic *shape, struct rel **out)
+{
+    const struct ast_expr *topic = find_arg(call, "topic", 0);
+    struct live_options options = {.progress = true, .heartbeat_ms = 10000};
+    struct ast_subscribe ast = {.pos = call->pos};
+    struct datum name;
+    struct query query;
+    ox_code code = topic != NULL ? constant_value(b, topic, TYPE(TYPE_TEXT), &name)
+                                 : bind_fail(b, OX_UNDEFINED_FUNCTION, call->pos,
+                                       "the name of a topic is missing");
+    if (code != OX_OK)
+        return code;
+    struct ast_name one = {.pos = topic->pos, .count = 1, .parts = {name.s}};
+    ast.table = &one;
+    code = bind_subscribe_function(b, call, shape);
+    if (code == OX_OK)
+        code = subscribe_topic(b, &ast, shape, &options, &query);
+    b->scope = scope;
+    if (code != OX_OK)
+        return code;
+    *out = bind_add_query(b, scope, &query, alias, call->pos);
+    return *out != NULL ? OX_OK : b->err->code;
+}
+
 ox_code
 bind_topic_function(struct bind *b, struct scope *scope, const struct ast_expr *call,
     struct str alias, struct rel **out)
@@ -623,6 +709,14 @@ bind_topic_function(struct bind *b, struct scope *scope, const struct ast_expr *
     struct plan_scan_topic *shape = ox_arena_new(b->arena, struct plan_scan_topic);
     if (ox_str_is(name, "topics"))
         return bind_topics_function(b, scope, call, alias, out);
+    const struct ast_expr *progress = find_arg(call, "progress", 3);
+    struct datum on = {0};
+    if (ox_str_is(name, "subscribe") && progress != NULL) {
+        ox_code bad = constant_value(b, progress, TYPE(TYPE_BOOL), &on);
+        if (bad != OX_OK || on.b)
+            return bad != OX_OK ? bad
+                                : bind_subscribe_progress(b, scope, call, alias, shape, out);
+    }
     ox_code code = topic_arg(b, scope, call, alias, out);
     if (code != OX_OK)
         return code;

@@ -265,6 +265,13 @@ add_retain(struct ddl_task *task, struct step *step, const struct ast_expr *age,
 }
 
 static ox_code
+served_clauses(ox_code code, struct ox_err *err)
+{
+    ox_hint(err, "PARTITIONS, REPLICAS, RETAIN and WITH (...) are served.");
+    return code;
+}
+
+static ox_code
 make_create(struct ddl_task *task, const struct ast_create_topic *ast, struct ox_err *err)
 {
     const struct ast_name *name = ast->name;
@@ -272,8 +279,9 @@ make_create(struct ddl_task *task, const struct ast_create_topic *ast, struct ox
     int32_t number = -1;
     task->tag = "CREATE TOPIC";
     if (ast->refused.text.len > 0)
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
-            "%.*s belongs to typed topics, which are not supported", OX_STR_ARG(ast->refused.text));
+        return served_clauses(ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+                                  "CREATE TOPIC ... %.*s belongs to typed topics, which are not "
+                                  "served yet", OX_STR_ARG(ast->refused.text)), err);
     if (ast->columns != NULL && ast->columns->count > 0) {
         ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "topics with declared columns are not supported");
         return ox_hint(err, "Create the topic without columns; read JSON fields with _value->>'field'.");
@@ -365,8 +373,9 @@ make_alter(struct ddl_task *task, const struct ast_alter_topic *ast, struct ox_e
         return add_retain(task, step, ast->retain_for, ast->retain_size, ast->retain_all, err);
     case AST_ALTER_REFUSED: break;
     }
-    return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "ALTER TOPIC ... %.*s is not supported",
+    ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "ALTER TOPIC ... %.*s is not served yet",
         OX_STR_ARG(ast->refused.text));
+    return ox_hint(err, "ADD PARTITIONS, SET PARTITIONS, SET (...), RESET (...) and RETAIN are served.");
 }
 
 static ox_code

@@ -130,6 +130,22 @@ find_command(struct feed *feed)
     return best;
 }
 
+static bool
+is_verb(const char *words)
+{
+    return strcmp(words, "CREATE") == 0 || strcmp(words, "ALTER") == 0 ||
+           strcmp(words, "DROP") == 0 || strcmp(words, "COMMENT") == 0;
+}
+
+static struct str
+upper_words(struct ast_parse *p, const char *words, struct ast_token next)
+{
+    char *text = ox_arena_printf(p->arena, "%s %.*s", words, OX_STR_ARG(next.text));
+    for (char *c = text; *c != '\0'; c++)
+        *c = (char)toupper((unsigned char)*c);
+    return ox_str(text);
+}
+
 /* A statement that is not parsed: skip it. */
 static void
 skip_statement(struct feed *feed, struct ast_parse *p, const struct sql_command *command)
@@ -142,11 +158,21 @@ skip_statement(struct feed *feed, struct ast_parse *p, const struct sql_command 
     if (noop && strcmp(words, "ANALYSE") == 0)
         words = ox_arena_strdup(p->arena, "ANALYZE");
     stmt->words = ox_str(words);
-    int end = feed->token.end;
+    stmt->command = command;
+    int end = feed->token.end, count = 0;
     while (feed->code > 0 && feed->code != T_SEMI) {
         end = feed->token.end;
         advance(feed);
+        /* CREATE INDEX is called so, though one row is for all of CREATE. */
+        if (count++ == 0 && !noop && strchr(words, ' ') == NULL && feed->code > 0 &&
+            isalpha((unsigned char)p->text.ptr[feed->token.pos]) && is_verb(words) &&
+            feed->code != T_OR && feed->code != T_ON)
+            stmt->words = upper_words(p, words, feed->token);
     }
+    if (noop && strncmp(words, "RESET ", 6) == 0)
+        stmt->words = OX_STR("RESET");
+    if (noop && strncmp(words, "SET SESSION", 11) == 0)
+        stmt->words = OX_STR("SET");
     if (feed->code >= 0)
         ast_stmt_add(p, stmt, end);
 }

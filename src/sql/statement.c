@@ -755,10 +755,7 @@ check_write(struct sql_session *sess, struct ox_err *err)
 static ox_code
 refused(const struct ast_stmt *ast, struct ox_err *err)
 {
-    const char *hint = NULL;
-    for (int i = 0; i < sql_command_count; i++)
-        if (ox_str_ieq(ox_str(sql_commands[i].words), ast->words))
-            hint = sql_commands[i].hint;
+    const char *hint = ast->command != NULL ? ast->command->hint : NULL;
     ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "%.*s is not served yet", OX_STR_ARG(ast->words));
     return ox_hint(err, "%s", hint != NULL ? hint : "Served are SELECT, SUBSCRIBE, INSERT, COPY, "
                                                     "EXPLAIN and statements on topics.");
