@@ -98,6 +98,20 @@ sync_aborted(struct plog *plog, const struct log_segment *seg, struct ox_err *er
     return rc == OX_OK ? fs_sync_dir(plog->fs, "txnindex.sync", plog->path, err) : rc;
 }
 
+/* After a failure nothing is known of what the files hold. */
+static void
+write_again(struct plog *plog, struct log_segment *seg)
+{
+    ox_lock(&plog->lock);
+    if (seg->index.entries != NULL)
+        seg->index.written = 0;
+    if (seg->times.entries != NULL)
+        seg->times.written = 0;
+    if (seg->aborted_loaded)
+        seg->aborted_written = UINT32_MAX;
+    ox_unlock(&plog->lock);
+}
+
 static ox_code
 write_indexes(struct plog *plog, struct log_segment *seg, bool active, struct ox_err *err)
 {
@@ -118,6 +132,8 @@ write_indexes(struct plog *plog, struct log_segment *seg, bool active, struct ox
         rc = fs_sync(plog->fs, "index.sync", times, err);
     if (rc == OX_OK && aborted)
         rc = sync_aborted(plog, seg, err);
+    if (rc != OX_OK)
+        write_again(plog, seg);
     if (rc != OX_OK || active)
         return rc;
     ox_lock(&plog->lock);

@@ -101,11 +101,7 @@ choose_in(struct log_dir *dir, int64_t now_ms, struct plog *best, struct compact
 static bool
 claim(struct plog *plog)
 {
-    ox_lock(&plog->dir->lock);
-    bool free = !plog->compacting;
-    plog->compacting = true;
-    ox_unlock(&plog->dir->lock);
-    return free;
+    return !atomic_exchange(&plog->compacting, true);
 }
 
 /* One pass over the log, and what a failure means. */
@@ -114,9 +110,7 @@ run_pass(struct plog *plog, const struct compact_run *run, int64_t now_ms, bool 
     struct ox_err *err)
 {
     ox_code rc = plog_compact(plog, run, now_ms, ahead, err);
-    ox_lock(&plog->dir->lock);
-    plog->compacting = false;
-    ox_unlock(&plog->dir->lock);
+    atomic_store(&plog->compacting, false);
     if (rc == OX_CORRUPT_MESSAGE || rc == OX_DATA_CORRUPTED || rc == OX_LIMIT_EXCEEDED) {
         ox_lock(&plog->lock);
         plog->compact.uncleanable = true;

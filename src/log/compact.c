@@ -823,9 +823,8 @@ compact_group(struct pass *pass, uint32_t first, uint32_t count, struct ox_err *
 static ox_code
 settle_wal(struct plog *plog, struct ox_err *err)
 {
-    struct log_dir *dir = plog->dir;
+    struct log_dir *dir = plog_lock_checkpoint(plog);
     int64_t end;
-    pthread_mutex_lock(&dir->checkpoint);
     pthread_mutex_lock(&plog->work);
     ox_code rc = log_wal_round(dir, err); /* what is queued of them is written */
     if (rc == OX_OK)

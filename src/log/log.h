@@ -187,6 +187,8 @@ void plog_get_config(struct plog *plog, struct plog_config *out);
 const char *plog_topic(const struct plog *plog);
 int32_t plog_partition(const struct plog *plog);
 const struct uuid *plog_topic_id(const struct plog *plog);
+/* The directory that has it now. */
+struct log_dir *plog_log_dir(const struct plog *plog);
 /* OX_OK, or why the log takes no appends (OX_DATA_CORRUPTED, OX_STORAGE_ERROR);
  * err says where. */
 ox_code plog_fault(struct plog *plog, struct ox_err *err);
@@ -432,6 +434,27 @@ struct log_aborted_txn {
 /* Those that touch [from, to), by first offset, in the arena. */
 ox_code plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct arena *arena,
     struct log_aborted_txn **out, size_t *count, struct ox_err *err);
+
+/* ---- several directories ---- */
+
+/* Copies the log to another directory while it is used, and goes on there; the
+ * old files are deleted as those of a dropped partition. go_on is asked for about
+ * each MiB; false gives up. After a failure the log is where it was.
+ * Blocks, for long.
+ * Fails: OX_OBJECT_IN_USE (it is being moved or compacted: try again),
+ *        OX_CANCELED (go_on, or the log was closed or truncated meanwhile),
+ *        OX_STORAGE_ERROR (the other directory is offline), I/O codes */
+ox_code plog_move(struct plog *plog, struct log_dir *to, bool (*go_on)(void *arg), void *arg,
+    struct ox_err *err);
+/* The directory to which a move is at work (NULL: none), the bytes copied and the
+ * offset reached. */
+struct log_dir *plog_moving(struct plog *plog, uint64_t *bytes, int64_t *end_offset);
+/* Whether the directory has the partition of this topic; *made_ms: since when. */
+bool log_dir_has(struct log_dir *dir, const char *topic, int32_t partition,
+    const struct uuid *topic_id, int64_t *made_ms);
+/* Partitions that are open, without asking the file system. */
+uint32_t log_dir_plog_count(struct log_dir *dir);
+bool log_dir_is_offline(struct log_dir *dir);
 
 /* ---- compaction ---- */
 

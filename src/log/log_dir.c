@@ -840,7 +840,9 @@ finish_deletions(struct log_dir *dir, struct ox_err *err)
     ox_code rc = fs_list(dir->fs, dir->path, &arena, &names, &count, err);
     for (size_t i = 0; i < count && rc == OX_OK; i++) {
         size_t len = strlen(names[i].name);
-        if (names[i].is_dir && len > 7 && strcmp(names[i].name + len - 7, "-delete") == 0)
+        if (names[i].is_dir && len > 7 &&
+            (strcmp(names[i].name + len - 7, "-delete") == 0 ||
+                strcmp(names[i].name + len - 7, "-future") == 0))
             rc = log_remove_tree(dir->fs,
                 ox_arena_printf(&arena, "%s/%s", dir->path, names[i].name), err);
     }
@@ -1009,6 +1011,37 @@ log_dir_list(struct log_dir *dir, struct arena *arena, struct log_dir_entry **ou
         (*count)++;
     }
     return OX_OK;
+}
+
+bool
+log_dir_has(struct log_dir *dir, const char *topic, int32_t partition,
+    const struct uuid *topic_id, int64_t *made_ms)
+{
+    char path[PATH_LEN_MAX], metadata[PATH_LEN_MAX + 32];
+    struct uuid id;
+    struct file_stat st = {0};
+    snprintf(path, sizeof(path), "%s/%s-%d", dir->path, topic, partition);
+    if (!log_read_partition_metadata(dir->fs, path, &id) || !ox_uuid_eq(&id, topic_id))
+        return false;
+    snprintf(metadata, sizeof(metadata), "%s/partition.metadata", path);
+    fs_stat(dir->fs, metadata, &st, NULL);
+    *made_ms = st.mtime_ms;
+    return true;
+}
+
+uint32_t
+log_dir_plog_count(struct log_dir *dir)
+{
+    ox_lock(&dir->lock);
+    uint32_t count = dir->plog_count;
+    ox_unlock(&dir->lock);
+    return count;
+}
+
+bool
+log_dir_is_offline(struct log_dir *dir)
+{
+    return atomic_load(&dir->offline);
 }
 
 const char *

@@ -350,10 +350,10 @@ struct read_hint {
 
 struct plog {
     _Atomic uint32_t refs;
-    struct log_dir *dir;
+    struct log_dir *_Atomic dir; /* changed by plog_move(), under work and lock */
     struct file_system *fs;
     char *topic;
-    char *path;
+    char *path; /* likewise */
     int32_t partition;
     struct uuid topic_id;
     void (*on_flushed)(void *arg, int64_t flushed_end);
@@ -381,13 +381,18 @@ struct plog {
     int64_t recovery_point; /* under dir->lock */
     _Atomic int64_t cleaned; /* compacted below; -1: never */
     struct compact_state compact; /* under lock */
-    bool compacting; /* under dir->lock: a pass is at work */
+    _Atomic bool compacting; /* a pass or a move is at work */
+    _Atomic(struct log_dir *) moving_to; /* a move is at work */
+    _Atomic uint64_t moved_bytes;
+    _Atomic int64_t moved_end; /* offset up to which it is copied */
 
     /* The flusher's own, during a round. */
     uint64_t round;
     uint32_t round_slot;
 };
 
+/* Locks the checkpoint of the directory that has the log; returns it. */
+struct log_dir *plog_lock_checkpoint(struct plog *plog);
 struct plog *plog_get(struct plog *plog);
 void plog_put(struct plog *plog);
 struct log_segment *plog_active(struct plog *plog); /* under lock */
@@ -431,6 +436,18 @@ ox_code plog_compact(struct plog *plog, const struct compact_run *run, int64_t n
     bool *moved, struct ox_err *err);
 /* The level with which a codec packs batches of this log. */
 int plog_codec_level(const struct plog_config *config, enum ox_codec codec);
+
+/* Opens what readers may still need by name, before names change. */
+void plog_pin_files(struct plog *plog);
+/* To `<topic>-<partition>.<uuid>-<what>`, durably; `to` is the new path. */
+ox_code log_dir_rename_partition(struct log_dir *dir, const char *topic, int32_t partition,
+    const char *what, char to[PATH_LEN_MAX], struct ox_err *err);
+/* That, and it goes after delay_ms; the directory forgets the partition. */
+ox_code log_dir_condemn_partition(struct log_dir *dir, const char *topic, int32_t partition,
+    int64_t delay_ms, struct ox_err *err);
+/* Writes partition.metadata into a directory. */
+ox_code log_write_partition_metadata(struct file_system *fs, const char *dir,
+    const struct uuid *topic_id, struct ox_err *err);
 
 /* ---- wal.c ---- */
 

@@ -49,6 +49,24 @@ plog_config_init(struct plog_config *config)
     };
 }
 
+struct log_dir *
+plog_lock_checkpoint(struct plog *plog)
+{
+    for (;;) {
+        struct log_dir *dir = plog->dir;
+        pthread_mutex_lock(&dir->checkpoint);
+        if (dir == plog->dir)
+            return dir;
+        pthread_mutex_unlock(&dir->checkpoint); /* it was moved meanwhile */
+    }
+}
+
+struct log_dir *
+plog_log_dir(const struct plog *plog)
+{
+    return plog->dir;
+}
+
 struct plog *
 plog_get(struct plog *plog)
 {
@@ -128,19 +146,26 @@ plog_set_fault(struct plog *plog, ox_code code, const struct ox_err *err)
 
 /* ---- opening ---- */
 
+ox_code
+log_write_partition_metadata(struct file_system *fs, const char *dir, const struct uuid *topic_id,
+    struct ox_err *err)
+{
+    char path[PATH_LEN_MAX], text[128], id[23];
+    ox_uuid_to_base64(topic_id, id);
+    int len = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s", id);
+    snprintf(path, sizeof(path), "%s/partition.metadata", dir);
+    return file_replace(fs, "plog.metadata", path, text, (size_t)len, err);
+}
+
 /* The names behind a partition are made in the order: directory, its
  * partition.metadata, then the entry in the log directory. */
 static ox_code
 make_directory(struct plog *plog, struct ox_err *err)
 {
-    char path[PATH_LEN_MAX], text[128], id[23];
     ox_code rc = fs_mkdir(plog->fs, "plog.mkdir", plog->path, err);
     if (rc != OX_OK && rc != OX_FILE_EXISTS)
         return rc;
-    ox_uuid_to_base64(&plog->topic_id, id);
-    int len = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s", id);
-    snprintf(path, sizeof(path), "%s/partition.metadata", plog->path);
-    rc = file_replace(plog->fs, "plog.metadata", path, text, (size_t)len, err);
+    rc = log_write_partition_metadata(plog->fs, plog->path, &plog->topic_id, err);
     if (rc == OX_OK)
         rc = fs_sync_dir(plog->fs, "plog.mkdir", plog->dir->path, err);
     return rc;
@@ -314,9 +339,9 @@ plog_drop(struct plog *plog)
 }
 
 /* To `<topic>-<partition>.<uuid>-<what>`, the topic cut so that 255 bytes do. */
-static ox_code
-rename_directory(struct log_dir *dir, const char *topic, int32_t partition, const char *what,
-    char to[PATH_LEN_MAX], struct ox_err *err)
+ox_code
+log_dir_rename_partition(struct log_dir *dir, const char *topic, int32_t partition,
+    const char *what, char to[PATH_LEN_MAX], struct ox_err *err)
 {
     char from[PATH_LEN_MAX], hex[37], tail[64];
     struct uuid id;
@@ -350,12 +375,12 @@ clear_hint(struct log_dir *dir, const char *topic, int32_t partition, struct ox_
     return cleaned ? log_dir_write_cleaned(dir, err) : OX_OK;
 }
 
-static ox_code
-condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int64_t delay_ms,
-    struct ox_err *err)
+ox_code
+log_dir_condemn_partition(struct log_dir *dir, const char *topic, int32_t partition,
+    int64_t delay_ms, struct ox_err *err)
 {
     char to[PATH_LEN_MAX];
-    ox_code rc = rename_directory(dir, topic, partition, "delete", to, err);
+    ox_code rc = log_dir_rename_partition(dir, topic, partition, "delete", to, err);
     if (rc != OX_OK)
         return rc;
     log_dir_condemn(dir, to, true, env_wall_ms(dir->env) + delay_ms);
@@ -363,8 +388,8 @@ condemn_directory(struct log_dir *dir, const char *topic, int32_t partition, int
 }
 
 /* What readers may still need by name is opened before the name changes. */
-static void
-pin_files(struct plog *plog)
+void
+plog_pin_files(struct plog *plog)
 {
     ox_lock(&plog->lock);
     for (uint32_t i = 0; i < plog->segment_count; i++) {
@@ -382,10 +407,10 @@ plog_detach(struct plog *plog, struct ox_err *err)
     pthread_mutex_lock(&plog->work);
     ox_code rc = OX_OK;
     if (!plog->closed) {
-        pin_files(plog);
+        plog_pin_files(plog);
         leave_dir(plog);
         plog_get_config(plog, &config);
-        rc = condemn_directory(plog->dir, plog->topic, plog->partition,
+        rc = log_dir_condemn_partition(plog->dir, plog->topic, plog->partition,
             config.file_delete_delay_ms, err);
     }
     pthread_mutex_unlock(&plog->work);
@@ -432,7 +457,7 @@ log_dir_delete_partition(struct log_dir *dir, const char *topic, int32_t partiti
     struct ox_err *err)
 {
     ox_code rc = refuse_open(dir, topic, partition, err);
-    return rc == OX_OK ? condemn_directory(dir, topic, partition, 60000, err) : rc;
+    return rc == OX_OK ? log_dir_condemn_partition(dir, topic, partition, 60000, err) : rc;
 }
 
 ox_code
@@ -441,7 +466,7 @@ log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partition, str
     char to[PATH_LEN_MAX];
     ox_code rc = refuse_open(dir, topic, partition, err);
     if (rc == OX_OK)
-        rc = rename_directory(dir, topic, partition, "stray", to, err);
+        rc = log_dir_rename_partition(dir, topic, partition, "stray", to, err);
     if (rc != OX_OK)
         return rc;
     rc = clear_hint(dir, topic, partition, err);
@@ -711,6 +736,8 @@ plog_apply(struct plog *plog, struct log_segment *seg, const struct record_batch
     leader_epochs_add(&plog->epochs, batch->leader_epoch, batch->base_offset);
     if (batch->producer_id < 0)
         return OX_OK;
+    if (record_batch_is_control(batch) && batch->count == 0)
+        return OX_OK; /* compaction has emptied it: nothing of its transaction is left */
     if (record_batch_is_control(batch) && record_batch_control(batch, &control, err) != OX_OK)
         return OX_CORRUPT_MESSAGE;
     if (producers_update(&plog->producers, batch, &control, &aborted)) {

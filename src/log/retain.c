@@ -112,7 +112,7 @@ plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *e
     uint32_t count;
     *freed = 0;
     plog_get_config(plog, &config);
-    pthread_mutex_lock(&plog->dir->checkpoint);
+    struct log_dir *dir = plog_lock_checkpoint(plog);
     pthread_mutex_lock(&plog->work);
     ox_code rc = take_expired(plog, now_ms, &segs, &count, err);
     if (count > 0) {
@@ -125,7 +125,7 @@ plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *e
         log_segment_put(segs[i]);
     }
     pthread_mutex_unlock(&plog->work);
-    pthread_mutex_unlock(&plog->dir->checkpoint);
+    pthread_mutex_unlock(&dir->checkpoint);
     ox_free(segs);
     return rc;
 }
@@ -415,7 +415,7 @@ plog_truncate(struct plog *plog, int64_t offset, struct ox_err *err)
     err = err != NULL ? err : &local;
     if (offset >= plog_log_end(plog))
         return OX_OK;
-    pthread_mutex_lock(&plog->dir->checkpoint);
+    struct log_dir *dir = plog_lock_checkpoint(plog);
     pthread_mutex_lock(&plog->work);
     ox_code rc = settle_before_cut(plog, err);
     if (rc == OX_OK)
@@ -423,7 +423,7 @@ plog_truncate(struct plog *plog, int64_t offset, struct ox_err *err)
     if (rc == OX_OK)
         rc = cut(plog, offset, truncate_locked, err);
     pthread_mutex_unlock(&plog->work);
-    pthread_mutex_unlock(&plog->dir->checkpoint);
+    pthread_mutex_unlock(&dir->checkpoint);
     return rc;
 }
 
@@ -459,13 +459,13 @@ plog_restart_at(struct plog *plog, int64_t offset, struct ox_err *err)
 {
     struct ox_err local;
     err = err != NULL ? err : &local;
-    pthread_mutex_lock(&plog->dir->checkpoint);
+    struct log_dir *dir = plog_lock_checkpoint(plog);
     pthread_mutex_lock(&plog->work);
     ox_code rc = settle_before_cut(plog, err);
     if (rc == OX_OK)
         rc = cut(plog, offset, restart_locked, err);
     pthread_mutex_unlock(&plog->work);
-    pthread_mutex_unlock(&plog->dir->checkpoint);
+    pthread_mutex_unlock(&dir->checkpoint);
     return rc;
 }
 
