@@ -60,7 +60,7 @@ world_start(struct world *world)
     logs.threads = true;
     must(log_dir_open(&logs, env_os(), &world->log_dir, &err), &err, "logs");
     struct replica_config replica = {.node_id = logs.node_id,
-        .dir = world->log_dir,
+        .dirs = &world->log_dir, .dir_count = 1,
         .loops = world->loops,
         .housekeeping_ms = 60000};
     must(replica_start(&replica, env_os(), world->meta, &world->replica, &err), &err, "replica");

@@ -3,7 +3,7 @@ BUILT_SOURCES += src/kafka/apis.gen.h
 CLEANFILES += src/kafka/apis.gen.c
 nodist_liboxbow_a_SOURCES += src/kafka/apis.gen.c
 liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
-    src/kafka/add_partitions_to_txn.c src/kafka/alter_configs.c \
+    src/kafka/add_partitions_to_txn.c src/kafka/alter_configs.c src/kafka/alter_replica_log_dirs.c \
     src/kafka/alter_share_group_offsets.c src/kafka/api_versions.c src/kafka/client_quotas.c \
     src/kafka/consumer_group_describe.c src/kafka/consumer_group_heartbeat.c \
     src/kafka/create_partitions.c src/kafka/create_topics.c src/kafka/delete_groups.c \

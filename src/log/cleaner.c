@@ -333,9 +333,19 @@ log_cleaner_stop(struct log_cleaner *cleaner)
     cleaner->stopping = true;
     pthread_cond_broadcast(&cleaner->wake);
     pthread_mutex_unlock(&cleaner->mutex);
-    for (int i = 0; i < LOG_CLEANER_THREADS_MAX; i++)
+    for (int i = 0; i < LOG_CLEANER_THREADS_MAX; i++) {
         if (cleaner->workers[i].started)
             pthread_join(cleaner->workers[i].thread, NULL);
+        cleaner->workers[i].started = false;
+    }
+}
+
+void
+log_cleaner_free(struct log_cleaner *cleaner)
+{
+    if (cleaner == NULL)
+        return;
+    log_cleaner_stop(cleaner);
     pthread_cond_destroy(&cleaner->wake);
     pthread_mutex_destroy(&cleaner->mutex);
     ox_free(cleaner);

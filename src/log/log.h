@@ -482,6 +482,7 @@ void log_cleaner_configure(struct log_cleaner *cleaner, const struct log_cleaner
 /* Interrupts passes; they leave the logs as they were. Before the directories
  * are closed. Blocks. */
 void log_cleaner_stop(struct log_cleaner *cleaner);
+void log_cleaner_free(struct log_cleaner *cleaner);
 /* Runs one pass over the dirtiest log, if one wants it; for config.threads =
  * false. *worked: there was one. Blocks. */
 ox_code log_dir_clean_step(struct log_dir *dir, uint64_t buffer_bytes, int64_t now_ms,

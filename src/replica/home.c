@@ -52,6 +52,8 @@ struct replica {
     struct loop_timer housekeeping;
     struct pool_job housekeeping_job;
     bool housekeeping_out, stopping;
+    _Atomic bool starting;
+    struct mover *mover;
     struct log_cleaner *cleaner;
     struct log_cleaner_config cleaner_config; /* as the newest view has it */
 };
@@ -283,17 +285,33 @@ replica_append_queue(struct replica *replica)
 }
 
 struct log_dir *
-replica_log_dir(struct replica *replica)
+replica_log_dir(struct replica *replica, size_t number)
 {
-    return replica->config.dir;
+    return number < replica->config.dir_count ? replica->config.dirs[number] : NULL;
+}
+
+const char *
+replica_failed_dir(struct replica *replica, size_t number)
+{
+    return number < replica->config.failed_count ? replica->config.failed[number] : NULL;
+}
+
+struct mover *
+replica_mover(struct replica *replica)
+{
+    return replica->mover;
+}
+
+bool
+replica_is_starting(const struct replica *replica)
+{
+    return atomic_load(&replica->starting);
 }
 
 void
 replica_cleaner_stats(struct replica *replica, struct log_cleaner_stats *out)
 {
-    *out = (struct log_cleaner_stats){0};
-    if (replica->cleaner != NULL)
-        log_cleaner_stats(replica->cleaner, out);
+    log_cleaner_stats(replica->cleaner, out);
 }
 
 /* ---- housekeeping: retention, on a worker ---- */
@@ -364,9 +382,8 @@ stop_housekeeping(struct loop *loop, void *arg)
 
 /* Directories of topics that were dropped just before a crash. */
 static ox_code
-set_strays_aside(struct replica *replica, struct ox_err *err)
+set_strays_aside(struct replica *replica, struct log_dir *dir, struct ox_err *err)
 {
-    struct log_dir *dir = replica->config.dir;
     const struct table *table = replica->current;
     struct arena arena;
     struct log_dir_entry *entries;
@@ -392,11 +409,18 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     replica->caches = ox_calloc((size_t)loop_count(config->loops), sizeof(*replica->caches));
     for (int i = 0; i < loop_count(config->loops); i++)
         append_queue_init(&replica->caches[i].appends);
-    replica->cleaner = log_cleaner_start(&replica->cleaner_config, env, &replica->config.dir, 1);
+    replica->cleaner = log_cleaner_start(&replica->cleaner_config, env, replica->config.dirs,
+        replica->config.dir_count);
+    replica->mover = mover_start(replica, env);
+    atomic_store(&replica->starting, true);
     meta_on_view(meta, on_view, replica);
+    atomic_store(&replica->starting, false);
     loop_each_sync(config->loops, start_housekeeping, replica);
     *out = replica;
-    return set_strays_aside(replica, err);
+    ox_code code = OX_OK;
+    for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
+        code = set_strays_aside(replica, config->dirs[i], err);
+    return code;
 }
 
 static void
@@ -411,7 +435,7 @@ replica_quiesce(struct replica *replica)
     meta_off_view(replica->meta, on_view, replica);
     loop_each_sync(replica->config.loops, stop_housekeeping, replica);
     log_cleaner_stop(replica->cleaner);
-    replica->cleaner = NULL;
+    mover_stop(replica->mover);
     replica_each(replica, quiesce_one, NULL);
 }
 
@@ -423,6 +447,8 @@ replica_stop(struct replica *replica)
         table_put(replica->caches[i].table);
     }
     table_put(replica->current);
+    log_cleaner_free(replica->cleaner);
+    mover_free(replica->mover);
     ox_lock_fini(&replica->lock);
     ox_free(replica->caches);
     ox_free(replica);

@@ -129,7 +129,11 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     struct plog_args args = {part->topic, facts->index, topic->id, .on_flushed = on_flushed,
         .arg = part};
     read_config(&args.config, topic->config, replica_config(replica));
-    part->fault = open_log(replica_config(replica)->dir, &args, &part->log, &err);
+    struct log_dir *dir;
+    part->fault = replica_choose_dir(replica, topic, part->topic, facts->index,
+        replica_is_starting(replica), &dir, &err);
+    if (part->fault == OX_OK)
+        part->fault = open_log(dir, &args, &part->log, &err);
     if (part->fault == OX_OK)
         part->fault = start_leading(part, &err);
     else
@@ -307,6 +311,40 @@ on_flushed(void *arg, int64_t flushed_end)
     }
     ox_unlock(&part->lock);
     post_ready(&ready);
+}
+
+void
+partition_fail(struct partition *part)
+{
+    struct list ready;
+    ox_list_init(&ready);
+    ox_lock(&part->lock);
+    bool first = part->fault == OX_OK;
+    if (first) {
+        part->fault = OX_STORAGE_ERROR;
+        fail_appends(part, OX_STORAGE_ERROR, &ready);
+        ox_list_each(link, &part->readers)
+            take_off(ox_container_of(link, struct wait_node, link), &ready, OX_STORAGE_ERROR);
+    }
+    ox_unlock(&part->lock);
+    post_ready(&ready);
+}
+
+void
+partition_move(struct partition *part, struct log_dir *to)
+{
+    mover_ask(replica_mover(part->replica), part, to);
+}
+
+struct log_dir *
+partition_moving(struct partition *part, uint64_t *bytes, int64_t *end_offset)
+{
+    struct log_dir *to = mover_target(replica_mover(part->replica), part);
+    *bytes = 0;
+    *end_offset = 0;
+    if (to != NULL && part->log != NULL && plog_moving(part->log, bytes, end_offset) != to)
+        *bytes = 0, *end_offset = plog_log_start(part->log);
+    return to;
 }
 
 void

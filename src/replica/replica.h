@@ -27,7 +27,10 @@ struct wait_node;
 
 struct replica_config {
     int32_t node_id;
-    struct log_dir *dir;
+    struct log_dir *const *dirs; /* borrowed until replica_stop() */
+    size_t dir_count;
+    const char *const *failed; /* paths of log directories that could not be opened */
+    size_t failed_count;
     struct loop_group *loops;
     int64_t housekeeping_ms; /* between rounds of retention */
     int64_t producer_id_expiration_ms;
@@ -152,7 +155,16 @@ ox_code partition_delete_records(struct partition *part, int64_t offset, int64_t
 /* Every open partition; for views and housekeeping. Holds nothing after. */
 void replica_each(struct replica *replica, void (*fn)(struct partition *part, void *arg),
     void *arg);
-struct log_dir *replica_log_dir(struct replica *replica);
+/* The directories that were opened, by number; NULL: there is none of that. */
+struct log_dir *replica_log_dir(struct replica *replica, size_t number);
+/* The paths of those that could not be opened; NULL: there is none of that. */
+const char *replica_failed_dir(struct replica *replica, size_t number);
+/* Moves the partition's log to the directory, in the background; a move under way
+ * to another one is given up. Any thread. */
+void partition_move(struct partition *part, struct log_dir *to);
+/* Where it will move or is moving to; NULL: nowhere. bytes: copied so far;
+ * end_offset: up to which. Any thread. */
+struct log_dir *partition_moving(struct partition *part, uint64_t *bytes, int64_t *end_offset);
 /* What compaction has done since the start. */
 void replica_cleaner_stats(struct replica *replica, struct log_cleaner_stats *out);
 

@@ -59,6 +59,24 @@ void partition_append_all(struct partition *part, struct partition_append **call
 /* Of this thread's loop. */
 struct append_queue *replica_append_queue(struct replica *replica);
 
+/* Nobody can use it any more: its log directory is offline. */
+void partition_fail(struct partition *part);
+
+/* mover.c */
+struct mover;
+struct mover *mover_start(struct replica *replica, const struct env *env);
+void mover_stop(struct mover *mover);
+void mover_ask(struct mover *mover, struct partition *part, struct log_dir *to);
+struct log_dir *mover_target(struct mover *mover, struct partition *part);
+void mover_free(struct mover *mover);
+struct mover *replica_mover(struct replica *replica);
+/* The directory that has the partition, or that shall have it; known: it has been
+ * opened before, so that it must not be made anew when its directory failed. */
+ox_code replica_choose_dir(struct replica *replica, const struct meta_topic *topic,
+    const char *name, int32_t index, bool known, struct log_dir **out, struct ox_err *err);
+/* The partitions of the first view are opened. */
+bool replica_is_starting(const struct replica *replica);
+
 const struct env *replica_env(const struct replica *replica);
 const struct replica_config *replica_config(const struct replica *replica);
 

@@ -29,7 +29,10 @@ struct server {
     char *temp_dir, *pid_path;
     struct loop_group *loops;
     struct net *net;
-    struct log_dir *log_dir;
+    struct log_dir **log_dirs;    /* those that were opened */
+    const char **failed_dirs;     /* those that could not be */
+    size_t log_dir_count, failed_dir_count;
+    _Atomic size_t offline_dirs;
     struct meta *meta;
     struct replica *replica;
     struct engine *engine;
@@ -78,11 +81,14 @@ empty_temp_dir(struct server *server)
     ox_arena_fini(&arena);
 }
 
+/* One of several: its partitions are lost, the server goes on. */
 static void
 log_dir_offline(void *arg, const struct ox_err *err)
 {
     struct server *server = arg;
-    ox_diag_err(OX_DIAG_ERROR, "the log directory is offline", err);
+    ox_diag_err(OX_DIAG_ERROR, "a log directory is offline", err);
+    if (atomic_fetch_add(&server->offline_dirs, 1) + 1 < server->log_dir_count)
+        return;
     server->offline_err = *err;
     atomic_store(&server->offline, true);
 }
@@ -100,26 +106,82 @@ open_meta(struct server *server, struct ox_err *err)
     return meta_open(&config, server->env, &server->meta, err);
 }
 
+/* Where partitions are: log_dirs, or the data directory itself. */
+static ox_code
+log_dir_paths(struct server *server, struct str **out, size_t *count, struct ox_err *err)
+{
+    const struct server_options *options = server->options;
+    *out = ox_arena_array(&server->arena, struct str, 1);
+    **out = ox_str(options->dir);
+    *count = 1;
+    if (options->config.log_dirs == NULL || options->config.log_dirs[0] == '\0')
+        return OX_OK;
+    *count = param_list_items(ox_str(options->config.log_dirs), &server->arena, out);
+    bool has_data_dir = false;
+    for (size_t i = 0; i < *count; i++)
+        has_data_dir |= ox_str_is((*out)[i], options->dir);
+    struct file_stat st;
+    char *properties = ox_arena_printf(&server->arena, "%s/meta.properties", options->dir);
+    if (has_data_dir || fs_stat(server->env->fs, properties, &st, NULL) != OX_OK)
+        return OX_OK;
+    ox_fail(err, OX_CONFIG_ERROR, "data directory \"%s\" holds partitions, and \"log_dirs\" does "
+        "not name it", options->dir);
+    return ox_hint(err, "Name it first in log_dirs; its partitions can be moved then.");
+}
+
+/* A directory whose disk does not work is left out; who else has it locked, or
+ * whose it is, is for a person to settle. */
+static ox_code
+open_log_dir(struct server *server, struct str path, struct ox_err *err)
+{
+    struct log_dir_config config;
+    log_dir_config_init(&config);
+    config.path = ox_arena_strndup(&server->arena, path.ptr, path.len);
+    config.cluster_id = meta_identity(server->meta)->cluster_id;
+    config.node_id = meta_identity(server->meta)->node_id;
+    config.threads = true;
+    config.on_offline = log_dir_offline;
+    config.arg = server;
+    ox_code code =
+        log_dir_open(&config, server->env, &server->log_dirs[server->log_dir_count], err);
+    if (code == OX_OK) {
+        server->log_dir_count++;
+    } else if (code != OX_LOCK_HELD && code != OX_IDENTITY_MISMATCH) {
+        ox_diag_err(OX_DIAG_ERROR, "a log directory cannot be opened", err);
+        server->failed_dirs[server->failed_dir_count++] = config.path;
+        code = OX_OK;
+    }
+    return code;
+}
+
+static ox_code
+open_log_dirs(struct server *server, struct ox_err *err)
+{
+    struct str *paths;
+    size_t count;
+    ox_code code = log_dir_paths(server, &paths, &count, err);
+    if (code != OX_OK)
+        return code;
+    server->log_dirs = ox_arena_array(&server->arena, struct log_dir *, count);
+    server->failed_dirs = ox_arena_array(&server->arena, const char *, count);
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        code = open_log_dir(server, paths[i], err);
+    return code == OX_OK && server->log_dir_count == 0 ? err->code : code;
+}
+
 static ox_code
 open_storage(struct server *server, struct ox_err *err)
 {
     const struct server_options *options = server->options;
-    struct log_dir_config log_config;
     ox_code code = open_meta(server, err);
-    if (code != OX_OK)
-        return code;
-    log_dir_config_init(&log_config);
-    log_config.path = options->dir;
-    log_config.cluster_id = meta_identity(server->meta)->cluster_id;
-    log_config.node_id = meta_identity(server->meta)->node_id;
-    log_config.threads = true;
-    log_config.on_offline = log_dir_offline;
-    log_config.arg = server;
-    code = log_dir_open(&log_config, server->env, &server->log_dir, err);
+    if (code == OX_OK)
+        code = open_log_dirs(server, err);
     if (code != OX_OK)
         return code;
     struct replica_config replica_config = {.node_id = meta_identity(server->meta)->node_id,
-        .dir = server->log_dir, .loops = server->loops,
+        .dirs = server->log_dirs, .dir_count = server->log_dir_count,
+        .failed = server->failed_dirs, .failed_count = server->failed_dir_count,
+        .loops = server->loops,
         .housekeeping_ms = options->config.log_retention_check_interval_ms,
         .producer_id_expiration_ms = options->config.producer_id_expiration_ms};
     return replica_start(&replica_config, server->env, server->meta, &server->replica, err);
@@ -262,7 +324,7 @@ register_broker(struct server *server, struct ox_err *err)
     struct meta_command cmd = {.kind = META_BROKER_REGISTER};
     cmd.broker_register.node_id = meta_identity(server->meta)->node_id;
     env_random(server->env, &cmd.broker_register.incarnation, sizeof(struct uuid));
-    cmd.broker_register.directory_id = *log_dir_id(server->log_dir);
+    cmd.broker_register.directory_id = *log_dir_id(server->log_dirs[0]);
     cmd.broker_register.rack = ox_str(config->broker_rack);
     cmd.broker_register.listeners = listeners;
     cmd.broker_register.listener_count = (uint32_t)server->listener_count;
@@ -422,14 +484,14 @@ server_stop(struct server *server)
         loop_group_drain(server->loops);
     if (server->replica != NULL)
         replica_stop(server->replica);
-    if (server->log_dir != NULL) { /* the directory is ours, no statement runs */
+    if (server->log_dir_count > 0) { /* the directory is ours, no statement runs */
         empty_temp_dir(server);
         fs_rmdir(server->env->fs, "server.temp", server->temp_dir, NULL);
     }
     if (server->meta != NULL)
         meta_close(server->meta);
-    if (server->log_dir != NULL)
-        log_dir_close(server->log_dir);
+    for (size_t i = 0; i < server->log_dir_count; i++)
+        log_dir_close(server->log_dirs[i]);
     if (server->loops != NULL)
         loop_group_stop(server->loops);
     if (served)

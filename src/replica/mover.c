@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Partitions between log directories: where a partition's log is, moves from one
+ * directory to another (one at a time, on a thread of their own), and what
+ * happens to the partitions of a directory that fails.
+ *
+ *   asked --> waiting --> moving --> done, or failed (reported, forgotten)
+ *                 \__________\--> asked again for elsewhere: the newest wins
+ *
+ * 1. A partition is on the list of moves at most once.
+ * 2. `current` is the one that moves; cancel makes it give up.
+ * 3. A directory that failed is told once to each of its partitions. */
+#include <pthread.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "replica/replica_int.h"
+
+enum { AGAIN_MS = 200, TRIES_MAX = 600, LOOK_MS = 500 };
+
+struct request {
+    struct list link;
+    struct partition *part; /* held */
+    struct log_dir *to;
+    int tries;
+};
+
+struct mover {
+    const struct env *env;
+    struct replica *replica;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* all below */
+    pthread_cond_t wake;
+    struct list requests;
+    struct request *current;
+    bool cancel, stopping, started;
+    size_t failed_count; /* directories whose failure was told */
+};
+
+/* ---- where a log is ---- */
+
+/* The directory made last is the log if a crash in a move left two. */
+static struct log_dir *
+find_dir(struct replica *replica, const struct meta_topic *topic, const char *name, int32_t index)
+{
+    const struct replica_config *config = replica_config(replica);
+    struct log_dir *found = NULL;
+    int64_t found_ms = 0, made_ms;
+    for (size_t i = 0; i < config->dir_count; i++) {
+        struct log_dir *dir = config->dirs[i], *older = NULL;
+        struct ox_err err;
+        if (!log_dir_has(dir, name, index, &topic->id, &made_ms))
+            continue;
+        if (found != NULL)
+            older = made_ms >= found_ms ? found : dir;
+        if (found == NULL || older == found) {
+            found = dir;
+            found_ms = made_ms;
+        }
+        if (older != NULL && log_dir_delete_partition(older, name, index, &err) != OX_OK)
+            ox_diag_err(OX_DIAG_WARN, "what a move left behind could not be deleted", &err);
+    }
+    return found;
+}
+
+/* The directory with the fewest logs. */
+static struct log_dir *
+least_dir(struct replica *replica)
+{
+    const struct replica_config *config = replica_config(replica);
+    struct log_dir *best = NULL;
+    for (size_t i = 0; i < config->dir_count; i++) {
+        struct log_dir *dir = config->dirs[i];
+        if (!log_dir_is_offline(dir) &&
+            (best == NULL || log_dir_plog_count(dir) < log_dir_plog_count(best)))
+            best = dir;
+    }
+    return best;
+}
+
+ox_code
+replica_choose_dir(struct replica *replica, const struct meta_topic *topic, const char *name,
+    int32_t index, bool known, struct log_dir **out, struct ox_err *err)
+{
+    const struct replica_config *config = replica_config(replica);
+    *out = config->dirs[0];
+    if (config->dir_count == 1 && config->failed_count == 0)
+        return OX_OK;
+    *out = find_dir(replica, topic, name, index);
+    if (*out != NULL)
+        return OX_OK;
+    if (known && config->failed_count > 0)
+        return ox_fail(err, OX_STORAGE_ERROR,
+            "log of \"%s-%d\" is in none of the log directories that could be opened", name,
+            index);
+    *out = least_dir(replica);
+    return *out != NULL ? OX_OK
+                        : ox_fail(err, OX_STORAGE_ERROR, "all log directories are offline");
+}
+
+/* ---- moves ---- */
+
+static bool
+go_on(void *arg)
+{
+    struct mover *mover = arg;
+    pthread_mutex_lock(&mover->mutex);
+    bool go = !mover->stopping && !mover->cancel;
+    pthread_mutex_unlock(&mover->mutex);
+    return go;
+}
+
+static void
+wait_ms(struct mover *mover, uint64_t ms)
+{
+    uint64_t at = env_mono_ns(mover->env) + ms * 1000000;
+    struct timespec until = {(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
+    pthread_cond_timedwait(&mover->wake, &mover->mutex, &until);
+}
+
+static void
+forget(struct request *request)
+{
+    partition_put(request->part);
+    ox_free(request);
+}
+
+/* Runs the oldest request. Under mutex, which is let go meanwhile. */
+static void
+move_one(struct mover *mover)
+{
+    struct request *request =
+        ox_container_of(ox_list_pop(&mover->requests), struct request, link);
+    struct ox_err err;
+    mover->current = request;
+    mover->cancel = false;
+    pthread_mutex_unlock(&mover->mutex);
+    ox_code code = plog_move(partition_log(request->part), request->to, go_on, mover, &err);
+    if (code == OX_OK)
+        ox_info("partition was moved", "partition=%s-%d to=%s", partition_topic(request->part),
+            partition_index(request->part), log_dir_path(request->to));
+    pthread_mutex_lock(&mover->mutex);
+    mover->current = NULL;
+    bool again = code == OX_OBJECT_IN_USE && !mover->stopping && !mover->cancel &&
+                 ++request->tries < TRIES_MAX;
+    if (again) { /* it is being compacted */
+        ox_list_push(&mover->requests, &request->link);
+        wait_ms(mover, AGAIN_MS);
+        return;
+    }
+    pthread_mutex_unlock(&mover->mutex);
+    if (code != OX_OK && code != OX_CANCELED)
+        ox_diag_err(OX_DIAG_ERROR, "partition could not be moved", &err);
+    forget(request);
+    pthread_mutex_lock(&mover->mutex);
+}
+
+static void
+tell_one(struct partition *part, void *arg)
+{
+    if (partition_log(part) != NULL && log_dir_is_offline(plog_log_dir(partition_log(part))))
+        partition_fail(part);
+}
+
+static size_t
+count_failed(const struct mover *mover)
+{
+    const struct replica_config *config = replica_config(mover->replica);
+    size_t count = 0;
+    for (size_t i = 0; i < config->dir_count; i++)
+        count += log_dir_is_offline(config->dirs[i]);
+    return count;
+}
+
+static void *
+mover_main(void *arg)
+{
+    struct mover *mover = arg;
+    pthread_mutex_lock(&mover->mutex);
+    while (!mover->stopping) {
+        pthread_mutex_unlock(&mover->mutex);
+        size_t failed = count_failed(mover);
+        if (failed > mover->failed_count)
+            replica_each(mover->replica, tell_one, NULL);
+        mover->failed_count = failed;
+        pthread_mutex_lock(&mover->mutex);
+        if (mover->stopping)
+            break;
+        if (!ox_list_empty(&mover->requests))
+            move_one(mover);
+        else
+            wait_ms(mover, LOOK_MS);
+    }
+    pthread_mutex_unlock(&mover->mutex);
+    return NULL;
+}
+
+/* The request for the partition, on the list or at work. Under mutex. */
+static struct request *
+find_request(struct mover *mover, const struct partition *part)
+{
+    ox_list_each(link, &mover->requests)
+    {
+        struct request *request = ox_container_of(link, struct request, link);
+        if (request->part == part)
+            return request;
+    }
+    return NULL;
+}
+
+void
+mover_ask(struct mover *mover, struct partition *part, struct log_dir *to)
+{
+    struct request *gone = NULL;
+    pthread_mutex_lock(&mover->mutex);
+    struct request *request = find_request(mover, part);
+    bool running = mover->current != NULL && mover->current->part == part;
+    bool there = plog_log_dir(partition_log(part)) == to;
+    if (running && mover->current->to != to)
+        mover->cancel = true;
+    if (request != NULL && there) {
+        ox_list_remove(&request->link);
+        gone = request;
+    } else if (request != NULL) {
+        request->to = to;
+    } else if (!there && !(running && mover->current->to == to && !mover->cancel)) {
+        request = ox_calloc(1, sizeof(*request));
+        request->part = partition_hold(part);
+        request->to = to;
+        ox_list_push(&mover->requests, &request->link);
+    }
+    pthread_cond_signal(&mover->wake);
+    pthread_mutex_unlock(&mover->mutex);
+    if (gone != NULL)
+        forget(gone);
+}
+
+struct log_dir *
+mover_target(struct mover *mover, struct partition *part)
+{
+    pthread_mutex_lock(&mover->mutex);
+    struct request *request = find_request(mover, part);
+    struct log_dir *to = request != NULL ? request->to : NULL;
+    if (to == NULL && mover->current != NULL && mover->current->part == part && !mover->cancel)
+        to = mover->current->to;
+    pthread_mutex_unlock(&mover->mutex);
+    return to;
+}
+
+/* ---- life ---- */
+
+struct mover *
+mover_start(struct replica *replica, const struct env *env)
+{
+    struct mover *mover = ox_calloc(1, sizeof(*mover));
+    pthread_condattr_t attr;
+    mover->env = env;
+    mover->replica = replica;
+    ox_list_init(&mover->requests);
+    pthread_mutex_init(&mover->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&mover->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    int rc = pthread_create(&mover->thread, NULL, mover_main, mover);
+    ox_assert(rc == 0);
+    mover->started = true;
+    return mover;
+}
+
+void
+mover_stop(struct mover *mover)
+{
+    if (!mover->started)
+        return;
+    mover->started = false;
+    pthread_mutex_lock(&mover->mutex);
+    mover->stopping = true;
+    pthread_cond_signal(&mover->wake);
+    pthread_mutex_unlock(&mover->mutex);
+    pthread_join(mover->thread, NULL);
+    while (!ox_list_empty(&mover->requests))
+        forget(ox_container_of(ox_list_pop(&mover->requests), struct request, link));
+}
+
+void
+mover_free(struct mover *mover)
+{
+    mover_stop(mover);
+    pthread_cond_destroy(&mover->wake);
+    pthread_mutex_destroy(&mover->mutex);
+    ox_free(mover);
+}
