@@ -10,6 +10,7 @@
 static void
 finish(struct engine_append *call)
 {
+    engine_quota_use(call->sess, ENGINE_QUOTA_PRODUCE, (double)call->records.len);
     struct partition_append *append = &call->append;
     struct engine_stats *stats = &call->sess->engine->stats;
     call->code = append->code;

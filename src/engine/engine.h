@@ -50,10 +50,18 @@ struct engine_session {
         uint64_t rules; /* version of the rules it holds for */
         bool allowed;
     } decisions[32];
+    /* private: quotas that apply */
+    struct engine_bound {
+        struct quota_meter *meter; /* NULL: none */
+        double bound;
+    } bounds[4];
+    uint64_t bounds_of; /* version of the quotas they hold for; 0: look them up */
+    uint32_t throttle_ms;
 };
 
 void engine_session_init(struct engine_session *sess, struct engine *engine, struct loop *loop,
     const char *door, const char *listener, const char *host, uint64_t conn_id);
+void engine_session_fini(struct engine_session *sess);
 
 /* ---- logging in (logins.c) ---- */
 
@@ -75,6 +83,30 @@ void engine_login_failed(struct engine_session *sess, const char *mechanism, con
  * Fails: OX_SASL_AUTHENTICATION_FAILED */
 ox_code engine_login_subject(struct engine *engine, const struct auth_mapping *mapping,
     struct str subject, struct text *out, struct ox_err *err);
+
+/* ---- quotas (quota.c) ---- */
+
+enum engine_quota {
+    ENGINE_QUOTA_PRODUCE,  /* bytes a second */
+    ENGINE_QUOTA_FETCH,
+    ENGINE_QUOTA_REQUEST,  /* percent of one thread's time */
+    ENGINE_QUOTA_MUTATION, /* partitions created and deleted a second */
+    ENGINE_QUOTA_COUNT
+};
+/* Count what the session used. Over its quota, the session owes time: see
+ * engine_throttle_take(). append and read count bytes by themselves. */
+void engine_quota_use(struct engine_session *sess, enum engine_quota kind, double amount);
+/* Does the session have such a quota at all? */
+bool engine_quota_applies(struct engine_session *sess, enum engine_quota kind);
+/* May that many partitions be created or deleted now? Counted if so, and always
+ * when not strict; the session owes time then.
+ * Fails: OX_THROTTLING_QUOTA_EXCEEDED */
+ox_code engine_quota_mutate(struct engine_session *sess, double count, bool strict,
+    struct ox_err *err);
+/* How long the session is to be muted, in milliseconds; forgotten with the call. */
+uint32_t engine_throttle_take(struct engine_session *sess);
+/* The client id changed: other quotas may apply. */
+void engine_quota_changed(struct engine_session *sess);
 
 /* ---- life; server/boot.c ---- */
 
@@ -300,6 +332,7 @@ struct engine_topic_create {
     uint32_t config_count;
     bool validate_only;
     bool internal; /* our own need: the session's rights do not matter */
+    bool late;     /* over its quota the client waits, but is not refused */
     /* out */
     struct uuid topic_id;
     int32_t partition_count;
@@ -311,6 +344,7 @@ struct engine_topic_delete {
     struct engine_admin admin;
     struct str name; /* or null with topic_id */
     struct uuid topic_id;
+    bool late; /* as in engine_topic_create */
 };
 bool engine_topic_delete(struct engine_topic_delete *call);
 
@@ -321,6 +355,7 @@ struct engine_partitions_create {
     const struct meta_assignment *assignments;
     uint32_t assignment_count;
     bool validate_only;
+    bool late; /* as in engine_topic_create */
 };
 bool engine_partitions_create(struct engine_partitions_create *call);
 

@@ -26,12 +26,16 @@ struct engine {
     _Atomic uint64_t seed; /* of placement */
     uint64_t decision_seed[2];
     struct login_state *login; /* logins.c */
+    struct quotas *quotas;     /* quota.c */
 };
 
 /* consume.c: group coordinators on the partitions of __consumer_offsets. */
 ox_code engine_groups_start(struct engine *engine, struct ox_err *err);
 void engine_groups_quiesce(struct engine *engine);
 void engine_groups_stop(struct engine *engine);
+
+void engine_quotas_start(struct engine *engine);
+void engine_quotas_stop(struct engine *engine);
 
 void engine_logins_start(struct engine *engine);
 void engine_logins_stop(struct engine *engine);

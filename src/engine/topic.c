@@ -74,6 +74,17 @@ admin_refuse(struct engine_admin *call, ox_code code)
     return true;
 }
 
+/* Only what would be done counts against the quota. */
+static ox_code
+admin_mutate(struct engine_admin *call, const struct meta_command *cmd, int64_t partitions,
+    bool free, bool late)
+{
+    if (free || !engine_quota_applies(call->sess, ENGINE_QUOTA_MUTATION) ||
+        meta_check(engine_view(call->sess->engine), cmd, NULL) != OX_OK)
+        return OX_OK;
+    return engine_quota_mutate(call->sess, (double)partitions, !late, &call->err);
+}
+
 static struct meta_config_change *
 copy_changes(struct engine_admin *call, const struct engine_config_kv *from, uint32_t count)
 {
@@ -162,6 +173,10 @@ engine_topic_create(struct engine_topic_create *call)
     if (code != OX_OK)
         return admin_refuse(admin, code);
     admin->finish = note_topic_id;
+    code = admin_mutate(admin, &cmd, call->partition_count,
+        call->validate_only || call->internal, call->late);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
     return admin_submit(admin, &cmd, call->validate_only);
 }
 
@@ -229,6 +244,9 @@ engine_topic_delete(struct engine_topic_delete *call)
     struct meta_command cmd = {.kind = META_TOPIC_DELETE};
     cmd.topic_delete.name = topic->name;
     cmd.topic_delete.id = topic->id;
+    code = admin_mutate(admin, &cmd, topic->partition_count, false, call->late);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
     return admin_submit(admin, &cmd, false);
 }
 
@@ -270,6 +288,9 @@ engine_partitions_create(struct engine_partitions_create *call)
     cmd.partitions_create.count = (uint32_t)call->count;
     cmd.partitions_create.assignments = assignments;
     cmd.partitions_create.assignment_count = added;
+    code = admin_mutate(admin, &cmd, added, call->validate_only, call->late);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
     return admin_submit(admin, &cmd, call->validate_only);
 }
 

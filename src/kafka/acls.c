@@ -110,8 +110,8 @@ check_creation(const creation_in *in, struct ox_err *err)
         return ox_fail(err, OX_INVALID_REQUEST, "Invalid empty resource name");
     if (in->resource_type == AUTH_ANY || in->resource_pattern_type < AUTH_PATTERN_LITERAL ||
         in->operation == AUTH_ANY || in->permission_type == AUTH_ANY)
-        return ox_fail(err, OX_INVALID_REQUEST, "an access rule must name one type, pattern, "
-            "operation and permission");
+        return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "an access rule must name one type, "
+            "pattern, operation and permission"); /* the number that Kafka answers */
     if (!principal_valid(in->principal))
         return ox_fail(err, OX_INVALID_REQUEST, "principal \"%.*s\" is not of the form Type:name",
             OX_STR_ARG(in->principal));

@@ -70,6 +70,7 @@ kafka_create_partitions(struct kafka_request *req)
         job->call.validate_only = request->validate_only;
         fill_assignments(req, in, &job->call);
         all->wait.pending++;
+        job->call.late = req->version < 3;
         if (engine_partitions_create(&job->call))
             kafka_wait_done(&all->wait);
     }

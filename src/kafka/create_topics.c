@@ -168,7 +168,7 @@ finish(struct kafka_request *req)
         out->name = request->topics.at[i].name;
         out->error_code = ox_code_kafka(admin->code);
         out->error_message = kafka_error_text(req, admin->code, &admin->err);
-        out->configs.count = -1;
+        out->configs.count = admin->code == OX_TOPIC_AUTHORIZATION_FAILED ? 0 : -1;
         if (admin->code == OX_OK) {
             out->topic_id = job->call.topic_id;
             if (req->version >= 5)

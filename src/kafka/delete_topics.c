@@ -87,6 +87,7 @@ kafka_delete_topics(struct kafka_request *req)
         if (by_id)
             find_name(req, job);
         all->wait.pending++;
+        job->call.late = req->version < 5;
         if (engine_topic_delete(&job->call))
             kafka_wait_done(&all->wait);
     }

@@ -53,6 +53,7 @@ free_if_done(struct kafka_conn *kc)
         return;
     kafka_door_put(kc->door);
     auth_exchange_free(kc->exchange);
+    engine_session_fini(&kc->sess);
     ox_free(kc);
 }
 
@@ -149,6 +150,7 @@ note_client_id(struct kafka_conn *kc, struct str id)
         return;
     memcpy(known, ptr, len);
     known[len] = '\0';
+    engine_quota_changed(&kc->sess);
 }
 
 static void
@@ -195,7 +197,55 @@ start(struct kafka_request *req)
     kc->request_count++;
     note_client_id(kc, req->client_id);
     atomic_fetch_add_explicit(&kc->sess.requests, 1, memory_order_relaxed);
+    if (!engine_quota_applies(&kc->sess, ENGINE_QUOTA_REQUEST)) {
+        req->api->handle(req);
+        return;
+    }
+    /* Time of this thread; what a request waits for costs nobody anything. */
+    const struct env *env = engine_env(kc->sess.engine);
+    uint64_t begun = env_mono_ns(env);
     req->api->handle(req);
+    engine_quota_use(&kc->sess, ENGINE_QUOTA_REQUEST, (double)(env_mono_ns(env) - begun) / 1e7);
+}
+
+/* ---- throttling: the answer goes out and says so, then nothing is read ---- */
+
+static void
+mute_over(struct loop_timer *timer)
+{
+    struct kafka_conn *kc = ox_container_of(timer, struct kafka_conn, mute);
+    if (kc->conn != NULL)
+        conn_resume(kc->conn);
+    kafka_conn_put(kc);
+}
+
+static void
+mute(struct kafka_conn *kc, uint32_t ms)
+{
+    if (ms == 0 || kc->conn == NULL)
+        return;
+    uint64_t due = loop_now_ns(kc->sess.loop) + (uint64_t)ms * 1000000;
+    if (loop_timer_running(&kc->mute)) {
+        if (due > kc->mute.due_ns)
+            loop_timer_start(kc->sess.loop, &kc->mute, (uint64_t)ms * 1000000, mute_over);
+        return;
+    }
+    kafka_conn_hold(kc);
+    conn_pause(kc->conn);
+    loop_timer_start(kc->sess.loop, &kc->mute, (uint64_t)ms * 1000000, mute_over);
+}
+
+/* throttle_time_ms of a response, where this version has it. */
+static void
+tell_throttle(const struct msg_type *type, const void *response, int version, uint32_t ms)
+{
+    for (uint16_t i = 0; i < type->top->field_count; i++) {
+        const struct msg_field *field = &type->top->fields[i];
+        if (strcmp(field->name, "throttle_time_ms") != 0 || version < field->from)
+            continue;
+        int32_t *at = (int32_t *)((char *)(uintptr_t)response + field->offset);
+        *at = OX_MAX(*at, (int32_t)OX_MIN(ms, (uint32_t)INT32_MAX));
+    }
 }
 
 /* Who shows a certificate is who that says; known when the handshake is done. */
@@ -272,6 +322,10 @@ closed(struct conn *conn)
     struct kafka_conn *kc = conn_user(conn);
     kc->conn = NULL;
     kafka_conn_hold(kc);
+    if (loop_timer_running(&kc->mute)) {
+        loop_timer_stop(&kc->mute);
+        mute_over(&kc->mute);
+    }
     kafka_login_closed(kc);
     if (kc->shares)
         share_disconnected(engine_share(kc->sess.engine), kc->sess.conn_id);
@@ -389,6 +443,7 @@ advance(struct kafka_conn *kc)
         if (!req->answered)
             break;
         send_answer(req);
+        mute(kc, req->throttle_ms);
         ox_list_remove(&req->link);
         kc->request_count--;
         request_free(req);
@@ -418,6 +473,9 @@ void
 kafka_answer_version(struct kafka_request *req, const void *response, int version)
 {
     const struct msg_type *type = req->api->response;
+    req->throttle_ms = engine_throttle_take(req->sess);
+    if (req->throttle_ms > 0)
+        tell_throttle(type, response, version, req->throttle_ms);
     ox_text_init(&req->out, &req->arena);
     req->splices = (struct msg_splices){.arena = &req->arena};
     struct wire_out out = wire_out(&req->out);
@@ -440,6 +498,7 @@ kafka_answer(struct kafka_request *req, const void *response)
 void
 kafka_answer_nothing(struct kafka_request *req)
 {
+    req->throttle_ms = engine_throttle_take(req->sess);
     answered(req);
 }
 

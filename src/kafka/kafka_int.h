@@ -79,6 +79,7 @@ struct kafka_conn {
     uint64_t expires_ns;            /* 0: never */
     uint64_t again_ns;              /* when it last began to log in again */
     struct loop_timer delay;        /* of the answer to a failed login */
+    struct loop_timer mute;         /* over its quota: nothing is read until then */
     struct kafka_request *delayed;
 };
 void kafka_conn_hold(struct kafka_conn *kc);
@@ -106,6 +107,7 @@ struct kafka_request {
 
     /* the answer */
     bool answered, silent, close_after;
+    uint32_t throttle_ms; /* the connection is muted so long behind it */
     struct text out;
     struct msg_splices splices;
 };

@@ -88,6 +88,15 @@ fill_topics(struct kafka_request *req, struct coord_offset_commit_call *call)
     }
 }
 
+/* Who may not use the group learns nothing about topics. */
+static void
+refuse_all(struct coord_offset_commit_call *call, ox_code code)
+{
+    for (size_t t = 0; t < call->topic_count; t++)
+        for (size_t p = 0; p < call->topics[t].partition_count; p++)
+            call->topics[t].partitions[p].code = code;
+}
+
 void
 kafka_offset_commit(struct kafka_request *req)
 {
@@ -97,6 +106,7 @@ kafka_offset_commit(struct kafka_request *req)
     job->req = req;
     fill_topics(req, call);
     if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ)) {
+        refuse_all(call, OX_GROUP_AUTHORIZATION_FAILED);
         call->call.code = OX_GROUP_AUTHORIZATION_FAILED;
         answer(req, call);
         return;

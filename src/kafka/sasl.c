@@ -97,8 +97,9 @@ kafka_sasl_handshake(struct kafka_request *req)
     uint64_t now = loop_now_ns(req->sess->loop);
     sasl_handshake_response_init(&response);
     bool sasl = kc->door->config.sasl;
-    bool too_soon = kc->login == KAFKA_LOGIN_DONE && kc->again_ns != 0 &&
-        now - kc->again_ns < SECOND_NS;
+    /* Who may stay for ever need not log in again, and others not every second. */
+    bool too_soon = kc->login == KAFKA_LOGIN_DONE && (kc->expires_ns == 0 ||
+        (kc->again_ns != 0 && now - kc->again_ns < SECOND_NS));
     if (!sasl || too_soon) {
         response.error_code = ox_code_kafka(OX_ILLEGAL_SASL_STATE);
         kafka_answer(req, &response);

@@ -87,7 +87,7 @@ struct user_row {
     struct str name;
     ox_code code;
     struct ox_err err;
-    bool named[3]; /* by mechanism */
+    bool named;
 };
 
 struct alter_scram {
@@ -107,21 +107,21 @@ user_of(struct alter_scram *all, struct map *by_name, struct str name)
     return row;
 }
 
-/* Marks the mechanism as named; a user that names one twice gets nothing. */
+/* A user that is named twice gets nothing, whatever the mechanisms. */
 static void
 name_mechanism(struct user_row *row, int mechanism)
 {
-    if (row->code != OX_OK)
+    if (row->code != OX_OK && !row->named)
         return;
     if (row->name.len == 0)
         row->code = ox_fail(&row->err, OX_UNACCEPTABLE_CREDENTIAL, "Username must not be empty");
     else if (mechanism != META_SCRAM_SHA_256 && mechanism != META_SCRAM_SHA_512)
         row->code = ox_fail(&row->err, OX_UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism");
-    else if (row->named[mechanism])
+    else if (row->named)
         row->code = ox_fail(&row->err, OX_DUPLICATE_RESOURCE,
             "A user credential cannot be altered twice in the same request");
     else
-        row->named[mechanism] = true;
+        row->named = true;
 }
 
 typedef struct alter_user_scram_credentials_request_upsertions upsertion_in;

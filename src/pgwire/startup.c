@@ -479,6 +479,7 @@ on_closed(struct conn *conn)
     pg_login_closed(pg);
     free_startup(pg);
     sql_session_free(pg->sql);
+    engine_session_fini(&pg->engine);
     ox_text_fini(&pg->out);
     ox_free(pg);
 }
