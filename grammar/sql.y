@@ -1218,6 +1218,60 @@ stmt(A) ::= COMMENT(O) ON TOPIC qname(B) IS NULL. {
     A->comment.text = OX_STR_NULL;
 }
 
+/* ---- Roles and rights ------------------------------------------------------------------
+ * Their many small words stay words: roles.c reads them. */
+
+%type word {struct ast_word *}
+%type words {struct ast_list *}
+%type optwords {struct ast_list *}
+optwords(A) ::= . { A = NULL; }
+optwords(A) ::= words(B). { A = B; }
+words(A) ::= word(B). { A = ast_list_one(p, B); }
+words(A) ::= words(B) word(C). { A = ast_list_add(p, B, C); }
+word(A) ::= name(B). { A = ast_word(p, B, 'w'); }
+word(A) ::= SCONST(B). { A = ast_word(p, B, 's'); }
+word(A) ::= ICONST(B). { A = ast_word(p, B, 'n'); }
+word(A) ::= FCONST(B). { A = ast_word(p, B, 'n'); }
+word(A) ::= COMMA. { A = ast_word_of(p, ","); }
+word(A) ::= DOT. { A = ast_word_of(p, "."); }
+word(A) ::= EQ. { A = ast_word_of(p, "="); }
+word(A) ::= STAR. { A = ast_word_of(p, "*"); }
+word(A) ::= MINUS. { A = ast_word_of(p, "-"); }
+word(A) ::= LP. { A = ast_word_of(p, "("); }
+word(A) ::= RP. { A = ast_word_of(p, ")"); }
+word(A) ::= ALL. { A = ast_word_of(p, "all"); }
+word(A) ::= CREATE. { A = ast_word_of(p, "create"); }
+word(A) ::= SELECT. { A = ast_word_of(p, "select"); }
+word(A) ::= GROUP. { A = ast_word_of(p, "group"); }
+word(A) ::= TABLE. { A = ast_word_of(p, "table"); }
+word(A) ::= IN. { A = ast_word_of(p, "in"); }
+word(A) ::= WITH. { A = ast_word_of(p, "with"); }
+word(A) ::= GRANT. { A = ast_word_of(p, "grant"); }
+word(A) ::= NULL. { A = ast_word_of(p, "null"); }
+word(A) ::= FOR. { A = ast_word_of(p, "for"); }
+word(A) ::= USER. { A = ast_word_of(p, "user"); }
+word(A) ::= DESCRIBE. { A = ast_word_of(p, "describe"); }
+%type roleword {int}
+roleword(A) ::= ROLE. { A = 0; }
+roleword(A) ::= USER. { A = 1; }
+stmt(A) ::= CREATE(O) roleword(U) name(B) optwords(C). {
+    A = ast_role(p, O.pos, AST_CREATE_ROLE, ast_list_one(p, ast_token_copy(p, B)), C);
+    A->role.user = U;
+}
+stmt(A) ::= ALTER(O) roleword name(B) words(C). {
+    A = ast_role(p, O.pos, AST_ALTER_ROLE, ast_list_one(p, ast_token_copy(p, B)), C);
+}
+stmt(A) ::= DROP(O) roleword ifex(I) names(B). {
+    A = ast_role(p, O.pos, AST_DROP_ROLE, B, NULL);
+    A->role.if_exists = I;
+}
+stmt(A) ::= GRANT(O) words(B) ON words(C) TO words(D). { A = ast_grant(p, O.pos, AST_GRANT, B, C, D); }
+stmt(A) ::= REVOKE(O) words(B) ON words(C) FROM words(D). {
+    A = ast_grant(p, O.pos, AST_REVOKE, B, C, D);
+}
+stmt(A) ::= GRANT(O) words(B) TO words(D). { A = ast_grant(p, O.pos, AST_GRANT, B, NULL, D); }
+stmt(A) ::= REVOKE(O) words(B) FROM words(D). { A = ast_grant(p, O.pos, AST_REVOKE, B, NULL, D); }
+
 /* ---- Settings -------------------------------------------------------------------------- */
 
 %type setvals {struct ast_list *}

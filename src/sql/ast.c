@@ -824,6 +824,43 @@ ast_create_format(struct ast_parse *p, struct ast_create_topic *create, struct a
     return create;
 }
 
+struct ast_word *
+ast_word(struct ast_parse *p, struct ast_token token, char kind)
+{
+    struct ast_word *word = ox_arena_new(p->arena, struct ast_word);
+    *word = (struct ast_word){token.text, token.pos, kind};
+    return word;
+}
+
+struct ast_word *
+ast_word_of(struct ast_parse *p, const char *text)
+{
+    struct ast_word *word = ox_arena_new(p->arena, struct ast_word);
+    *word = (struct ast_word){ox_str(text), -1, 'k'};
+    return word;
+}
+
+struct ast_stmt *
+ast_role(struct ast_parse *p, int pos, enum ast_stmt_kind kind, struct ast_list *names,
+    struct ast_list *words)
+{
+    struct ast_stmt *stmt = ast_stmt_new(p, kind, pos);
+    stmt->role.names = names;
+    stmt->role.words = words;
+    return stmt;
+}
+
+struct ast_stmt *
+ast_grant(struct ast_parse *p, int pos, enum ast_stmt_kind kind, struct ast_list *rights,
+    struct ast_list *on, struct ast_list *whom)
+{
+    struct ast_stmt *stmt = ast_stmt_new(p, kind, pos);
+    stmt->grant.rights = rights;
+    stmt->grant.on = on;
+    stmt->grant.whom = whom;
+    return stmt;
+}
+
 struct ast_alter_topic *
 ast_alter_refuse(struct ast_parse *p, struct ast_token at, const char *what)
 {

@@ -37,6 +37,13 @@ struct ast_list {
 };
 #define ast_at(list, i, type) ((type *)(list)->items[i])
 
+/* A word of a statement that is read word by word. */
+struct ast_word {
+    struct str text;
+    int pos;
+    char kind; /* 'w' word, 's' string, 'n' number, 'k' keyword or sign */
+};
+
 /* A possibly qualified name: last part last. */
 struct ast_name {
     int pos;
@@ -255,6 +262,11 @@ enum ast_stmt_kind {
     AST_COMMENT,
     AST_DESCRIBE,
     AST_ALTER_SYSTEM,
+    AST_CREATE_ROLE,
+    AST_ALTER_ROLE,
+    AST_DROP_ROLE,
+    AST_GRANT,
+    AST_REVOKE,
     AST_SET_VAR,
     AST_SHOW,
     AST_RESET,
@@ -427,6 +439,15 @@ struct ast_stmt {
             struct ast_name *name;
             struct str text; /* null: IS NULL */
         } comment;
+        struct {
+            struct ast_list *names; /* of struct ast_token */
+            struct ast_list *words; /* NULL: none */
+            bool if_exists;
+            bool user; /* the word was USER */
+        } role;
+        struct {
+            struct ast_list *rights, *on, *whom; /* of struct ast_word; on NULL: roles */
+        } grant;
         struct {
             struct str name;
             struct ast_list *values; /* of expr; NULL: DEFAULT */
@@ -611,6 +632,12 @@ struct ast_create_topic *ast_create_refuse(struct ast_create_topic *create,
     struct ast_token clause);
 struct ast_create_topic *ast_create_format(struct ast_parse *p, struct ast_create_topic *create,
     struct ast_token format);
+struct ast_word *ast_word(struct ast_parse *p, struct ast_token token, char kind);
+struct ast_word *ast_word_of(struct ast_parse *p, const char *text);
+struct ast_stmt *ast_role(struct ast_parse *p, int pos, enum ast_stmt_kind kind,
+    struct ast_list *names, struct ast_list *words);
+struct ast_stmt *ast_grant(struct ast_parse *p, int pos, enum ast_stmt_kind kind,
+    struct ast_list *rights, struct ast_list *on, struct ast_list *whom);
 struct ast_alter_topic *ast_alter_topic(struct ast_parse *p, enum ast_alter_kind kind);
 struct ast_stmt *ast_set(struct ast_parse *p, int pos, struct ast_token name,
     struct ast_list *values, int scope);

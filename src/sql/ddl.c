@@ -11,7 +11,8 @@
 #include "base/param.h"
 #include "sql/session.h"
 
-enum step_kind { STEP_CREATE, STEP_DELETE, STEP_PARTITIONS, STEP_CONFIG, STEP_COMMENT, STEP_TRUNCATE };
+enum step_kind { STEP_CREATE, STEP_DELETE, STEP_PARTITIONS, STEP_CONFIG, STEP_COMMENT, STEP_TRUNCATE,
+    STEP_SECURITY };
 
 struct step {
     enum step_kind kind;
@@ -23,6 +24,8 @@ struct step {
     struct str text;  /* a comment */
     int8_t resource;  /* of STEP_CONFIG */
     bool if_missing;  /* CREATE ... IF NOT EXISTS */
+    const struct meta_security_change *changes; /* of STEP_SECURITY: change_count of them */
+    uint32_t change_count;
 };
 
 struct ddl_task {
@@ -41,6 +44,7 @@ struct ddl_task {
         struct engine_config_alter config;
         struct engine_topic_comment comment;
         struct engine_delete_records records;
+        struct engine_security security;
     } call;
 };
 
@@ -144,6 +148,11 @@ start_step(struct ddl_task *task, const struct step *step)
         task->call.records.partition = step->number;
         task->call.records.offset = -1;
         return engine_delete_records(&task->call.records);
+    case STEP_SECURITY:
+        admin_prepare(task, &task->call.security.admin);
+        task->call.security.changes = step->changes;
+        task->call.security.change_count = step->change_count;
+        return engine_security(&task->call.security);
     }
     ox_unreachable();
 }
@@ -455,6 +464,20 @@ make_alter_system(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_
 }
 
 static ox_code
+make_security(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    struct roles_work work = {.sess = task->sess, .engine = task->engine, .arena = &task->arena};
+    ox_code code = roles_read(&work, stmt, err);
+    task->tag = work.tag;
+    if (code != OX_OK || work.count == 0)
+        return code;
+    struct step *step = add_step(task, STEP_SECURITY, OX_STR(""));
+    step->changes = work.changes;
+    step->change_count = (uint32_t)work.count;
+    return OX_OK;
+}
+
+static ox_code
 make_steps(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
 {
     switch (stmt->kind) {
@@ -464,6 +487,11 @@ make_steps(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *er
     case AST_TRUNCATE: return make_drop(task, stmt, err);
     case AST_COMMENT: return make_comment(task, stmt, err);
     case AST_ALTER_SYSTEM: return make_alter_system(task, stmt, err);
+    case AST_CREATE_ROLE:
+    case AST_ALTER_ROLE:
+    case AST_DROP_ROLE:
+    case AST_GRANT:
+    case AST_REVOKE: return make_security(task, stmt, err);
     default: ox_unreachable();
     }
 }

@@ -268,6 +268,17 @@ ox_code utility_text(const struct ast_expr *value, struct text *to);
 
 /* ddl.c: starts; ends with session_complete or session_fail. */
 ox_code ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err);
+
+/* CREATE, ALTER, DROP ROLE, GRANT, REVOKE as changes for one command (roles.c). */
+struct roles_work {
+    struct sql_session *sess;
+    struct engine_session *engine;
+    struct arena *arena;
+    const char *tag;
+    struct meta_security_change *changes;
+    size_t count, cap;
+};
+ox_code roles_read(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *err);
 void ddl_forget(struct sql_session *sess);
 ox_code ddl_describe(struct portal *portal, struct ox_err *err);
 

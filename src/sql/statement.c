@@ -837,6 +837,11 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_TRUNCATE:
     case AST_COMMENT:
     case AST_ALTER_SYSTEM:
+    case AST_CREATE_ROLE:
+    case AST_ALTER_ROLE:
+    case AST_DROP_ROLE:
+    case AST_GRANT:
+    case AST_REVOKE:
         sess->task = TASK_DDL;
         return ddl_start(sess, ast, err);
     case AST_REFUSED:
