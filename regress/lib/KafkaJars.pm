@@ -22,8 +22,14 @@ sub free_port {
     return $socket->sockport;
 }
 
-# A Kafka broker of its own, empty; {port, pid}, or undef.
+# A Kafka broker of its own, empty; {port, pid}, or undef. protocol: of its
+# listener; settings: further lines of its configuration; format:
+# further words for its format tool.
 sub start_broker {
+    my (%args) = @_;
+    my $protocol = $args{protocol} // 'PLAINTEXT';
+    my $settings = $args{settings} // '';
+    my @format = map { "'$_'" } @{$args{format} // []};
     my $path = classpath('kafka_2.13') or return undef;
     my ($port, $controller) = (free_port(), free_port());
     my $dir = tempdir('kafka-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
@@ -32,8 +38,9 @@ sub start_broker {
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1\@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=$protocol://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=$protocol://127.0.0.1:$port
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data
 offsets.topic.replication.factor=1
@@ -42,11 +49,12 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+$settings
 END
     close $conf;
     my @java = ('java', '-Xmx500m', '-XX:TieredStopAtLevel=1', '-cp', $path);
     my $id = 'XOhlI5VeSUehk2xuAwvbFg';
-    system("@java kafka.tools.StorageTool format -t $id -c $dir/server.properties >$dir/out 2>&1") == 0
+    system("@java kafka.tools.StorageTool format -t $id -c $dir/server.properties @format >$dir/out 2>&1") == 0
         or return undef;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
