@@ -32,7 +32,7 @@ err_reset(struct ox_err *err, ox_code code, const char *file, int line)
     err->position = 0;
     err->file = file;
     err->line = line;
-    err->message[0] = err->detail[0] = err->hint[0] = '\0';
+    err->message[0] = err->detail[0] = err->hint[0] = err->context[0] = '\0';
 }
 
 ox_code
@@ -119,6 +119,18 @@ ox_hint(struct ox_err *err, const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     format_cut(err->hint, sizeof(err->hint), fmt, args);
+    va_end(args);
+    return err->code;
+}
+
+ox_code
+ox_context(struct ox_err *err, const char *fmt, ...)
+{
+    if (err == NULL)
+        return OX_UNKNOWN_SERVER_ERROR;
+    va_list args;
+    va_start(args, fmt);
+    format_cut(err->context, sizeof(err->context), fmt, args);
     va_end(args);
     return err->code;
 }

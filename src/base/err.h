@@ -37,6 +37,7 @@ struct ox_err {
     char message[320]; /* what failed, lower case, no full stop */
     char detail[320];  /* a sentence, or "" */
     char hint[256];    /* a sentence, or "" */
+    char context[160]; /* where in the input: "COPY t, line 3", or "" */
 };
 
 /* Fill err (which may be NULL) and return code. A NULL fmt uses the code's
@@ -56,6 +57,7 @@ ox_code ox_fail_errno_at(struct ox_err *err, int errnum, const char *file, int l
 /* Add to a failure that was just raised. Return its code. err may be NULL. */
 ox_code ox_detail(struct ox_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 ox_code ox_hint(struct ox_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+ox_code ox_context(struct ox_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Facts of a code; of OX_UNKNOWN_SERVER_ERROR for a value out of range. */
 const struct ox_code_facts *ox_code_facts(ox_code code);

@@ -4,7 +4,7 @@
  * and others call beside pg_catalog's relations. What does not exist here
  * (indexes, triggers, rules, ...) has no definition: NULL. Every relation is
  * visible, and today everybody may do everything. */
-#include "exec/expr.h"
+#include "exec/expr_int.h"
 #include "exec/functions.gen.h"
 
 ox_code
@@ -91,6 +91,144 @@ cat_viewdef(struct call *call, const struct datum *args, struct datum *out)
         out->null = true;
     else
         out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
+static ox_code
+size_of(struct call *call, uint32_t oid, struct datum *out)
+{
+    const struct row_names *names = names_of(call);
+    out->null = names == NULL || names->to_size == NULL ||
+                !names->to_size(names->self, oid, &out->i);
+    return OX_OK;
+}
+
+ox_code
+cat_relation_size(struct call *call, const struct datum *args, struct datum *out)
+{
+    if (args[0].i == 0) {
+        out->null = true;
+        return OX_OK;
+    }
+    return size_of(call, (uint32_t)args[0].i, out);
+}
+
+/* There is one database and one tablespace. */
+ox_code
+cat_all_size(struct call *call, const struct datum *args, struct datum *out)
+{
+    (void)args;
+    return size_of(call, 0, out);
+}
+
+ox_code
+cat_zero_size(struct call *call, const struct datum *args, struct datum *out)
+{
+    (void)call;
+    (void)args;
+    out->i = 0;
+    return OX_OK;
+}
+
+/* In a schema of the search path: "schema.name" is how regclass writes what is
+ * not in public or pg_catalog. */
+ox_code
+cat_table_visible(struct call *call, const struct datum *args, struct datum *out)
+{
+    const struct session_info *info = call->eval->config->session;
+    const char *const *path = info != NULL ? info->search_path : NULL;
+    struct str schema = OX_STR_NULL;
+    const struct row_names *names = names_of(call);
+    out->b = 1;
+    if (names == NULL || names->to_schema == NULL || path == NULL)
+        return OX_OK;
+    schema = names->to_schema(names->self, (uint32_t)args[0].i);
+    if (ox_str_is(schema, "pg_catalog"))
+        return OX_OK;
+    for (out->b = 0; *path != NULL && !out->b; path++)
+        out->b = ox_str_is(schema, *path);
+    return OX_OK;
+}
+
+/* ---- functions ---- */
+
+static const struct func *
+func_of(const struct datum *oid)
+{
+    for (uint32_t i = 0; i < func_count; i++)
+        if (func_table[i].oid == (uint32_t)oid->i)
+            return &func_table[i];
+    return NULL;
+}
+
+static void
+write_args(const struct func *func, struct text *text)
+{
+    for (uint8_t i = 0; i < func->nargs; i++) {
+        ox_text_adds(text, i > 0 ? ", " : "");
+        if (func->variadic && i + 1 == func->nargs)
+            ox_text_adds(text, "VARIADIC ");
+        type_format(func->args[i], text);
+    }
+}
+
+ox_code
+cat_function_args(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct text text;
+    const struct func *func = func_of(&args[0]);
+    ox_text_init(&text, call->arena);
+    out->null = func == NULL;
+    if (func != NULL)
+        write_args(func, &text);
+    out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
+static void
+write_result(const struct func *func, struct text *text)
+{
+    if (func->kind == FUNC_SET)
+        ox_text_adds(text, "SETOF ");
+    type_format(func->result, text);
+}
+
+ox_code
+cat_function_result(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct text text;
+    const struct func *func = func_of(&args[0]);
+    ox_text_init(&text, call->arena);
+    out->null = func == NULL;
+    if (func != NULL)
+        write_result(func, &text);
+    out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
+ox_code
+cat_functiondef(struct call *call, const struct datum *args, struct datum *out)
+{
+    static const char *const volatility[] = {" IMMUTABLE", " STABLE", ""};
+    struct text text;
+    const struct func *func = func_of(&args[0]);
+    if (func == NULL) {
+        out->null = true;
+        return OX_OK;
+    }
+    if (func->kind == FUNC_AGGREGATE)
+        return call_fail(call, OX_WRONG_OBJECT_TYPE, "\"%s\" is an aggregate function",
+            func->name);
+    ox_text_init(&text, call->arena);
+    ox_text_addf(&text, "CREATE OR REPLACE FUNCTION pg_catalog.%s(", func->name);
+    write_args(func, &text);
+    ox_text_adds(&text, ")\n RETURNS ");
+    write_result(func, &text);
+    ox_text_addf(&text, "\n LANGUAGE internal\n%s%s%s", func->kind == FUNC_WINDOW ? " WINDOW" : "",
+        volatility[func->volatility], " PARALLEL SAFE");
+    ox_text_addf(&text, "%s\nAS $function$%s$function$\n", func->strict ? " STRICT" : "",
+        func->name);
+    out->s = ox_text_str(&text);
     return OX_OK;
 }
 

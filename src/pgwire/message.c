@@ -95,6 +95,7 @@ pg_error(struct pg_conn *pg, const char *severity, const struct ox_err *err)
     put_field(text, 'M', err->message[0] ? err->message : ox_code_facts(err->code)->message);
     put_field(text, 'D', err->detail);
     put_field(text, 'H', err->hint);
+    put_field(text, 'W', err->context);
     if (err->position > 0) {
         snprintf(number, sizeof(number), "%d", err->position);
         put_field(text, 'P', number);

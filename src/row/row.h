@@ -247,6 +247,10 @@ struct row_names {
     bool (*to_name)(void *self, int kind, uint32_t oid, struct text *to);
     /* The comment on a relation; false: none. May be NULL. */
     bool (*to_comment)(void *self, uint32_t oid, struct text *to);
+    /* The schema of a relation; nothing: there is no such. May be NULL. */
+    struct str (*to_schema)(void *self, uint32_t oid);
+    /* Bytes of a relation's log, of all with 0; false: there is no such. May be NULL. */
+    bool (*to_size)(void *self, uint32_t oid, int64_t *bytes);
     /* The text of a view; false: it is none. May be NULL. */
     bool (*to_definition)(void *self, uint32_t oid, struct text *to);
     void *self;

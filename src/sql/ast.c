@@ -175,6 +175,8 @@ ast_param(struct ast_parse *p, struct ast_token token)
             OX_STR_ARG(token.text));
     else
         expr->number = (int32_t)number;
+    if (p->params == 0 || token.pos < p->first_param.pos)
+        p->first_param = token;
     if (expr->number > p->params)
         p->params = expr->number;
     return expr;
@@ -737,6 +739,7 @@ ast_stmt_add(struct ast_parse *p, struct ast_stmt *stmt, int end)
 {
     stmt->end = end;
     stmt->params = p->params;
+    stmt->first_param = p->first_param;
     ast_list_add(p, &p->stmts, stmt);
 }
 

@@ -421,6 +421,7 @@ struct ast_stmt {
     enum ast_stmt_kind kind;
     int pos, end; /* its text, without the semicolon */
     int params;   /* highest $n */
+    struct ast_token first_param;
     int depth;
     union {
         struct ast_select *select;
@@ -486,6 +487,7 @@ struct ast_parse {
     struct str text;
     struct ast_list stmts; /* of struct ast_stmt */
     int params;            /* highest $n of the current statement */
+    struct ast_token first_param;
     ox_code code;          /* first failure; parsing goes no further */
     struct ox_err *err;
 };

@@ -149,6 +149,21 @@ missing_column(struct bind *b, const struct ast_name *name, struct str rel, stru
     return b->err->code;
 }
 
+/* The relation's own oid: what tools join pg_description with. */
+static bool
+bind_tableoid(struct bind *b, struct str name, int pos, struct expr **out)
+{
+    for (struct scope *scope = b->scope; scope != NULL; scope = scope->parent)
+        for (uint32_t i = 0; i < scope->rel_count; i++) {
+            const struct rel *rel = scope->rels[i];
+            if (rel->oid == 0 || (name.ptr != NULL && !ox_str_eq(rel->alias, name)))
+                continue;
+            *out = expr_const(b->arena, TYPE(TYPE_OID), datum_i64(rel->oid), pos + 1);
+            return true;
+        }
+    return false;
+}
+
 static ox_code
 bind_column(struct bind *b, const struct ast_expr *ast, struct expr **out)
 {
@@ -175,6 +190,8 @@ bind_column(struct bind *b, const struct ast_expr *ast, struct expr **out)
         if (rel_found)
             break;
     }
+    if (ox_str_is(column, "tableoid") && bind_tableoid(b, rel, name->pos, out))
+        return OX_OK;
     return missing_column(b, name, rel, column, found_rel);
 }
 

@@ -33,6 +33,8 @@ struct copy_task {
     struct batch batch;
     bool eof, marker, header_seen, header_held, wants_more;
     uint64_t line;
+    struct str line_text;  /* of the line at hand; null: binary */
+    struct str column, field; /* at which it failed; null: the line as a whole */
     struct ox_err fault;   /* of the input; told once the run has ended */
 };
 
@@ -398,8 +400,12 @@ set_field(struct row_maker *maker, uint32_t column, struct str field)
             code = type_in_text(vec->type, field, maker->format, &maker->task->rows, &value,
                 maker->err);
     }
-    if (code == OX_OK)
+    if (code == OX_OK) {
         vector_set(vec, maker->count, value);
+        return OX_OK;
+    }
+    maker->task->column = maker->columns[column].name;
+    maker->task->field = field;
     return code;
 }
 
@@ -484,6 +490,7 @@ make_lines(struct row_maker *maker, struct str input, size_t *used)
         }
         if (line.len == 0 && task->kind == COPY_JSON)
             continue;
+        task->line_text = line;
         code = line_row(maker, line);
         maker->count += code == OX_OK;
     }
@@ -566,6 +573,27 @@ make_tuples(struct row_maker *maker, struct str input, size_t *used)
 
 /* ---- in: feeding the run ---- */
 
+/* As PostgreSQL words it; long lines and values are cut. */
+static void
+say_where(const struct ast_copy *ast, struct copy_task *task)
+{
+    struct str shown = task->column.ptr != NULL ? task->field : task->line_text;
+    unsigned long long line = (unsigned long long)task->line;
+    const char *cut = shown.len > 60 ? "..." : "";
+    char where[80];
+    struct str table = ast->table->parts[ast->table->count - 1];
+    snprintf(where, sizeof(where), "COPY %.*s, line %llu", (int)OX_MIN(table.len, 48), table.ptr,
+        line);
+    shown.len = OX_MIN(shown.len, 60);
+    if (task->column.ptr != NULL)
+        ox_context(&task->fault, "%s, column %.*s: \"%.*s%s\"", where, OX_STR_ARG(task->column),
+            OX_STR_ARG(shown), cut);
+    else if (shown.ptr != NULL)
+        ox_context(&task->fault, "%s: \"%.*s%s\"", where, OX_STR_ARG(shown), cut);
+    else
+        ox_context(&task->fault, "%s", where);
+}
+
 /* The next rows, from a copy of their bytes that lives as long as the batch.
  * False: there are none (yet). */
 static bool
@@ -589,10 +617,7 @@ make_rows(struct sql_session *sess, struct copy_task *task)
     }
     if (code != OX_OK) {
         task->fault.code = code;
-        char detail[sizeof(task->fault.detail)];
-        snprintf(detail, sizeof(detail), "%.250s%sLine %llu of the input.", task->fault.detail,
-            task->fault.detail[0] ? " " : "", (unsigned long long)task->line);
-        ox_detail(&task->fault, "%s", detail);
+        say_where(sess->portal->ast->copy, task);
     }
     task->batch.count = task->batch.sel_count = maker.count;
     task->batch.sel = NULL;
@@ -646,8 +671,9 @@ end_in(struct sql_session *sess, struct copy_task *task, const struct ox_err *fa
     uint64_t durable = failure != NULL ? exec_run_rows_durable(run) : exec_run_rows(run);
     if (durable > 0) {
         char detail[sizeof(err.detail)];
-        snprintf(detail, sizeof(detail), "%.250s%s%llu rows were written before.", err.detail,
-            err.detail[0] ? " " : "", (unsigned long long)durable);
+        snprintf(detail, sizeof(detail), "%.250s%s%llu row%s written before.", err.detail,
+            err.detail[0] ? " " : "", (unsigned long long)durable,
+            durable == 1 ? " was" : "s were");
         ox_detail(&err, "%s", detail);
     }
     finish(sess, &err, 0);

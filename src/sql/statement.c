@@ -62,6 +62,50 @@ oid_to_comment(void *self, uint32_t oid, struct text *to)
     return false;
 }
 
+static struct str
+oid_to_schema(void *self, uint32_t oid)
+{
+    for (uint32_t i = 0; i < syscat_relation_count; i++)
+        if (syscat_relations[i].oid == oid)
+            return ox_str(syscat_relations[i].schema);
+    const struct meta_view *view = engine_view(self);
+    for (uint32_t i = 0; i < view->topic_count; i++) {
+        const struct meta_topic *topic = meta_view_topic_at(view, i);
+        if (topic->oid == oid)
+            return topic->internal ? OX_STR("oxbow_internal") : OX_STR("public");
+    }
+    return OX_STR_NULL;
+}
+
+static int64_t
+topic_bytes(struct engine *engine, const struct meta_topic *topic)
+{
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        struct partition *part = replica_partition(engine_replica(engine), &topic->id, (int32_t)i);
+        struct plog *log = part != NULL ? partition_log(part) : NULL;
+        bytes += log != NULL ? (int64_t)plog_bytes(log) : 0;
+    }
+    return bytes;
+}
+
+static bool
+oid_to_size(void *self, uint32_t oid, int64_t *bytes)
+{
+    const struct meta_view *view = engine_view(self);
+    *bytes = 0;
+    bool found = oid == 0;
+    for (uint32_t i = 0; i < view->topic_count; i++) {
+        const struct meta_topic *topic = meta_view_topic_at(view, i);
+        if (oid == 0 || topic->oid == oid)
+            *bytes += topic_bytes(self, topic);
+        found |= topic->oid == oid;
+    }
+    for (uint32_t i = 0; i < syscat_relation_count && !found; i++)
+        found = syscat_relations[i].oid == oid;
+    return found;
+}
+
 static bool
 oid_to_definition(void *self, uint32_t oid, struct text *to)
 {
@@ -84,7 +128,7 @@ sql_server_new(const struct sql_server_config *config, const struct env *env,
     server->env = env;
     server->started_us = wall_us(env);
     server->names = (struct row_names){name_to_oid, oid_to_name, oid_to_comment,
-        oid_to_definition, config->engine};
+        oid_to_schema, oid_to_size, oid_to_definition, config->engine};
     snprintf(server->version, sizeof(server->version), "PostgreSQL %s",
         config->version != NULL ? config->version : "16.3");
     ox_lock_init(&server->lock, LOCK_CATALOG_POOL);
@@ -865,9 +909,12 @@ query_one(struct sql_session *sess)
     struct portal *portal;
     /* After a COMMIT inside the Query its rest is the next transaction. */
     sess->implicit_block |= sess->query_parse.stmts.count > 1 && !sess->explicit_block;
-    ox_code code = ast->params > 0 && ast->kind != AST_PREPARE
-                       ? ox_fail(&err, OX_UNDEFINED_PARAMETER, "there is no parameter $1")
-                       : OX_OK;
+    ox_code code = OX_OK;
+    if (ast->params > 0 && ast->kind != AST_PREPARE) {
+        code = ox_fail(&err, OX_UNDEFINED_PARAMETER, "there is no parameter $%.*s",
+            OX_STR_ARG(ast->first_param.text));
+        err.position = ast_position(sess->query_parse.text, ast->first_param.pos);
+    }
     if (code == OX_OK)
         code = portal_new(sess, OX_STR_NULL, NULL, ast, &portal, &err);
     if (code == OX_OK) {
