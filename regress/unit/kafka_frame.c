@@ -251,7 +251,18 @@ replica_partition(struct replica *replica, const struct uuid *id, int32_t index)
 {
     return &parts[index];
 }
-struct log_dir *replica_log_dir(struct replica *replica) { return NULL; }
+struct log_dir *replica_log_dir(struct replica *replica, size_t number) { return NULL; }
+const char *replica_failed_dir(struct replica *replica, size_t number) { return NULL; }
+int32_t replica_node_id(const struct replica *replica) { return 1; }
+bool partition_offline(struct partition *part) { return false; }
+void partition_move(struct partition *part, struct log_dir *to) {}
+struct log_dir *
+partition_moving(struct partition *part, uint64_t *bytes, int64_t *end_offset)
+{
+    return NULL;
+}
+struct log_dir *plog_log_dir(const struct plog *plog) { return NULL; }
+bool log_dir_is_offline(struct log_dir *dir) { return false; }
 const char *log_dir_path(const struct log_dir *dir) { return "/data"; }
 void log_dir_stats(struct log_dir *dir, struct log_dir_stats *out) { memset(out, 0, sizeof(*out)); }
 void
