@@ -140,6 +140,15 @@ sub sql {
     return $status == 0 ? $out : "ERROR($status): $out";
 }
 
+# Lines for wire/wire.c, which speaks Kafka's protocol; returns what it prints.
+sub wire {
+    my ($self, @lines) = @_;
+    my ($status, $out) = $self->command(join('', map { "$_\n" } @lines), 'timeout', '120',
+        "$BUILD/regress/wire/wire", '127.0.0.1', $self->{kafka_port});
+    chomp $out;
+    return $out;
+}
+
 sub have {
     my ($program) = @_;
     return grep { -x "$_/$program" } split /:/, $ENV{PATH};

@@ -50,12 +50,11 @@ int32s(const int32_t *at, uint32_t count)
 }
 
 static void
-fill_partition(struct kafka_request *req, const struct meta_partition *part, partition_row *row)
+fill_partition(struct kafka_request *req, const struct meta_topic *topic,
+    const struct meta_partition *part, partition_row *row)
 {
-    const struct meta_view *view = kafka_view(req);
     describe_topic_partitions_response_topics_partitions_init(row);
-    const struct meta_broker *leader = meta_view_broker(view, part->leader);
-    bool alive = leader != NULL && !leader->fenced;
+    bool alive = !kafka_replica_offline(req, topic, part, part->leader);
     bool reachable = alive && kafka_endpoint(req, part->leader) != NULL;
     row->error_code = ox_code_kafka(reachable ? OX_OK
                                     : alive   ? OX_LISTENER_NOT_FOUND
@@ -68,11 +67,9 @@ fill_partition(struct kafka_request *req, const struct meta_partition *part, par
     row->eligible_leader_replicas = (struct msg_int32s){NULL, 0};
     row->last_known_elr = (struct msg_int32s){NULL, 0};
     row->offline_replicas.at = kafka_array(req, int32_t, part->replica_count);
-    for (uint32_t i = 0; i < part->replica_count; i++) {
-        const struct meta_broker *broker = meta_view_broker(view, part->replicas[i]);
-        if (broker == NULL || broker->fenced)
+    for (uint32_t i = 0; i < part->replica_count; i++)
+        if (kafka_replica_offline(req, topic, part, part->replicas[i]))
             row->offline_replicas.at[row->offline_replicas.count++] = part->replicas[i];
-    }
 }
 
 /* Adds partitions from first on; true when the page is full before the last. */
@@ -87,7 +84,7 @@ fill_topic(struct kafka_request *req, const struct meta_topic *topic, int32_t fi
     row->partitions.count = OX_MIN(left, *room);
     row->partitions.at = kafka_array(req, partition_row, row->partitions.count);
     for (int32_t i = 0; i < row->partitions.count; i++)
-        fill_partition(req, topic->partitions[first + i], &row->partitions.at[i]);
+        fill_partition(req, topic, topic->partitions[first + i], &row->partitions.at[i]);
     *room -= row->partitions.count;
     *next = first + row->partitions.count;
     return left > row->partitions.count;

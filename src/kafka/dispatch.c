@@ -84,6 +84,21 @@ kafka_endpoint(struct kafka_request *req, int32_t node_id)
     return meta_broker_listener(broker, ox_str(req->sess->listener));
 }
 
+bool
+kafka_replica_offline(struct kafka_request *req, const struct meta_topic *topic,
+    const struct meta_partition *part, int32_t node_id)
+{
+    const struct meta_view *view = kafka_view(req);
+    const struct meta_broker *broker = meta_view_broker(view, node_id);
+    if (broker == NULL || broker->fenced)
+        return true;
+    struct replica *replica = engine_replica(kafka_engine(req));
+    if (node_id != replica_node_id(replica))
+        return false;
+    struct partition *own = replica_partition(replica, &topic->id, part->index);
+    return own != NULL && partition_offline(own);
+}
+
 uint8_t *
 kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count)
 {

@@ -175,6 +175,10 @@ ox_code kafka_auto_create(struct kafka_request *req, struct str name);
 /* Where clients of this connection reach a broker; NULL: not on this listener. */
 const struct meta_listener *kafka_endpoint(struct kafka_request *req, int32_t node_id);
 
+/* The broker that has the replica is not there, or its log directory failed. */
+bool kafka_replica_offline(struct kafka_request *req, const struct meta_topic *topic,
+    const struct meta_partition *part, int32_t node_id);
+
 static inline bool
 kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
     enum engine_op op)

@@ -66,12 +66,12 @@ int32s(const int32_t *at, uint32_t count)
 }
 
 static struct msg_int32s
-offline(struct kafka_request *req, const struct meta_partition *part)
+offline(struct kafka_request *req, const struct meta_topic *topic,
+    const struct meta_partition *part)
 {
     struct msg_int32s out = {NULL, 0};
     for (uint32_t i = 0; i < part->replica_count; i++) {
-        const struct meta_broker *broker = meta_view_broker(kafka_view(req), part->replicas[i]);
-        if (broker != NULL && !broker->fenced)
+        if (!kafka_replica_offline(req, topic, part, part->replicas[i]))
             continue;
         if (out.at == NULL)
             out.at = kafka_array(req, int32_t, part->replica_count);
@@ -81,10 +81,11 @@ offline(struct kafka_request *req, const struct meta_partition *part)
 }
 
 static ox_code
-leader_fault(struct kafka_request *req, const struct meta_partition *part)
+leader_fault(struct kafka_request *req, const struct meta_topic *topic,
+    const struct meta_partition *part)
 {
     const struct meta_broker *broker = meta_view_broker(kafka_view(req), part->leader);
-    if (broker == NULL || broker->fenced)
+    if (kafka_replica_offline(req, topic, part, part->leader))
         return OX_LEADER_NOT_AVAILABLE;
     if (meta_broker_listener(broker, ox_str(req->sess->listener)) == NULL)
         return req->version >= 6 ? OX_LISTENER_NOT_FOUND : OX_LEADER_NOT_AVAILABLE;
@@ -105,7 +106,7 @@ fill_topic(struct kafka_request *req, const struct meta_topic *topic, topic_row 
     row->partitions.at = kafka_array(req, partition_row, topic->partition_count);
     for (uint32_t i = 0; i < topic->partition_count; i++) {
         const struct meta_partition *part = topic->partitions[i];
-        ox_code fault = leader_fault(req, part);
+        ox_code fault = leader_fault(req, topic, part);
         row->partitions.at[i] = (partition_row){
             .error_code = ox_code_kafka(fault),
             .partition_index = part->index,
@@ -113,7 +114,7 @@ fill_topic(struct kafka_request *req, const struct meta_topic *topic, topic_row 
             .leader_epoch = part->leader_epoch,
             .replica_nodes = int32s(part->replicas, part->replica_count),
             .isr_nodes = int32s(part->isr, part->isr_count),
-            .offline_replicas = offline(req, part),
+            .offline_replicas = offline(req, topic, part),
         };
     }
 }

@@ -614,6 +614,26 @@ write_high_watermarks(struct log_dir *dir, struct ox_err *err)
     return rc;
 }
 
+/* Which failures say that the disk does not work. */
+static bool
+is_disk_failure(ox_code code)
+{
+    return code == OX_IO_ERROR || code == OX_FILE_NOT_FOUND || code == OX_READ_ONLY_FILE_SYSTEM;
+}
+
+/* An idle directory whose disk is gone is found by looking at it. */
+static void
+look_at_disk(struct log_dir *dir)
+{
+    char path[PATH_LEN_MAX];
+    struct file_stat st;
+    struct ox_err err;
+    snprintf(path, sizeof(path), "%s/meta.properties", dir->path);
+    ox_code rc = fs_stat(dir->fs, path, &st, &err);
+    if (is_disk_failure(rc))
+        log_dir_fail(dir, rc, &err);
+}
+
 /* One turn of the checkpointer. */
 static void
 checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint64_t *hw_at)
@@ -624,6 +644,8 @@ checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint
     check_space(dir);
     close_pending(dir);
     log_dir_purge(dir, env_wall_ms(dir->env));
+    if (!atomic_load(&dir->offline))
+        look_at_disk(dir);
     if (atomic_load(&dir->offline))
         return;
     flush_overdue(dir, env_wall_ms(dir->env));
@@ -639,6 +661,8 @@ checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint
     }
     if (rc != OX_OK)
         ox_diag_err(OX_DIAG_ERROR, "checkpoint failed", &err);
+    if (is_disk_failure(rc))
+        log_dir_fail(dir, rc, &err);
 }
 
 static void *

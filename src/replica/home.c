@@ -296,6 +296,12 @@ replica_failed_dir(struct replica *replica, size_t number)
     return number < replica->config.failed_count ? replica->config.failed[number] : NULL;
 }
 
+int32_t
+replica_node_id(const struct replica *replica)
+{
+    return replica->config.node_id;
+}
+
 struct mover *
 replica_mover(struct replica *replica)
 {

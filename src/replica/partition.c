@@ -330,6 +330,12 @@ partition_fail(struct partition *part)
     post_ready(&ready);
 }
 
+bool
+partition_offline(struct partition *part)
+{
+    return part->log == NULL || log_dir_is_offline(plog_log_dir(part->log));
+}
+
 void
 partition_move(struct partition *part, struct log_dir *to)
 {

@@ -66,6 +66,9 @@ int32_t partition_index(const struct partition *part);
  * engine_partition() gave; it stays valid for as long as the partition is held. */
 struct plog *partition_log(struct partition *part);
 
+/* Its log directory failed or could not be opened. Any thread, no lock. */
+bool partition_offline(struct partition *part);
+
 struct partition_state {
     int64_t log_start, last_stable, high_watermark, log_end;
     int32_t leader_epoch;
@@ -152,6 +155,7 @@ void partition_unwait(struct partition_waiter *waiter);
 /* ---- administration; any thread, may block on disk: use the pool ---- */
 ox_code partition_delete_records(struct partition *part, int64_t offset, int64_t *low_watermark,
     struct ox_err *err);
+int32_t replica_node_id(const struct replica *replica);
 /* Every open partition; for views and housekeeping. Holds nothing after. */
 void replica_each(struct replica *replica, void (*fn)(struct partition *part, void *arg),
     void *arg);

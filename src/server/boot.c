@@ -106,6 +106,26 @@ open_meta(struct server *server, struct ox_err *err)
     return meta_open(&config, server->env, &server->meta, err);
 }
 
+/* Whether the data directory has been a log directory, and is one no more. */
+static bool
+holds_partitions(struct server *server)
+{
+    const char *dir = server->options->dir;
+    struct arena arena;
+    struct file_name *names;
+    struct file_stat st;
+    size_t count = 0;
+    bool found = false;
+    ox_arena_init(&arena);
+    fs_list(server->env->fs, dir, &arena, &names, &count, NULL);
+    for (size_t i = 0; i < count && !found; i++)
+        found = names[i].is_dir && strcmp(names[i].name, "__cluster_metadata-0") != 0 &&
+                fs_stat(server->env->fs, ox_arena_printf(&arena, "%s/%s/partition.metadata", dir,
+                    names[i].name), &st, NULL) == OX_OK;
+    ox_arena_fini(&arena);
+    return found;
+}
+
 /* Where partitions are: log_dirs, or the data directory itself. */
 static ox_code
 log_dir_paths(struct server *server, struct str **out, size_t *count, struct ox_err *err)
@@ -120,9 +140,7 @@ log_dir_paths(struct server *server, struct str **out, size_t *count, struct ox_
     bool has_data_dir = false;
     for (size_t i = 0; i < *count; i++)
         has_data_dir |= ox_str_is((*out)[i], options->dir);
-    struct file_stat st;
-    char *properties = ox_arena_printf(&server->arena, "%s/meta.properties", options->dir);
-    if (has_data_dir || fs_stat(server->env->fs, properties, &st, NULL) != OX_OK)
+    if (has_data_dir || !holds_partitions(server))
         return OX_OK;
     ox_fail(err, OX_CONFIG_ERROR, "data directory \"%s\" holds partitions, and \"log_dirs\" does "
         "not name it", options->dir);

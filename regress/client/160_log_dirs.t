@@ -1,0 +1,197 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Several log directories: partitions are spread over them and move between them;
+# one that fails, or cannot be opened, takes its partitions offline and nothing
+# else. The disk fails by load/bad_disk.c, or is really not there.
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Path qw(make_path remove_tree);
+use File::Temp qw(tempdir);
+use Oxbow;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $tmp = abs_path(tempdir('dirs-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1));
+my ($one, $two) = ("$tmp/a", "$tmp/b");
+my $shim = abs_path("$Oxbow::BUILD/regress/load/bad_disk.so");
+my @asan = map { $_ => "verify_asan_link_order=0:" . ($ENV{$_} // '') } 'ASAN_OPTIONS';
+my %env = (LD_PRELOAD => $shim, OX_BAD_DISK => "$tmp/bad", @asan);
+my $ox = Oxbow->start(dir => "$tmp/data", env => \%env,
+    settings => {'log.dirs' => "$one,$two", log_level => 'info'}) or die 'no server';
+
+sub until_true {
+    my ($check, $name) = @_;
+    my $until = time + 60;
+    my $good;
+    sleep 0.1 while !($good = $check->()) && time < $until;
+    ok($good, $name);
+}
+
+sub spoil {
+    my ($folder) = @_;
+    open my $to, '>', "$tmp/bad" or die;
+    print $to $folder;
+    close $to;
+}
+
+# Which partitions of a topic are in the folder.
+sub parts {
+    my ($folder, $topic) = @_;
+    my @parts = sort { $a <=> $b } map { /-(\d+)$/ } grep { /-\d+$/ } glob "$folder/$topic-*";
+    return @parts;
+}
+
+sub produce {
+    my ($topic, $part, $records) = @_;
+    my $answer = $ox->wire(qq(Produce 9 {acks: -1, timeout_ms: 15000, topic_data: [{name: "$topic",
+        partition_data: [{index: $part, records: "$records"}]}]}) =~ s/\n\s*/ /gr);
+    return $answer =~ /error_code: (-?\d+)/ ? $1 : $answer;
+}
+
+sub fetch {
+    my ($topic, $part) = @_;
+    return $ox->wire(qq(Fetch 12 {max_wait_ms: 100, min_bytes: 1, topics: [{topic: "$topic",
+        partitions: [{partition: $part, fetch_offset: 0, partition_max_bytes: 100000}]}]}) =~ s/\n\s*/ /gr);
+}
+
+sub move {
+    my ($version, $to, $topic, @parts) = @_;
+    local $" = ', ';
+    my $answer = $ox->wire("AlterReplicaLogDirs $version {dirs: [{path: \"$to\", topics: "
+        . "[{name: \"$topic\", partitions: [@parts]}]}]}");
+    return join ' ', $answer =~ /partition_index: \d+, error_code: (-?\d+)/g;
+}
+
+ok(-e "$_/meta.properties", 'a log directory has its identity') for $one, $two;
+is($ox->sql('CREATE TOPIC x PARTITIONS 6'), '', 'a topic');
+is(scalar(parts($one, 'x')), 3, 'half of its partitions are in one directory');
+is(scalar(parts($two, 'x')), 3, 'half in the other');
+is(produce('x', $_, "k=v$_ k=w$_"), 0, "partition $_ takes records") for 0 .. 5;
+my $described = $ox->wire('DescribeLogDirs 4 {topics: [{topic: "x", partitions: [0, 1, 2, 3, 4, 5]}]}');
+my $all = () = $described =~ /partition_index: \d+, partition_size: [1-9]\d*, offset_lag: 0, is_future_key: false/g;
+is($all, 6, 'DescribeLogDirs finds all') or diag $described;
+like($described, qr/log_dir: "\Q$_\E"/, 'and names the directory') for $one, $two;
+unlike($described, qr/total_bytes: (?:-1|0)\b/, 'with its size');
+
+# Moves.
+my ($first) = parts($one, 'x');
+is(move(2, $two, 'x', $first), 0, 'a partition shall move');
+until_true(sub { -d "$two/x-$first" && !-d "$one/x-$first" }, 'it is in the other directory');
+is(produce('x', $first, 'k=later'), 0, 'and takes records');
+like(fetch('x', $first), qr/k=v$first k=w$first.*k=later/, 'it has them all');
+is(move(1, $two, 'x', $first), 0, 'to move where it is, is fine');
+is(move(2, '/nowhere', 'x', 0, 1), '57 57', 'a directory that is none');
+is(move(2, $one, 'x', 6, 99), '3 3', 'partitions that are none');
+is(move(2, $one, 'nope', 0), '3', 'a topic that is none');
+is(move(1, $one, 'x', $first), 0, 'back, in the older version');
+until_true(sub { -d "$one/x-$first" && !-d "$two/x-$first" }, 'it is back');
+ok($ox->restart, 'a restart');
+like(fetch('x', $first), qr/k=v$first k=w$first.*k=later/, 'it has them all');
+is($ox->sql("CREATE TOPIC big PARTITIONS 1 WITH (segment_bytes = 1048576)"), '', 'a topic of many segments');
+is($ox->sql("INSERT INTO big (_value) SELECT repeat('x', 1000) || g FROM generate_series(1, 8000) g"), '',
+    'is filled');
+my $home = -d "$one/big-0" ? $one : $two;
+my $away = $home eq $one ? $two : $one;
+is(move(2, $away, 'big', 0), 0, 'it moves');
+is($ox->sql("INSERT INTO big (_value) SELECT repeat('y', 1000) || g FROM generate_series(1, 500) g"), '',
+    'while it is filled');
+until_true(sub { -d "$away/big-0" && !-d "$home/big-0" }, 'it is in the other directory');
+is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'with all records');
+is(move(2, $home, 'big', 0), 0, 'it moves again');
+ok($ox->restart('KILL'), 'the server is killed meanwhile');
+is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'all records are there');
+is(scalar(grep { -d "$_/big-0" } $one, $two), 1, 'in one directory');
+is(join('', glob("$tmp/[ab]/*-future")), '', 'nothing is left of a move');
+
+# Groups whose coordinator's partition is in each of the directories.
+sub commit {
+    my ($group) = @_;
+    my $answer = $ox->wire("FindCoordinator 4 {key_type: 0, coordinator_keys: [\"$group\"]}",
+        qq(OffsetCommit 8 {group_id: "$group", generation_id_or_member_epoch: -1, member_id: "", topics: )
+            . qq([{name: "x", partitions: [{partition_index: 0, committed_offset: 1, committed_leader_epoch: -1}]}]}));
+    return $answer =~ /.*error_code: (-?\d+)/s ? $1 : $answer;
+}
+until_true(sub { commit('g1') eq '0' }, 'a group commits');
+my %of = (a => [], b => []);
+for my $i (1 .. 20) {
+    my $hash = 0;
+    $hash = ($hash * 31 + ord) & 0xffffffff for split //, "g$i";
+    my $part = ($hash & 0x7fffffff) % 50;
+    push @{$of{-d "$one/__consumer_offsets-$part" ? 'a' : 'b'}}, "g$i";
+}
+is(commit($_), 0, "group $_ commits") for $of{a}[0], $of{b}[0];
+
+# One fails while it is used.
+my @bad = parts($two, 'x');
+my @good = parts($one, 'x');
+spoil($two);
+is(produce('x', $bad[0], 'lost'), 56, 'a write to the disk that failed: KAFKA_STORAGE_ERROR');
+is(produce('x', $_, 'lost'), 56, "partition $_ is offline") for @bad;
+is(produce('x', $_, 'fine'), 0, "partition $_ is not") for @good;
+until_true(sub { fetch('x', $bad[0]) =~ /error_code: 56/ }, 'Fetch says so');
+like(fetch('x', $good[0]), qr/=v$good[0].*fine/, 'and reads the others');
+until_true(sub { $ox->wire('Metadata 9 {topics: [{name: "x"}]}') =~
+    /error_code: 5, partition_index: $bad[0], leader_id: -1.*offline_replicas: \[1\]/ }, 'Metadata: no leader');
+like($ox->wire('Metadata 9 {topics: [{name: "x"}]}'),
+    qr/error_code: 0, partition_index: $good[0], leader_id: 1/, 'but for the others');
+$described = $ox->wire('DescribeLogDirs 4 {}');
+like($described, qr/error_code: 56, log_dir: "\Q$two\E", topics: \[\]/, 'DescribeLogDirs: KAFKA_STORAGE_ERROR');
+like($described, qr/error_code: 0, log_dir: "\Q$one\E"/, 'and the other one');
+is(move(2, $two, 'x', $good[0]), 56, 'nothing moves there');
+is(move(2, $one, 'x', $bad[0]), 56, 'nor from there');
+is(commit($of{a}[0]), 0, 'a group of the good directory commits');
+like(commit($of{b}[0]), qr/^(15|16)$/, 'one of the other has no coordinator');
+is($ox->sql('CREATE TOPIC fresh PARTITIONS 4'), '', 'topics are made');
+is(scalar(parts($one, 'fresh')), 4, 'in the good directory');
+is(produce('fresh', 3, 'fine'), 0, 'and used');
+like($ox->sql("INSERT INTO x (_value, _partition) VALUES ('sql', $bad[0])"), qr/58030|OX|storage|disk|offline/i,
+    'SQL is told');
+ok($ox->alive, 'the server lives');
+
+# The disk is well again.
+is($ox->stop, 0, 'stopped');
+spoil('');
+ok($ox->run, 'started with a disk that was repaired');
+is(produce('x', $_, 'again'), 0, "partition $_ takes records") for 0 .. 5;
+like(fetch('x', $_), qr/=v$_/, "partition $_ has what was acknowledged") for 0 .. 5;
+is(commit($_), 0, "group $_ commits") for $of{a}[0], $of{b}[0];
+
+# It cannot be opened at all.
+is($ox->stop, 0, 'stopped');
+rename $two, "$two.gone" or die;
+open my $file, '>', $two or die;
+close $file;
+ok($ox->run, 'started without one of the directories');
+is(produce('x', $bad[0], 'lost'), 56, 'its partitions are offline');
+is(produce('x', $good[0], 'fine'), 0, 'the others are not');
+like($ox->wire('DescribeLogDirs 4 {}'), qr/error_code: 56, log_dir: "\Q$two\E", topics: \[\]/, 'DescribeLogDirs says so');
+like($ox->wire('Metadata 9 {topics: [{name: "x"}]}'),
+    qr/error_code: 5, partition_index: $bad[0], leader_id: -1/, 'Metadata says so');
+is($ox->sql('CREATE TOPIC other PARTITIONS 2'), '', 'topics are made');
+is($ox->sql('DROP TOPIC fresh'), '', 'and dropped');
+is($ox->stop, 0, 'stopped');
+unlink $two;
+rename "$two.gone", $two or die;
+ok($ox->run, 'started with both');
+is(produce('x', $_, 'again'), 0, "partition $_ takes records") for 0 .. 5;
+like(fetch('x', $_), qr/=v$_/, "partition $_ has its records") for 0 .. 5;
+
+# It goes away while it is used.
+rename $two, "$two.gone" or die;
+until_true(sub { $ox->wire('DescribeLogDirs 4 {}') =~ /error_code: 56, log_dir: "\Q$two\E"/ },
+    'a directory that disappears is noticed');
+is(produce('x', $good[0], 'fine'), 0, 'the others go on');
+rename "$two.gone", $two or die;
+# And the last one.
+spoil($one);
+produce('x', $good[0], 'lost');
+my $until = time + 60;
+sleep 0.1 while $ox->alive && time < $until;
+ok(!$ox->alive, 'without any directory the server ends');
+$ox->{pid} = undef;
+spoil('');
+ok($ox->run, 'and starts when the disks are well');
+is(produce('x', $_, 'again'), 0, "partition $_ takes records") for 0 .. 5;
+is($ox->stop, 0, 'stopped');
+done_testing();
