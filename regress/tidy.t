@@ -47,7 +47,7 @@ my @homes = (
     [qr/\bSSL_\w+\s*\(/, qr{^src/net/tls}, 'SSL_* lives in net/tls.c'],
     [qr/\buv_\w+\s*\(/, qr{^src/(loop|net)/}, 'uv_* lives in loop/ and net/'],
     [qr/\bZSTD_\w+\s*\(/, qr{^src/base/codec\.c$}, 'ZSTD_* lives in base/codec.c'],
-    [qr/\bdlopen\s*\(/, qr{^src/engine/module\.c$}, 'dlopen lives in engine/module.c'],
+    [qr/\bdlopen\s*\(/, qr{^src/(base/late|engine/module)\.c$}, 'dlopen lives in base/late.c and engine/module.c'],
     [qr/(?<![\w.>])(malloc|calloc|realloc)\s*\(/, qr{^src/(base|meta/raft|shell|tool)}, 'malloc lives in base/'],
     [qr/\b(clock_gettime|gettimeofday)\s*\(/, qr{^src/(base|loop|shell|tool)/}, 'clocks live in base/'],
     [qr/(?<![\w>.])(rand|random|srand)\s*\(\s*\)/, qr{^src/base/}, 'randomness lives in base/'],

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/late.h"
 #include "base/wire.h"
 
 enum {
@@ -129,6 +130,24 @@ gzip_compress(struct contexts *ctx, int level, const void *ptr, size_t len, stru
     return OX_OK;
 }
 
+/* Snappy brings the C++ library along: it is loaded for the first batch that needs it. */
+static struct {
+    typeof(snappy_max_compressed_length) *max_compressed_length;
+    typeof(snappy_compress) *compress;
+    typeof(snappy_uncompressed_length) *uncompressed_length;
+    typeof(snappy_uncompress) *uncompress;
+} snappy;
+
+static const struct late_symbol snappy_symbols[] = {
+    {"snappy_max_compressed_length", &snappy.max_compressed_length},
+    {"snappy_compress", &snappy.compress},
+    {"snappy_uncompressed_length", &snappy.uncompressed_length},
+    {"snappy_uncompress", &snappy.uncompress},
+};
+
+static struct late_library snappy_library = {OX_LATE_SNAPPY, snappy_symbols,
+    ox_count(snappy_symbols), NULL};
+
 static const uint8_t xerial_magic[8] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
 enum { XERIAL_HEADER = 16 };
 
@@ -136,13 +155,16 @@ static ox_code
 snappy_pack(const void *ptr, size_t len, struct text *out, struct ox_err *err)
 {
     static const uint8_t versions[8] = {0, 0, 0, 1, 0, 0, 0, 1}; /* writer, oldest reader */
+    ox_code code = ox_late_load(&snappy_library, err);
+    if (code != OX_OK)
+        return code;
     ox_text_add(out, xerial_magic, sizeof(xerial_magic));
     ox_text_add(out, versions, sizeof(versions));
     for (const char *at = ptr, *end = at + len; at < end;) {
         size_t piece = OX_MIN((size_t)(end - at), (size_t)SNAPPY_BLOCK);
-        size_t room = snappy_max_compressed_length(piece);
+        size_t room = snappy.max_compressed_length(piece);
         char *to = ox_text_reserve(out, 4 + room);
-        if (snappy_compress(at, piece, to + 4, &room) != SNAPPY_OK)
+        if (snappy.compress(at, piece, to + 4, &room) != SNAPPY_OK)
             return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "snappy does not finish");
         wire_store32(to, (uint32_t)room);
         out->len += 4 + room;
@@ -308,12 +330,12 @@ static ox_code
 snappy_block(const char *ptr, size_t len, struct sink *sink, struct ox_err *err)
 {
     size_t want;
-    if (snappy_uncompressed_length(ptr, len, &want) != SNAPPY_OK || want / 22 > len)
+    if (snappy.uncompressed_length(ptr, len, &want) != SNAPPY_OK || want / 22 > len)
         return corrupt(OX_CODEC_SNAPPY, "bad length", err);
     if (want > sink->left)
         return too_long(OX_CODEC_SNAPPY, err);
     char *to = ox_text_reserve(sink->out, want);
-    if (snappy_uncompress(ptr, len, to, &want) != SNAPPY_OK)
+    if (snappy.uncompress(ptr, len, to, &want) != SNAPPY_OK)
         return corrupt(OX_CODEC_SNAPPY, "bad block", err);
     sink->out->len += want;
     sink->left -= want;
@@ -323,6 +345,9 @@ snappy_block(const char *ptr, size_t len, struct sink *sink, struct ox_err *err)
 static ox_code
 snappy_unpack(const void *ptr, size_t len, struct sink *sink, struct ox_err *err)
 {
+    ox_code code = ox_late_load(&snappy_library, err);
+    if (code != OX_OK)
+        return code;
     if (len < XERIAL_HEADER || memcmp(ptr, xerial_magic, sizeof(xerial_magic)) != 0)
         return snappy_block(ptr, len, sink, err);
     struct wire_in in = wire_in(ptr, len);
@@ -336,7 +361,7 @@ snappy_unpack(const void *ptr, size_t len, struct sink *sink, struct ox_err *err
         const void *at = wire_skip(&in, block);
         if (in.failed)
             return corrupt(OX_CODEC_SNAPPY, "cut short", err);
-        ox_code code = snappy_block(at, block, sink, err);
+        code = snappy_block(at, block, sink, err);
         if (code != OX_OK)
             return code;
     }

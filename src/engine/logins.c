@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/late.h"
 #include "base/lock.h"
 #include "engine/engine_int.h"
 
@@ -87,10 +88,34 @@ take_body(char *ptr, size_t size, size_t count, void *arg)
     return len;
 }
 
+/* Loaded for the first fetch: it brings thirty libraries along. */
+static struct {
+    typeof(curl_global_init) *global_init;
+    typeof(curl_easy_init) *easy_init;
+    typeof((curl_easy_setopt)) *easy_setopt;
+    typeof(curl_easy_perform) *easy_perform;
+    typeof((curl_easy_getinfo)) *easy_getinfo;
+    typeof(curl_easy_cleanup) *easy_cleanup;
+    typeof(curl_easy_strerror) *easy_strerror;
+} curl_lib;
+
+static const struct late_symbol curl_symbols[] = {
+    {"curl_global_init", &curl_lib.global_init},
+    {"curl_easy_init", &curl_lib.easy_init},
+    {"curl_easy_setopt", &curl_lib.easy_setopt},
+    {"curl_easy_perform", &curl_lib.easy_perform},
+    {"curl_easy_getinfo", &curl_lib.easy_getinfo},
+    {"curl_easy_cleanup", &curl_lib.easy_cleanup},
+    {"curl_easy_strerror", &curl_lib.easy_strerror},
+};
+
+static struct late_library curl_library = {OX_LATE_CURL, curl_symbols, ox_count(curl_symbols),
+    NULL};
+
 static void
 init_curl(void)
 {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    curl_lib.global_init(CURL_GLOBAL_DEFAULT);
 }
 
 static ox_code
@@ -98,22 +123,25 @@ fetch_url(struct fetch *fetch)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     long status = 0;
+    ox_code code = ox_late_load(&curl_library, &fetch->err);
+    if (code != OX_OK)
+        return code;
     pthread_once(&once, init_curl);
-    CURL *curl = curl_easy_init();
+    CURL *curl = curl_lib.easy_init();
     if (curl == NULL)
         return ox_fail_plain(&fetch->err, OX_OUT_OF_MEMORY);
-    curl_easy_setopt(curl, CURLOPT_URL, fetch->url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetch);
-    CURLcode failed = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_cleanup(curl);
+    curl_lib.easy_setopt(curl, CURLOPT_URL, fetch->url);
+    curl_lib.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_lib.easy_setopt(curl, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
+    curl_lib.easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_lib.easy_setopt(curl, CURLOPT_WRITEDATA, fetch);
+    CURLcode failed = curl_lib.easy_perform(curl);
+    curl_lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_lib.easy_cleanup(curl);
     if (failed != CURLE_OK)
         return ox_fail(&fetch->err, OX_IO_ERROR, "keys of tokens cannot be fetched: %s",
-            curl_easy_strerror(failed));
+            curl_lib.easy_strerror(failed));
     if (status != 200)
         return ox_fail(&fetch->err, OX_IO_ERROR,
             "keys of tokens cannot be fetched: status %ld", status);

@@ -2,32 +2,65 @@
  *
  * The HTTP door: /metrics in Prometheus' text format and /healthz. libmicrohttpd
  * serves it on a thread of its own, which reads counters and immutable views
- * only. */
+ * only. Until the first connection comes there is the listening socket and a
+ * thread that waits for it: most servers are never asked, and the library brings
+ * GnuTLS along. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
+#include "base/diag.h"
+#include "base/late.h"
 #include "engine/metrics.h"
 #include "server/server.h"
 
+enum { BACKLOG = 64 };
+
 struct http_door {
     struct engine *engine;
-    struct MHD_Daemon *daemon;
+    int listen_fd;
+    int wake[2]; /* closing [1] ends the thread that waits */
+    pthread_t first;
+    struct MHD_Daemon *daemon; /* set by that thread, if a connection came */
 };
+
+static struct {
+    typeof(MHD_create_response_from_buffer) *create_response_from_buffer;
+    typeof(MHD_add_response_header) *add_response_header;
+    typeof(MHD_queue_response) *queue_response;
+    typeof(MHD_destroy_response) *destroy_response;
+    typeof(MHD_start_daemon) *start_daemon;
+    typeof(MHD_stop_daemon) *stop_daemon;
+} mhd;
+
+static const struct late_symbol symbols[] = {
+    {"MHD_create_response_from_buffer", &mhd.create_response_from_buffer},
+    {"MHD_add_response_header", &mhd.add_response_header},
+    {"MHD_queue_response", &mhd.queue_response},
+    {"MHD_destroy_response", &mhd.destroy_response},
+    {"MHD_start_daemon", &mhd.start_daemon},
+    {"MHD_stop_daemon", &mhd.stop_daemon},
+};
+
+static struct late_library library = {OX_LATE_MICROHTTPD, symbols, ox_count(symbols), NULL};
 
 static enum MHD_Result
 answer(struct MHD_Connection *connection, unsigned status, const char *type, struct str body)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(body.len, (void *)body.ptr, MHD_RESPMEM_MUST_COPY);
+        mhd.create_response_from_buffer(body.len, (void *)body.ptr, MHD_RESPMEM_MUST_COPY);
     if (response == NULL)
         return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", type);
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
+    mhd.add_response_header(response, "Content-Type", type);
+    enum MHD_Result result = mhd.queue_response(connection, status, response);
+    mhd.destroy_response(response);
     return result;
 }
 
@@ -68,6 +101,64 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
         OX_STR("there are /metrics and /healthz\n"));
 }
 
+/* ---- waiting for the first request ---- */
+
+static ox_code
+listen_at(const char *address, const struct sockaddr_in *at, int *out, int *bound_port,
+    struct ox_err *err)
+{
+    struct sockaddr_in bound;
+    socklen_t len = sizeof(bound);
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return ox_fail_errno(err, errno, "cannot make a socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)at, sizeof(*at)) != 0 || listen(fd, BACKLOG) != 0 ||
+        getsockname(fd, (struct sockaddr *)&bound, &len) != 0) {
+        int failed = errno;
+        close(fd);
+        return ox_fail_errno(err, failed, "cannot listen on %s port %d", address,
+            ntohs(at->sin_port));
+    }
+    *bound_port = ntohs(bound.sin_port);
+    *out = fd;
+    return OX_OK;
+}
+
+/* The library's own thread takes over the socket, and what waits there. */
+static void
+serve(struct http_door *door)
+{
+    struct ox_err err;
+    if (ox_late_load(&library, &err) != OX_OK) {
+        ox_diag_err(OX_DIAG_ERROR, "HTTP is not served", &err);
+        close(door->listen_fd);
+        return;
+    }
+    door->daemon = mhd.start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, door,
+        MHD_OPTION_LISTEN_SOCKET, door->listen_fd, MHD_OPTION_CONNECTION_LIMIT, 64u,
+        MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
+    if (door->daemon == NULL) {
+        ox_error("HTTP is not served", "reason=libmicrohttpd does not start");
+        close(door->listen_fd);
+    }
+}
+
+static void *
+wait_for_first(void *arg)
+{
+    struct http_door *door = arg;
+    struct pollfd fds[2] = {{.fd = door->listen_fd, .events = POLLIN},
+        {.fd = door->wake[0], .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    if (fds[1].revents != 0)
+        close(door->listen_fd);
+    else
+        serve(door);
+    return NULL;
+}
+
 ox_code
 http_door_open(struct engine *engine, const char *address, int port, struct http_door **out,
     int *bound_port, struct ox_err *err)
@@ -79,17 +170,13 @@ http_door_open(struct engine *engine, const char *address, int port, struct http
             "listen_address \"%s\" is not an IPv4 address", address);
     struct http_door *door = ox_calloc(1, sizeof(*door));
     door->engine = engine;
-    door->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, (uint16_t)port, NULL, NULL,
-        on_request, door, MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_CONNECTION_LIMIT, 64u,
-        MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_END);
-    if (door->daemon == NULL) {
+    ox_code code = listen_at(address, &at, &door->listen_fd, bound_port, err);
+    if (code != OX_OK) {
         ox_free(door);
-        return ox_fail_errno(err, errno ? errno : EADDRINUSE, "cannot listen on %s port %d",
-            address, port);
+        return code;
     }
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    *bound_port = info != NULL ? info->port : port;
+    ox_assert(pipe2(door->wake, O_CLOEXEC) == 0);
+    ox_assert(pthread_create(&door->first, NULL, wait_for_first, door) == 0);
     *out = door;
     return OX_OK;
 }
@@ -99,6 +186,10 @@ http_door_free(struct http_door *door)
 {
     if (door == NULL)
         return;
-    MHD_stop_daemon(door->daemon);
+    close(door->wake[1]);
+    pthread_join(door->first, NULL);
+    close(door->wake[0]);
+    if (door->daemon != NULL)
+        mhd.stop_daemon(door->daemon); /* closes the socket */
     ox_free(door);
 }

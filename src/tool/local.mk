@@ -9,3 +9,4 @@ oxbench_CPPFLAGS = $(AM_CPPFLAGS) $(SHELL_DEPS_CFLAGS) $(BENCH_CFLAGS)
 oxbench_LDADD = liboxbow.a $(SHELL_DEPS_LIBS) $(SERVER_LIBS) $(BENCH_LIBS)
 
 noinst_PROGRAMS += regress/bench/micro_bench
+regress_bench_micro_bench_LDADD = liboxbow.a $(SERVER_LIBS) -lsnappy
