@@ -28,13 +28,14 @@ dial(PGconn *conn)
     return conn;
 }
 
-/* What a failed statement says: the server went away, or (said, as a problem)
- * something else. */
+/* What a failed statement says: the server went away, its disk is full, or (said,
+ * as a problem) something else. */
 static void
 explain(PGconn *conn, const char *text, const PGresult *res)
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    if (PQstatus(conn) == CONNECTION_OK && state != NULL && strncmp(state, "57P0", 4) != 0)
+    if (PQstatus(conn) == CONNECTION_OK && state != NULL && strncmp(state, "57P0", 4) != 0 &&
+        strcmp(state, "53100") != 0)
         load_bad("%s: %.60s: %s", state, text, PQresultErrorMessage(res));
 }
 

@@ -85,6 +85,7 @@ struct shard {
     size_t queue_bytes;
     struct list refused;      /* writes that are too large */
     struct batch *flying;     /* at most one batch is out */
+    ox_code append_code;      /* of the last one that came back */
     struct list orphans;      /* batches out that an unload gave up */
     struct list spare;        /* writes to use again */
     uint32_t spare_count;

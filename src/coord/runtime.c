@@ -548,9 +548,10 @@ batch_done(struct coord_append *append, ox_code code, int64_t end_offset)
     int64_t base = end_offset - (int64_t)append->record_count;
     shard->flying = NULL;
     batch_free(batch);
-    if (code != OX_OK)
+    if (code != OX_OK && code != shard->append_code) /* not for each of many */
         ox_warn("coordinator could not append", "partition=%d code=%s", shard->partition,
             ox_code_facts(code)->name);
+    shard->append_code = code;
     batch_end(shard, &writes, code, base);
     shard_flush(shard);
 }

@@ -31,6 +31,8 @@
 #include "base/list.h"
 #include "base/lock.h"
 
+enum { LOG_RESERVE = 8 << 20 };
+
 struct vfs {
     sqlite3_vfs base; /* first */
     struct env env;
@@ -466,6 +468,18 @@ name_sites(struct node *node, int flags)
     }
 }
 
+/* Room for what is committed while the disk is full: a committed command that the
+ * catalog cannot take ends the metadata's work. Files are written from their
+ * start again, so that the room stays. A simulated disk has its own limits. */
+static void
+reserve_log(struct file_system *fs, struct node *node, int flags)
+{
+    uint64_t size;
+    if ((flags & SQLITE_OPEN_WAL) && fs_fd(fs, node->file) >= 0 &&
+        fs_size(fs, node->file, &size, NULL) == OX_OK && size < LOG_RESERVE)
+        fs_allocate(fs, "meta.wal.reserve", node->file, LOG_RESERVE, NULL);
+}
+
 static int
 node_new(struct vfs *vfs, const char *path, int flags, struct node **out)
 {
@@ -488,6 +502,7 @@ node_new(struct vfs *vfs, const char *path, int flags, struct node **out)
     node->vfs = vfs;
     node->path = ox_strdup(path);
     node->sync_dir = !there;
+    reserve_log(fs, node, flags);
     ox_list_push(&vfs->nodes, &node->link);
     *out = node;
     return SQLITE_OK;
