@@ -186,8 +186,10 @@ read_escape(const char *c, struct text *to, uint32_t *high)
     case 'U':
         return hex_run(c + 1, 8, &code) && add_code(to, code, high) ? c + 9 : NULL;
     case 'x':
-        if (hex_digit(c[1]) < 0)
-            return NULL;
+        if (hex_digit(c[1]) < 0) {
+            ox_text_addc(to, 'x');
+            return c + 1;
+        }
         code = (uint32_t)hex_digit(c[1]);
         c += 2;
         if (hex_digit(*c) >= 0)
@@ -201,13 +203,18 @@ read_escape(const char *c, struct text *to, uint32_t *high)
         ox_text_addc(to, *c);
         return c + 1;
     }
-    if ((code & 0xff) == 0)
-        return NULL;
-    ox_text_addc(to, (char)code);
+    ox_text_addc(to, (char)code); /* a NUL makes the text invalid */
     return c;
 }
 
-/* E'...'. 1: read, 0: no end, -1: an escape is not valid or the bytes are not UTF-8. */
+static bool
+is_text(const struct text *s)
+{
+    return ox_utf8_valid(s->ptr, s->len) && (s->len == 0 || memchr(s->ptr, 0, s->len) == NULL);
+}
+
+/* E'...'. 1: read, 0: no end, -1: an escape is not valid, -2: the bytes are not
+ * UTF-8 or have a NUL. */
 static int
 read_escaped(struct sql_scan *scan, struct text *to)
 {
@@ -235,7 +242,7 @@ read_escaped(struct sql_scan *scan, struct text *to)
         scan->cursor = c + 1;
         c = continued(scan->cursor, '\'');
         if (c == NULL)
-            return high == 0 && ox_utf8_valid(to->ptr, to->len) ? 1 : -1;
+            return high != 0 ? -1 : is_text(to) ? 1 : -2;
     }
 }
 
@@ -419,6 +426,9 @@ again:
     [eE] "'" {
         text = new_text(scan);
         int outcome = read_escaped(scan, &text);
+        if (outcome == -2)
+            return fail(scan, from, OX_CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\"");
         if (outcome <= 0)
             return fail(scan, from, outcome == 0 ? OX_SYNTAX_ERROR : OX_INVALID_ESCAPE_SEQUENCE,
                 outcome == 0 ? "unterminated quoted string" : "invalid escape in string");

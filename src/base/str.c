@@ -235,12 +235,6 @@ ox_text_adds(struct text *text, const char *s)
 }
 
 void
-ox_text_addc(struct text *text, char c)
-{
-    ox_text_add(text, &c, 1);
-}
-
-void
 ox_text_addvf(struct text *text, const char *fmt, va_list args)
 {
     va_list again;

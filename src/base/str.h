@@ -81,9 +81,18 @@ void ox_text_fini(struct text *text); /* nothing to do with an arena */
 void ox_text_clear(struct text *text);
 /* Room for len more bytes; returns where they go. */
 char *ox_text_reserve(struct text *text, size_t len);
+
+static inline void
+ox_text_addc(struct text *text, char c)
+{
+    char *to = text->len + 1 < text->cap ? text->ptr + text->len : ox_text_reserve(text, 1);
+    to[0] = c;
+    to[1] = '\0';
+    text->len++;
+}
+
 void ox_text_add(struct text *text, const void *ptr, size_t len);
 void ox_text_adds(struct text *text, const char *s);
-void ox_text_addc(struct text *text, char c);
 void ox_text_addf(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ox_text_addvf(struct text *text, const char *fmt, va_list args);
 

@@ -78,6 +78,8 @@ string_step(struct agg_call *call, void *const *states, const struct vector *arg
         if (!separator.null)
             ox_text_add(&s->text, separator.s.ptr, separator.s.len);
         ox_text_add(&s->text, value.s.ptr, value.s.len);
+        if (ox_unlikely(s->text.len > EVAL_VALUE_MAX))
+            return eval_value_too_large(err);
     }
     return OX_OK;
 }
@@ -115,6 +117,8 @@ json_step(struct agg_call *call, void *const *states, const struct vector *args,
         s->any = true;
         ox_text_adds(&s->text, separator);
         json_from_datum(type, &value, call->eval->config->format, &s->text);
+        if (ox_unlikely(s->text.len > EVAL_VALUE_MAX))
+            return eval_value_too_large(err);
     }
     return OX_OK;
 }
@@ -169,6 +173,8 @@ json_object_step(struct agg_call *call, void *const *states, const struct vector
             return code;
         ox_text_adds(&s->text, " : ");
         json_from_datum(call->types[1], &value, call->eval->config->format, &s->text);
+        if (ox_unlikely(s->text.len > EVAL_VALUE_MAX))
+            return eval_value_too_large(err);
     }
     return OX_OK;
 }
@@ -183,6 +189,15 @@ const struct agg_func agg_json = {sizeof(struct text_state), text_init, json_ste
     text_combine, json_final, text_save, text_load, false};
 const struct agg_func agg_json_object = {sizeof(struct text_state), text_init, json_object_step,
     NULL, text_combine, json_object_final, text_save, text_load, false};
+
+/* ---- bounds --------------------------------------------------------------------------- */
+
+/* Values cannot be spilled while they are one group's: 53200. */
+static ox_code
+kept_room(struct agg_call *call, struct ox_err *err)
+{
+    return ox_likely(call->arena->used <= EVAL_BYTES_MAX) ? OX_OK : eval_bytes_exceeded(err);
+}
 
 /* ---- values in a list ------------------------------------------------------------------- */
 
@@ -219,7 +234,7 @@ list_step(struct agg_call *call, void *const *states, const struct vector *args,
 {
     for (uint32_t k = 0; k < n; k++)
         list_add(call, states[k], vector_get(&args[0], sel != NULL ? sel[k] : k));
-    return OX_OK;
+    return kept_room(call, err);
 }
 
 static ox_code
@@ -337,7 +352,7 @@ set_step(struct agg_call *call, void *const *states, const struct vector *args, 
         if (!value.null)
             list_add(call, s, value);
     }
-    return OX_OK;
+    return kept_room(call, err);
 }
 
 struct sort_by {

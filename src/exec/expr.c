@@ -100,6 +100,22 @@ is_null(const struct vector *vec, uint32_t row)
     return vec->nulls != NULL && vec->nulls[vec->constant ? 0 : row];
 }
 
+/* ---- bounds ---------------------------------------------------------------------- */
+
+ox_code
+eval_value_too_large(struct ox_err *err)
+{
+    return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "value would be larger than %d MiB",
+        EVAL_VALUE_MAX >> 20);
+}
+
+ox_code
+eval_bytes_exceeded(struct ox_err *err)
+{
+    return ox_fail(err, OX_WORK_MEM_EXCEEDED,
+        "values that the statement works on at once take more than %d MiB", EVAL_BYTES_MAX >> 20);
+}
+
 /* ---- calls ---------------------------------------------------------------------- */
 
 /* One row through a function that may only have a column form. */
@@ -149,6 +165,7 @@ call_each(struct call *call, const struct func *func, const struct vector *args,
     struct vector *out)
 {
     struct datum stack[16], *values = stack;
+    bool sized = type_len(call->type) < 0; /* a value of any length */
     if (call->nargs > ox_count(stack))
         values = ox_arena_alloc(call->arena, call->nargs * sizeof(*values));
     for (uint32_t k = 0; k < rows.n; k++) {
@@ -157,6 +174,10 @@ call_each(struct call *call, const struct func *func, const struct vector *args,
         for (uint32_t i = 0; i < call->nargs; i++)
             values[i] = vector_get(&args[i], r);
         ox_code code = func->fn(call, values, &result);
+        if (code == OX_OK && sized && !result.null)
+            code = CALL_ROOM(call, result.s.len);
+        if (ox_unlikely(call->arena->used > EVAL_BYTES_MAX) && code == OX_OK)
+            code = eval_bytes_exceeded(call->err);
         if (code != OX_OK)
             return code;
         if (result.null)
@@ -232,8 +253,12 @@ eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         .err = err};
     if (all.n == 0)
         return OX_OK;
-    if (func->vec != NULL)
-        return func->vec(&call, args, all.sel, all.n, out);
+    if (func->vec != NULL) {
+        ox_code code = func->vec(&call, args, all.sel, all.n, out);
+        if (ox_unlikely(ev->arena->used > EVAL_BYTES_MAX) && code == OX_OK)
+            return eval_bytes_exceeded(err);
+        return code;
+    }
     return call_each(&call, func, args, all, out);
 }
 

@@ -131,6 +131,7 @@ struct expr {
     bool negate;        /* EXPR_IN, EXPR_DISTINCT */
     bool variadic;      /* EXPR_CALL: the last argument is VARIADIC array */
     bool implicit;      /* EXPR_CALL of a cast nobody wrote: not deparsed */
+    bool unfolded;      /* constant, but its evaluation failed: not tried again */
     bool raw;           /* EXPR_CALL of -> on text: only looked into, no normal form needed */
     enum expr_test test;
     enum expr_op op;           /* EXPR_ROW_COMPARE; SUBQUERY_ANY/ALL with several columns */

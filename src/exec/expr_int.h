@@ -14,6 +14,18 @@ extern const uint32_t eval_all_rows[VECTOR_MAX];
 /* Entry of a row, whether the vector is constant or not. */
 #define AT(vec, member, row) ((vec)->member[(vec)->constant ? 0 : (row)])
 
+/* The largest value an expression makes, and the memory that one batch of an
+ * operator may take for its expressions or one group's aggregates keep. */
+enum { EVAL_VALUE_MAX = 128 << 20, EVAL_BYTES_MAX = 512 << 20 };
+
+ox_code eval_value_too_large(struct ox_err *err);
+ox_code eval_bytes_exceeded(struct ox_err *err);
+
+/* For functions whose result can be much larger than their arguments: asked while
+ * it grows. What grows by a few times only is looked at when it is there. */
+#define CALL_ROOM(call, len) \
+    (ox_likely((len) <= EVAL_VALUE_MAX) ? OX_OK : eval_value_too_large((call)->err))
+
 static inline void *
 call_alloc(struct call *call, size_t len)
 {

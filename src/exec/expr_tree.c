@@ -12,7 +12,8 @@ expr_is_constant(const struct expr *expr)
 struct expr *
 expr_fold(const struct expr_bind *bind, struct expr *expr)
 {
-    if (expr->kind <= EXPR_PARAM || expr->kind == EXPR_SUBQUERY || expr->kind == EXPR_ROW)
+    if (expr->kind <= EXPR_PARAM || expr->kind == EXPR_SUBQUERY || expr->kind == EXPR_ROW ||
+        expr->unfolded)
         return expr;
     bool constant = true;
     for (uint32_t i = 0; i < expr->nargs; i++) {
@@ -36,6 +37,8 @@ expr_fold(const struct expr_bind *bind, struct expr *expr)
     if (expr_eval(&ev, expr, &batch, &vec, NULL) == OX_OK) {
         folded = expr_const(bind->arena, expr->type, vector_get(&vec, 0), expr->position);
         folded->implicit = expr->implicit;
+    } else {
+        expr->unfolded = true;
     }
     eval_fini(&ev);
     return folded;

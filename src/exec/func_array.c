@@ -385,6 +385,8 @@ array_to_text(struct call *call, const struct datum *args, struct datum *out)
             ox_text_add(&text, args[2].s.ptr, args[2].s.len);
         else
             type_out_text(element_of(call, 0), &item, call_format(call), &text);
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
     }
     out->s = ox_text_str(&text);
     return OX_OK;

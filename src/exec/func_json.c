@@ -683,6 +683,8 @@ json_build_object(struct call *call, const struct datum *args, struct datum *out
                 i + 1);
         ox_text_adds(&text, " : ");
         json_from_datum(types[i + 1], &items[i + 1], call_format(call), &text);
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
     }
     ox_text_addc(&text, '}');
     return finish_json(call, &text, out);
@@ -702,6 +704,8 @@ json_build_array(struct call *call, const struct datum *args, struct datum *out)
         if (i > 0)
             ox_text_adds(&text, ", ");
         json_from_datum(types[i], &items[i], call_format(call), &text);
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
     }
     ox_text_addc(&text, ']');
     return finish_json(call, &text, out);

@@ -246,6 +246,8 @@ regex_replace(struct call *call, const struct datum *args, struct datum *out)
     while (at <= s.len && regex_search(re, s, at, spans)) {
         ox_text_add(&text, s.ptr + copied, spans[0] - copied);
         add_replacement(&text, args[2].s, s, spans, regex_groups(re));
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
         copied = spans[1];
         at = spans[1] > spans[0] ? spans[1] : next_char(s, spans[1]);
         if (!(flags & REGEX_GLOBAL))

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <wctype.h>
 
-enum { TEXT_MAX = 0x3FFFFFFF };
+enum { TEXT_MAX = EVAL_VALUE_MAX };
 
 static inline size_t
 char_len(uint8_t c)
@@ -209,9 +209,12 @@ text_concat_all(struct call *call, const struct datum *args, struct datum *out)
     struct text text;
     call_items(call, args, 0, &items, &types, &count);
     ox_text_init(&text, call->arena);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         if (!items[i].null)
             add_value(call, types[i], &items[i], &text);
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
+    }
     out->s = ox_text_str(&text);
     return OX_OK;
 }
@@ -237,6 +240,8 @@ text_concat_ws(struct call *call, const struct datum *args, struct datum *out)
             ox_text_add(&text, args[0].s.ptr, args[0].s.len);
         any = true;
         add_value(call, types[i], &items[i], &text);
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
     }
     out->s = ox_text_str(&text);
     return OX_OK;
@@ -439,6 +444,8 @@ text_format(struct call *call, const struct datum *args, struct datum *out)
         ox_text_add(&text, s.ptr, s.len);
         for (int64_t k = 0; left && k < pad; k++)
             ox_text_addc(&text, ' ');
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
     }
     out->s = ox_text_str(&text);
     return OX_OK;
@@ -593,6 +600,8 @@ text_replace(struct call *call, const struct datum *args, struct datum *out)
     while ((at = find(s, args[1].s)) != NULL) {
         ox_text_add(&text, s.ptr, (size_t)(at - s.ptr));
         ox_text_add(&text, args[2].s.ptr, args[2].s.len);
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
         size_t used = (size_t)(at - s.ptr) + args[1].s.len;
         s = ox_str_n(s.ptr + used, s.len - used);
     }

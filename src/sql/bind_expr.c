@@ -1201,6 +1201,9 @@ bind_expr(struct bind *b, const struct ast_expr *ast, struct expr **out)
     if (++b->depth > AST_DEPTH_MAX)
         return bind_fail(b, OX_STATEMENT_TOO_COMPLEX, ast->pos,
             "expression is nested more than %d levels deep", AST_DEPTH_MAX);
+    if (ox_unlikely(b->arena->used > BIND_BYTES_MAX))
+        return bind_fail(b, OX_PROGRAM_LIMIT_EXCEEDED, ast->pos,
+            "statement has too many parts: send it in pieces");
     ox_code code = bind_node(b, ast, out);
     b->depth--;
     return code;

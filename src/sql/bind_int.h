@@ -12,7 +12,9 @@
 
 #include "sql/bind.h"
 
-enum { BIND_RELS_MAX = 64, BIND_DEPTH_MAX = 200 };
+enum { BIND_RELS_MAX = 64, BIND_DEPTH_MAX = 200, BIND_COLUMNS_MAX = 1664 };
+/* Memory of a statement's bound expressions. */
+enum { BIND_BYTES_MAX = 512 << 20 };
 
 struct scope;
 

@@ -152,6 +152,9 @@ bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***expr
         describe_source(b->scope, expr, &column);
         add_target(b, &list, expr, column);
     }
+    if (list.count > BIND_COLUMNS_MAX)
+        return bind_fail(b, OX_TOO_MANY_COLUMNS, -1, "target lists can have at most %d entries",
+            BIND_COLUMNS_MAX);
     *exprs = list.exprs;
     *columns = list.columns;
     *count = list.count;
@@ -908,14 +911,19 @@ bind_values(struct bind *b, const struct ast_select *ast, struct scope *scope, s
 {
     uint32_t rows = (uint32_t)ast->values->count;
     uint32_t width = (uint32_t)ast_at(ast->values, 0, struct ast_list)->count;
+    /* What is reserved is no more than what was written. */
+    for (uint32_t i = 0; i < rows; i++)
+        if (ast_at(ast->values, i, struct ast_list)->count != width)
+            return bind_fail(b, OX_SYNTAX_ERROR, ast->pos,
+                "VALUES lists must all be the same length");
+    if (width > BIND_COLUMNS_MAX)
+        return bind_fail(b, OX_TOO_MANY_COLUMNS, ast->pos,
+            "VALUES lists can have at most %d entries", BIND_COLUMNS_MAX);
     struct expr **cells = ox_arena_array(b->arena, struct expr *, (size_t)rows * width);
     struct str *names = ox_arena_array(b->arena, struct str, width);
     scope->place = PLACE_VALUES;
     for (uint32_t i = 0; i < rows; i++) {
         const struct ast_list *row = ast_at(ast->values, i, struct ast_list);
-        if (row->count != width)
-            return bind_fail(b, OX_SYNTAX_ERROR, ast->pos,
-                "VALUES lists must all be the same length");
         for (uint32_t j = 0; j < width; j++) {
             ox_code code = bind_expr(b, ast_at(row, j, struct ast_expr),
                 &cells[(size_t)i * width + j]);

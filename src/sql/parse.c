@@ -13,7 +13,8 @@
 #include "sql/scan.h"
 #include "sql_parser.gen.h"
 
-enum { TEXT_MAX = 16 << 20 };
+/* The text of a query, and its syntax trees. */
+enum { TEXT_MAX = 16 << 20, TREES_MAX = 256 << 20 };
 
 /* The parser that lemon made. */
 void *sql_parserAlloc(void *(*alloc)(size_t));
@@ -187,6 +188,9 @@ parse_statement(struct feed *feed, struct ast_parse *p, void *parser)
         int code = look_ahead(feed);
         end = feed->token.end;
         sql_parser(parser, code, feed->token, p);
+        if (ox_unlikely(p->arena->used > TREES_MAX) && p->code == OX_OK)
+            ast_fail(p, OX_PROGRAM_LIMIT_EXCEEDED, feed->token.pos,
+                "statement has too many parts: send it in pieces");
         advance(feed);
     }
     if (feed->code < 0 || p->code != OX_OK)

@@ -431,6 +431,13 @@ start_setting(struct sql_session *sess, struct str name, struct str value, struc
 {
     char text[1024], to[1024];
     int id = find(name);
+    if (id < 0 && memchr(name.ptr, '.', name.len) == NULL)
+        return ox_fail(err, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%.*s\"",
+            OX_STR_ARG(name));
+    if (value.len >= sizeof(text))
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+            "value of parameter \"%.*s\" is longer than %zu bytes", OX_STR_ARG(name),
+            sizeof(text) - 1);
     snprintf(text, sizeof(text), "%.*s", OX_STR_ARG(value));
     if (id < 0) {
         char *copy = ox_strdup(text);
