@@ -22,15 +22,28 @@ sub free_port {
     return $socket->sockport;
 }
 
+# A folder with the class of regress/wire/CLASS.java, a plugin of the broker, or
+# undef.
+sub plugin {
+    my ($class) = @_;
+    my $path = classpath('kafka_2.13');
+    return undef unless $path && Oxbow::have('javac');
+    my $folder = Clients::cache("plugin-$class");
+    my @words = ('javac', '-nowarn', '-cp', $path, '-d', $folder,
+        "$Oxbow::TOP/regress/wire/$class.java");
+    return system("@words >$folder/out 2>&1") == 0 ? $folder : undef;
+}
+
 # A Kafka broker of its own, empty; {port, pid}, or undef. protocol: of its
 # listener; settings: further lines of its configuration; format:
-# further words for its format tool.
+# further words for its format tool; plugins: a folder of classes.
 sub start_broker {
     my (%args) = @_;
     my $protocol = $args{protocol} // 'PLAINTEXT';
     my $settings = $args{settings} // '';
     my @format = map { "'$_'" } @{$args{format} // []};
     my $path = classpath('kafka_2.13') or return undef;
+    $path = "$args{plugins}:$path" if $args{plugins};
     my ($port, $controller) = (free_port(), free_port());
     my $dir = tempdir('kafka-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
     open my $conf, '>', "$dir/server.properties" or die;

@@ -91,6 +91,7 @@ test_struct(void)
             struct topic_config topic;
             struct group_config group;
             struct client_metrics_config client_metrics;
+            struct feature_config feature;
             struct session_config session;
         } any;
         param_defaults((enum param_scope)scope, &any);

@@ -313,7 +313,7 @@ may_alter_config(struct engine_config_alter *call)
         return OX_OK;
     default:
         if (!engine_allowed(admin->sess, ENGINE_CLUSTER, OX_STR("kafka-cluster"),
-                ENGINE_ALTER_CONFIGS))
+                call->resource == META_RESOURCE_FEATURE ? ENGINE_ALTER : ENGINE_ALTER_CONFIGS))
             return ox_fail_plain(err, OX_CLUSTER_AUTHORIZATION_FAILED);
         return OX_OK;
     }

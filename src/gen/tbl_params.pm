@@ -8,7 +8,7 @@ use warnings;
 
 sub columns { 8 }
 
-my @scopes = qw(server topic group client_metrics session);
+my @scopes = qw(server topic group client_metrics feature session);
 my %ctype = (
     bool => 'bool', int => 'int32_t', long => 'int64_t', double => 'double',
     string => 'const char *', list => 'const char *', password => 'const char *',
@@ -136,7 +136,7 @@ sub emit_row {
 
 my %titles = (
     server => 'Server', topic => 'Topic', group => 'Group',
-    client_metrics => 'Client metrics subscription', session => 'Session',
+    client_metrics => 'Client metrics subscription', feature => 'Feature', session => 'Session',
 );
 
 sub md_cell { my $s = shift; $s =~ s/([|<>])/\\$1/g; return $s }

@@ -2,9 +2,8 @@
  *
  * ApiVersions: what is served. A request in a version that we do not know is
  * answered in version 0 with UNSUPPORTED_VERSION and our range of this one API,
- * and the client asks again. Of Kafka's features the one is listed that clients
- * look at: transaction.version, by which producers choose their protocol. The
- * others speak of Kafka's own metadata log. */
+ * and the client asks again. Features and their levels are those of
+ * catalog/params.tbl and UpdateFeatures. */
 #include <stdio.h>
 
 #include "kafka/kafka_int.h"
@@ -41,22 +40,26 @@ list_apis(struct kafka_request *req, struct api_versions_response *response, boo
     }
 }
 
-/* A feature that may be at level 0 is kept from clients that stumble over it. */
+/* A feature that may be at level 0 is kept from clients that stumble over it;
+ * one that is at level 0 is not finalized. */
 static void
 list_features(struct kafka_request *req, struct api_versions_response *response)
 {
     typedef struct api_versions_response_supported_features supported;
     typedef struct api_versions_response_finalized_features finalized;
-    enum { TRANSACTION_VERSION = 2 };
-    struct str name = OX_STR("transaction.version");
-    if (req->version >= 4) {
-        response->supported_features.at = kafka_array(req, supported, 1);
-        response->supported_features.at[response->supported_features.count++] =
-            (supported){name, 0, TRANSACTION_VERSION};
+    response->supported_features.at = kafka_array(req, supported, PARAM_FEATURE_COUNT);
+    response->finalized_features.at = kafka_array(req, finalized, PARAM_FEATURE_COUNT);
+    for (int i = 0; i < PARAM_FEATURE_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_FEATURE, i);
+        struct str name = ox_str(param->kafka_name);
+        int16_t level = (int16_t)meta_feature_level(kafka_view(req), i);
+        if (param->min > 0 || req->version >= 4)
+            response->supported_features.at[response->supported_features.count++] =
+                (supported){name, (int16_t)param->min, (int16_t)param->max};
+        if (level > 0)
+            response->finalized_features.at[response->finalized_features.count++] =
+                (finalized){name, level, level};
     }
-    response->finalized_features.at = kafka_array(req, finalized, 1);
-    response->finalized_features.at[response->finalized_features.count++] =
-        (finalized){name, TRANSACTION_VERSION, TRANSACTION_VERSION};
 }
 
 void

@@ -92,7 +92,8 @@ kafka_consumer_group_heartbeat(struct kafka_request *req)
     struct consumer_heartbeat *job = kafka_array(req, struct consumer_heartbeat, 1);
     struct coord_consumer_call *call = &job->call;
     job->req = req;
-    call->call.code = may_subscribe(req);
+    call->call.code = kafka_feature(req, PARAM_FEATURE_GROUP_VERSION) > 0 ? may_subscribe(req)
+                                                                          : OX_UNSUPPORTED_VERSION;
     if (call->call.code != OX_OK) {
         answer(req, call);
         return;

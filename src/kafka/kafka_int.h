@@ -190,6 +190,9 @@ kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
 /* For the whole cluster. Fails: OX_CLUSTER_AUTHORIZATION_FAILED */
 ox_code kafka_may_cluster(struct kafka_request *req, enum engine_op op, struct ox_err *err);
 
+/* Level of a feature (enum param_feature); 0: what it stands for is switched off. */
+int kafka_feature(const struct kafka_request *req, int which);
+
 /* Users, rules, quotas: all changes or none; finish() answers. Changes are
  * borrowed until this returns. */
 typedef void (*kafka_changed_fn)(struct kafka_request *req, ox_code code,

@@ -89,6 +89,8 @@ begin(struct kafka_request *req, struct str group_id, struct str member_id, int3
 static ox_code
 check(struct kafka_request *req, const struct share_call *call)
 {
+    if (kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) == 0)
+        return OX_UNSUPPORTED_VERSION;
     if (!kafka_may(req, ENGINE_GROUP, call->group_id, ENGINE_READ))
         return OX_GROUP_AUTHORIZATION_FAILED;
     return call->group_id.len == 0 || call->member_id.len == 0 ? OX_INVALID_REQUEST : OX_OK;

@@ -74,7 +74,8 @@ kafka_share_group_heartbeat(struct kafka_request *req)
     struct share_heartbeat *job = kafka_array(req, struct share_heartbeat, 1);
     struct coord_share_call *call = &job->call;
     job->req = req;
-    call->call.code = may_subscribe(req);
+    call->call.code = kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) > 0 ? may_subscribe(req)
+                                                                          : OX_UNSUPPORTED_VERSION;
     if (call->call.code != OX_OK) {
         answer(req, call);
         return;

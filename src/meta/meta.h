@@ -115,13 +115,16 @@ enum meta_command_kind {
     META_SECURITY,     /* users, access rules, quotas, tokens: all changes or none */
 };
 
-/* Number of each resource type on Kafka's wire. */
+/* Number of each resource type on Kafka's wire; those above 63 are ours alone. */
 enum meta_resource {
     META_RESOURCE_TOPIC = 2,
     META_RESOURCE_BROKER = 4, /* name: node id in decimal, "" for the cluster's default */
+    META_RESOURCE_BROKER_LOGGER = 8, /* not kept here: base/diag.h */
     META_RESOURCE_CLIENT_METRICS = 16,
     META_RESOURCE_GROUP = 32,
+    META_RESOURCE_FEATURE = 64, /* name: META_FEATURES */
 };
+#define META_FEATURES "features"
 
 /* As on Kafka's wire. */
 enum meta_config_op {
@@ -471,6 +474,9 @@ const struct meta_topic *meta_view_topic_by_id(const struct meta_view *view,
 const struct meta_broker *meta_view_broker(const struct meta_view *view, int32_t node_id);
 const struct meta_config_set *meta_view_config(const struct meta_view *view, int resource,
     struct str name);
+
+/* Level of a feature; which: enum param_feature. */
+int meta_feature_level(const struct meta_view *view, int which);
 
 /* Topics by rising name: 0 .. topic_count-1. */
 const struct meta_topic *meta_view_topic_at(const struct meta_view *view, uint32_t rank);

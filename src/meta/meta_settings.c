@@ -38,6 +38,8 @@ meta_settings_scope(int resource)
         return PARAM_SCOPE_GROUP;
     case META_RESOURCE_CLIENT_METRICS:
         return PARAM_SCOPE_CLIENT_METRICS;
+    case META_RESOURCE_FEATURE:
+        return PARAM_SCOPE_FEATURE;
     }
     return -1;
 }
@@ -61,6 +63,17 @@ meta_settings_lookup(const struct meta_config_set *set, const struct param *para
         if (set->items[i].param == param)
             return set->items[i].value;
     return OX_STR_NULL;
+}
+
+int
+meta_feature_level(const struct meta_view *view, int which)
+{
+    const struct param *param = param_at(PARAM_SCOPE_FEATURE, which);
+    struct str value = meta_settings_lookup(
+        meta_view_config(view, META_RESOURCE_FEATURE, OX_STR(META_FEATURES)), param);
+    int64_t level = 0;
+    ox_str_to_i64(value.ptr != NULL ? value : ox_str(param->fallback), &level);
+    return (int)level;
 }
 
 static struct str
