@@ -244,6 +244,18 @@ build_records(struct str spec)
 
 static void parse_struct(const struct msg_struct *st, char *to);
 
+static double
+parse_double(void)
+{
+    char *end;
+    blanks();
+    double value = strtod(at, &end);
+    if (end == at)
+        bad("a number is expected");
+    at = end;
+    return value;
+}
+
 static int64_t
 parse_number(void)
 {
@@ -280,7 +292,7 @@ parse_value(const struct msg_field *field, bool in_array, void *to)
         *(int64_t *)to = parse_number();
         break;
     case MSG_FLOAT64:
-        *(double *)to = (double)parse_number();
+        *(double *)to = parse_double();
         break;
     case MSG_UUID:
         if (!ox_uuid_from_base64(parse_string(), to))

@@ -4,7 +4,8 @@ BUILT_SOURCES += src/base/errors.gen.h src/base/errors.gen.c src/base/locks.gen.
 nodist_liboxbow_a_SOURCES += src/base/errors.gen.c src/base/params.gen.c
 liboxbow_a_SOURCES += src/base/arena.c src/base/buf.c src/base/check.c src/base/codec.c \
     src/base/crc32c.c src/base/diag.c src/base/env.c src/base/err.c src/base/fault.c \
-    src/base/file.c src/base/file_sim.c src/base/late.c src/base/lock.c src/base/map.c src/base/msg.c src/base/param.c src/base/str.c \
+    src/base/file.c src/base/file_sim.c src/base/late.c src/base/lock.c src/base/map.c src/base/msg.c src/base/param.c \
+    src/base/rate.c src/base/str.c \
     src/base/wire.c
 
 src/base/errors.gen.h: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_errors.pm

@@ -94,15 +94,27 @@ enum engine_quota {
     ENGINE_QUOTA_COUNT
 };
 /* Count what the session used. Over its quota, the session owes time: see
- * engine_throttle_take(). append and read count bytes by themselves. */
+ * engine_throttle_take(). append counts bytes by itself; a Fetch asks with
+ * engine_quota_fetch() when it is answered, a scan counts what it reads. */
 void engine_quota_use(struct engine_session *sess, enum engine_quota kind, double amount);
+/* May that many bytes go out now? If not they do not count, and the answer has to
+ * go without them; false too when the session owes time for something else. */
+bool engine_quota_fetch(struct engine_session *sess, double amount);
+/* A Fetch that is larger could never go out. */
+size_t engine_quota_fetch_max(struct engine_session *sess, size_t most);
+/* One more connection of that address: 0 it is let in, else how many milliseconds
+ * it is held before it is closed. *most: how many the address may have, UINT32_MAX:
+ * as many as any. On: any loop. */
+uint64_t engine_quota_connect(struct engine *engine, const char *host, uint64_t mono_ms,
+    uint32_t *most);
 /* Does the session have such a quota at all? */
 bool engine_quota_applies(struct engine_session *sess, enum engine_quota kind);
 /* May that many partitions be created or deleted now? Counted if so, and always
- * when not strict; the session owes time then.
+ * when not strict. The session owes time when it is refused or not strict.
  * Fails: OX_THROTTLING_QUOTA_EXCEEDED */
 ox_code engine_quota_mutate(struct engine_session *sess, double count, bool strict,
     struct ox_err *err);
+bool engine_throttle_due(const struct engine_session *sess);
 /* How long the session is to be muted, in milliseconds; forgotten with the call. */
 uint32_t engine_throttle_take(struct engine_session *sess);
 /* The client id changed: other quotas may apply. */

@@ -12,7 +12,8 @@
  *
  *     used / bound - time of the samples
  *
- * Mutations have a bucket of tokens instead, which may go below zero.
+ * Mutations have a bucket of tokens instead, which may go below zero. Addresses
+ * have a quota of connections: one too many is held for a while and closed.
  *
  * A session keeps what it found until quotas, its user or its client id change. A
  * meter stays while sessions hold it and a while longer, so that a new connection
@@ -23,20 +24,22 @@
  *  2. bounds[i].meter of a session counts as one reference */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/rate.h"
 #include "engine/engine_int.h"
 
-enum { SAMPLES_MAX = 100, METERS_SWEEP = 1024, DELAY_MAX_MS = 3600 * 1000 };
+enum { METERS_SWEEP = 1024, DELAY_MAX_MS = 3600 * 1000 };
 
 struct quota_meter {
     uint32_t refs;
     uint64_t used_ms; /* when it was last used */
-    double sums[SAMPLES_MAX + 1];
-    uint64_t slots[SAMPLES_MAX + 1]; /* which sample stands there, + 1 */
-    double tokens;                   /* of mutations */
+    struct ox_rate rate;
+    double tokens; /* of mutations */
     uint64_t tokens_ms;
     size_t key_len;
     char key[];
@@ -183,14 +186,14 @@ static void
 look_up(struct engine_session *sess, const struct meta_security *security)
 {
     struct str user = ox_str(strchr(sess->principal, ':') + 1), client = ox_str(sess->client_id);
-    char key[sizeof(sess->principal) + sizeof(sess->client_id) + 16];
+    char key[sizeof(sess->principal) + sizeof(sess->client_id) + 40];
     engine_quota_changed(sess);
     for (int i = 0; i < ENGINE_QUOTA_COUNT; i++) {
         size_t level;
         const struct meta_quota *quota = find_quota(security, names[i], user, client, &level);
         if (quota == NULL)
             continue;
-        int len = snprintf(key, sizeof(key), "%d\n%s\n%s", i,
+        int len = snprintf(key, sizeof(key), "%d %zu %zu\n%s\n%s", i, level, user.len,
             levels[level][0] != '-' ? user.ptr : "", levels[level][1] != '-' ? client.ptr : "");
         sess->bounds[i].bound = quota->value;
         sess->bounds[i].meter = meter_get(sess->engine->quotas, ox_str_n(key, (size_t)len),
@@ -218,27 +221,6 @@ engine_quota_applies(struct engine_session *sess, enum engine_quota kind)
 
 /* ---- counting ---- */
 
-/* Adds to the newest sample; milliseconds that are owed. Under the lock. */
-static double
-measure(struct quota_meter *meter, const struct server_config *settings, double bound,
-    double amount, uint64_t now)
-{
-    uint64_t size = (uint64_t)settings->quota_window_size_seconds * 1000;
-    uint64_t count = (uint64_t)OX_MIN(settings->quota_window_num, SAMPLES_MAX), slot = now / size;
-    double total = 0;
-    if (meter->slots[slot % count] != slot + 1) {
-        meter->slots[slot % count] = slot + 1;
-        meter->sums[slot % count] = 0;
-    }
-    meter->sums[slot % count] += amount;
-    meter->used_ms = now;
-    for (uint64_t i = 0; i < count; i++)
-        if (meter->slots[i] + count > slot + 1)
-            total += meter->sums[i];
-    double elapsed = (double)((count - 1) * size + now % size);
-    return total * 1000 / bound - OX_MAX(elapsed, 1.0);
-}
-
 static void
 owe(struct engine_session *sess, double ms, double most)
 {
@@ -248,6 +230,27 @@ owe(struct engine_session *sess, double ms, double most)
     sess->throttle_ms = OX_MAX(sess->throttle_ms, delay);
 }
 
+static double
+window_ms(const struct server_config *settings)
+{
+    return settings->quota_window_size_seconds * 1000.0;
+}
+
+/* Adds to a meter; milliseconds that are owed. */
+static double
+measure(struct quotas *quotas, struct quota_meter *meter, const struct server_config *settings,
+    double bound, double amount, uint64_t now)
+{
+    uint32_t count = (uint32_t)OX_MIN(settings->quota_window_num, OX_RATE_SAMPLES_MAX);
+    uint64_t size = (uint64_t)settings->quota_window_size_seconds * 1000;
+    ox_lock(&quotas->lock);
+    ox_rate_add(&meter->rate, count, size, amount, now);
+    meter->used_ms = now;
+    double ms = ox_rate_over_ms(&meter->rate, count, size, bound, now);
+    ox_unlock(&quotas->lock);
+    return ms;
+}
+
 void
 engine_quota_use(struct engine_session *sess, enum engine_quota kind, double amount)
 {
@@ -255,12 +258,89 @@ engine_quota_use(struct engine_session *sess, enum engine_quota kind, double amo
     const struct server_config *settings = engine_settings(sess->engine);
     if (bound == NULL)
         return;
-    struct quotas *quotas = sess->engine->quotas;
+    double ms = measure(sess->engine->quotas, bound->meter, settings, bound->bound, amount,
+        now_ms(sess));
+    owe(sess, ms, kind == ENGINE_QUOTA_REQUEST ? window_ms(settings) : DELAY_MAX_MS);
+}
+
+bool
+engine_quota_fetch(struct engine_session *sess, double amount)
+{
+    engine_quota_use(sess, ENGINE_QUOTA_FETCH, amount);
+    if (sess->throttle_ms == 0)
+        return true;
+    struct engine_bound *bound = bound_of(sess, ENGINE_QUOTA_FETCH);
+    if (bound != NULL)
+        measure(sess->engine->quotas, bound->meter, engine_settings(sess->engine), bound->bound,
+            -amount, now_ms(sess));
+    return false;
+}
+
+size_t
+engine_quota_fetch_max(struct engine_session *sess, size_t most)
+{
+    struct engine_bound *bound = bound_of(sess, ENGINE_QUOTA_FETCH);
+    if (bound == NULL)
+        return most;
+    const struct server_config *settings = engine_settings(sess->engine);
+    double window = bound->bound * (settings->quota_window_num - 1) *
+        settings->quota_window_size_seconds;
+    return window < (double)most ? (size_t)window : most;
+}
+
+/* An address may have a quota of its own, or the default one. */
+static const struct meta_quota *
+find_address(const struct meta_security *security, struct str host)
+{
+    const struct meta_quota *best = NULL;
+    for (uint32_t i = 0; i < security->quota_count; i++) {
+        const struct meta_quota *quota = &security->quotas[i];
+        if (quota->ip.ptr == NULL || !ox_str_is(quota->key, "connection_creation_rate"))
+            continue;
+        if (ox_str_eq(quota->ip, host))
+            return quota;
+        if (quota->ip.len == 0)
+            best = quota;
+    }
+    return best;
+}
+
+/* An item of the list: address:number. */
+static uint32_t
+connections_of(const struct server_config *settings, const char *host)
+{
+    const char *at = settings->max_connections_per_ip_overrides;
+    size_t len = strlen(host);
+    while (at != NULL && (at = strstr(at, host)) != NULL) {
+        bool begins = at == settings->max_connections_per_ip_overrides || at[-1] == ',' ||
+            at[-1] == ' ';
+        if (begins && at[len] == ':')
+            return (uint32_t)strtoul(at + len + 1, NULL, 10);
+        at += len;
+    }
+    return UINT32_MAX;
+}
+
+uint64_t
+engine_quota_connect(struct engine *engine, const char *host, uint64_t mono_ms, uint32_t *most)
+{
+    const struct meta_view *view = engine_view(engine);
+    const struct server_config *settings = view->settings;
+    *most = connections_of(settings, host);
+    const struct meta_quota *quota = find_address(view->security, ox_str(host));
+    if (quota == NULL)
+        return 0;
+    char key[80];
+    int len = snprintf(key, sizeof(key), "ip\n%s", host);
+    struct quotas *quotas = engine->quotas;
+    struct quota_meter *meter = meter_get(quotas, ox_str_n(key, (size_t)len), mono_ms);
+    double ms = measure(quotas, meter, settings, quota->value, 1, mono_ms);
+    if (ms > 0) /* it is not let in, so it does not count */
+        measure(quotas, meter, settings, quota->value, -1, mono_ms);
     ox_lock(&quotas->lock);
-    double ms = measure(bound->meter, settings, bound->bound, amount, now_ms(sess));
+    meter->refs--;
     ox_unlock(&quotas->lock);
-    double window = settings->quota_window_size_seconds * 1000.0;
-    owe(sess, ms, kind == ENGINE_QUOTA_REQUEST ? window : DELAY_MAX_MS);
+    return ms > 0 ? (uint64_t)ceil(OX_MIN(ms, window_ms(settings))) : 0;
 }
 
 ox_code
@@ -287,10 +367,17 @@ engine_quota_mutate(struct engine_session *sess, double count, bool strict, stru
         meter->tokens -= count;
     double ms = -meter->tokens * 1000 / bound->bound;
     ox_unlock(&quotas->lock);
-    owe(sess, ms, DELAY_MAX_MS);
+    if (refused || !strict) /* who is told to come back waits only then */
+        owe(sess, ms, DELAY_MAX_MS);
     return refused ? ox_fail(err, OX_THROTTLING_QUOTA_EXCEEDED,
                          "The throttling quota has been exceeded.")
                    : OX_OK;
+}
+
+bool
+engine_throttle_due(const struct engine_session *sess)
+{
+    return sess->throttle_ms > 0;
 }
 
 uint32_t

@@ -37,8 +37,6 @@ engine_read(struct engine_session *sess, struct engine_read *read)
     read->code = partition_read(read->part, read->offset, read->max_bytes, read->min_one,
         read->isolation, read->current_leader_epoch, &read->range, &read->state, &read->err);
     atomic_fetch_add_explicit(&stats->reads, 1, memory_order_relaxed);
-    if (read->code != OX_OK)
-        return;
-    atomic_fetch_add_explicit(&stats->read_bytes, read->range.len, memory_order_relaxed);
-    engine_quota_use(sess, ENGINE_QUOTA_FETCH, (double)read->range.len);
+    if (read->code == OX_OK)
+        atomic_fetch_add_explicit(&stats->read_bytes, read->range.len, memory_order_relaxed);
 }

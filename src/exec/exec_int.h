@@ -86,6 +86,8 @@ struct exec_run {
     _Atomic int cancel_code; /* 0: none */
     _Atomic bool cancel_sticky;
     struct loop_timer timeout, deadline;
+    uint64_t rest_until; /* mono ns: over a quota, nothing is done before */
+    struct loop_timer rested;
     uint64_t timeout_at; /* mono ns; 0 none */
     uint64_t tick_start; /* mono ns of the first pull in this turn of the loop */
     uint64_t turn;       /* loop_now_ns() of it */

@@ -14,6 +14,7 @@
  *     exec_run_free was called and the last hold is gone.
  *  3. sync_depth > 0 means that a subquery is being driven from inside an
  *     expression: operators below must not park, so the tick budget is off. */
+#include "engine/engine.h"
 #include "exec/exec_int.h"
 
 #include <inttypes.h>
@@ -401,6 +402,8 @@ bool
 run_count_bytes(struct exec_run *run, uint64_t bytes)
 {
     run->bytes_read += bytes;
+    if (run->config.session != NULL)
+        engine_quota_use(run->config.session, ENGINE_QUOTA_FETCH, (double)bytes);
     if (run->config.scan_bytes_limit == 0 || run->bytes_read <= run->config.scan_bytes_limit)
         return true;
     ox_fail(&run->err, OX_SCAN_LIMIT_EXCEEDED,
@@ -471,6 +474,29 @@ begin_tick(struct exec_run *run)
     run->tick_start = run_now_ns(run);
 }
 
+static void
+rested(struct loop_timer *timer)
+{
+    run_wake(ox_container_of(timer, struct exec_run, rested));
+}
+
+/* Over a quota a statement rests, as the connection of a Kafka client does. */
+static bool
+must_rest(struct exec_run *run)
+{
+    uint64_t now = run_now_ns(run);
+    if (run->config.loop == NULL || run->config.session == NULL)
+        return false;
+    uint32_t ms = engine_throttle_take(run->config.session);
+    if (ms > 0)
+        run->rest_until = OX_MAX(run->rest_until, now + (uint64_t)ms * 1000000);
+    if (now >= run->rest_until)
+        return false;
+    loop_timer_start(run->config.loop, &run->rested, run->rest_until - now, rested);
+    run->parked = true;
+    return true;
+}
+
 enum exec_status
 exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
 {
@@ -485,6 +511,8 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
         return EXEC_DONE;
     if (!run_check(run))
         return EXEC_FAIL;
+    if (must_rest(run))
+        return EXEC_PARK;
     if (!run->started)
         run_start(run);
     enum exec_status status = run_step(run);
@@ -578,6 +606,7 @@ exec_run_free(struct exec_run *run)
     run->parked = false;
     loop_timer_stop(&run->timeout);
     loop_timer_stop(&run->deadline);
+    loop_timer_stop(&run->rested);
     run_hold(run);
     op_close(run->top);
     subquery_fini(run);

@@ -313,6 +313,27 @@ add_endpoint(struct kafka_request *req, struct fetch_response *response, int32_t
         endpoint->host, endpoint->port, meta_view_broker(kafka_view(req), node_id)->rack};
 }
 
+/* Over a quota the answer goes without records, and what it says costs nothing. */
+static bool
+throttled(struct fetch *fetch)
+{
+    size_t total = 0;
+    for (int32_t i = 0; i < fetch->ctx.part_count; i++)
+        total += fetch->reads[i].code == OX_OK ? fetch->reads[i].range.len : 0;
+    kafka_count_time(fetch->req);
+    return !engine_quota_fetch(fetch->req->sess, (double)total);
+}
+
+static void
+answer_empty(struct fetch *fetch)
+{
+    struct fetch_response response;
+    put_ranges(fetch);
+    fetch_response_init(&response);
+    response.session_id = fetch->ctx.session_id;
+    kafka_answer(fetch->req, &response);
+}
+
 static void
 answer(struct fetch *fetch)
 {
@@ -356,7 +377,10 @@ try(struct fetch *fetch)
         bool now = read_all(fetch);
         if (now || fetch->expired || fetch->abandoned ||
             fetch->until_ns <= loop_now_ns(fetch->req->sess->loop)) {
-            answer(fetch);
+            if (throttled(fetch))
+                answer_empty(fetch);
+            else
+                answer(fetch);
             return;
         }
         put_ranges(fetch);
@@ -384,7 +408,8 @@ kafka_fetch(struct kafka_request *req)
     fetch->req = req;
     fetch->isolation = request->isolation_level == 1 ? READ_COMMITTED : READ_UNCOMMITTED;
     int32_t limit = engine_settings(kafka_engine(req))->fetch_max_bytes;
-    fetch->bytes_max = (size_t)OX_MAX(OX_MIN(request->max_bytes, limit), 0);
+    fetch->bytes_max = engine_quota_fetch_max(req->sess,
+        (size_t)OX_MAX(OX_MIN(request->max_bytes, limit), 0));
     ox_code code = fetch_session_begin(req->kc->door->fetch_cache, req, &fetch->ctx);
     if (code != OX_OK) {
         answer_fault(req, code);

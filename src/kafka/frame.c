@@ -189,6 +189,14 @@ kafka_hold_back(struct kafka_conn *kc)
     kc->held_back = true;
 }
 
+/* Logins, and what brokers say to each other, have no quota. */
+static bool
+exempt(int16_t key)
+{
+    return key == 17 || key == 36 || key == 27 || (key >= 83 && key <= 87);
+}
+
+/* Time of this thread counts; what a request waits for costs nobody anything. */
 static void
 start(struct kafka_request *req)
 {
@@ -197,15 +205,28 @@ start(struct kafka_request *req)
     kc->request_count++;
     note_client_id(kc, req->client_id);
     atomic_fetch_add_explicit(&kc->sess.requests, 1, memory_order_relaxed);
-    if (!engine_quota_applies(&kc->sess, ENGINE_QUOTA_REQUEST)) {
-        req->api->handle(req);
-        return;
+    if (engine_quota_applies(&kc->sess, ENGINE_QUOTA_REQUEST) && !exempt(req->api->key)) {
+        req->begun_ns = env_mono_ns(engine_env(kc->sess.engine));
+        kc->running = req;
     }
-    /* Time of this thread; what a request waits for costs nobody anything. */
-    const struct env *env = engine_env(kc->sess.engine);
-    uint64_t begun = env_mono_ns(env);
     req->api->handle(req);
-    engine_quota_use(&kc->sess, ENGINE_QUOTA_REQUEST, (double)(env_mono_ns(env) - begun) / 1e7);
+    if (kc->running == req) { /* it waits for something */
+        kc->running = NULL;
+        req->used_ns = env_mono_ns(engine_env(kc->sess.engine)) - req->begun_ns;
+    }
+}
+
+void
+kafka_count_time(struct kafka_request *req)
+{
+    if (req->begun_ns == 0)
+        return;
+    if (req->kc->running == req) {
+        req->kc->running = NULL;
+        req->used_ns = env_mono_ns(engine_env(req->sess->engine)) - req->begun_ns;
+    }
+    req->begun_ns = 0;
+    engine_quota_use(req->sess, ENGINE_QUOTA_REQUEST, (double)req->used_ns / 1e7);
 }
 
 /* ---- throttling: the answer goes out and says so, then nothing is read ---- */
@@ -473,6 +494,7 @@ void
 kafka_answer_version(struct kafka_request *req, const void *response, int version)
 {
     const struct msg_type *type = req->api->response;
+    kafka_count_time(req);
     req->throttle_ms = engine_throttle_take(req->sess);
     if (req->throttle_ms > 0)
         tell_throttle(type, response, version, req->throttle_ms);
@@ -537,6 +559,7 @@ kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out,
         kafka_door_put(door);
         return code;
     }
+    net_listener_rate(listener, config->conns_rate_max);
     *bound_port = net_listener_port(listener);
     *out = door;
     return OX_OK;

@@ -22,6 +22,7 @@ struct kafka_door_config {
     const struct auth_mapping *mapping; /* names of certificates; outlives the door */
     bool sasl;           /* clients log in first */
     uint32_t mechanisms; /* bits of enum auth_mechanism */
+    uint32_t conns_rate_max; /* connections in a second; 0: as many as come */
 };
 
 /* Bind; serving begins with net_start_accepting(). bound_port is the real one.

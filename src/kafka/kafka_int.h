@@ -68,6 +68,7 @@ struct kafka_conn {
     bool paused;
     bool shares;  /* a share session was opened through it */
     bool held_back; /* a Produce has not begun to append yet: none may overtake it */
+    struct kafka_request *running; /* its handler has not returned, and its time counts */
     struct kafka_request *held; /* read, but must wait for those before it */
     bool named; /* the principal of its certificate is known */
     /* the login */
@@ -107,6 +108,7 @@ struct kafka_request {
 
     /* the answer */
     bool answered, silent, close_after;
+    uint64_t begun_ns, used_ns; /* for the quota of request time; begun 0: not counted */
     uint32_t throttle_ms; /* the connection is muted so long behind it */
     struct text out;
     struct msg_splices splices;
@@ -131,6 +133,8 @@ bool kafka_request_decode(struct kafka_request *req);
 void kafka_answer(struct kafka_request *req, const void *response);
 /* As kafka_answer, in another version of the body (ApiVersions). */
 void kafka_answer_version(struct kafka_request *req, const void *response, int version);
+/* Its time so far counts against the quota; once, at the latest with the answer. */
+void kafka_count_time(struct kafka_request *req);
 /* No answer at all (acks=0). */
 void kafka_answer_nothing(struct kafka_request *req);
 /* Close the connection instead. */

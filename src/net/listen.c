@@ -2,7 +2,11 @@
  *
  * Listening sockets. All are served by loop 0, which hands an accepted socket
  * to the first loop that is not busy, so that a quiet server stays on one core
- * and a busy one uses all. */
+ * and a busy one uses all.
+ *
+ * More connections in a second than may be wait in the backlog. A connection that
+ * the gate turns away is not served; so that its peer does not come again at
+ * once, it is closed after a while. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +38,18 @@ struct listener {
     uv_poll_t poll;
     bool polling;
     struct loop_timer again;
+    struct ox_rate rate;
+    uint32_t rate_max;
 };
+
+/* One connection too many of an address, held for a while and closed. */
+struct turned_away {
+    struct list link;
+    struct net *net;
+    struct loop_timer timer;
+    int fd;
+};
+enum { TURNED_AWAY_MAX = 1024 };
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
@@ -46,6 +61,7 @@ net_new(struct loop_group *loops, const struct net_limits *limits)
     net->limits = *limits;
     ox_lock_init(&net->lock, LOCK_CONN_COUNTS);
     ox_map_init(&net->by_ip);
+    ox_list_init(&net->turned_away);
     int count = loop_count(loops);
     net->per_loop = ox_calloc((size_t)count, sizeof(*net->per_loop));
     for (int i = 0; i < count; i++) {
@@ -64,6 +80,9 @@ net_set_limits(struct net *net, const struct net_limits *limits)
 {
     SET_LIMIT(net, limits, conns_max);
     SET_LIMIT(net, limits, conns_per_ip_max);
+    SET_LIMIT(net, limits, conns_rate_max);
+    SET_LIMIT(net, limits, rate_samples);
+    SET_LIMIT(net, limits, rate_sample_ms);
     SET_LIMIT(net, limits, idle_ns);
     SET_LIMIT(net, limits, frame_ns);
     SET_LIMIT(net, limits, write_stall_ns);
@@ -73,14 +92,15 @@ net_set_limits(struct net *net, const struct net_limits *limits)
 /* ---- counting by address ---- */
 
 bool
-net_count_in(struct net *net, const char *host, bool *surplus)
+net_count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus)
 {
     ox_lock(&net->lock);
     uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
-    uint64_t open = atomic_load(&net->open), per_ip = NET_LIMIT(net, conns_per_ip_max),
-             most = NET_LIMIT(net, conns_max);
+    uint64_t open = atomic_load(&net->open), most = NET_LIMIT(net, conns_max);
+    if (per_ip == UINT32_MAX)
+        per_ip = NET_LIMIT(net, conns_per_ip_max);
     bool fits = count < per_ip && open < most;
-    bool told = !fits && *surplus && count < per_ip + NET_SURPLUS_MAX &&
+    bool told = !fits && *surplus && count < (uint64_t)per_ip + NET_SURPLUS_MAX &&
                 open < most + NET_SURPLUS_MAX;
     *surplus = told;
     fits |= told;
@@ -184,6 +204,82 @@ wait_for_descriptor(struct listener *listener)
         accept_again);
 }
 
+/* ---- turning away ---- */
+
+void
+net_set_gate(struct net *net, net_gate_fn gate, void *arg)
+{
+    net->gate = gate;
+    net->gate_arg = arg;
+}
+
+static void
+close_away(struct turned_away *away)
+{
+    loop_timer_stop(&away->timer);
+    ox_list_remove(&away->link);
+    away->net->turned_away_count--;
+    close(away->fd);
+    ox_free(away);
+}
+
+static void
+away_long_enough(struct loop_timer *timer)
+{
+    close_away(ox_container_of(timer, struct turned_away, timer));
+}
+
+static void
+turn_away(struct net *net, int fd, uint64_t ms)
+{
+    atomic_fetch_add(&net->refused, 1);
+    if (ms == 0 || net->turned_away_count >= TURNED_AWAY_MAX) {
+        close(fd);
+        return;
+    }
+    struct turned_away *away = ox_calloc(1, sizeof(*away));
+    away->net = net;
+    away->fd = fd;
+    ox_list_push(&net->turned_away, &away->link);
+    net->turned_away_count++;
+    loop_timer_start(loop_at(net->loops, 0), &away->timer, ms * 1000000, away_long_enough);
+}
+
+/* ---- how many in a second ---- */
+
+void
+net_listener_rate(struct listener *listener, uint32_t conns_rate_max)
+{
+    listener->rate_max = conns_rate_max;
+}
+
+static double
+rate_over_ms(struct net *net, struct ox_rate *rate, uint32_t most, uint64_t now_ms)
+{
+    uint32_t samples = NET_LIMIT(net, rate_samples);
+    uint64_t sample_ms = NET_LIMIT(net, rate_sample_ms);
+    if (most == 0 || samples == 0)
+        return 0;
+    ox_rate_add(rate, samples, sample_ms, 1, now_ms);
+    return OX_MIN(ox_rate_over_ms(rate, samples, sample_ms, most, now_ms), (double)sample_ms);
+}
+
+/* Counts the connection that was taken; those behind it may have to wait. */
+static bool
+slow_down(struct listener *listener, uint64_t now_ms)
+{
+    struct net *net = listener->net;
+    double all = rate_over_ms(net, &net->rate, NET_LIMIT(net, conns_rate_max), now_ms);
+    double own = rate_over_ms(net, &listener->rate, listener->rate_max, now_ms);
+    double ms = OX_MAX(all, own);
+    if (!(ms > 0))
+        return false;
+    uv_poll_stop(&listener->poll);
+    loop_timer_start(loop_at(net->loops, 0), &listener->again, (uint64_t)(ms * 1e6),
+        accept_again);
+    return true;
+}
+
 static bool
 accept_one(struct listener *listener)
 {
@@ -199,10 +295,14 @@ accept_one(struct listener *listener)
     int port = 0;
     name_peer(&address, host, sizeof(host), &port);
     bool surplus = listener->handler->tells_surplus;
-    if (!net_count_in(net, host, &surplus)) {
-        atomic_fetch_add(&net->refused, 1);
-        close(fd);
-        return true;
+    uint64_t now_ms = loop_now_ns(loop_at(net->loops, 0)) / 1000000, away_ms = 0;
+    uint32_t per_ip = UINT32_MAX;
+    bool more = !slow_down(listener, now_ms);
+    if (net->gate != NULL)
+        away_ms = net->gate(net->gate_arg, host, now_ms, &per_ip);
+    if (away_ms > 0 || !net_count_in(net, host, per_ip, &surplus)) {
+        turn_away(net, fd, away_ms);
+        return more;
     }
     atomic_fetch_add(&net->accepted, 1);
     set_socket_options(fd);
@@ -210,7 +310,7 @@ accept_one(struct listener *listener)
     if (loop_is(home->loop)) {
         conn_start(home, fd, listener->handler, listener->arg, listener->tls, host, port,
             surplus);
-        return true;
+        return more;
     }
     struct handover *handover = ox_calloc(1, sizeof(*handover));
     handover->msg.fn = take_over;
@@ -221,7 +321,7 @@ accept_one(struct listener *listener)
     handover->surplus = surplus;
     memcpy(handover->peer_host, host, sizeof(host));
     loop_post(home->loop, &handover->msg);
-    return true;
+    return more;
 }
 
 static void
@@ -334,6 +434,8 @@ stop_polling(struct loop *loop, void *arg)
         uv_close((uv_handle_t *)&listener->poll, NULL);
         listener->polling = false;
     }
+    while (!ox_list_empty(&net->turned_away))
+        close_away(ox_container_of(net->turned_away.next, struct turned_away, link));
 }
 
 void

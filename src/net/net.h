@@ -49,6 +49,9 @@ struct conn_handler {
 struct net_limits {
     uint32_t conns_max;       /* of the node */
     uint32_t conns_per_ip_max;
+    uint32_t conns_rate_max; /* taken in a second; 0: as many as come */
+    uint32_t rate_samples;   /* how that is measured: so many samples */
+    uint64_t rate_sample_ms; /* of this time */
     uint64_t idle_ns;         /* from connecting to conn_set_idle_limit(); 0 never */
     uint64_t frame_ns;        /* a started message must be whole by then */
     uint64_t write_stall_ns;  /* pending output must move within this time */
@@ -101,6 +104,12 @@ struct conn_tls {
 struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
 /* From now on; connections over a lowered number stay. Any thread. */
 void net_set_limits(struct net *net, const struct net_limits *limits);
+/* Asked about each new connection: 0 it is let in, else after how many
+ * milliseconds it is closed, unserved. *most: how many connections the address may
+ * have, if not as many as the limits say. On: the loop that accepts. */
+typedef uint64_t (*net_gate_fn)(void *arg, const char *host, uint64_t mono_ms, uint32_t *most);
+/* Before net_start_accepting(). */
+void net_set_gate(struct net *net, net_gate_fn gate, void *arg);
 /* Closes all connections (handlers get closed()) and frees. On: no loop. */
 void net_free(struct net *net);
 
@@ -111,6 +120,8 @@ void net_free(struct net *net);
 ox_code net_listen(struct net *net, const char *address, int port,
     const struct conn_handler *handler, void *listener_arg, struct net_tls *tls,
     struct listener **out, struct ox_err *err);
+/* Connections that this listener takes in a second; 0: as many as come. */
+void net_listener_rate(struct listener *listener, uint32_t conns_rate_max);
 int net_listener_port(const struct listener *listener);
 /* Serve the sockets that listen. Until then peers wait in the backlog. On: no
  * loop. */

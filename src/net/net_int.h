@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/param.h"
+#include "base/rate.h"
 #include "net/net.h"
 
 /* What one loop keeps for its connections. Only that loop touches it. */
@@ -30,6 +31,11 @@ struct net {
     struct listener *listeners;
     struct lock lock; /* by_ip */
     struct map by_ip; /* host text -> number of connections, as pointer value */
+    net_gate_fn gate;
+    void *gate_arg;
+    struct ox_rate rate; /* of all listeners; on loop 0 */
+    struct list turned_away; /* sockets that are closed later; on loop 0 */
+    uint32_t turned_away_count;
     _Atomic uint64_t next_id, accepted, refused, open, bytes_in, bytes_out;
 };
 #define NET_LIMIT(net, name) __atomic_load_n(&(net)->limits.name, __ATOMIC_RELAXED)
@@ -40,8 +46,9 @@ enum { NET_SURPLUS_MAX = 32 };
 void conn_start(struct net_loop *home, int fd, const struct conn_handler *handler,
     void *listener_arg, struct net_tls *tls, const char *peer_host, int peer_port, bool surplus);
 /* Count a connection of host; false if it is one too many. *surplus: whether it
- * may be let in all the same, and then whether it was. Any thread. */
-bool net_count_in(struct net *net, const char *host, bool *surplus);
+ * may be let in all the same, and then whether it was. per_ip: how many the host
+ * may have, UINT32_MAX: as the limits say. Any thread. */
+bool net_count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus);
 void net_count_out(struct net *net, const char *host);
 /* Close every connection of this loop. On: the loop. */
 void conn_close_all(struct net_loop *home);

@@ -231,6 +231,9 @@ open_kafka_door(struct server *server, size_t i, struct ox_err *err)
         .request_bytes_max = (size_t)config->socket_request_max_bytes,
         .fetch_sessions_max = (uint32_t)config->max_incremental_fetch_session_cache_slots,
         .sasl = server_listener_sasl(listener), .mechanisms = mechanism_bits(listener->config)};
+    int32_t rate = listener->config->max_connection_creation_rate;
+    if (rate != config->max_connection_creation_rate) /* its own */
+        kafka.conns_rate_max = (uint32_t)rate;
     ox_code code = auth_mapping_parse(listener->config->ssl_principal_mapping_rules,
         &server->mappings[i], err);
     if (code == OX_OK && server_listener_tls(listener)) {
@@ -388,10 +391,22 @@ limits_of(const struct server_config *config, struct net_limits *limits)
     const uint64_t ms = 1000000;
     *limits = (struct net_limits){.conns_max = connections_that_fit(config->max_connections),
         .conns_per_ip_max = (uint32_t)config->max_connections_per_ip,
+        .conns_rate_max = config->max_connection_creation_rate == INT32_MAX
+                              ? 0
+                              : (uint32_t)config->max_connection_creation_rate,
+        .rate_samples = (uint32_t)config->quota_window_num,
+        .rate_sample_ms = (uint64_t)config->quota_window_size_seconds * 1000,
         .idle_ns = (uint64_t)config->login_timeout_ms * ms, /* until login; doors raise it */
         .frame_ns = (uint64_t)config->frame_timeout_ms * ms,
         .write_stall_ns = (uint64_t)config->write_timeout_ms * ms,
         .out_max = CONN_OUT_MAX};
+}
+
+static uint64_t
+gate(void *arg, const char *host, uint64_t mono_ms, uint32_t *most)
+{
+    struct server *server = arg;
+    return engine_quota_connect(server->engine, host, mono_ms, most);
 }
 
 /* Settings that change while the server runs and belong to no folder. */
@@ -443,6 +458,7 @@ start_all(struct server *server, struct ox_err *err)
         code = register_broker(server, err);
     if (code == OX_OK)
         code = write_pid_file(server, err);
+    net_set_gate(server->net, gate, server);
     if (code == OX_OK)
         net_start_accepting(server->net);
     return code;
