@@ -361,6 +361,7 @@ auth_step(struct auth_exchange *exchange, const struct auth_context *ctx, struct
 {
     ox_unreachable();
 }
+void net_listener_rate(struct listener *l, uint32_t rate) {}
 bool engine_authorizes(struct engine *e) { return false; }
 bool engine_security(struct engine_security *call) { ox_unreachable(); }
 bool
@@ -467,6 +468,10 @@ meta_config_describe(const struct meta_view *v, int resource, struct str name,
     ox_unreachable();
 }
 bool meta_topic_is_internal(struct str name) { return false; }
+struct meta *engine_meta(struct engine *engine) { return NULL; }
+int meta_feature_level(const struct meta_view *v, int which) { return 0; }
+void meta_stats(struct meta *meta, struct meta_stats *out) { ox_unreachable(); }
+const struct meta_identity *meta_identity(const struct meta *meta) { ox_unreachable(); }
 ox_code
 meta_topic_name_check(struct str name, struct ox_err *err)
 {
