@@ -506,8 +506,8 @@ world_start(void)
     topic = (struct meta_topic){.name = OX_STR("t"), .partition_count = 2,
         .partitions = meta_part_list, .config = &topic_config};
     topic.id.bytes[3] = 7;
-    view = (struct meta_view){.cluster_id = OX_STR("cluster"), .topic_count = 1,
-        .broker_count = 1, .brokers = brokers, .controller_id = 1};
+    view = (struct meta_view){.security = &no_security, .cluster_id = OX_STR("cluster"),
+        .topic_count = 1, .broker_count = 1, .brokers = brokers, .controller_id = 1};
     struct kafka_door_config config = {.address = "127.0.0.1", .listener = "PLAINTEXT",
         .request_bytes_max = 1000, .fetch_sessions_max = 2};
     int port;
