@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A chain of blocks; the newest is the one being cut. Blocks double from 4 KiB
- * to 256 KiB, a larger request gets a block of its own. */
+ * A chain of blocks; the newest is the one being cut. The first has 512 bytes, each
+ * further one a quarter of what there is, so that small lives that stay (a statement
+ * that waits) waste little, up to 256 KiB; a larger request gets a block of its
+ * own. A life that comes again begins with one block that would have held the
+ * last. */
 #include "base/arena.h"
 
 #include <stdio.h>
@@ -10,7 +13,7 @@
 
 #include "base/check.h"
 
-enum { BLOCK_FIRST = 1024, BLOCK_MAX = 256 * 1024, ALIGN = 16 };
+enum { BLOCK_FIRST = 512, BLOCK_MAX = 256 * 1024, ALIGN = 16 };
 
 struct arena_block {
     struct arena_block *prev;
@@ -59,15 +62,12 @@ ox_arena_reset(struct arena *arena)
 {
     run_cleanups(arena);
     struct arena_block *keep = arena->blocks;
-    if (keep == NULL || keep->len > BLOCK_MAX) {
+    if (keep == NULL || keep->prev != NULL || keep->len > BLOCK_MAX) {
+        size_t total = arena->total;
         ox_arena_fini(arena);
+        arena->total = OX_MIN(total, (size_t)BLOCK_MAX);
         return;
     }
-    for (struct arena_block *block = keep->prev, *prev; block != NULL; block = prev) {
-        prev = block->prev;
-        free(block);
-    }
-    keep->prev = NULL;
     arena->next = keep->bytes;
     arena->end = keep->bytes + keep->len;
     arena->used = 0;
@@ -79,6 +79,7 @@ add_block(struct arena *arena, size_t len)
     struct arena_block *block = ox_malloc(sizeof(*block) + len);
     block->len = len;
     block->prev = arena->blocks;
+    arena->total = arena->blocks == NULL ? len : arena->total + len;
     arena->blocks = block;
     return block;
 }
@@ -86,14 +87,15 @@ add_block(struct arena *arena, size_t len)
 static void *
 alloc_slow(struct arena *arena, size_t len)
 {
-    size_t last = arena->blocks ? arena->blocks->len : 0;
-    size_t want = last == 0 ? BLOCK_FIRST : OX_MIN(last * 2, (size_t)BLOCK_MAX);
+    size_t want = arena->blocks == NULL ? arena->total : arena->total / 4;
+    want = OX_MIN(OX_MAX(want, (size_t)BLOCK_FIRST), (size_t)BLOCK_MAX);
     if (len > want / 2 && arena->blocks != NULL) {
         /* A block of its own, behind the one being cut. */
         struct arena_block *block = ox_malloc(sizeof(*block) + len);
         block->len = len;
         block->prev = arena->blocks->prev;
         arena->blocks->prev = block;
+        arena->total += len;
         return block->bytes;
     }
     struct arena_block *block = add_block(arena, OX_MAX(want, len));

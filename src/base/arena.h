@@ -23,13 +23,15 @@ struct arena {
     struct arena_block *blocks;
     struct arena_cleanup *cleanups;
     size_t used; /* bytes handed out since init or reset, rounding included */
+    size_t total; /* of the blocks; without blocks: what the next life begins with */
     size_t cap;  /* bytes, SIZE_MAX = none */
 };
 
 void ox_arena_init(struct arena *arena);
 /* Frees all memory, after running the cleanups in reverse order. */
 void ox_arena_fini(struct arena *arena);
-/* As fini then init, but keeps one block for the next life. Keeps the cap. */
+/* As fini then init, but keeps one block, or its size, for the next life. Keeps
+ * the cap. */
 void ox_arena_reset(struct arena *arena);
 
 /* len bytes, 16-byte aligned, uninitialised; alloc0 zeroes them. */

@@ -130,6 +130,14 @@ decide(struct engine_session *sess, const struct meta_view *view, enum engine_re
     return view->settings->allow_everyone_if_no_acl_found;
 }
 
+enum { DECISIONS = 32 };
+
+struct engine_decision {
+    uint64_t key[2];
+    uint64_t rules; /* version of the rules it holds for */
+    bool allowed;
+};
+
 /* Questions come again and again: the last answers are kept under a keyed hash
  * of the question for as long as the rules stay as they are. */
 bool
@@ -144,7 +152,9 @@ engine_allowed(struct engine_session *sess, enum engine_resource type, struct st
     const char *ptr = name.ptr != NULL ? name.ptr : "";
     uint64_t key[2] = {ox_hash(ptr, name.len, engine->decision_seed[0] ^ what),
         ox_hash(ptr, name.len, engine->decision_seed[1] + what)};
-    struct engine_decision *known = &sess->decisions[key[0] % ox_count(sess->decisions)];
+    if (sess->decisions == NULL)
+        sess->decisions = ox_calloc(DECISIONS, sizeof(*sess->decisions));
+    struct engine_decision *known = &sess->decisions[key[0] % DECISIONS];
     if (known->rules == view->security->version + 1 && known->key[0] == key[0] &&
         known->key[1] == key[1])
         return known->allowed;

@@ -43,13 +43,9 @@ struct engine_session {
     _Atomic uint64_t requests;
     bool encrypted;
     bool internal;         /* our own: may do everything */
-    char token_id[256];    /* of the delegation token that was the password, or "" */
-    /* private: answers of access rules, by question */
-    struct engine_decision {
-        uint64_t key[2];
-        uint64_t rules; /* version of the rules it holds for */
-        bool allowed;
-    } decisions[32];
+    char token_id[48];     /* of the delegation token that was the password, or "" */
+    /* private: answers of access rules, by question; NULL until one was asked */
+    struct engine_decision *decisions;
     /* private: quotas that apply */
     struct engine_bound {
         struct quota_meter *meter; /* NULL: none */

@@ -316,7 +316,8 @@ void
 engine_login_done(struct engine_session *sess, const char *mechanism, struct str user)
 {
     snprintf(sess->principal, sizeof(sess->principal), "User:%.*s", OX_STR_ARG(user));
-    memset(sess->decisions, 0, sizeof(sess->decisions));
+    ox_free(sess->decisions);
+    sess->decisions = NULL;
     engine_quota_changed(sess);
     atomic_fetch_add(&sess->engine->stats.logins, 1);
     ox_debug("login", "door=%s host=%s mechanism=%s principal=\"%s\"", sess->door, sess->host,

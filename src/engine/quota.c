@@ -141,6 +141,8 @@ void
 engine_session_fini(struct engine_session *sess)
 {
     engine_quota_changed(sess);
+    ox_free(sess->decisions);
+    sess->decisions = NULL;
 }
 
 /* ---- which quota applies ---- */

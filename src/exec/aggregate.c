@@ -340,7 +340,7 @@ static bool
 step(struct aggregate *agg, struct agg_slot *call, const struct vector *args, const uint32_t *sel,
     uint32_t n)
 {
-    struct ox_err *err = &agg->op.run->err;
+    struct ox_err *err = run_err(agg->op.run);
     if (n == 0)
         return true;
     if (agg->one)
@@ -379,7 +379,7 @@ take_call(struct aggregate *agg, struct agg_slot *call, const struct batch *in,
     uint32_t *sel = agg->sel2;
     if (plan->filter != NULL) {
         uint32_t *passed = ox_arena_alloc(&op->scratch, VECTOR_MAX * sizeof(uint32_t));
-        if (expr_select(&op->eval, plan->filter, &part, passed, &count, &op->run->err) != OX_OK)
+        if (expr_select(&op->eval, plan->filter, &part, passed, &count, run_err(op->run)) != OX_OK)
             return EXEC_FAIL;
         part.sel = passed;
         part.sel_count = count;
@@ -566,7 +566,7 @@ give(struct aggregate *agg, struct batch **out)
         for (uint32_t k = 0; k < n; k++) {
             struct datum value = DATUM_NULL;
             if (call->func->final(&call->call, group_states(agg, agg->at + k) + call->at, &value,
-                    &op->run->err) != OX_OK)
+                    run_err(op->run)) != OX_OK)
                 return EXEC_FAIL;
             if (value.null)
                 vector_nulls(col, n, &op->scratch);

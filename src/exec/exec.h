@@ -84,7 +84,7 @@ ox_code exec_run_new(const struct plan_root *root, const struct exec_config *con
 enum exec_status exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out);
 
 /* After EXEC_FAIL. A run that was cancelled has OX_CANCELED, OX_STATEMENT_TIMEOUT. */
-const struct ox_err *exec_run_err(const struct exec_run *run);
+const struct ox_err *exec_run_err(struct exec_run *run);
 
 /* Ends a run at any time on its loop: pending appends and reads are let go
  * (an append under way still reaches the log), temp files removed. No wake follows. */

@@ -35,7 +35,7 @@ struct op_ops {
     size_t size; /* of the operator's struct, which embeds struct op first */
     bool leaf;   /* pulls from no other operator: the tick budget is looked at here */
     void (*made)(struct op *op); /* inputs are there, nothing is open; may be NULL */
-    /* Ready for the first next(). False: run->err is set. */
+    /* Ready for the first next(). False: run_err() is set. */
     bool (*open)(struct op *op);
     enum exec_status (*next)(struct op *op, struct batch **out);
     /* Free all that open and next took; inputs are closed by the caller of
@@ -76,7 +76,7 @@ struct exec_run {
     struct exec_counters *counters;
     struct eval_config eval; /* of every operator's eval */
     struct list ops;         /* all made: for eval_fini */
-    struct ox_err err;
+    struct ox_err *err; /* run_err() */
     bool started, ended, failed, parked, freed;
     /* Waking itself: `posted` messages keep the struct in place. */
     struct loop_msg msg;
@@ -124,15 +124,18 @@ void op_close(struct op *op); /* and its inputs */
 void op_free(struct op *op);  /* closes; memory is the run's */
 enum exec_status op_next(struct op *op, struct batch **out);
 
-/* Evaluate over the selected rows of batch. False: run->err is set. */
+/* Evaluate over the selected rows of batch. False: run_err() is set. */
 bool op_eval(struct op *op, const struct expr *expr, const struct batch *batch, struct vector *out);
 /* An expression without columns. */
 bool op_eval_one(struct op *op, const struct expr *expr, struct datum *out);
 /* int8 without columns; NULL gives `absent`. */
 bool op_eval_count(struct op *op, const struct expr *expr, int64_t absent, int64_t *out);
 
-#define op_fail(op, code, ...) (ox_fail(&(op)->run->err, (code), __VA_ARGS__), EXEC_FAIL)
+#define op_fail(op, code, ...) (ox_fail(run_err((op)->run), (code), __VA_ARGS__), EXEC_FAIL)
 
+/* Where the run's failure goes. It is made when it is first asked for, and let go
+ * when the run parks without one: nobody keeps the pointer. */
+struct ox_err *run_err(struct exec_run *run);
 /* A wake-up arrived, on the run's loop, outside of exec_run_next. */
 void run_wake(struct exec_run *run);
 /* Something keeps the struct in place beyond exec_run_free: counted. */

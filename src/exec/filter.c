@@ -38,7 +38,7 @@ filter_next(struct op *op, struct batch **out)
     filter->out = *in;
     filter->out.sel = filter->sel;
     if (expr_select(&op->eval, plan->condition, in, filter->sel, &filter->out.sel_count,
-            &op->run->err) != OX_OK)
+            run_err(op->run)) != OX_OK)
         return EXEC_FAIL;
     *out = &filter->out;
     return EXEC_ROWS;

@@ -50,7 +50,7 @@ open_part(struct op *op, const struct expr *call, struct function_part *part)
         .types = types,
         .args = args,
         .nargs = call->nargs};
-    return part->ended || call->func->set->open(&part->call, &op->run->err) == OX_OK;
+    return part->ended || call->func->set->open(&part->call, run_err(op->run)) == OX_OK;
 }
 
 static bool
@@ -101,13 +101,13 @@ take_fields(struct op *op, struct datum *row)
     }
     if (i == own && i == view.count)
         return true;
-    ox_fail(&op->run->err, OX_DATATYPE_MISMATCH,
+    ox_fail(run_err(op->run), OX_DATATYPE_MISMATCH,
         "function return row and query-specified return row do not match");
     if (view.count != own)
-        ox_detail(&op->run->err, "Returned row contains %u attributes, but query expects %u.",
+        ox_detail(run_err(op->run), "Returned row contains %u attributes, but query expects %u.",
             view.count, own);
     else
-        ox_detail(&op->run->err, "Returned type %s at ordinal position %u, but query expects %s.",
+        ox_detail(run_err(op->run), "Returned type %s at ordinal position %u, but query expects %s.",
             type_facts(view.types[i])->name, i + 1, type_facts(op->plan->columns[i].type)->name);
     return false;
 }
@@ -125,7 +125,7 @@ put_row(struct op *op, struct batch *batch)
         struct datum row[SET_COLUMNS_MAX];
         memset(row, 0, sizeof(row));
         if (!part->ended &&
-            part->call.func->set->next(&part->call, row, &part->ended, &op->run->err) != OX_OK)
+            part->call.func->set->next(&part->call, row, &part->ended, run_err(op->run)) != OX_OK)
             return false;
         scan->ended &= part->ended;
         if (!part->ended && !take_fields(op, row))

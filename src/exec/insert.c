@@ -112,7 +112,7 @@ insert_open(struct op *op)
     ox_code code = OX_NOT_LEADER;
     for (uint32_t i = 0; i < insert->partitions && code != OX_OK; i++)
         code = engine_partition(run->config.session, plan->topic.name, &plan->topic.id, (int32_t)i,
-            ENGINE_WRITE, &part, &run->err);
+            ENGINE_WRITE, &part, run_err(run));
     if (code != OX_OK)
         return false;
     plog_get_config(partition_log(part), &insert->config);
@@ -257,7 +257,7 @@ end_batch(struct insert *insert, uint32_t partition)
     flight->count = (uint32_t)target->builder.count;
     flight->call.partition = (int32_t)partition;
     target->flight = NULL;
-    if (record_builder_finish(&target->builder, &flight->call.records, &insert->op.run->err) !=
+    if (record_builder_finish(&target->builder, &flight->call.records, run_err(insert->op.run)) !=
         OX_OK) {
         ox_free(flight);
         return false;
@@ -293,9 +293,9 @@ pick_partition(struct insert *insert, const struct batch *in, uint32_t row, stru
     if (plan->partition >= 0 && !vector_null(&in->cols[plan->partition], row)) {
         int64_t asked = vector_get(&in->cols[plan->partition], row).i;
         if (asked < 0 || asked >= insert->partitions) {
-            ox_fail(&insert->op.run->err, OX_INVALID_PARAMETER_VALUE,
+            ox_fail(run_err(insert->op.run), OX_INVALID_PARAMETER_VALUE,
                 "topic \"%.*s\" has no partition %" PRId64, OX_STR_ARG(plan->topic.name), asked);
-            ox_detail(&insert->op.run->err, "Its partitions are 0 to %u.", insert->partitions - 1);
+            ox_detail(run_err(insert->op.run), "Its partitions are 0 to %u.", insert->partitions - 1);
             return false;
         }
         to->partition = (int32_t)asked;
@@ -318,20 +318,20 @@ read_row(struct insert *insert, const struct batch *in, uint32_t row, struct row
     to->header_count = 0;
     struct str headers = bytes_of(in, plan->headers, row);
     if (headers.ptr != NULL && insert_headers(headers, &insert->row_arena, &to->headers,
-                                   &to->header_count, &insert->op.run->err) != OX_OK)
+                                   &to->header_count, run_err(insert->op.run)) != OX_OK)
         return false;
     to->timestamp = env_wall_ms(insert->op.run->config.env);
     if (plan->timestamp >= 0 && !vector_null(&in->cols[plan->timestamp], row)) {
         int64_t us = vector_get(&in->cols[plan->timestamp], row).i;
         if (us == INT64_MIN || us == INT64_MAX) {
-            ox_fail(&insert->op.run->err, OX_DATETIME_FIELD_OVERFLOW,
+            ox_fail(run_err(insert->op.run), OX_DATETIME_FIELD_OVERFLOW,
                 "_timestamp of a record cannot be infinite");
             return false;
         }
         int64_t unix_us = us + ROW_EPOCH_UNIX_S * 1000000;
         to->timestamp = unix_us >= 0 ? unix_us / 1000 : -((999 - unix_us) / 1000);
         if (to->timestamp < 0) {
-            ox_fail(&insert->op.run->err, OX_DATETIME_FIELD_OVERFLOW,
+            ox_fail(run_err(insert->op.run), OX_DATETIME_FIELD_OVERFLOW,
                 "_timestamp of a record must not lie before 1970");
             return false;
         }
@@ -365,7 +365,7 @@ add_row(struct insert *insert, const struct row *row)
     struct target *target = &insert->targets[row->partition];
     size_t need = record_builder_need(row->key, row->value, row->headers.len);
     if (need + RECORD_BATCH_HEADER > (size_t)insert->config.max_message_bytes + HEADER_SLACK) {
-        ox_fail(&insert->op.run->err, OX_MESSAGE_TOO_LARGE,
+        ox_fail(run_err(insert->op.run), OX_MESSAGE_TOO_LARGE,
             "record of %zu bytes exceeds \"max.message.bytes\" (%d) of topic \"%.*s\"", need,
             insert->config.max_message_bytes, OX_STR_ARG(plan->topic.name));
         return false;
@@ -505,9 +505,9 @@ insert_next(struct op *op, struct batch **out)
             if (!ox_list_empty(&insert->flying))
                 return EXEC_PARK;
             if (insert->failed) {
-                op->run->err = insert->err;
+                *run_err(op->run) = insert->err;
                 if (op->run->rows_durable > 0 && insert->err.detail[0] == 0)
-                    ox_detail(&op->run->err, "%" PRIu64 " rows are in the topic already.",
+                    ox_detail(run_err(op->run), "%" PRIu64 " rows are in the topic already.",
                         op->run->rows_durable);
                 return EXEC_FAIL;
             }

@@ -80,7 +80,7 @@ judge(struct joiner *joiner, const struct batch *left, const struct join_right *
     joiner->both.sel = candidates;
     joiner->both.sel_count = count;
     if (expr_select(&joiner->op->eval, joiner->condition, &joiner->both, joiner->sel, &passed,
-            &joiner->op->run->err) != OX_OK)
+            run_err(joiner->op->run)) != OX_OK)
         return false;
     for (uint32_t k = 0; k < passed; k++)
         joiner->pass[joiner->sel[k]] = true;

@@ -42,7 +42,7 @@ struct join_right {
     uint64_t base;    /* of matched for row 0 */
 };
 
-/* Evaluate and give the rows of joiner->pairs (cleared after). False: run->err. */
+/* Evaluate and give the rows of joiner->pairs (cleared after). False: run_err(). */
 bool joiner_emit(struct joiner *joiner, const struct batch *left, const struct join_right *right,
     struct batch **out);
 /* Right rows refs[0..n-1] without a left one. */

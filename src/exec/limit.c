@@ -23,12 +23,12 @@ limit_open(struct op *op)
         if (!op_eval_one(op, plan->limit, &value))
             return false;
         if (!value.null) {
-            ox_fail_plain(&op->run->err, OX_INVALID_ROW_COUNT_IN_LIMIT);
+            ox_fail_plain(run_err(op->run), OX_INVALID_ROW_COUNT_IN_LIMIT);
             return false;
         }
     }
     if (limit->skip < 0) {
-        ox_fail_plain(&op->run->err, OX_INVALID_ROW_COUNT_IN_OFFSET);
+        ox_fail_plain(run_err(op->run), OX_INVALID_ROW_COUNT_IN_OFFSET);
         return false;
     }
     limit->sel = NULL;

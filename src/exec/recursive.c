@@ -78,7 +78,7 @@ take(struct recursive *recursive, struct batch *in)
     size_t bytes = recursive->next.bytes + recursive->work.bytes + keytable_bytes(&recursive->seen);
     op->counters->memory_max = OX_MAX(op->counters->memory_max, bytes);
     if (bytes > OX_MAX(op->run->config.work_mem, (size_t)65536) * 8) {
-        ox_fail(&op->run->err, OX_WORK_MEM_EXCEEDED,
+        ox_fail(run_err(op->run), OX_WORK_MEM_EXCEEDED,
             "recursive query needs more than 8 times \"work_mem\"");
         return false;
     }

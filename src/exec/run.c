@@ -171,7 +171,7 @@ op_next(struct op *op, struct batch **out)
 bool
 op_eval(struct op *op, const struct expr *expr, const struct batch *batch, struct vector *out)
 {
-    return expr_eval(&op->eval, expr, batch, out, &op->run->err) == OX_OK;
+    return expr_eval(&op->eval, expr, batch, out, run_err(op->run)) == OX_OK;
 }
 
 bool
@@ -303,7 +303,7 @@ run_check(struct exec_run *run)
 {
     int code = atomic_load_explicit(&run->cancel_code, memory_order_relaxed);
     if (ox_unlikely(code != 0)) {
-        ox_fail_plain(&run->err, code);
+        ox_fail_plain(run_err(run), code);
         /* Inside a subquery the rows of the enclosing batch are lost with it. */
         if (atomic_load(&run->cancel_sticky) || run->sync_depth > 0)
             run->failed = true;
@@ -312,7 +312,7 @@ run_check(struct exec_run *run)
         return false;
     }
     if (ox_unlikely(run->timeout_at != 0) && run_now_ns(run) >= run->timeout_at) {
-        ox_fail_plain(&run->err, OX_STATEMENT_TIMEOUT);
+        ox_fail_plain(run_err(run), OX_STATEMENT_TIMEOUT);
         run->failed = true;
         return false;
     }
@@ -406,10 +406,10 @@ run_count_bytes(struct exec_run *run, uint64_t bytes)
         engine_quota_use(run->config.session, ENGINE_QUOTA_FETCH, (double)bytes);
     if (run->config.scan_bytes_limit == 0 || run->bytes_read <= run->config.scan_bytes_limit)
         return true;
-    ox_fail(&run->err, OX_SCAN_LIMIT_EXCEEDED,
+    ox_fail(run_err(run), OX_SCAN_LIMIT_EXCEEDED,
         "statement reads more than \"scan_bytes_limit\" (%" PRIu64 " bytes)",
         run->config.scan_bytes_limit);
-    ox_hint(&run->err, "Narrow the scan with conditions on _partition, _offset or _timestamp, or "
+    ox_hint(run_err(run), "Narrow the scan with conditions on _partition, _offset or _timestamp, or "
                        "raise the limit.");
     run->failed = true;
     return false;
@@ -454,13 +454,30 @@ give(struct exec_run *run, uint64_t max_rows, struct batch **out)
     }
     run->rows += selected(*out);
     if (run->config.row_limit > 0 && run->rows > run->config.row_limit) {
-        ox_fail(&run->err, OX_SCAN_LIMIT_EXCEEDED,
+        ox_fail(run_err(run), OX_SCAN_LIMIT_EXCEEDED,
             "statement gives more than \"row_limit\" (%" PRIu64 ") rows", run->config.row_limit);
-        ox_hint(&run->err, "Add LIMIT or a narrower condition, or raise the limit.");
+        ox_hint(run_err(run), "Add LIMIT or a narrower condition, or raise the limit.");
         run->failed = true;
         return EXEC_FAIL;
     }
     return EXEC_ROWS;
+}
+
+struct ox_err *
+run_err(struct exec_run *run)
+{
+    if (ox_unlikely(run->err == NULL))
+        run->err = ox_calloc(1, sizeof(*run->err));
+    return run->err;
+}
+
+static void
+drop_unused_err(struct exec_run *run)
+{
+    if (run->err == NULL || run->err->code != OX_OK)
+        return;
+    ox_free(run->err);
+    run->err = NULL;
 }
 
 /* The budget is of a turn of the loop, however often the caller pulls in it. */
@@ -523,6 +540,7 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
     case EXEC_PARK:
         run->rest = NULL;
         run->parked = true;
+        drop_unused_err(run);
         break;
     case EXEC_DONE:
         run->rest = NULL;
@@ -530,9 +548,9 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
         break;
     case EXEC_FAIL:
         run->rest = NULL;
-        ox_assert(run->err.code != OX_OK);
+        ox_assert(run_err(run)->code != OX_OK);
         /* Only a lost wait can be taken up again. */
-        if (run->err.code != OX_CANCELED && run->err.code != OX_STATEMENT_TIMEOUT)
+        if (run->err->code != OX_CANCELED && run->err->code != OX_STATEMENT_TIMEOUT)
             run->failed = true;
         break;
     }
@@ -540,9 +558,9 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
 }
 
 const struct ox_err *
-exec_run_err(const struct exec_run *run)
+exec_run_err(struct exec_run *run)
 {
-    return &run->err;
+    return run_err(run);
 }
 
 uint64_t
@@ -594,6 +612,7 @@ run_release(struct exec_run *run)
     if (run->own_snapshot)
         exec_snapshot_free(run->snapshot);
     ox_arena_fini(&run->arena);
+    ox_free(run->err);
     ox_free(run);
 }
 

@@ -136,7 +136,7 @@ apply(struct op *op, const struct scan_bound *bound, struct scan_bounds *out)
         break;
     case BOUND_TIMESTAMP:
         if (bound->op == BOUND_IN) {
-            ox_fail(&op->run->err, OX_FEATURE_NOT_SUPPORTED, "a scan takes no list of timestamps");
+            ox_fail(run_err(op->run), OX_FEATURE_NOT_SUPPORTED, "a scan takes no list of timestamps");
             return false;
         }
         out->timed = true;
@@ -158,12 +158,12 @@ eval_sample(struct op *op, const struct plan_scan_topic *plan, struct scan_bound
     if (!op_eval_one(op, plan->sample_percent, &percent))
         return false;
     if (percent.null) {
-        ox_fail(&op->run->err, OX_INVALID_TABLESAMPLE_ARGUMENT,
+        ox_fail(run_err(op->run), OX_INVALID_TABLESAMPLE_ARGUMENT,
             "TABLESAMPLE parameter cannot be null");
         return false;
     }
     if (!(percent.f >= 0 && percent.f <= 100)) {
-        ox_fail(&op->run->err, OX_INVALID_TABLESAMPLE_ARGUMENT,
+        ox_fail(run_err(op->run), OX_INVALID_TABLESAMPLE_ARGUMENT,
             "sample percentage must be between 0 and 100");
         return false;
     }
@@ -172,7 +172,7 @@ eval_sample(struct op *op, const struct plan_scan_topic *plan, struct scan_bound
         if (!op_eval_one(op, plan->sample_seed, &seed))
             return false;
         if (seed.null) {
-            ox_fail(&op->run->err, OX_INVALID_TABLESAMPLE_REPEAT,
+            ox_fail(run_err(op->run), OX_INVALID_TABLESAMPLE_REPEAT,
                 "TABLESAMPLE REPEATABLE parameter cannot be null");
             return false;
         }
@@ -266,7 +266,7 @@ scan_aborted_has(struct scan_aborted *aborted, struct exec_run *run, struct plog
         aborted->from = batch->base_offset;
         aborted->to = OX_MAX(to, record_batch_next_offset(batch));
         if (plog_aborted_txns(plog, aborted->from, aborted->to, &aborted->arena, &aborted->txns,
-                &aborted->count, &run->err) != OX_OK) {
+                &aborted->count, run_err(run)) != OX_OK) {
             aborted->from = aborted->to = 0;
             *good = false;
             return false;

@@ -63,7 +63,7 @@ catalog_open(struct op *op)
         return true;
     }
     if (op->run->config.catalog_take == NULL) {
-        ox_fail(&op->run->err, OX_FEATURE_NOT_SUPPORTED, "the catalog cannot be read here");
+        ox_fail(run_err(op->run), OX_FEATURE_NOT_SUPPORTED, "the catalog cannot be read here");
         return false;
     }
     scan->params = ox_arena_alloc0(&op->arena, (plan->param_count + 1) * sizeof(*scan->params));
@@ -300,7 +300,7 @@ catalog_next(struct op *op, struct batch **out)
             return EXEC_ROWS;
         }
         if (scan->code != OX_OK) {
-            op->run->err = scan->err;
+            *run_err(op->run) = scan->err;
             return EXEC_FAIL;
         }
         if (scan->ended)

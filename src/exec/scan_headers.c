@@ -69,7 +69,7 @@ headers_open(struct op *op)
             if (!scan_bounds_partition(&scan->bounds, (int32_t)p))
                 continue;
             if (engine_partition(op->run->config.session, topics->topics[t].name,
-                    &topics->topics[t].id, (int32_t)p, ENGINE_READ, &part, &op->run->err) != OX_OK)
+                    &topics->topics[t].id, (int32_t)p, ENGINE_READ, &part, run_err(op->run)) != OX_OK)
                 return false;
             snapshot_range(op->run, part, scan_uncommitted(op->run, topics), &range);
             op->counters->partitions++;
@@ -109,7 +109,7 @@ begin_partition(struct scan_headers *scan, bool *more)
                 continue;
             struct partition *part;
             if (engine_partition(op->run->config.session, topic->name, &topic->id, index,
-                    ENGINE_READ, &part, &op->run->err) != OX_OK)
+                    ENGINE_READ, &part, run_err(op->run)) != OX_OK)
                 return false;
             struct exec_range range;
             snapshot_range(op->run, part, scan_uncommitted(op->run, topics), &range);
@@ -123,7 +123,7 @@ begin_partition(struct scan_headers *scan, bool *more)
             *more = true;
             return range.start >= range.end ||
                    log_cursor_open(scan->plog, range.start, range.end, LOG_CURSOR_HEADERS,
-                       &scan->cursor, &op->run->err) == OX_OK;
+                       &scan->cursor, run_err(op->run)) == OX_OK;
         }
     }
     *more = false;
@@ -145,17 +145,17 @@ decode_batch(struct scan_headers *scan, int64_t base, bool count)
 {
     struct exec_run *run = scan->op.run;
     struct log_cursor *cursor;
-    if (log_cursor_open(scan->plog, base, base + 1, 0, &cursor, &run->err) != OX_OK)
+    if (log_cursor_open(scan->plog, base, base + 1, 0, &cursor, run_err(run)) != OX_OK)
         return false;
     struct record_batch batch;
     struct record_iter iter;
     bool more, good;
     struct plog_config config;
     plog_get_config(scan->plog, &config);
-    good = log_cursor_next(cursor, &batch, &more, &run->err) == OX_OK;
+    good = log_cursor_next(cursor, &batch, &more, run_err(run)) == OX_OK;
     if (good && more)
         good = record_iter_init(&iter, &batch, &scan->inflated,
-                   (size_t)OX_MAX(config.inflated_max, 1), &run->err) == OX_OK;
+                   (size_t)OX_MAX(config.inflated_max, 1), run_err(run)) == OX_OK;
     struct record record;
     while (good && more && record_iter_next(&iter, &record)) {
         if (record.offset < scan->from || record.offset >= scan->to)
@@ -164,7 +164,7 @@ decode_batch(struct scan_headers *scan, int64_t base, bool count)
         widen(&scan->now, record.offset, record.timestamp);
     }
     if (good && more && iter.failed) {
-        ox_fail(&run->err, OX_CORRUPT_MESSAGE, "batch at offset %lld is damaged: %s",
+        ox_fail(run_err(run), OX_CORRUPT_MESSAGE, "batch at offset %lld is damaged: %s",
             (long long)base, iter.fault);
         good = false;
     }
@@ -260,7 +260,7 @@ count_all(struct scan_headers *scan)
             struct record_batch batch;
             more = false;
             if (scan->cursor != NULL &&
-                log_cursor_next(scan->cursor, &batch, &more, &run->err) != OX_OK)
+                log_cursor_next(scan->cursor, &batch, &more, run_err(run)) != OX_OK)
                 return EXEC_FAIL;
             if (!more)
                 break;

@@ -51,7 +51,7 @@ struct scan_aborted {
 void scan_aborted_init(struct scan_aborted *aborted);
 void scan_aborted_fini(struct scan_aborted *aborted);
 /* Whether the batch carries records of an aborted transaction; `to` is how far the
- * caller may read. False in *good: run->err is set. */
+ * caller may read. False in *good: run_err() is set. */
 bool scan_aborted_has(struct scan_aborted *aborted, struct exec_run *run, struct plog *plog,
     const struct record_batch *batch, int64_t to, bool *good);
 

@@ -109,7 +109,7 @@ part_readable(struct scan_part *part)
         (state.fault == OX_DATA_CORRUPTED && partition_log(part->part) != NULL))
         return true;
     const struct plan_topic *topic = &plan_of(part->scan)->topics[part->topic];
-    ox_fail(&part->scan->op.run->err, state.fault,
+    ox_fail(run_err(part->scan->op.run), state.fault,
         "partition %d of topic \"%.*s\" cannot be read: %s", part->index, OX_STR_ARG(topic->name),
         ox_code_facts(state.fault)->message);
     return false;
@@ -155,7 +155,7 @@ find_parts(struct scan *scan)
         op->counters->partitions_total += count;
         for (uint32_t p = 0; p < count; p++)
             if (scan_bounds_partition(&scan->bounds, (int32_t)p) &&
-                !add_part(scan, t, (int32_t)p, &op->run->err))
+                !add_part(scan, t, (int32_t)p, run_err(op->run)))
                 return false;
     }
     op->counters->partitions += scan->part_count;
@@ -184,7 +184,7 @@ offset_at_time(struct scan_part *part, int64_t us, const struct exec_range *rang
     int64_t unix_us = us + ROW_EPOCH_UNIX_S * 1000000;
     int64_t ms = unix_us <= 0 ? 0 : (unix_us + 999) / 1000;
     struct log_timed_offset found;
-    if (plog_offset_by_time(part->plog, ms, range->end, &found, &part->scan->op.run->err) != OX_OK)
+    if (plog_offset_by_time(part->plog, ms, range->end, &found, run_err(part->scan->op.run)) != OX_OK)
         return false;
     *out = found.offset < 0 ? range->end : found.offset;
     return true;
@@ -193,7 +193,7 @@ offset_at_time(struct scan_part *part, int64_t us, const struct exec_range *rang
 static bool
 bad_value(struct scan *scan, const char *what)
 {
-    ox_fail(&scan->op.run->err, OX_INVALID_PARAMETER_VALUE, "%s", what);
+    ox_fail(run_err(scan->op.run), OX_INVALID_PARAMETER_VALUE, "%s", what);
     return false;
 }
 
@@ -253,12 +253,12 @@ check_gap(struct scan_part *part, int64_t asked, const struct exec_range *range,
     case SCAN_GAP_ERROR:
         break;
     }
-    ox_fail(&scan->op.run->err, OX_OFFSET_OUT_OF_RANGE,
+    ox_fail(run_err(scan->op.run), OX_OFFSET_OUT_OF_RANGE,
         "offset %" PRId64 " of partition %d of topic \"%.*s\" is out of range", asked, part->index,
         OX_STR_ARG(plan->topics[part->topic].name));
-    ox_detail(&scan->op.run->err, "The partition holds offsets %" PRId64 " to %" PRId64 ".",
+    ox_detail(run_err(scan->op.run), "The partition holds offsets %" PRId64 " to %" PRId64 ".",
         range->start, range->end);
-    ox_hint(&scan->op.run->err, "Set on_gap to earliest or latest to go on from there.");
+    ox_hint(run_err(scan->op.run), "Set on_gap to earliest or latest to go on from there.");
     return false;
 }
 
@@ -293,7 +293,7 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
     if (range->end <= range->start || n == 0)
         return true;
     if (log_cursor_open(
-            part->plog, range->start, range->end, LOG_CURSOR_BACKWARD, &cursor, &run->err) != OX_OK)
+            part->plog, range->start, range->end, LOG_CURSOR_BACKWARD, &cursor, run_err(run)) != OX_OK)
         return false;
     struct arena arena;
     ox_arena_init(&arena);
@@ -302,7 +302,7 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
     while (good && found < n) {
         struct record_batch batch;
         bool visible;
-        good = log_cursor_next(cursor, &batch, &more, &run->err) == OX_OK;
+        good = log_cursor_next(cursor, &batch, &more, run_err(run)) == OX_OK;
         if (!good || !more)
             break;
         part->end = range->end;
@@ -316,7 +316,7 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
             struct scan_sink sink;
             scan_sink_init(&sink, plan_of(scan), &scan->bounds, &arena);
             scan_sink_begin(&sink);
-            good = scan_cut_backward(&part->cut, &sink, n - found, scan->op.counters, &run->err);
+            good = scan_cut_backward(&part->cut, &sink, n - found, scan->op.counters, run_err(run));
             *list = *count + sink.count > *cap
                         ? ox_realloc(*list, (*cap = (*count + sink.count) * 2) * sizeof(**list))
                         : *list;
@@ -391,7 +391,7 @@ set_start(struct scan *scan)
     struct datum value;
     struct exec_position *positions = NULL;
     uint32_t count = 0;
-    struct ox_err *err = &scan->op.run->err;
+    struct ox_err *err = run_err(scan->op.run);
     if (!value_of(scan, plan->start_value, "the position in FROM must not be NULL", &value))
         return false;
     if (plan->start == SCAN_FROM_OFFSETS &&
@@ -460,7 +460,7 @@ set_until(struct scan *scan)
     if (!value_of(scan, plan->until_value, "the position in UNTIL must not be NULL", &value))
         return false;
     if (plan->until == SCAN_UNTIL_OFFSETS &&
-        !scan_parse_offsets(value.s, &scan->op.arena, &positions, &count, &scan->op.run->err))
+        !scan_parse_offsets(value.s, &scan->op.arena, &positions, &count, run_err(scan->op.run)))
         return false;
     if (plan->until == SCAN_UNTIL_IDLE) {
         scan->idle_us = interval_us(&value);
@@ -623,7 +623,7 @@ begin_cut(struct scan_part *part, const struct record_batch *batch, bool copy, s
         }
         ox_text_clear(to);
         if (ox_decompress(record_batch_codec(batch), records, len,
-                (size_t)OX_MAX(config.inflated_max, 1), to, &scan->op.run->err) != OX_OK)
+                (size_t)OX_MAX(config.inflated_max, 1), to, run_err(scan->op.run)) != OX_OK)
             return false;
         records = (const uint8_t *)to->ptr;
         len = to->len;
@@ -644,7 +644,7 @@ open_cursor(struct scan_part *part)
     int64_t from = scan->backward ? part->start : part->position;
     int64_t to = part->end;
     if (log_cursor_open(part->plog, from, to, scan->backward ? LOG_CURSOR_BACKWARD : 0,
-            &part->cursor, &scan->op.run->err) != OX_OK)
+            &part->cursor, run_err(scan->op.run)) != OX_OK)
         return false;
     return true;
 }
@@ -655,7 +655,7 @@ fell_behind(struct scan_part *part)
 {
     struct exec_run *run = part->scan->op.run;
     struct exec_range range;
-    if (run->err.code != OX_OFFSET_OUT_OF_RANGE)
+    if (run_err(run)->code != OX_OFFSET_OUT_OF_RANGE)
         return false;
     visible_range(part, &range);
     log_cursor_close(part->cursor);
@@ -671,7 +671,7 @@ fell_behind(struct scan_part *part)
     } else if (!check_gap(part, part->position, &range, &part->position)) {
         return false;
     }
-    memset(&run->err, 0, sizeof(run->err));
+    memset(run_err(run), 0, sizeof(struct ox_err));
     return true;
 }
 
@@ -721,7 +721,7 @@ next_batch(struct scan_part *part, struct arena *arena, bool always, bool may_co
             return false;
         }
         struct record_batch batch;
-        if (log_cursor_next(part->cursor, &batch, more, &run->err) != OX_OK) {
+        if (log_cursor_next(part->cursor, &batch, more, run_err(run)) != OX_OK) {
             if (fell_behind(part))
                 continue;
             return false;
@@ -783,8 +783,8 @@ fill(struct scan_part *part, struct scan_sink *sink, uint64_t limit, bool *at_en
         }
         uint32_t before = sink->count;
         bool good = scan->backward
-                        ? scan_cut_backward(&part->cut, sink, limit, scan->op.counters, &run->err)
-                        : scan_cut_forward(&part->cut, sink, scan->op.counters, &run->err);
+                        ? scan_cut_backward(&part->cut, sink, limit, scan->op.counters, run_err(run))
+                        : scan_cut_forward(&part->cut, sink, scan->op.counters, run_err(run));
         if (!good)
             return false;
         if (part->cut.stopped) {
@@ -953,7 +953,7 @@ add_new_parts(struct scan *scan)
         uint32_t count = topic != NULL ? topic->partition_count : 0;
         for (; scan->known[t] < count; scan->known[t]++)
             if (scan_bounds_partition(&scan->bounds, (int32_t)scan->known[t]) &&
-                !add_part(scan, t, (int32_t)scan->known[t], &scan->op.run->err))
+                !add_part(scan, t, (int32_t)scan->known[t], run_err(scan->op.run)))
                 return false;
     }
     atomic_store(&scan->total, partitions_in(scan, view));
@@ -990,7 +990,7 @@ ahead_fill(struct scan_part *part)
 {
     struct scan *scan = part->scan;
     struct exec_counters *counters = scan->op.counters;
-    struct ox_err *err = &scan->op.run->err;
+    struct ox_err *err = run_err(scan->op.run);
     struct ahead *ahead = part->ahead;
     if (ahead == NULL) {
         ahead = part->ahead = ox_calloc(1, sizeof(*ahead));

@@ -65,7 +65,7 @@ setop_take(struct setop *setop, const struct batch *in, bool left)
     size_t bytes = keytable_bytes(&setop->table) + setop->count_cap * sizeof(struct counts);
     setop->op.counters->memory_max = OX_MAX(setop->op.counters->memory_max, bytes);
     if (bytes > OX_MAX(setop->op.run->config.work_mem, (size_t)65536) * 8) {
-        ox_fail(&setop->op.run->err, OX_WORK_MEM_EXCEEDED,
+        ox_fail(run_err(setop->op.run), OX_WORK_MEM_EXCEEDED,
             "set operation needs more than 8 times \"work_mem\"");
         return false;
     }

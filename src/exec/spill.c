@@ -35,7 +35,7 @@ open_file(struct spill *spill)
 {
     struct exec_run *run = spill->run;
     if (run->config.temp_dir == NULL) {
-        ox_fail(&run->err, OX_WORK_MEM_EXCEEDED,
+        ox_fail(run_err(run), OX_WORK_MEM_EXCEEDED,
             "statement needs more than \"work_mem\" (%zu bytes)", run->config.work_mem);
         return false;
     }
@@ -48,7 +48,7 @@ open_file(struct spill *spill)
         snprintf(path, sizeof(path), "%s/spill-%" PRIu64 "-%016" PRIx64 ".tmp",
             run->config.temp_dir, atomic_fetch_add(&seq, 1), id);
         ox_code code = fs_open(fs, "exec.spill.open", path,
-            FILE_READ | FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &spill->file, &run->err);
+            FILE_READ | FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &spill->file, run_err(run));
         if (code == OX_OK)
             break;
         if (code == OX_FILE_NOT_FOUND && attempt == 0 &&
@@ -115,13 +115,13 @@ write_chunk(struct spill *spill, const struct batch *batch)
     bool good = true;
     if (text.len > UINT32_MAX ||
         (run->config.temp_bytes_max > 0 && run->temp_bytes > run->config.temp_bytes_max)) {
-        ox_fail(&run->err, OX_LIMIT_EXCEEDED,
+        ox_fail(run_err(run), OX_LIMIT_EXCEEDED,
             "temporary files of the statement exceed their limit (%" PRIu64 " bytes)",
             run->config.temp_bytes_max);
         good = false;
     } else {
         good = file_pwrite(run->config.env->fs, "exec.spill.write", spill->file, text.ptr, text.len,
-                   spill->len, &run->err) == OX_OK;
+                   spill->len, run_err(run)) == OX_OK;
         spill->len += text.len;
     }
     ox_text_fini(&text);
@@ -158,7 +158,7 @@ spill_add(
 static bool
 damaged(struct spill *spill)
 {
-    ox_fail(&spill->run->err, OX_DATA_CORRUPTED, "temporary file of the statement is damaged");
+    ox_fail(run_err(spill->run), OX_DATA_CORRUPTED, "temporary file of the statement is damaged");
     return false;
 }
 
@@ -206,7 +206,7 @@ spill_read(struct spill_reader *reader, struct chunk **out)
     struct file_system *fs = spill->run->config.env->fs;
     uint32_t header[2];
     size_t got;
-    if (fs_pread(fs, spill->file, header, sizeof(header), reader->pos, &got, &spill->run->err) !=
+    if (fs_pread(fs, spill->file, header, sizeof(header), reader->pos, &got, run_err(spill->run)) !=
         OX_OK)
         return false;
     if (got != sizeof(header) || header[0] > VECTOR_MAX ||
@@ -215,7 +215,7 @@ spill_read(struct spill_reader *reader, struct chunk **out)
     struct chunk *chunk = chunk_new(spill->tail.types, spill->tail.ncols, OX_MAX(header[0], 1u));
     char *bytes = ox_arena_alloc(&chunk->arena, header[1]);
     if (fs_pread(fs, spill->file, bytes, header[1], reader->pos + sizeof(header), &got,
-            &spill->run->err) != OX_OK) {
+            run_err(spill->run)) != OX_OK) {
         chunk_free(chunk);
         return false;
     }

@@ -22,7 +22,7 @@ struct spill {
 void spill_init(struct spill *spill, struct exec_run *run, const struct type *types,
     uint32_t ncols);
 void spill_fini(struct spill *spill);
-/* False: run->err is set (OX_DISK_FULL, OX_WORK_MEM_EXCEEDED without a temp_dir,
+/* False: run_err() is set (OX_DISK_FULL, OX_WORK_MEM_EXCEEDED without a temp_dir,
  * OX_LIMIT_EXCEEDED over temp_bytes_max). */
 bool spill_add(struct spill *spill, const struct vector *cols, const uint32_t *sel, uint32_t from,
     uint32_t n);

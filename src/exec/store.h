@@ -18,7 +18,7 @@ struct store {
 void store_init(struct store *store, struct exec_run *run, const struct type *types,
     uint32_t ncols, size_t memory);
 void store_fini(struct store *store);
-bool store_add(struct store *store, const struct batch *batch); /* false: run->err */
+bool store_add(struct store *store, const struct batch *batch); /* false: run_err() */
 bool store_end(struct store *store); /* after the last add */
 
 static inline uint64_t

@@ -110,9 +110,9 @@ run_now(struct exec_subplan *sub, uint64_t want)
     enum exec_status status = run_rows(sub, want);
     run->sync_depth--;
     if (status == EXEC_PARK)
-        ox_fail(&run->err, OX_FEATURE_NOT_SUPPORTED, "a subquery cannot wait for new records");
+        ox_fail(run_err(run), OX_FEATURE_NOT_SUPPORTED, "a subquery cannot wait for new records");
     op_close(sub->op);
-    return status == EXEC_DONE ? OX_OK : run->err.code;
+    return status == EXEC_DONE ? OX_OK : run_err(run)->code;
 }
 
 enum exec_status
@@ -277,8 +277,8 @@ subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *ba
         sub->scope.row = row;
         ox_code code = run_now(sub, rows_wanted(expr));
         if (code != OX_OK) {
-            if (err != NULL && err != &owner->run->err)
-                *err = owner->run->err;
+            if (err != NULL && err != run_err(owner->run))
+                *err = *run_err(owner->run);
             return code;
         }
         sub->kept = !expr->correlated;

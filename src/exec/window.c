@@ -208,7 +208,7 @@ drop_oldest(struct window *window)
         (window->loaded_count - at) * sizeof(*window->loaded));
 }
 
-/* The chunk of a row; NULL: run->err. */
+/* The chunk of a row; NULL: run_err(). */
 static const struct batch *
 chunk_of(struct window *window, uint64_t row, uint32_t *in_chunk)
 {
@@ -394,7 +394,7 @@ gather_partition(struct window *window)
 
 /* ---- frames -------------------------------------------------------------------------------- */
 
-/* A value; false: run->err. */
+/* A value; false: run_err(). */
 static bool
 cell(struct window *window, uint64_t row, uint32_t column, struct datum *out)
 {
@@ -441,7 +441,7 @@ frame_offset(struct window *window, uint64_t row, uint32_t column, const char *w
     if (!cell(window, row, column, &value))
         return false;
     if (value.null || value.i < 0) {
-        ox_fail(&window->op.run->err,
+        ox_fail(run_err(window->op.run),
             value.null ? OX_NULL_VALUE_NOT_ALLOWED : OX_INVALID_FRAME_OFFSET,
             "frame %s offset must not be %s", which, value.null ? "null" : "negative");
         return false;
@@ -552,7 +552,7 @@ step_rows(
                 sel[n++] = at;
         }
         if (n > 0 && agg_step_one(&call->agg, call->state, chunk->cols + call->args, sel, n,
-                         &window->op.run->err) != OX_OK)
+                         run_err(window->op.run)) != OX_OK)
             return false;
         from += end - first;
     }
@@ -581,7 +581,7 @@ aggregate_value(struct window *window, struct window_slot *call, uint64_t row, s
     if (!step_rows(window, call, row, call->to, to))
         return false;
     call->to = to;
-    if (func->final(&call->agg, call->state, out, &window->op.run->err) != OX_OK)
+    if (func->final(&call->agg, call->state, out, run_err(window->op.run)) != OX_OK)
         return false;
     ox_arena_reset(&call->last_arena);
     call->last = datum_copy(call->plan->agg.type, *out, &call->last_arena);
@@ -636,7 +636,7 @@ framed_value(struct window *window, const struct window_slot *call, uint64_t row
         if (value.null)
             return true;
         if (value.i <= 0) {
-            ox_fail(&window->op.run->err, OX_INVALID_ARGUMENT_FOR_NTH_VALUE,
+            ox_fail(run_err(window->op.run), OX_INVALID_ARGUMENT_FOR_NTH_VALUE,
                 "argument of nth_value must be greater than zero");
             return false;
         }
@@ -662,7 +662,7 @@ ntile_value(struct window *window, const struct window_slot *call, uint64_t row,
         return true;
     }
     if (value.i <= 0) {
-        ox_fail(&window->op.run->err, OX_INVALID_ARGUMENT_FOR_NTILE,
+        ox_fail(run_err(window->op.run), OX_INVALID_ARGUMENT_FOR_NTILE,
             "argument of ntile must be greater than zero");
         return false;
     }

@@ -121,7 +121,7 @@ static struct piece *
 add_piece(struct conn *conn)
 {
     if (conn->count == conn->cap) {
-        uint32_t cap = conn->cap ? conn->cap * 2 : 4;
+        uint32_t cap = conn->cap ? conn->cap * 2 : 1;
         struct piece *bigger = ox_malloc(cap * sizeof(*bigger));
         for (uint32_t i = 0; i < conn->count; i++)
             bigger[i] = *piece_at(conn, i);

@@ -6,6 +6,8 @@
 
 #include "pgwire/pgwire_int.h"
 
+enum { OUT_KEPT = 128 };
+
 size_t
 pg_begin(struct text *text, char type)
 {
@@ -55,7 +57,8 @@ pg_send(struct pg_conn *pg)
 {
     conn_write(pg->conn, pg->out.ptr, pg->out.len);
     ox_text_clear(&pg->out);
-    if (pg->out.cap > 256 * 1024)
+    /* Sessions are silent for long: what they keep for the next message is little. */
+    if (pg->out.cap > OUT_KEPT)
         ox_text_fini(&pg->out);
 }
 

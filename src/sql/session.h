@@ -76,8 +76,8 @@ struct setting_undo {
 };
 
 struct settings {
-    char *values[SETTINGS_MAX]; /* heap */
-    char *starts[SETTINGS_MAX]; /* what RESET goes back to */
+    char *values[SETTINGS_MAX];   /* the fallback's own text, or heap */
+    struct setting_start *starts; /* what RESET goes back to, if not to the fallback */
     struct map custom;          /* "a.b" -> char * */
     struct setting_undo *undo;  /* of the transaction, newest first */
     /* What they mean: */
@@ -148,7 +148,6 @@ struct portal {
     bool cursor, hold, live; /* a SQL cursor; over a SUBSCRIBE statement */
     bool in_transaction;     /* made in an explicit block */
     const char *tag;         /* "SELECT" */
-    struct ox_err failure;
 };
 
 ox_code statement_new(struct sql_session *sess, struct str name, struct str text,

@@ -417,12 +417,45 @@ info_cancel(void *self, int32_t pid, bool end)
     return sess->client->cancel != NULL && sess->client->cancel(sess->client, pid, end);
 }
 
+/* A slot of the table's row: most hold what the table says, and then they point
+ * there. */
 static void
-put(char **slot, const char *value)
+put(char **slot, int id, const char *value)
 {
-    char *copy = ox_strdup(value);
-    ox_free(*slot);
-    *slot = copy;
+    char *fallback = (char *)(uintptr_t)table[id].fallback, *old = *slot;
+    *slot = strcmp(value, fallback) == 0 ? fallback : ox_strdup(value);
+    if (old != fallback)
+        ox_free(old);
+}
+
+/* What a setting was when the session began, where that is not the fallback. */
+struct setting_start {
+    struct setting_start *next;
+    int id;
+    char value[];
+};
+
+static void
+keep_start(struct settings *set, int id)
+{
+    const char *value = set->values[id];
+    if (value == table[id].fallback)
+        return;
+    size_t len = strlen(value) + 1;
+    struct setting_start *start = ox_malloc(sizeof(*start) + len);
+    start->id = id;
+    memcpy(start->value, value, len);
+    start->next = set->starts;
+    set->starts = start;
+}
+
+static const char *
+start_of(const struct settings *set, int id)
+{
+    for (const struct setting_start *start = set->starts; start != NULL; start = start->next)
+        if (start->id == id)
+            return start->value;
+    return table[id].fallback;
 }
 
 /* A startup parameter: what it is set to becomes the default of the session. */
@@ -447,7 +480,7 @@ start_setting(struct sql_session *sess, struct str name, struct str value, struc
     ox_code code = canonical(sess, id, text, to, sizeof(to), err);
     if (code != OX_OK)
         return code;
-    put(&sess->settings.values[id], to);
+    put(&sess->settings.values[id], id, to);
     return OX_OK;
 }
 
@@ -459,15 +492,15 @@ settings_init(struct sql_session *sess, const struct sql_session_config *config,
     ox_map_init(&set->custom);
     set->format = row_format_default;
     for (int i = 0; i < SETTING_COUNT; i++)
-        set->values[i] = ox_strdup(table[i].fallback);
+        put(&set->values[i], i, table[i].fallback);
     if (sess->server->config.version != NULL)
-        put(&set->values[SET_SERVER_VERSION], sess->server->config.version);
-    put(&set->values[SET_SESSION_AUTHORIZATION], sess->user);
+        put(&set->values[SET_SERVER_VERSION], SET_SERVER_VERSION, sess->server->config.version);
+    put(&set->values[SET_SESSION_AUTHORIZATION], SET_SESSION_AUTHORIZATION, sess->user);
     ox_code code = OX_OK;
     for (uint32_t i = 0; i < config->setting_count && code == OX_OK; i++)
         code = start_setting(sess, config->settings[i].name, config->settings[i].value, err);
     for (int i = 0; i < SETTING_COUNT; i++)
-        set->starts[i] = ox_strdup(set->values[i]);
+        keep_start(set, i);
     sess->info.setting_get = info_get;
     sess->info.setting_set = info_set;
     sess->info.session_cancel = info_cancel;
@@ -495,9 +528,13 @@ settings_fini(struct sql_session *sess)
         set->undo = next;
     }
     ox_free(set->search_path_text);
-    for (int i = 0; i < SETTING_COUNT; i++) {
-        ox_free(set->values[i]);
-        ox_free(set->starts[i]);
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (set->values[i] != table[i].fallback)
+            ox_free(set->values[i]);
+    while (set->starts != NULL) {
+        struct setting_start *next = set->starts->next;
+        ox_free(set->starts);
+        set->starts = next;
     }
     uint32_t at = 0;
     struct map_entry *entry;
@@ -522,7 +559,7 @@ change(struct sql_session *sess, int id, const char *value)
     char **slot = &sess->settings.values[id];
     if (strcmp(*slot, value) == 0)
         return;
-    put(slot, value);
+    put(slot, id, value);
     if (table[id].report)
         sess->client->parameter(sess->client, table[id].name, value);
 }
@@ -571,7 +608,7 @@ settings_set(struct sql_session *sess, struct str name, const char *value, bool 
     if (value == NULL && table[id].kind == FIXED)
         return OX_OK;
     if (value == NULL)
-        value = sess->settings.starts[id];
+        value = start_of(&sess->settings, id);
     ox_code code = canonical(sess, id, value, to, sizeof(to), err);
     if (code != OX_OK)
         return code;
@@ -604,7 +641,7 @@ settings_reset_all(struct sql_session *sess)
         if (table[i].kind != FIXED && i != SET_TRANSACTION_ISOLATION &&
             i != SET_TRANSACTION_READ_ONLY) {
             remember(sess, i, OX_STR_NULL, sess->settings.values[i], false);
-            change(sess, i, sess->settings.starts[i]);
+            change(sess, i, start_of(&sess->settings, i));
         }
     apply(sess);
 }
