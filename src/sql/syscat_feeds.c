@@ -295,15 +295,16 @@ collect_groups(struct feed_rows *rows)
         const struct coord_snapshot_group *group = &call.snapshot.groups[i];
         struct cell *row = add_row(rows);
         row[0] = cell_str(rows, group->group_id);
-        row[1] = cell_text(rows, group->state);
-        row[2] = cell_str(rows, group->protocol_type);
-        row[3] = cell_str(rows, group->protocol);
-        row[4] = cell_int(group->generation);
+        row[1] = cell_text(rows, group->type);
+        row[2] = cell_text(rows, group->state);
+        row[3] = cell_str(rows, group->protocol_type);
+        row[4] = cell_str(rows, group->protocol);
+        row[5] = cell_int(group->generation);
         for (size_t j = 0; j < group->member_count; j++)
             if (group->members[j].leader)
-                row[5] = cell_str(rows, group->members[j].member_id);
-        row[6] = cell_int(engine_node_id(rows->engine));
-        row[7] = cell_int((int64_t)group->member_count);
+                row[6] = cell_str(rows, group->members[j].member_id);
+        row[7] = cell_int(engine_node_id(rows->engine));
+        row[8] = cell_int((int64_t)group->member_count);
     }
     groups_release(&call);
 }
@@ -681,8 +682,8 @@ static const struct feed_def defs[] = {
     {"f_producers", "topic text, partition int4, producer_id int8, producer_epoch int4, "
                     "last_sequence int4, last_ts int8, txn_start int8",
         collect_producers, false},
-    {"f_groups", "group_id text, state text, protocol_type text, protocol text, generation int4, "
-                 "leader text, coordinator int4, members int4",
+    {"f_groups", "group_id text, type text, state text, protocol_type text, protocol text, "
+                 "generation int4, leader text, coordinator int4, members int4",
         collect_groups, true},
     {"f_group_members", "group_id text, member_id text, static_id text, client_id text, "
                         "host text, partitions int4",
