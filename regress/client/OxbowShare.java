@@ -14,6 +14,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
+import org.apache.kafka.clients.admin.SharePartitionOffsetInfo;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
@@ -26,7 +28,7 @@ public class OxbowShare {
     private static final Set<String> unanswered = ConcurrentHashMap.newKeySet();
     private static final AtomicInteger again = new AtomicInteger(), released = new AtomicInteger(),
         second = new AtomicInteger(), failures = new AtomicInteger();
-    private static volatile long lastRecord = System.currentTimeMillis();
+    private static volatile boolean stop;
     private static int expected;
 
     private static String place(String topic, int partition, long offset) {
@@ -44,9 +46,16 @@ public class OxbowShare {
             }
     }
 
-    private static boolean complete() {
-        return confirmed.size() + unanswered.size() >= expected && (unanswered.isEmpty()
-            || System.currentTimeMillis() > lastRecord + 5_000); // longer than the locks
+    // What got no answer is done or comes again: the group's start offsets tell.
+    private static boolean complete(Admin admin) throws Exception {
+        if (confirmed.size() + unanswered.size() < expected)
+            return false;
+        long done = 0;
+        for (SharePartitionOffsetInfo info : admin
+                .listShareGroupOffsets(Map.of("shared", new ListShareGroupOffsetsSpec()))
+                .partitionsToOffsetInfo("shared").get().values())
+            done += info == null ? 0 : info.startOffset();
+        return done == expected;
     }
 
     private static void take(KafkaShareConsumer<String, String> member,
@@ -56,7 +65,6 @@ public class OxbowShare {
         if (confirmed.contains(at))
             again.incrementAndGet();
         unanswered.remove(at);
-        lastRecord = System.currentTimeMillis();
         boolean first = !said.containsKey(at);
         if (number % 7 == 0 && first) {
             released.incrementAndGet();
@@ -88,41 +96,49 @@ public class OxbowShare {
         try (KafkaShareConsumer<String, String> member = new KafkaShareConsumer<>(settings())) {
             member.setAcknowledgementCommitCallback(OxbowShare::settled);
             member.subscribe(Set.of(System.getenv("OX_TOPIC")));
-            while (!complete())
+            while (!stop)
                 for (ConsumerRecord<String, String> record : member.poll(Duration.ofMillis(300)))
                     take(member, record);
         }
     }
 
-    private static void fromTheStart() throws Exception {
-        Properties set = new Properties();
-        set.put("bootstrap.servers", System.getenv("OX_KAFKA"));
-        try (Admin admin = Admin.create(set)) {
-            AlterConfigOp op = new AlterConfigOp(
-                new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
-            admin.incrementalAlterConfigs(Map.of(
-                new ConfigResource(ConfigResource.Type.GROUP, "shared"), Set.of(op))).all().get();
-        }
+    private static void fromTheStart(Admin admin) throws Exception {
+        AlterConfigOp op = new AlterConfigOp(
+            new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
+        admin.incrementalAlterConfigs(Map.of(
+            new ConfigResource(ConfigResource.Type.GROUP, "shared"), Set.of(op))).all().get();
     }
 
-    public static void main(String[] words) throws Exception {
-        expected = Integer.parseInt(words[0]);
-        fromTheStart();
-        Thread[] members = {new Thread(OxbowShare::member), new Thread(OxbowShare::member)};
-        for (Thread thread : members)
-            thread.start();
+    // Until all is done; says when half is.
+    private static void watch(Admin admin) throws Exception {
         long until = System.currentTimeMillis() + 100_000;
         boolean half = false;
-        while (!complete() && System.currentTimeMillis() < until) {
+        while (System.currentTimeMillis() < until && !complete(admin)) {
             Thread.sleep(10);
             if (!half && confirmed.size() >= expected / 2) {
                 half = true;
                 System.out.println("half");
             }
         }
+        stop = true;
+    }
+
+    public static void main(String[] words) throws Exception {
+        expected = Integer.parseInt(words[0]);
+        Thread[] members = {new Thread(OxbowShare::member), new Thread(OxbowShare::member)};
+        Properties set = new Properties();
+        set.put("bootstrap.servers", System.getenv("OX_KAFKA"));
+        set.put("reconnect.backoff.max.ms", "200");
+        try (Admin admin = Admin.create(set)) {
+            fromTheStart(admin);
+            for (Thread thread : members)
+                thread.start();
+            watch(admin);
+        }
         long rejected = said.values().stream().filter("reject"::equals).count();
         System.out.printf("done=%d rejected=%d released=%d second=%d again=%d failures=%d%n",
-            confirmed.size() + unanswered.size(), rejected, released.get(), second.get(), again.get(), failures.get());
+            confirmed.size() + unanswered.size(), rejected, released.get(), second.get(),
+            again.get(), failures.get());
         for (Thread thread : members)
             thread.join(10_000);
         System.exit(0);

@@ -103,7 +103,7 @@ struct share_part {
     enum part_state state;
     ox_code fault; /* of the last load or write; the next use loads again */
     struct share_runs runs;
-    int64_t told_start; /* what the share coordinator has */
+    int64_t told_start; /* what the share coordinator has, or where a new group began */
     int32_t state_epoch, leader_epoch, lock_ms;
     uint32_t locks_max;
     int16_t limit; /* of deliveries */

@@ -263,7 +263,7 @@ load_done(struct coord_call *call)
         read_settings(sp);
         int64_t start = state->start_offset >= 0 ? state->start_offset : first_offset(sp);
         sp->state_epoch = state->state_epoch;
-        sp->told_start = state->start_offset;
+        sp->told_start = start; /* where a group begins is nobody's business until it moves */
         runs_init(&sp->runs, start);
         runs_load(&sp->runs, state->batches, state->batch_count);
         sp->state = PART_READY;
@@ -285,8 +285,7 @@ part_write(struct share_part *sp)
 {
     if (sp->out || sp->state != PART_READY)
         return;
-    /* Where a group begins is nobody's business until something was said. */
-    if (!runs_dirty(&sp->runs) && (sp->runs.start == sp->told_start || sp->told_start < 0)) {
+    if (!runs_dirty(&sp->runs) && sp->runs.start == sp->told_start) {
         tell(&sp->next, OX_OK);
         return;
     }
