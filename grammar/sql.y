@@ -1251,6 +1251,13 @@ word(A) ::= NULL. { A = ast_word_of(p, "null"); }
 word(A) ::= FOR. { A = ast_word_of(p, "for"); }
 word(A) ::= USER. { A = ast_word_of(p, "user"); }
 word(A) ::= DESCRIBE. { A = ast_word_of(p, "describe"); }
+word(A) ::= DEFAULT. { A = ast_word_of(p, "default"); }
+%type setword {struct ast_word *}
+%type setwords {struct ast_list *}
+setwords(A) ::= setword(B). { A = ast_list_one(p, B); }
+setwords(A) ::= setwords(B) setword(C). { A = ast_list_add(p, B, C); }
+setword(A) ::= word(B). { A = B; }
+setword(A) ::= TO. { A = ast_word_of(p, "to"); }
 %type roleword {int}
 roleword(A) ::= ROLE. { A = 0; }
 roleword(A) ::= USER. { A = 1; }
@@ -1258,13 +1265,14 @@ stmt(A) ::= CREATE(O) roleword(U) name(B) optwords(C). {
     A = ast_role(p, O.pos, AST_CREATE_ROLE, ast_list_one(p, ast_token_copy(p, B)), C);
     A->role.user = U;
 }
-stmt(A) ::= ALTER(O) roleword name(B) words(C). {
+stmt(A) ::= ALTER(O) roleword name(B) setwords(C). {
     A = ast_role(p, O.pos, AST_ALTER_ROLE, ast_list_one(p, ast_token_copy(p, B)), C);
 }
 stmt(A) ::= DROP(O) roleword ifex(I) names(B). {
     A = ast_role(p, O.pos, AST_DROP_ROLE, B, NULL);
     A->role.if_exists = I;
 }
+stmt(A) ::= ALTER(O) QUOTA setwords(B). { A = ast_role(p, O.pos, AST_ALTER_QUOTA, NULL, B); }
 stmt(A) ::= GRANT(O) words(B) ON words(C) TO words(D). { A = ast_grant(p, O.pos, AST_GRANT, B, C, D); }
 stmt(A) ::= REVOKE(O) words(B) ON words(C) FROM words(D). {
     A = ast_grant(p, O.pos, AST_REVOKE, B, C, D);

@@ -89,6 +89,9 @@ enum engine_quota {
     ENGINE_QUOTA_MUTATION, /* partitions created and deleted a second */
     ENGINE_QUOTA_COUNT
 };
+/* Is there such a quota for such an entity, with such a value?
+ * Fails: OX_INVALID_REQUEST */
+ox_code engine_quota_check(const struct meta_quota *quota, bool with_value, struct ox_err *err);
 /* Count what the session used. Over its quota, the session owes time: see
  * engine_throttle_take(). append counts bytes by itself; a Fetch asks with
  * engine_quota_fetch() when it is answered, a scan counts what it reads. */

@@ -22,6 +22,7 @@
  * Invariants
  *  1. a meter's key is in the map iff the meter lives
  *  2. bounds[i].meter of a session counts as one reference */
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,54 @@ engine_session_fini(struct engine_session *sess)
     engine_quota_changed(sess);
     ox_free(sess->decisions);
     sess->decisions = NULL;
+}
+
+/* ---- what is a quota ---- */
+
+static bool
+address_valid(struct str ip)
+{
+    char text[64];
+    uint8_t to[16];
+    if (ip.len >= sizeof(text))
+        return false;
+    memcpy(text, ip.ptr, ip.len);
+    text[ip.len] = 0;
+    return inet_pton(AF_INET, text, to) == 1 || inet_pton(AF_INET6, text, to) == 1;
+}
+
+static ox_code
+check_key(const struct meta_quota *quota, struct ox_err *err)
+{
+    bool known = ox_str_is(quota->key, "connection_creation_rate");
+    bool fits = known == (quota->ip.ptr != NULL);
+    for (size_t i = 0; i < ox_count(names) && !known; i++)
+        known = ox_str_is(quota->key, names[i]);
+    if (!known || !fits)
+        return ox_fail(err, OX_INVALID_REQUEST, "Invalid configuration key %.*s",
+            OX_STR_ARG(quota->key));
+    if (quota->ip.len > 0 && !address_valid(quota->ip))
+        return ox_fail(err, OX_INVALID_REQUEST, "%.*s is not a valid IP or resolvable host.",
+            OX_STR_ARG(quota->ip));
+    return OX_OK;
+}
+
+ox_code
+engine_quota_check(const struct meta_quota *quota, bool with_value, struct ox_err *err)
+{
+    ox_code code = check_key(quota, err);
+    if (code != OX_OK || !with_value)
+        return code;
+    bool whole = !ox_str_is(quota->key, "request_percentage") &&
+        !ox_str_is(quota->key, "controller_mutation_rate");
+    if (!(quota->value > 0) || !isfinite(quota->value))
+        return ox_fail(err, OX_INVALID_REQUEST, "Quota %.*s must be greater than 0",
+            OX_STR_ARG(quota->key));
+    double most = quota->ip.ptr != NULL ? 2147483647.0 : 9.2e18;
+    if (whole && (quota->value > most || fabs(quota->value - floor(quota->value)) > 1e-6))
+        return ox_fail(err, OX_INVALID_REQUEST, "%.*s must be a whole number in range",
+            OX_STR_ARG(quota->key));
+    return OX_OK;
 }
 
 /* ---- which quota applies ---- */

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * DescribeClientQuotas and AlterClientQuotas. */
-#include <arpa/inet.h>
-#include <math.h>
-
 #include "kafka/kafka_int.h"
 
 typedef struct describe_client_quotas_response_entries entry_out;
@@ -177,54 +174,6 @@ read_entity(const alter_in *in, struct meta_quota *out, struct ox_err *err)
     return OX_OK;
 }
 
-static bool
-address_valid(struct str ip)
-{
-    char text[64];
-    uint8_t to[16];
-    if (ip.len >= sizeof(text))
-        return false;
-    memcpy(text, ip.ptr, ip.len);
-    text[ip.len] = 0;
-    return inet_pton(AF_INET, text, to) == 1 || inet_pton(AF_INET6, text, to) == 1;
-}
-
-static ox_code
-check_value(const struct meta_quota *quota, struct ox_err *err)
-{
-    static const struct {
-        const char *key;
-        bool ip, whole;
-    } keys[] = {{"producer_byte_rate", false, true}, {"consumer_byte_rate", false, true},
-        {"request_percentage", false, false}, {"controller_mutation_rate", false, false},
-        {"connection_creation_rate", true, true}};
-    for (size_t i = 0; i < ox_count(keys); i++) {
-        if (!ox_str_is(quota->key, keys[i].key) || keys[i].ip != (quota->ip.ptr != NULL))
-            continue;
-        if (quota->ip.len > 0 && !address_valid(quota->ip))
-            return ox_fail(err, OX_INVALID_REQUEST, "%.*s is not a valid IP or resolvable host.",
-                OX_STR_ARG(quota->ip));
-        return OX_OK;
-    }
-    return ox_fail(err, OX_INVALID_REQUEST, "Invalid configuration key %.*s",
-        OX_STR_ARG(quota->key));
-}
-
-static ox_code
-check_number(const struct meta_quota *quota, struct ox_err *err)
-{
-    bool whole = !ox_str_is(quota->key, "request_percentage") &&
-        !ox_str_is(quota->key, "controller_mutation_rate");
-    if (!(quota->value > 0) || !isfinite(quota->value))
-        return ox_fail(err, OX_INVALID_REQUEST, "Quota %.*s must be greater than 0",
-            OX_STR_ARG(quota->key));
-    double most = ox_str_is(quota->key, "connection_creation_rate") ? 2147483647.0 : 9.2e18;
-    if (whole && (quota->value > most || fabs(quota->value - floor(quota->value)) > 1e-6))
-        return ox_fail(err, OX_INVALID_REQUEST, "%.*s must be a whole number in range",
-            OX_STR_ARG(quota->key));
-    return OX_OK;
-}
-
 static ox_code
 read_ops(const alter_in *in, struct meta_quota *entity, struct meta_security_change *changes,
     uint32_t *count, struct ox_err *err)
@@ -233,9 +182,7 @@ read_ops(const alter_in *in, struct meta_quota *entity, struct meta_security_cha
         struct meta_quota quota = *entity;
         quota.key = in->ops.at[i].key;
         quota.value = in->ops.at[i].value;
-        ox_code code = check_value(&quota, err);
-        if (code == OX_OK && !in->ops.at[i].remove)
-            code = check_number(&quota, err);
+        ox_code code = engine_quota_check(&quota, !in->ops.at[i].remove, err);
         if (code != OX_OK)
             return code;
         changes[*count].kind = in->ops.at[i].remove ? META_QUOTA_REMOVE : META_QUOTA_SET;

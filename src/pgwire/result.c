@@ -3,6 +3,8 @@
  * The session's client: turns results into messages. Rows go from column vectors
  * straight to DataRow bytes; a full socket stops the statement, which goes on
  * when the connection has drained. */
+#include <stdio.h>
+
 #include "base/check.h"
 #include "pgwire/pgwire_int.h"
 
@@ -31,6 +33,10 @@ static void
 on_parameter(struct sql_client *client, const char *name, const char *value)
 {
     struct pg_conn *pg = of_client(client);
+    if (strcmp(name, "application_name") == 0) { /* what Kafka calls client id */
+        snprintf(pg->engine.client_id, sizeof(pg->engine.client_id), "%s", value);
+        engine_quota_changed(&pg->engine);
+    }
     size_t begin = pg_begin(&pg->out, 'S');
     pg_put_cstr(&pg->out, name);
     pg_put_cstr(&pg->out, value);

@@ -265,6 +265,7 @@ enum ast_stmt_kind {
     AST_CREATE_ROLE,
     AST_ALTER_ROLE,
     AST_DROP_ROLE,
+    AST_ALTER_QUOTA,
     AST_GRANT,
     AST_REVOKE,
     AST_SET_VAR,

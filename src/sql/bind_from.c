@@ -222,6 +222,24 @@ find_catalog(struct bind *b, const struct ast_name *name)
     return found;
 }
 
+/* What oxbow shows of topics asks for the right to describe all of them, the rest
+ * for that of describing the cluster. Names in pg_catalog are everybody's, as in
+ * PostgreSQL. */
+static bool
+may_see(const struct bind *b, const struct syscat_relation *relation)
+{
+    static const char *const of_topics[] = {"topics", "partitions", "segments", "compaction"};
+    struct engine_session *sess = b->config->session;
+    if (strcmp(relation->schema, "oxbow") != 0 || sess == NULL)
+        return true;
+    if (engine_allowed(sess, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_DESCRIBE))
+        return true;
+    for (size_t i = 0; i < ox_count(of_topics); i++)
+        if (strcmp(relation->name, of_topics[i]) == 0)
+            return engine_allowed(sess, ENGINE_TOPIC, OX_STR("*"), ENGINE_DESCRIBE);
+    return false;
+}
+
 static ox_code
 bind_table(struct bind *b, struct scope *scope, const struct ast_from *ast, struct str alias,
     struct rel **out)
@@ -237,6 +255,9 @@ bind_table(struct bind *b, struct scope *scope, const struct ast_from *ast, stru
             return *out != NULL ? OX_OK : b->err->code;
         }
     const struct syscat_relation *relation = find_catalog(b, name);
+    if (relation != NULL && !may_see(b, relation))
+        return bind_fail(b, OX_INSUFFICIENT_PRIVILEGE, name->pos,
+            "permission denied for relation \"%s\"", relation->name);
     if (relation != NULL) {
         *out = add_catalog(b, scope, relation, alias, ast->pos);
         return *out != NULL ? OX_OK : b->err->code;

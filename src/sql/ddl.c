@@ -490,6 +490,7 @@ make_steps(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *er
     case AST_CREATE_ROLE:
     case AST_ALTER_ROLE:
     case AST_DROP_ROLE:
+    case AST_ALTER_QUOTA:
     case AST_GRANT:
     case AST_REVOKE: return make_security(task, stmt, err);
     default: ox_unreachable();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CREATE, ALTER and DROP ROLE, GRANT, REVOKE: words become changes of users and
+ * CREATE, ALTER and DROP ROLE, ALTER QUOTA, GRANT, REVOKE: words become changes of users and
  * access rules, the same that Kafka's administrative requests make.
  *
  *     SELECT READ   INSERT WRITE   USAGE READ (of a group)   TRUNCATE DELETE
@@ -98,10 +98,15 @@ set_password(struct roles_work *work, struct str name, struct str password, stru
     if (password.len == 0)
         return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "password is empty");
     ox_code code = auth_scram_parse(name, password, work->arena, &scram, &stored, err);
-    if (code != OX_OK || stored) {
-        if (code == OX_OK)
-            add_change(work, META_SCRAM_PUT)->scram = scram;
+    if (code != OX_OK)
         return code;
+    if (stored) { /* the old password goes with the other mechanism */
+        int other = META_SCRAM_SHA_256 + META_SCRAM_SHA_512 - scram.mechanism;
+        add_change(work, META_SCRAM_PUT)->scram = scram;
+        if (meta_security_scram(security, name, other) != NULL)
+            add_change(work, META_SCRAM_DELETE)->scram =
+                (struct meta_scram){.user = name, .mechanism = (int8_t)other};
+        return OX_OK;
     }
     for (int i = META_SCRAM_SHA_256; i <= META_SCRAM_SHA_512 && code == OX_OK; i++) {
         code = auth_scram_make(env, name, i, password, AUTH_ITERATIONS, work->arena, &scram, err);
@@ -130,34 +135,29 @@ read_valid_until(struct roles_work *work, struct words *words, struct role_optio
 
 /* SET quota = number; RESET quota. */
 static ox_code
-read_quota(struct roles_work *work, struct words *words, struct str name, bool set,
-    struct role_options *options, struct ox_err *err)
+read_quota(struct roles_work *work, struct words *words, const struct meta_quota *entity, bool set,
+    struct ox_err *err)
 {
-    static const char *const keys[] = {"producer_byte_rate", "consumer_byte_rate",
-        "request_percentage", "controller_mutation_rate"};
     const struct ast_word *key = peek(words);
-    double value = 0;
-    size_t known = 0;
-    while (key != NULL && known < ox_count(keys) && !ox_str_is(key->text, keys[known]))
-        known++;
-    if (key == NULL)
+    struct meta_quota quota = *entity;
+    if (key == NULL || key->kind != 'w')
         return unexpected(words, err);
-    if (known == ox_count(keys))
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "setting \"%.*s\" of a role is not supported",
-            OX_STR_ARG(key->text));
     words->at++;
+    quota.key = key->text;
     if (set && !take(words, "=") && !take(words, "to"))
         return unexpected(words, err);
     if (set) {
         const struct ast_word *number = peek(words);
-        if (number == NULL || !ox_str_to_f64(number->text, &value) || !(value > 0))
+        if (number == NULL || number->kind != 'n' || !ox_str_to_f64(number->text, &quota.value))
             return unexpected(words, err);
         words->at++;
     }
-    struct meta_security_change *change =
-        add_change(work, set ? META_QUOTA_SET : META_QUOTA_REMOVE);
-    change->quota = (struct meta_quota){.user = name, .key = ox_str(keys[known]), .value = value};
-    options->quota_given = true;
+    ox_code code = engine_quota_check(&quota, set, err);
+    if (code != OX_OK) {
+        err->code = OX_INVALID_PARAMETER_VALUE;
+        return err->code;
+    }
+    add_change(work, set ? META_QUOTA_SET : META_QUOTA_REMOVE)->quota = quota;
     return OX_OK;
 }
 
@@ -183,6 +183,20 @@ read_flag(struct words *words, struct role_options *options)
     return false;
 }
 
+/* PostgreSQL's that would promise what there is not. */
+static ox_code
+refuse_option(struct words *words, struct ox_err *err)
+{
+    static const char *const refused[] = {"createdb", "createrole", "replication", "bypassrls",
+        "connection", "in", "role", "admin", "sysid"};
+    const struct ast_word *word = peek(words);
+    for (size_t i = 0; i < ox_count(refused); i++)
+        if (word->kind != 's' && ox_str_ieq(word->text, ox_str(refused[i])))
+            return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "option \"%s\" of a role is not "
+                "supported", refused[i]);
+    return unexpected(words, err);
+}
+
 static ox_code
 read_options(struct roles_work *work, struct words *words, struct role_options *options,
     struct ox_err *err)
@@ -204,11 +218,15 @@ read_options(struct roles_work *work, struct words *words, struct role_options *
         } else if (take(words, "valid")) {
             code = read_valid_until(work, words, options, err);
         } else if (take(words, "set")) {
-            code = read_quota(work, words, options->role.name, true, options, err);
+            code = read_quota(work, words, &(struct meta_quota){.user = options->role.name}, true,
+                err);
+            options->quota_given = true;
         } else if (take(words, "reset")) {
-            code = read_quota(work, words, options->role.name, false, options, err);
+            code = read_quota(work, words, &(struct meta_quota){.user = options->role.name}, false,
+                err);
+            options->quota_given = true;
         } else {
-            return unexpected(words, err);
+            return refuse_option(words, err);
         }
         if (code != OX_OK)
             return code;
@@ -289,6 +307,70 @@ drop_role(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *e
         else if (work->count == before)
             code = ox_fail(err, OX_UNDEFINED_OBJECT, "role \"%.*s\" does not exist",
                 OX_STR_ARG(name));
+    }
+    return code;
+}
+
+/* ---- quotas ---- */
+
+/* USER name CLIENT name, or ADDRESS 'ip'; DEFAULT for a name: all that have no
+ * quota of their own. */
+static ox_code
+read_entity(struct words *words, struct meta_quota *entity, struct ox_err *err)
+{
+    const struct {
+        const char *word;
+        struct str *part;
+    } parts[] = {{"user", &entity->user}, {"client", &entity->client_id},
+        {"address", &entity->ip}};
+    for (;;) {
+        size_t i = 0;
+        take(words, ",");
+        while (i < ox_count(parts) && !take(words, parts[i].word))
+            i++;
+        const struct ast_word *word = peek(words);
+        if (i == ox_count(parts))
+            break;
+        if (word == NULL || parts[i].part->ptr != NULL)
+            return unexpected(words, err);
+        bool all = word->kind == 'k' && ox_str_is(word->text, "default");
+        if (word->kind == 'k' && !all)
+            return unexpected(words, err);
+        *parts[i].part = all ? OX_STR("") : word->text;
+        words->at++;
+    }
+    bool user = entity->user.ptr != NULL || entity->client_id.ptr != NULL;
+    if (user == (entity->ip.ptr != NULL))
+        return user ? ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+                          "an address has no quota together with a user or a client")
+                    : unexpected(words, err);
+    return OX_OK;
+}
+
+static ox_code
+alter_quota(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    struct words words = {stmt->role.words, 0};
+    struct meta_quota entity = {0};
+    work->tag = "ALTER QUOTA";
+    ox_code code = OX_OK;
+    if (!engine_allowed(work->engine, ENGINE_CLUSTER, OX_STR("kafka-cluster"),
+            ENGINE_ALTER_CONFIGS))
+        code = ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "permission denied to alter quotas");
+    take(&words, "for");
+    if (code == OX_OK)
+        code = read_entity(&words, &entity, err);
+    if (code == OX_OK && peek(&words) == NULL)
+        code = unexpected(&words, err);
+    while (code == OX_OK && peek(&words) != NULL) {
+        bool set = take(&words, "set");
+        if (set || take(&words, "reset")) {
+            do
+                code = read_quota(work, &words, &entity, set, err);
+            while (code == OX_OK && take(&words, ","));
+        } else {
+            code = unexpected(&words, err);
+        }
     }
     return code;
 }
@@ -481,10 +563,6 @@ read_grant(struct roles_work *work, const struct ast_stmt *stmt, bool revoke, st
     work->tag = revoke ? "REVOKE" : "GRANT";
     if (stmt->grant.on == NULL)
         return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "roles are not members of roles");
-    if (!engine_authorizes(work->engine->engine)) {
-        ox_fail(err, OX_SECURITY_DISABLED, "access rules are not enforced");
-        return ox_hint(err, "Set authorizer.class.name in oxbow.conf.");
-    }
     ox_code code = may_alter_cluster(work, revoke ? "revoke privileges" : "grant privileges", err);
     if (code == OX_OK)
         code = read_rights((struct words){stmt->grant.rights, 0}, grant, err);
@@ -492,6 +570,9 @@ read_grant(struct roles_work *work, const struct ast_stmt *stmt, bool revoke, st
         code = read_targets(work, (struct words){stmt->grant.on, 0}, grant, err);
     if (code == OX_OK)
         code = read_principals(work, (struct words){stmt->grant.whom, 0}, grant, err);
+    if (code == OX_OK && !engine_authorizes(work->engine->engine))
+        session_notice(work->sess, "NOTICE", OX_OK,
+            "access rules are not enforced while \"authorizer.class.name\" is empty");
     if (code == OX_OK && revoke && grant->all)
         revoke_all(work, grant);
     else if (code == OX_OK)
@@ -506,6 +587,7 @@ roles_read(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *
     case AST_CREATE_ROLE: return read_role(work, stmt, true, err);
     case AST_ALTER_ROLE: return read_role(work, stmt, false, err);
     case AST_DROP_ROLE: return drop_role(work, stmt, err);
+    case AST_ALTER_QUOTA: return alter_quota(work, stmt, err);
     case AST_GRANT: return read_grant(work, stmt, false, err);
     case AST_REVOKE: return read_grant(work, stmt, true, err);
     default: ox_unreachable();

@@ -884,6 +884,7 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_CREATE_ROLE:
     case AST_ALTER_ROLE:
     case AST_DROP_ROLE:
+    case AST_ALTER_QUOTA:
     case AST_GRANT:
     case AST_REVOKE:
         sess->task = TASK_DDL;
