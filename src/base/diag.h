@@ -8,15 +8,33 @@
 #ifndef BASE_DIAG_H
 #define BASE_DIAG_H
 
+#include <stddef.h>
+
 enum ox_diag_level { OX_DIAG_DEBUG, OX_DIAG_INFO, OX_DIAG_WARN, OX_DIAG_ERROR };
 
 struct ox_err;
 
-/* fmt gives the facts ("topic=%s ms=%d"), or "" where there are none. */
-void ox_diag(enum ox_diag_level level, const char *text, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* fmt gives the facts ("topic=%s ms=%d"), or "" where there are none. file says
+ * which logger is asked. */
+void ox_diag_at(const char *file, enum ox_diag_level level, const char *text, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+#define ox_diag(level, text, ...) ox_diag_at(__FILE__, (level), (text), __VA_ARGS__)
+/* Of the root logger, when it is not the one that was set here last. */
 void ox_diag_set_level(enum ox_diag_level level);
+/* The lowest that any logger lets through. */
 enum ox_diag_level ox_diag_level(void);
+
+/* Loggers: "root", and one for each folder of src/ ("oxbow.net"), which has the
+ * root's level until it is given one. Levels by the names of Kafka's tools: TRACE
+ * DEBUG INFO WARN ERROR FATAL. */
+int ox_logger_count(void);
+const char *ox_logger_name(int index);
+const char *ox_logger_level(int index);
+int ox_logger_find(const char *name, size_t len); /* -1: there is none */
+/* Its number, or -1. */
+int ox_logger_level_find(const char *name, size_t len);
+/* level -1: the root's again; not for the root itself. */
+void ox_logger_set(int index, int level);
 
 #define ox_error(text, ...) ox_diag(OX_DIAG_ERROR, (text), __VA_ARGS__)
 #define ox_warn(text, ...) ox_diag(OX_DIAG_WARN, (text), __VA_ARGS__)

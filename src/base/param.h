@@ -37,7 +37,11 @@ enum param_type {
 enum param_unit { PARAM_PLAIN, PARAM_BYTES, PARAM_MS, PARAM_SECONDS };
 
 /* May it be set while the server runs? */
-enum param_change { PARAM_LIVE, PARAM_RESTART };
+enum param_change {
+    PARAM_LIVE,
+    PARAM_SQL, /* yes, but not by Kafka's clients */
+    PARAM_RESTART,
+};
 
 /* A server setting that gives a topic setting its default; the first of a
  * chain that is set wins. value = factor * the server's. */

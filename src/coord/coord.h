@@ -586,6 +586,14 @@ void coord_txn_list(struct coord *coord, struct coord_txn_list_call *call);
 /* Is it the name of a state? */
 bool coord_txn_state_known(struct str name);
 
+/* ---- patterns of names (topic_regex.c): RE2's syntax, as far as it needs no back
+ * tracking. new gives NULL and a reason when it is not valid; the whole name is
+ * matched ---- */
+struct coord_pattern;
+struct coord_pattern *coord_pattern_new(struct str pattern, const char **reason);
+bool coord_pattern_matches(const struct coord_pattern *pattern, struct str name);
+void coord_pattern_free(struct coord_pattern *pattern);
+
 /* Answer everything parked with OX_COORDINATOR_NOT_AVAILABLE, refuse new calls. */
 struct coord_stop_call {
     struct coord_call call;

@@ -247,3 +247,21 @@ topic_regex_free(struct topic_regex *regex)
     regfree(&regex->regex);
     ox_free(regex);
 }
+
+struct coord_pattern *
+coord_pattern_new(struct str pattern, const char **reason)
+{
+    return (struct coord_pattern *)topic_regex_new(pattern, reason);
+}
+
+bool
+coord_pattern_matches(const struct coord_pattern *pattern, struct str name)
+{
+    return topic_regex_match((const struct topic_regex *)pattern, name);
+}
+
+void
+coord_pattern_free(struct coord_pattern *pattern)
+{
+    topic_regex_free((struct topic_regex *)pattern);
+}

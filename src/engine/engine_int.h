@@ -40,6 +40,13 @@ void engine_quotas_stop(struct engine *engine);
 void engine_logins_start(struct engine *engine);
 void engine_logins_stop(struct engine *engine);
 
+/* config_check.c: what meta/ does not look at. Fails: OX_INVALID_CONFIG,
+ * OX_INVALID_REQUEST */
+ox_code engine_config_check(struct engine_config_alter *call);
+
+/* telemetry.c: by which facts subscriptions choose clients; -1: none of that name. */
+int engine_telemetry_key(struct str name);
+
 /* The topic by name or id, after authorising. Kafka's order: a principal without
  * rights learns nothing about what exists. */
 ox_code engine_find_topic(struct engine_session *sess, struct str name, const struct uuid *id,

@@ -325,6 +325,8 @@ engine_config_alter(struct engine_config_alter *call)
     struct engine_admin *admin = &call->admin;
     admin_init(admin);
     ox_code code = may_alter_config(call);
+    if (code == OX_OK)
+        code = engine_config_check(call);
     if (code != OX_OK)
         return admin_refuse(admin, code);
     struct meta_command cmd = {.kind = META_CONFIG_ALTER};

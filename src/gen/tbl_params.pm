@@ -39,7 +39,7 @@ sub parse_row {
     die "$where: scope is one of @scopes\n" unless grep { $_ eq $scope } @scopes;
     my ($base, $unit) = split /:/, $type;
     die "$where: \"$type\" is not a type\n" unless $ctype{$base} && $unit{$unit // ''};
-    die "$where: change is live or restart\n" unless $change =~ /^(live|restart)$/;
+    die "$where: change is live, sql or restart\n" unless $change =~ /^(live|sql|restart)$/;
     die "$where: doc is a sentence\n" unless $doc =~ /\.$/;
     my ($own, $aliases, $chain) = parse_kafka($kafka, $where);
     my %row = (
@@ -147,7 +147,8 @@ sub emit_manual {
     my $text = "# Settings\n\nEither name is accepted wherever a setting is named. Values may be"
         . " written with units\n(`7 days`, `1GiB`, `on`) in SQL and in the configuration file, and are"
         . " plain numbers to Kafka\nclients. *live* settings can be changed while the server runs"
-        . " (`ALTER SYSTEM SET`, `ALTER TOPIC`),\n*restart* settings in the configuration file.\n";
+        . " (`ALTER SYSTEM SET`, `ALTER TOPIC`,\nKafka's tools), *sql* settings too, but Kafka's clients"
+        . " see them read-only as with Kafka, *restart* settings\nin the configuration file.\n";
     for my $scope (@scopes) {
         $text .= "\n## $titles{$scope}\n\n| name | Kafka's name | default | allowed | change | |\n"
             . "| --- | --- | --- | --- | --- | --- |\n";

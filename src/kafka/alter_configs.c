@@ -14,7 +14,7 @@ struct alter_configs {
         struct alter_configs *all;
         struct engine_config_kv *changes;
         uint32_t change_count;
-        bool refused;
+        bool refused; /* or done without a call: loggers */
     } *resources;
 };
 
@@ -60,18 +60,90 @@ check_change(const struct engine_config_kv *change, bool doubled, struct ox_err 
     return OX_OK;
 }
 
+/* While eligible leader replicas are in use their number is the cluster's alone, and
+ * always said. */
 static ox_code
-check_resource(struct kafka_request *req, struct alter_resource *job, bool doubled)
+check_min_insync(struct kafka_request *req, const struct alter_resource *job,
+    const struct engine_config_kv *change, struct ox_err *err)
+{
+    bool cluster = job->call.name.len == 0;
+    if (kafka_feature(req, PARAM_FEATURE_ELIGIBLE_LEADER_REPLICAS_VERSION) == 0)
+        return OX_OK;
+    if (!cluster || change->op == META_CONFIG_DELETE)
+        return ox_fail(err, OX_INVALID_CONFIG,
+            "\"min.insync.replicas\" is set for all brokers, and not removed, while "
+            "eligible.leader.replicas.version is in force");
+    return OX_OK;
+}
+
+/* What Kafka's brokers can change while they run, and values, as they word it. */
+static ox_code
+check_broker_change(struct kafka_request *req, const struct alter_resource *job,
+    const struct engine_config_kv *change, struct ox_err *err)
+{
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, change->name);
+    struct str canonical;
+    if (param == NULL)
+        return OX_OK; /* refused, or not there to delete */
+    if (param->change != PARAM_LIVE)
+        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is read-only",
+            param_wire_name(param));
+    if (change->op == META_CONFIG_SET &&
+        param_canonical(param, PARAM_KAFKA, change->value, &req->arena, &canonical, err) != OX_OK)
+        return err->code = OX_INVALID_REQUEST;
+    if (param->index == PARAM_SERVER_MIN_INSYNC_REPLICAS)
+        return check_min_insync(req, job, change, err);
+    return OX_OK;
+}
+
+static ox_code
+check_broker(struct kafka_request *req, const struct alter_resource *job, struct ox_err *err)
+{
+    int64_t id;
+    if (job->call.name.len > 0 &&
+        (!ox_str_to_i64(job->call.name, &id) || id != kafka_view(req)->node_id))
+        return ox_fail(err, OX_INVALID_REQUEST, "this is broker %d, not \"%.*s\"",
+            kafka_view(req)->node_id, OX_STR_ARG(job->call.name));
+    for (uint32_t i = 0; i < job->change_count; i++) {
+        ox_code code = check_broker_change(req, job, &job->changes[i], err);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
+static ox_code
+check_type(const struct alter_resource *job, bool replace, struct ox_err *err)
+{
+    switch (job->call.resource) {
+    case META_RESOURCE_TOPIC:
+    case META_RESOURCE_BROKER:
+    case META_RESOURCE_GROUP:
+    case META_RESOURCE_CLIENT_METRICS:
+        return OX_OK;
+    case META_RESOURCE_BROKER_LOGGER:
+        if (!replace)
+            return OX_OK;
+        break;
+    default:
+        break;
+    }
+    return ox_fail(err, OX_INVALID_REQUEST, "resource type %d has no settings to change",
+        job->call.resource);
+}
+
+static ox_code
+check_resource(struct kafka_request *req, struct alter_resource *job, bool replace, bool doubled)
 {
     struct ox_err *err = &job->call.admin.err;
     if (doubled)
         return ox_fail(err, OX_INVALID_REQUEST, "resource \"%.*s\" is named twice",
             OX_STR_ARG(job->call.name));
-    if (job->call.resource != META_RESOURCE_TOPIC && job->call.resource != META_RESOURCE_BROKER &&
-        job->call.resource != META_RESOURCE_GROUP &&
-        job->call.resource != META_RESOURCE_CLIENT_METRICS)
-        return ox_fail(err, OX_INVALID_REQUEST, "resource type %d has no settings to change",
-            job->call.resource);
+    ox_code type = check_type(job, replace, err);
+    if (type != OX_OK)
+        return type;
+    if (job->call.resource == META_RESOURCE_BROKER_LOGGER)
+        return kafka_loggers_check(req, job->call.name, job->changes, job->change_count, err);
     struct str *names = kafka_array(req, struct str, job->change_count);
     for (uint32_t i = 0; i < job->change_count; i++)
         names[i] = job->changes[i].name;
@@ -81,7 +153,7 @@ check_resource(struct kafka_request *req, struct alter_resource *job, bool doubl
         if (code != OX_OK)
             return code;
     }
-    return OX_OK;
+    return job->call.resource == META_RESOURCE_BROKER ? check_broker(req, job, err) : OX_OK;
 }
 
 static struct alter_configs *
@@ -119,8 +191,11 @@ run(struct kafka_request *req, struct alter_configs *all, bool replace, bool val
         job->call.validate_only = validate_only;
         job->call.changes = job->changes;
         job->call.change_count = job->change_count;
-        job->call.admin.code = check_resource(req, job, doubles[i]);
-        job->refused = job->call.admin.code != OX_OK;
+        job->call.admin.code = check_resource(req, job, replace, doubles[i]);
+        bool loggers = job->call.resource == META_RESOURCE_BROKER_LOGGER;
+        job->refused = job->call.admin.code != OX_OK || loggers;
+        if (job->call.admin.code == OX_OK && loggers && !validate_only)
+            kafka_loggers_change(job->changes, job->change_count);
         if (job->refused)
             continue;
         all->wait.pending++;

@@ -72,7 +72,12 @@ describe(struct kafka_request *req, const resource_in *in, resource_out *out)
     ox_code code = may_describe(req, in);
     if (code == OX_OK && in->resource_type == META_RESOURCE_TOPIC)
         code = meta_topic_name_check(in->resource_name, &err);
-    if (code == OX_OK)
+    if (code == OX_OK && in->resource_type == META_RESOURCE_BROKER_LOGGER)
+        code = kafka_loggers_describe(req, in->resource_name, &facts, &count, &err);
+    else if (code == OX_OK && in->resource_type == META_RESOURCE_FEATURE)
+        code = ox_fail(&err, OX_INVALID_REQUEST, "resource type %d has no settings",
+            in->resource_type);
+    else if (code == OX_OK)
         code = meta_config_describe(kafka_view(req), in->resource_type, in->resource_name,
             &req->arena, &facts, &count, &err);
     out->error_code = ox_code_kafka(code);

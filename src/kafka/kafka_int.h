@@ -194,6 +194,13 @@ kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
 /* For the whole cluster. Fails: OX_CLUSTER_AUTHORIZATION_FAILED */
 ox_code kafka_may_cluster(struct kafka_request *req, enum engine_op op, struct ox_err *err);
 
+/* Loggers as settings of the broker (broker_loggers.c); named as the broker. */
+ox_code kafka_loggers_check(struct kafka_request *req, struct str broker,
+    const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
+void kafka_loggers_change(const struct engine_config_kv *changes, uint32_t count);
+ox_code kafka_loggers_describe(struct kafka_request *req, struct str broker,
+    struct meta_config_fact **out, size_t *count, struct ox_err *err);
+
 /* Level of a feature (enum param_feature); 0: what it stands for is switched off. */
 int kafka_feature(const struct kafka_request *req, int which);
 

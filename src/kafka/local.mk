@@ -22,8 +22,8 @@ liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
     src/kafka/share_group_heartbeat.c src/kafka/sync_group.c src/kafka/txn_offset_commit.c \
     src/kafka/write_txn_markers.c
 # administration
-liboxbow_a_SOURCES += src/kafka/elect_leaders.c src/kafka/list_config_resources.c \
-    src/kafka/partition_reassignments.c src/kafka/raft_voters.c src/kafka/update_features.c
+liboxbow_a_SOURCES += src/kafka/broker_loggers.c src/kafka/elect_leaders.c \
+    src/kafka/list_config_resources.c src/kafka/partition_reassignments.c src/kafka/raft_voters.c src/kafka/update_features.c
 
 src/kafka/apis.gen.h: $(srcdir)/catalog/apis.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_apis.pm
 	$(AM_V_GEN)$(MKDIR_P) src/kafka && $(TBL) apis $(srcdir)/catalog/apis.tbl $@

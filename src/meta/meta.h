@@ -510,6 +510,7 @@ enum meta_source {
     META_SOURCE_BROKER_DEFAULT = 3, /* set at run time for all: ALTER SYSTEM */
     META_SOURCE_STATIC = 4,         /* configuration file, command line */
     META_SOURCE_DEFAULT = 5,
+    META_SOURCE_LOGGER = 6,
     META_SOURCE_CLIENT_METRICS = 7,
     META_SOURCE_GROUP = 8,
 };

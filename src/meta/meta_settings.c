@@ -180,7 +180,7 @@ meta_settings_statics_merge(const struct statics *old, const struct statics *fil
             all[count++] = old->at[i];
     size_t kept = count;
     for (size_t i = 0; i < file->count; i++)
-        if (file->at[i].param->change == PARAM_LIVE &&
+        if (file->at[i].param->change != PARAM_RESTART &&
             !names_param(all, kept, file->at[i].param))
             all[count++] = file->at[i];
     const struct statics *statics = meta_settings_statics_new(all, count);
@@ -275,24 +275,27 @@ describe_param(struct describe *describe, const struct param *param,
     struct str own = meta_settings_lookup(describe->own, param);
     bool server = param->scope == PARAM_SCOPE_SERVER;
     int chain[8], count = 0, level;
-    for (int i = 0; i < param->synonym_count && i < (int)ox_count(chain); i++)
-        chain[count++] = param->synonyms[i].server;
     if (server)
         chain[count++] = param->index;
+    for (int i = 0; i < param->synonym_count && count < (int)ox_count(chain); i++)
+        chain[count++] = param->synonyms[i].server;
     struct meta_config_synonym *synonyms = ox_arena_array(describe->arena,
-        struct meta_config_synonym, (size_t)count * LEVEL_COUNT + 1);
+        struct meta_config_synonym, (size_t)count * LEVEL_COUNT + 2);
     uint32_t used = 0;
     if (!server && own.ptr != NULL)
         synonyms[used++] = (struct meta_config_synonym){param_wire_name(param), own,
             describe->own_source};
     used += chain_synonyms(describe, chain, count, synonyms + used);
+    if (param->scope == PARAM_SCOPE_GROUP && count == 0)
+        synonyms[used++] = (struct meta_config_synonym){param_wire_name(param),
+            ox_str(param->fallback), META_SOURCE_DEFAULT};
     fact->param = param;
     fact->name = param_wire_name(param);
     fact->value = server ? server_effective(&describe->levels, param, &level)
         : own.ptr != NULL ? own
         : inherited(&describe->levels, param, describe->arena);
     fact->source = used > 0 ? synonyms[0].source : META_SOURCE_DEFAULT;
-    fact->read_only = server && param->change == PARAM_RESTART;
+    fact->read_only = server && param->change != PARAM_LIVE;
     fact->sensitive = param->type == PARAM_PASSWORD;
     fact->synonyms = synonyms;
     fact->synonym_count = used;
@@ -315,6 +318,12 @@ describe_default(struct describe *describe, struct meta_config_fact **out, size_
         describe_param(describe, param, &(*out)[i]);
         (*out)[i].value = (*out)[i].sensitive ? OX_STR_NULL : set->items[i].value;
         (*out)[i].source = META_SOURCE_BROKER_DEFAULT;
+        struct meta_config_synonym *self =
+            ox_arena_array(describe->arena, struct meta_config_synonym, 1);
+        *self = (struct meta_config_synonym){(*out)[i].name, (*out)[i].value,
+            META_SOURCE_BROKER_DEFAULT};
+        (*out)[i].synonyms = self;
+        (*out)[i].synonym_count = 1;
     }
 }
 

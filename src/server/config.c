@@ -302,7 +302,7 @@ server_options_reload(const struct server_options *options, struct arena *arena,
     ox_code faults = finish(&reader, code == OX_OK ? err : NULL);
     size_t live = 0;
     for (size_t i = 0; i < reader.count; i++)
-        if (reader.settings[i].param->change == PARAM_LIVE)
+        if (reader.settings[i].param->change != PARAM_RESTART)
             reader.settings[live++] = reader.settings[i];
     *settings = reader.settings;
     *count = live;

@@ -410,7 +410,7 @@ acknowledge(struct share_call *call, struct share_call_part *part)
     if (code == OX_OK && sp->state != PART_READY)
         code = OX_INVALID_RECORD_STATE;
     for (size_t i = 0; i < part->ack_count && code == OX_OK; i++)
-        code = runs_check(&sp->runs, sess->id, &part->acks[i], call->renew);
+        code = runs_check(&sp->runs, sess->id, &part->acks[i], call->renew && sp->renew);
     for (size_t i = 1; i < part->ack_count && code == OX_OK; i++)
         if (part->acks[i].first <= part->acks[i - 1].last)
             code = OX_INVALID_REQUEST;

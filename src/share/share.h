@@ -103,4 +103,7 @@ struct share_call {
 };
 void share_call(struct share *share, struct share_call *call);
 
+/* May "share.auto.offset.reset" be that? */
+bool share_reset_valid(struct str reset);
+
 #endif

@@ -106,6 +106,7 @@ struct share_part {
     int64_t told_start; /* what the share coordinator has, or where a new group began */
     int32_t state_epoch, leader_epoch, lock_ms;
     uint32_t locks_max;
+    bool renew; /* may members renew their locks */
     int16_t limit; /* of deliveries */
     enum partition_isolation isolation;
     uint32_t sessions; /* that read it */

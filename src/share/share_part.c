@@ -82,7 +82,10 @@ read_settings(struct share_part *sp)
         server->group_share_record_lock_duration_ms);
     sp->limit = (int16_t)group_number(view, sp->group_id, "share.delivery.count.limit",
         server->group_share_delivery_count_limit);
-    sp->locks_max = (uint32_t)server->group_share_partition_max_record_locks;
+    sp->locks_max = (uint32_t)group_number(view, sp->group_id, "share.partition.max.record.locks",
+        server->group_share_partition_max_record_locks);
+    struct str renew = group_setting(view, sp->group_id, "share.renew.acknowledge.enable");
+    sp->renew = renew.ptr == NULL || ox_str_is(renew, "true");
     struct str isolation = group_setting(view, sp->group_id, "share.isolation.level");
     sp->isolation = isolation.ptr != NULL && ox_str_is(isolation, "read_committed")
                         ? READ_COMMITTED
@@ -126,6 +129,25 @@ read_duration(struct str text, int64_t *ms)
     return next > 0;
 }
 
+/* The duration in by_duration:DURATION, or -1. */
+static int64_t
+reset_duration(struct str reset)
+{
+    struct str prefix = OX_STR("by_duration:");
+    int64_t ms;
+    if (reset.len <= prefix.len || memcmp(reset.ptr, prefix.ptr, prefix.len) != 0 ||
+        !read_duration(ox_str_n(reset.ptr + prefix.len, reset.len - prefix.len), &ms))
+        return -1;
+    return ms;
+}
+
+bool
+share_reset_valid(struct str reset)
+{
+    return ox_str_is(reset, "earliest") || ox_str_is(reset, "latest") ||
+           reset_duration(reset) >= 0;
+}
+
 /* Where a group begins that has never read the partition. */
 static int64_t
 first_offset(struct share_part *sp)
@@ -136,10 +158,8 @@ first_offset(struct share_part *sp)
     partition_state(sp->part, &state);
     if (reset.ptr != NULL && ox_str_is(reset, "earliest"))
         return state.log_start;
-    int64_t back_ms;
-    struct str prefix = OX_STR("by_duration:");
-    if (reset.len > prefix.len && memcmp(reset.ptr, prefix.ptr, prefix.len) == 0 &&
-        read_duration(ox_str_n(reset.ptr + prefix.len, reset.len - prefix.len), &back_ms)) {
+    int64_t back_ms = reset.ptr != NULL ? reset_duration(reset) : -1;
+    if (back_ms >= 0) {
         struct log_timed_offset found;
         if (plog_offset_by_time(partition_log(sp->part),
                 loop_wall_ms(sp->home->loop) - back_ms, state.high_watermark, &found, NULL) ==

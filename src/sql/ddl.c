@@ -439,7 +439,7 @@ make_alter_system(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_
     if (param == NULL)
         return ox_fail(err, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%.*s\"",
             OX_STR_ARG(stmt->set.name));
-    if (param->change != PARAM_LIVE) {
+    if (param->change == PARAM_RESTART) {
         ox_fail(err, OX_CANT_CHANGE_RUNTIME_PARAM,
             "parameter \"%s\" cannot be changed without restarting the server", param->name);
         return ox_hint(err, "Set it in oxbow.conf.");

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a change of settings must observe beyond the type and range of each value:
+ * bounds that the server's own settings give to those of groups, and patterns in
+ * subscriptions to client metrics. meta/ checks the rest. */
+#include <stddef.h>
+
+#include "base/check.h"
+#include "coord/coord.h"
+#include "engine/engine_int.h"
+#include "share/share.h"
+
+/* ---- groups ---- */
+
+static const struct bound {
+    const char *name;
+    size_t low, high; /* int32_t fields of struct server_config */
+} bounds[] = {
+#define BOUND(name, low, high) \
+    {name, offsetof(struct server_config, low), offsetof(struct server_config, high)}
+    BOUND("consumer.session.timeout.ms", group_consumer_min_session_timeout_ms,
+        group_consumer_max_session_timeout_ms),
+    BOUND("consumer.heartbeat.interval.ms", group_consumer_min_heartbeat_interval_ms,
+        group_consumer_max_heartbeat_interval_ms),
+    BOUND("share.session.timeout.ms", group_share_min_session_timeout_ms,
+        group_share_max_session_timeout_ms),
+    BOUND("share.heartbeat.interval.ms", group_share_min_heartbeat_interval_ms,
+        group_share_max_heartbeat_interval_ms),
+    BOUND("share.record.lock.duration.ms", group_share_min_record_lock_duration_ms,
+        group_share_max_record_lock_duration_ms),
+    BOUND("share.delivery.count.limit", group_share_min_delivery_count_limit,
+        group_share_max_delivery_count_limit),
+    BOUND("share.partition.max.record.locks", group_share_min_partition_max_record_locks,
+        group_share_max_partition_max_record_locks),
+#undef BOUND
+};
+
+static int32_t
+field(const struct server_config *config, size_t offset)
+{
+    return *(const int32_t *)(const void *)((const char *)config + offset);
+}
+
+static ox_code
+check_group(const struct server_config *config, const struct engine_config_kv *change,
+    struct ox_err *err)
+{
+    int64_t value;
+    if (ox_str_is(change->name, "share.auto.offset.reset") && change->value.ptr != NULL &&
+        !share_reset_valid(change->value))
+        return ox_fail(err, OX_INVALID_CONFIG,
+            "\"share.auto.offset.reset\" is earliest, latest or by_duration:PnDTnHnMnS");
+    for (size_t i = 0; i < ox_count(bounds); i++) {
+        if (!ox_str_is(change->name, bounds[i].name) || !ox_str_to_i64(change->value, &value))
+            continue;
+        int32_t low = field(config, bounds[i].low), high = field(config, bounds[i].high);
+        if (value < low || value > high)
+            return ox_fail(err, OX_INVALID_CONFIG, "\"%s\" of a group is %d to %d here, not %lld",
+                bounds[i].name, low, high, (long long)value);
+    }
+    return OX_OK;
+}
+
+/* ---- subscriptions to client metrics ---- */
+
+/* KEY=PATTERN. */
+static ox_code
+check_match(struct str item, struct ox_err *err)
+{
+    const char *equals = memchr(item.ptr, '=', item.len);
+    size_t len = equals != NULL ? (size_t)(equals - item.ptr) : item.len;
+    const char *reason = NULL;
+    if (equals == NULL || memchr(equals + 1, '=', item.len - len - 1) != NULL)
+        return ox_fail(err, OX_INVALID_CONFIG, "\"%.*s\" is not KEY=PATTERN", OX_STR_ARG(item));
+    if (engine_telemetry_key(ox_str_n(item.ptr, len)) < 0)
+        return ox_fail(err, OX_INVALID_CONFIG, "clients are not told apart by \"%.*s\"",
+            (int)len, item.ptr);
+    struct coord_pattern *pattern =
+        coord_pattern_new(ox_str_n(equals + 1, item.len - len - 1), &reason);
+    if (pattern == NULL)
+        return ox_fail(err, OX_INVALID_CONFIG, "pattern of \"%.*s\" is not valid: %s",
+            OX_STR_ARG(item), reason != NULL ? reason : "syntax");
+    coord_pattern_free(pattern);
+    return OX_OK;
+}
+
+static ox_code
+check_subscription(struct engine_admin *admin, const struct engine_config_kv *change)
+{
+    struct ox_err *err = &admin->err;
+    const struct param *param = param_find(PARAM_SCOPE_CLIENT_METRICS, change->name);
+    struct str *items;
+    int64_t number;
+    if (param == NULL)
+        return ox_fail(err, OX_INVALID_REQUEST, "there is no setting \"%.*s\"",
+            OX_STR_ARG(change->name));
+    if (change->op == META_CONFIG_DELETE)
+        return OX_OK;
+    if (change->op != META_CONFIG_SET) /* lists are, to Kafka, one value here */
+        return ox_fail(err, OX_INVALID_CONFIG, "\"%s\" can only be set as a whole",
+            param->kafka_name);
+    if (param->index == PARAM_CLIENT_METRICS_INTERVAL_MS) {
+        if (ox_str_to_i64(change->value, &number) && number >= INT32_MIN && number <= INT32_MAX &&
+            (number < (int64_t)param->min || number > (int64_t)param->max))
+            return ox_fail(err, OX_INVALID_REQUEST, "\"interval.ms\" is %s, not %lld",
+                param->range, (long long)number);
+        return OX_OK;
+    }
+    size_t count = param_list_items(change->value, &admin->arena, &items);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].len == 0)
+            return ox_fail(err, OX_INVALID_CONFIG, "\"%s\" has an empty item", param->kafka_name);
+        ox_code code = param->index == PARAM_CLIENT_METRICS_MATCH
+                           ? check_match(items[i], err)
+                           : OX_OK;
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
+ox_code
+engine_config_check(struct engine_config_alter *call)
+{
+    struct engine_admin *admin = &call->admin;
+    ox_code code = OX_OK;
+    for (uint32_t i = 0; i < call->change_count && code == OX_OK; i++) {
+        const struct engine_config_kv *change = &call->changes[i];
+        if (call->resource == META_RESOURCE_GROUP && change->op == META_CONFIG_SET)
+            code = check_group(engine_settings(admin->sess->engine), change, &admin->err);
+        else if (call->resource == META_RESOURCE_CLIENT_METRICS)
+            code = check_subscription(admin, change);
+    }
+    return code;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Broker loggers: which diagnostics are written, as settings of a resource of their
+ * own. They are this process's and forgotten when it ends. */
+#include "base/diag.h"
+#include "kafka/kafka_int.h"
+
+static ox_code
+check_broker(struct kafka_request *req, struct str broker, struct ox_err *err)
+{
+    int64_t id;
+    if (!ox_str_to_i64(broker, &id) || id != kafka_view(req)->node_id)
+        return ox_fail(err, OX_INVALID_REQUEST, "this is broker %d, not \"%.*s\"",
+            kafka_view(req)->node_id, OX_STR_ARG(broker));
+    return OX_OK;
+}
+
+static ox_code
+check_change(const struct engine_config_kv *change, struct ox_err *err)
+{
+    int logger = ox_logger_find(change->name.ptr, change->name.len);
+    if (logger < 0)
+        return ox_fail(err, OX_INVALID_CONFIG, "there is no logger \"%.*s\"",
+            OX_STR_ARG(change->name));
+    switch (change->op) {
+    case META_CONFIG_SET:
+        if (change->value.ptr == NULL)
+            return ox_fail(err, OX_INVALID_REQUEST, "level of logger \"%.*s\" is null",
+                OX_STR_ARG(change->name));
+        if (ox_logger_level_find(change->value.ptr, change->value.len) < 0)
+            return ox_fail(err, OX_INVALID_CONFIG, "level \"%.*s\" does not exist",
+                OX_STR_ARG(change->value));
+        return OX_OK;
+    case META_CONFIG_DELETE:
+        if (logger == 0)
+            return ox_fail(err, OX_INVALID_REQUEST, "the level of the root logger cannot be "
+                "removed");
+        return OX_OK;
+    default:
+        return ox_fail(err, OX_INVALID_REQUEST, "operation %d is not for levels of loggers",
+            change->op);
+    }
+}
+
+ox_code
+kafka_loggers_check(struct kafka_request *req, struct str broker,
+    const struct engine_config_kv *changes, uint32_t count, struct ox_err *err)
+{
+    ox_code code = kafka_may_cluster(req, ENGINE_ALTER_CONFIGS, err);
+    if (code == OX_OK)
+        code = check_broker(req, broker, err);
+    for (uint32_t i = 0; i < count && code == OX_OK; i++)
+        code = check_change(&changes[i], err);
+    return code;
+}
+
+void
+kafka_loggers_change(const struct engine_config_kv *changes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct engine_config_kv *change = &changes[i];
+        int level = change->op == META_CONFIG_DELETE
+                        ? -1
+                        : ox_logger_level_find(change->value.ptr, change->value.len);
+        ox_logger_set(ox_logger_find(change->name.ptr, change->name.len), level);
+        ox_info("level of a logger changed", "logger=%.*s level=%s", OX_STR_ARG(change->name),
+            level < 0 ? "root's" : ox_logger_level(ox_logger_find(change->name.ptr,
+                                      change->name.len)));
+    }
+}
+
+ox_code
+kafka_loggers_describe(struct kafka_request *req, struct str broker,
+    struct meta_config_fact **out, size_t *count, struct ox_err *err)
+{
+    ox_code code = check_broker(req, broker, err);
+    if (code != OX_OK)
+        return code;
+    *count = (size_t)ox_logger_count();
+    *out = kafka_array(req, struct meta_config_fact, *count);
+    for (size_t i = 0; i < *count; i++) {
+        (*out)[i].name = ox_logger_name((int)i);
+        (*out)[i].value = ox_str(ox_logger_level((int)i));
+        (*out)[i].source = META_SOURCE_LOGGER;
+    }
+    return OX_OK;
+}
