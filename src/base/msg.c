@@ -116,7 +116,8 @@ refuse(struct decoder *dec)
     return false;
 }
 
-/* A length or count; -1 is null, below is refused. */
+/* A length or count; -1 is null, which Java readers also take what is below for.
+ * A string is never longer than its old form could be. */
 static int64_t
 get_length(struct decoder *dec, bool flexible, bool short_length)
 {
@@ -125,9 +126,9 @@ get_length(struct decoder *dec, bool flexible, bool short_length)
                                  : wire_get32(dec->in);
     if (dec->in->failed)
         return -2;
-    if (len < -1 || len > INT32_MAX)
+    if (len > (short_length ? INT16_MAX : INT32_MAX))
         refuse(dec);
-    return len;
+    return len < -1 ? -1 : len;
 }
 
 static bool

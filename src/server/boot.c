@@ -53,11 +53,61 @@ struct server {
 
 /* ---- disk ---- */
 
+/* What may lie in a directory that is to become ours: settings, certificates,
+ * notes; and the traces of a start that did not come far. */
+static bool
+may_be_there(const struct file_name *name)
+{
+    static const char *const dirs[] = {"lost+found", "tmp"};
+    static const char *const endings[] = {".conf", ".properties", ".pem", ".crt", ".key", ".p12",
+        ".jks", ".json", ".jwks", ".lock", ".log", ".pid", ".diag"};
+    if (name->name[0] == '.')
+        return true;
+    for (size_t i = 0; name->is_dir && i < ox_count(dirs); i++)
+        if (strcmp(name->name, dirs[i]) == 0)
+            return true;
+    const char *dot = strrchr(name->name, '.');
+    for (size_t i = 0; !name->is_dir && dot != NULL && i < ox_count(endings); i++)
+        if (strcmp(dot, endings[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A directory of something else is left alone. Ours has an identity; so has one
+ * of Kafka's, which is opened. */
+static ox_code
+check_dir(struct server *server, struct ox_err *err)
+{
+    static const char *const ours[] = {"meta.properties", "raft.db", "catalog.db"};
+    struct file_system *fs = server->env->fs;
+    const char *dir = server->options->dir;
+    struct arena arena;
+    struct file_name *names;
+    struct file_stat st;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    ox_code code = fs_list(fs, dir, &arena, &names, &count, err);
+    for (size_t i = 0; code == OX_OK && i < ox_count(ours); i++)
+        if (fs_stat(fs, ox_arena_printf(&arena, "%s/%s", dir, ours[i]), &st, NULL) == OX_OK)
+            count = 0;
+    for (size_t i = 0; code == OX_OK && i < count; i++)
+        if (!may_be_there(&names[i])) {
+            code = ox_fail(err, OX_IDENTITY_MISMATCH,
+                "directory \"%s\" belongs to something else: it holds \"%s\"", dir, names[i].name);
+            ox_hint(err, "A data directory is new, empty or was made by Oxbow or Apache Kafka.");
+        }
+    ox_arena_fini(&arena);
+    return code == OX_FILE_NOT_FOUND ? OX_OK : code;
+}
+
 static ox_code
 make_dirs(struct server *server, struct ox_err *err)
 {
     struct file_system *fs = server->env->fs;
     const char *dirs[] = {server->options->dir, server->temp_dir};
+    ox_code checked = check_dir(server, err);
+    if (checked != OX_OK)
+        return checked;
     for (size_t i = 0; i < ox_count(dirs); i++) {
         ox_code code = fs_mkdir(fs, "server.mkdir", dirs[i], err);
         if (code != OX_OK && code != OX_FILE_EXISTS)

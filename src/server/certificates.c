@@ -135,6 +135,8 @@ server_certificates_new(const struct env *env, const struct server_config *confi
     if (code == OX_OK) {
         certificates->seen = digest(&tls);
         code = net_tls_new(&tls, alpn, &certificates->tls, err);
+        if (code != OX_OK && config->ssl_keystore_location != NULL)
+            ox_detail(err, "The key store is file \"%s\".", config->ssl_keystore_location);
         wipe(&tls);
     }
     ox_arena_fini(&arena);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
 #include "config.h"
@@ -42,8 +43,20 @@ static void
 report(struct reader *reader, const char *where, const struct ox_err *err)
 {
     reader->faults++;
-    fprintf(stderr, "oxbow: %s: %s%s%s\n", where, err->message, err->hint[0] ? "; " : "",
-        err->hint);
+    fprintf(stderr, "oxbow: %s: %s%s%s%s%s\n", where, err->message,
+        err->detail[0] ? ". " : "", err->detail, err->hint[0] ? " " : "", err->hint);
+}
+
+/* A setting has two names: messages have Kafka's, a person may have used ours. */
+static void
+report_value(struct reader *reader, const char *where, struct str name, const struct param *param,
+    const struct ox_err *err)
+{
+    char place[640];
+    bool same = ox_str_is(name, param_wire_name(param));
+    snprintf(place, sizeof(place), "%s%s%.*s", where, same ? "" : ": ",
+        same ? 0 : (int)OX_MIN(name.len, (size_t)100), name.ptr);
+    report(reader, place, err);
 }
 
 /* listener.name.NAME.SETTING; false: it is no such name, or means nothing here. */
@@ -65,7 +78,7 @@ take_override(struct reader *reader, const char *where, struct str name, struct 
     if (param == NULL)
         return false;
     if (param_canonical(param, PARAM_PEOPLE, value, reader->arena, &canonical, &err) != OX_OK) {
-        report(reader, where, &err);
+        report_value(reader, where, name, param, &err);
         return true;
     }
     ox_arena_grow(reader->arena, (void **)&reader->overrides, &reader->override_cap,
@@ -97,7 +110,7 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
     }
     struct str canonical;
     if (param_canonical(param, PARAM_PEOPLE, value, reader->arena, &canonical, &err) != OX_OK) {
-        report(reader, where, &err);
+        report_value(reader, where, name, param, &err);
         return;
     }
     struct meta_setting *setting = find_setting(reader, param);
