@@ -62,6 +62,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.streams.initial.rebalance.delay.ms=0
 $settings
 END
     close $conf;

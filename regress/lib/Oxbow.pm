@@ -47,7 +47,8 @@ sub run {
         open STDIN, '<', '/dev/null' or die;
         local @ENV{keys %{$self->{env}}} = values %{$self->{env}};
         my %set = (kafka_port => 0, sql_port => 0, http_port => 0,
-            'group.initial.rebalance.delay.ms' => 0, %{$self->{settings}});
+            'group.initial.rebalance.delay.ms' => 0,
+            'group.streams.initial.rebalance.delay.ms' => 0, %{$self->{settings}});
         my @set = map { ('-c', "$_=$set{$_}") } sort keys %set;
         exec "$BUILD/oxbow", '-D', $self->{dir}, @set or POSIX::_exit(127);
     }

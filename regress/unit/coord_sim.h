@@ -186,13 +186,14 @@ sim_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
 }
 
 static inline void
-sim_group_times(void *self, struct str group_id, bool share, int32_t *session_ms,
-    int32_t *heartbeat_ms)
+sim_group_setting(void *self, struct str group_id, const char *name, int32_t *value)
 {
-    if (ox_str_is(group_id, "quick")) {
-        *session_ms = 7000;
-        *heartbeat_ms = 1000;
-    }
+    if (ox_str_is(group_id, "quick") && strstr(name, ".session.timeout.ms") != NULL)
+        *value = 7000;
+    if (ox_str_is(group_id, "quick") && strstr(name, ".heartbeat.interval.ms") != NULL)
+        *value = 1000;
+    if (ox_str_is(group_id, "standby") && strcmp(name, "streams.num.standby.replicas") == 0)
+        *value = 1;
 }
 
 static inline void
@@ -365,7 +366,7 @@ sim_init(struct sim *sim, const struct coord_config *config, int32_t partitions)
         .topic_by_name = sim_topic_by_name,
         .topic_by_id = sim_topic_by_id,
         .each_topic = sim_each_topic,
-        .group_times = sim_group_times,
+        .group_setting = sim_group_setting,
         .load = sim_load,
         .marker = sim_marker,
         .producer_id = sim_producer_id,

@@ -3,6 +3,7 @@
  * Looking at groups and deleting them: DescribeGroups, ListGroups,
  * DeleteGroups, and the snapshot behind the views of SQL. */
 #include "coord/share_group.h"
+#include "coord/streams_group.h"
 
 /* ---- describe ---- */
 
@@ -41,7 +42,7 @@ describe_run(struct coord_call *base)
     call->member_count = 0;
     if (code == OX_OK) {
         group = group_find(shard, call->group_id);
-        if (group == NULL || group->consumer != NULL || group->share != NULL) {
+        if (group == NULL || !group_is_classic(group)) {
             call->state = "Dead";
             code = OX_GROUP_ID_NOT_FOUND;
         }
@@ -68,7 +69,10 @@ coord_describe(struct coord *coord, struct coord_describe_call *call)
 static const char *
 group_type(const struct group *group)
 {
-    return group->share != NULL ? "share" : group->consumer != NULL ? "consumer" : "classic";
+    return group->share != NULL      ? "share"
+           : group->streams != NULL  ? "streams"
+           : group->consumer != NULL ? "consumer"
+                                     : "classic";
 }
 
 static struct str
@@ -76,9 +80,18 @@ group_protocol_type(const struct group *group)
 {
     if (group->share != NULL)
         return OX_STR("share");
+    if (group->streams != NULL)
+        return OX_STR("streams");
     if (group->consumer != NULL)
         return OX_STR("consumer");
     return group->protocol_type.ptr != NULL ? group->protocol_type : OX_STR("");
+}
+
+/* The name by which a filter knows the state. */
+static const char *
+filter_name(const char *state)
+{
+    return strcmp(state, "NotReady") == 0 ? "not_ready" : state;
 }
 
 static bool
@@ -110,7 +123,7 @@ list_run(struct coord_call *base)
     for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;) {
         const struct group *group = entry->value;
         const char *state = group_state_name(group), *type = group_type(group);
-        if (!listed(call->states, call->state_count, state) ||
+        if (!listed(call->states, call->state_count, filter_name(state)) ||
             !listed(call->types, call->type_count, type))
             continue;
         ox_arena_grow(base->arena, (void **)&call->groups, &call->group_cap,
@@ -258,6 +271,24 @@ snapshot_sharers(struct coord_snapshot_group *out, const struct group *group, st
 }
 
 static void
+snapshot_streams(struct coord_snapshot_group *out, const struct group *group, struct arena *arena)
+{
+    struct map_entry *entry;
+    const struct map *members = &group->streams->members;
+    out->members = ox_arena_array(arena, struct coord_snapshot_member, members->count);
+    for (uint32_t at = 0; (entry = ox_map_next(members, &at)) != NULL;) {
+        const struct streams_member *member = entry->value;
+        out->members[out->member_count++] = (struct coord_snapshot_member){
+            .member_id = ox_str_dup(arena, member->id),
+            .client_id = ox_str_dup(arena, member->said.client_id),
+            .client_host = ox_str_dup(arena, member->said.client_host),
+            .session_timeout_ms = group->shard->config.streams_session_ms,
+            .rebalance_timeout_ms = member->said.rebalance_timeout_ms,
+        };
+    }
+}
+
+static void
 snapshot_offsets(struct coord_snapshot_group *out, const struct group *group, struct arena *arena)
 {
     struct map_entry *entry;
@@ -295,12 +326,14 @@ snapshot_group(struct coord_snapshot_call *call, const struct group *group)
         .protocol = chosen ? ox_str_dup(arena, group->protocol)
                     : group->consumer != NULL ? ox_str(consumer_group_assignor(group))
                     : group->share != NULL    ? OX_STR("simple")
+                    : group->streams != NULL  ? OX_STR("sticky")
                                               : OX_STR(""),
         .state = group_state_name(group),
         .type = group_type(group),
         .generation = group->consumer != NULL ? group->consumer->epoch
                       : group->share != NULL  ? group->share->epoch
-                                              : group->generation,
+                      : group->streams != NULL ? group->streams->epoch
+                                               : group->generation,
         .partition = group->shard->partition,
         .state_since_ms = group->state_since_ms,
     };
@@ -308,6 +341,8 @@ snapshot_group(struct coord_snapshot_call *call, const struct group *group)
         snapshot_consumers(out, group, arena);
     else if (call->with_members && group->share != NULL)
         snapshot_sharers(out, group, arena);
+    else if (call->with_members && group->streams != NULL)
+        snapshot_streams(out, group, arena);
     else if (call->with_members)
         snapshot_members(out, group, arena);
     if (call->with_offsets)

@@ -62,21 +62,6 @@ beat_done(struct shard *shard, struct write *write, ox_code code)
         call_finish(&call->call, OX_OK);
 }
 
-/* The answer is filled in: send it once the records are committed. */
-static void
-answer(struct write *write, struct coord_consumer_call *call)
-{
-    struct shard *shard = write->group->shard;
-    if (write->record_count == 0 && write->group->writes == 1) {
-        write_drop(shard, write);
-        call_finish(&call->call, OX_OK);
-        return;
-    }
-    write->call = &call->call;
-    write->finish = beat_done;
-    write_submit(shard, write);
-}
-
 void
 consumer_list_partitions(struct group *group, const struct tpset *set, struct arena *arena,
     bool names, struct coord_topic_partitions **out, size_t *count)
@@ -166,12 +151,12 @@ find_group(struct beat *beat, const char **message)
     struct group *group = group_find(beat->shard, call->group_id);
     if (group != NULL && group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
-    bool shared = group != NULL && group->share != NULL;
+    bool shared = group != NULL && (group->share != NULL || group->streams != NULL);
     bool other = group != NULL && group->consumer == NULL &&
                  (shared || group->state != GROUP_EMPTY || group->pending.count > 0) &&
                  !(call->member_epoch == 0 && migrate_possible(group));
     if (other || (call->member_epoch != 0 && (group == NULL || group->consumer == NULL))) {
-        *message = shared  ? "the group is a share group"
+        *message = shared  ? "the group is of another kind"
                    : other ? "the group uses the classic protocol"
                            : "the group does not exist";
         return OX_GROUP_ID_NOT_FOUND;
@@ -280,14 +265,7 @@ become_consumer_group(struct beat *beat)
         migrate_upgrade(group, beat->write);
         look_again(beat);
     } else if (group->consumer == NULL) {
-        beat->write->ahead = true;
-        if (group->logged)
-            write_add(beat->write, record_group_key(&beat->write->arena, group->id), OX_STR_NULL);
-        group->logged = false;
-        group_set_protocol_type(group, OX_STR_NULL);
-        group_set_protocol(group, OX_STR_NULL);
-        group_forget_subscriptions(group);
-        group->generation = 0;
+        group_leave_classic(group, beat->write);
         beat->bump = true;
     }
     beat->consumer = consumer_group_get(group);
@@ -695,21 +673,13 @@ rebalance_expired(struct shard *shard, struct coord_timer *timer)
         consumer_fence(member, "group member did not give up its partitions in time");
 }
 
-static void
-group_times(const struct group *group, int32_t *session_ms, int32_t *heartbeat_ms)
-{
-    const struct coord_host *host = group->shard->coord->host;
-    *session_ms = group->shard->config.consumer_session_ms;
-    *heartbeat_ms = group->shard->config.consumer_heartbeat_ms;
-    host->group_times(host->self, group->id, false, session_ms, heartbeat_ms);
-}
-
 void
 consumer_restart_session(struct consumer_member *member)
 {
     struct shard *shard = member->group->shard;
-    int32_t session_ms, heartbeat_ms;
-    group_times(member->group, &session_ms, &heartbeat_ms);
+    const struct coord_config *config = &member->group->shard->config;
+    int32_t session_ms =
+        group_setting(member->group, "consumer.session.timeout.ms", config->consumer_session_ms);
     if (member->subscription.classic)
         session_ms = member->subscription.session_timeout_ms;
     shard_timer(shard, &member->session, session_ms, session_expired);
@@ -738,7 +708,7 @@ leave(struct beat *beat)
         if (!migrate_downgrade(beat->group, beat->write))
             consumer_move_epoch(beat->group, beat->write, true);
     }
-    answer(beat->write, call);
+    write_answer(beat->write, &call->call, beat_done);
 }
 
 /* ---- a heartbeat ---- */
@@ -768,8 +738,8 @@ go_on(struct beat *beat)
     consumer_restart_session(member);
     call->out_member_id = ox_str_dup(call->call.arena, member->id);
     call->out_member_epoch = member->epoch;
-    int32_t session_ms;
-    group_times(beat->group, &session_ms, &call->heartbeat_interval_ms);
+    call->heartbeat_interval_ms = group_setting(beat->group, "consumer.heartbeat.interval.ms",
+        beat->shard->config.consumer_heartbeat_ms);
     call->has_assignment = call->member_epoch == 0 || call->owned != NULL ||
                            !tpset_equal(&before, &member->assigned);
     if (call->has_assignment)
@@ -777,7 +747,7 @@ go_on(struct beat *beat)
             &call->assignment, &call->assignment_count);
     tpset_fini(&before);
     ox_check_slow((consumer_group_check(beat->group), true));
-    answer(beat->write, call);
+    write_answer(beat->write, &call->call, beat_done);
 }
 
 static void

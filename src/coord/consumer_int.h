@@ -28,6 +28,8 @@ void tpset_sort(struct tpset *set); /* after the last add; drops repetitions */
 void tpset_copy(struct tpset *to, const struct tpset *from); /* replaces what was there */
 bool tpset_equal(const struct tpset *a, const struct tpset *b);
 bool tpset_has(const struct tpset *set, const struct tp *tp);
+int64_t tpset_find(const struct tpset *set, const struct tp *tp); /* its place, or -1 */
+uint32_t tpset_run(const struct tpset *set, uint32_t at); /* the end of what has its topic */
 bool tpset_meet(const struct tpset *a, const struct tpset *b); /* whether they share one */
 bool tpset_within(const struct tpset *a, const struct tpset *b); /* a is a subset of b */
 /* out is initialised (empty) by these. */

@@ -37,32 +37,10 @@ out_init(struct out *out, struct write *write)
     out->wire = wire_out(&out->text);
 }
 
-static struct str
-make_key(struct write *write, int16_t type, struct str id)
-{
-    struct out out;
-    struct str group_id = write->group->id;
-    out_init(&out, write);
-    wire_put16(&out.wire, type);
-    wire_put16(&out.wire, (int16_t)group_id.len);
-    wire_put_bytes(&out.wire, group_id.ptr, group_id.len);
-    if (id.ptr != NULL) {
-        ox_assert(id.len <= INT16_MAX);
-        wire_put16(&out.wire, (int16_t)id.len);
-        wire_put_bytes(&out.wire, id.ptr, id.len);
-    }
-    return ox_text_str(&out.text);
-}
-
 static void
 emit(struct write *write, int16_t type, struct str id, struct str value)
 {
-    struct str key = make_key(write, type, id);
-    struct shard *shard = write->group->shard;
-    write->ahead = true;
-    write_add(write, key, value);
-    if (!consumer_apply(shard, type, key, value))
-        ox_unreachable();
+    record_put(write, type, id, value, consumer_apply);
 }
 
 static void
@@ -86,24 +64,15 @@ put_tags(struct out *out)
     wire_put_uvarint(&out->wire, 0);
 }
 
-static uint32_t
-run_of_topic(const struct tpset *set, uint32_t at)
-{
-    uint32_t end = at;
-    while (end < set->count && ox_uuid_eq(&set->at[end].topic, &set->at[at].topic))
-        end++;
-    return end;
-}
-
 static void
 put_partitions(struct out *out, const struct tpset *set)
 {
     uint32_t topics = 0;
-    for (uint32_t at = 0; at < set->count; at = run_of_topic(set, at))
+    for (uint32_t at = 0; at < set->count; at = tpset_run(set, at))
         topics++;
     wire_put_uvarint(&out->wire, topics + 1);
     for (uint32_t at = 0; at < set->count;) {
-        uint32_t end = run_of_topic(set, at);
+        uint32_t end = tpset_run(set, at);
         wire_put_bytes(&out->wire, &set->at[at].topic, sizeof(struct uuid));
         wire_put_uvarint(&out->wire, end - at + 1);
         for (; at < end; at++)
@@ -408,29 +377,16 @@ read_value(int16_t type, struct str bytes, struct arena *arena, struct consumer_
     return !in.failed;
 }
 
-static struct str
-get_key_str(struct wire_in *in)
-{
-    int16_t len = wire_get16(in);
-    const uint8_t *at = len < 0 ? NULL : wire_skip(in, (size_t)len);
-    if (at == NULL)
-        in->failed = true;
-    return at == NULL ? OX_STR_NULL : ox_str_n(at, (size_t)len);
-}
-
 bool
 consumer_apply(struct shard *shard, int16_t type, struct str key, struct str bytes)
 {
-    struct wire_in in = wire_in(key.ptr, key.len);
     struct group *group;
     struct arena arena;
     struct consumer_value value = {0};
-    wire_skip(&in, 2);
-    struct str group_id = get_key_str(&in);
+    struct str group_id;
     bool of_group = type == KEY_CONSUMER_EPOCH || type == KEY_CONSUMER_TARGET_EPOCH ||
                     type == KEY_CONSUMER_TOPICS;
-    value.id = of_group ? OX_STR_NULL : get_key_str(&in);
-    if (in.failed)
+    if (!record_read_ids(key, &group_id, of_group ? NULL : &value.id))
         return false;
     if (bytes.ptr == NULL) {
         group = group_find(shard, group_id);
@@ -446,7 +402,7 @@ consumer_apply(struct shard *shard, int16_t type, struct str key, struct str byt
     ox_arena_init(&arena);
     bool good = read_value(type, bytes, &arena, &value) &&
                 group_get(shard, group_id, &group) == OX_OK && group->members.count == 0 &&
-                group->share == NULL;
+                group->share == NULL && group->streams == NULL;
     if (good)
         consumer_group_set(group, type, &value);
     tpset_fini(&value.current.assigned);

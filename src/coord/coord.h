@@ -58,6 +58,12 @@ struct coord_config {
     int32_t share_session_ms;           /* group.share.session.timeout.ms */
     int32_t share_heartbeat_ms;         /* group.share.heartbeat.interval.ms */
     int32_t share_size_max;             /* group.share.max.size */
+    int32_t streams_session_ms;         /* group.streams.session.timeout.ms */
+    int32_t streams_heartbeat_ms;       /* group.streams.heartbeat.interval.ms */
+    int32_t streams_size_max;           /* group.streams.max.size */
+    int32_t streams_standbys;           /* group.streams.num.standby.replicas */
+    int32_t streams_initial_delay_ms;   /* group.streams.initial.rebalance.delay.ms */
+    int32_t streams_assignment_ms;      /* group.streams.assignment.interval.ms */
     int32_t txn_timeout_ms_max;         /* transaction.max.timeout.ms */
     int32_t txn_abort_check_ms;         /* transaction.abort.timed.out.transaction.cleanup.interval.ms */
     int32_t txn_expire_check_ms; /* transaction.remove.expired.transaction.cleanup.interval.ms */
@@ -266,7 +272,7 @@ void coord_describe(struct coord *coord, struct coord_describe_call *call);
 /* ListGroups of this node. Filters are matched without case; none means all. */
 struct coord_listed_group {
     struct str group_id, protocol_type;
-    const char *state, *type; /* type: "classic" or "consumer" */
+    const char *state, *type; /* type: "classic", "consumer", "share" or "streams" */
 };
 struct coord_list_call {
     struct coord_call call;
@@ -410,6 +416,120 @@ struct coord_share_offsets_call {
     size_t topic_count;
 };
 void coord_share_offsets(struct coord *coord, struct coord_share_offsets_call *call);
+
+/* StreamsGroupHeartbeat (KIP-1071). Besides the common codes those of the consumer
+ * protocol, OX_STREAMS_INVALID_TOPOLOGY. The topology has the layout of the record
+ * in which it is kept (gen/disk.gen.h). */
+enum coord_task_kind { COORD_ACTIVE, COORD_STANDBY, COORD_WARMUP, COORD_TASK_KINDS };
+struct coord_task_ids {
+    struct str subtopology;
+    int32_t *partitions;
+    int32_t partition_count;
+};
+struct coord_tasks {
+    struct coord_task_ids *at; /* NULL: not given */
+    size_t count;
+};
+struct coord_tag {
+    struct str key, value;
+};
+struct coord_status {
+    int8_t status; /* as on Kafka's wire */
+    struct str detail;
+};
+enum {
+    COORD_STALE_TOPOLOGY,
+    COORD_MISSING_SOURCE_TOPICS,
+    COORD_INCORRECTLY_PARTITIONED_TOPICS,
+    COORD_MISSING_INTERNAL_TOPICS,
+    COORD_SHUTDOWN_APPLICATION,
+    COORD_ASSIGNMENT_DELAYED,
+    COORD_STATUS_MAX = 8, /* at most so many at once */
+};
+struct coord_endpoint {
+    struct str host;
+    uint16_t port;
+    /* What its tasks read, by name; ids are not set. */
+    struct coord_topic_partitions *of[2]; /* COORD_ACTIVE, COORD_STANDBY */
+    size_t count[2];
+};
+/* A topic that the topology needs and that there is not. */
+struct coord_wanted_topic {
+    struct str name;
+    int32_t partitions;
+    int16_t replication_factor; /* -1: the default */
+    struct coord_tag *configs;
+    size_t config_count;
+};
+struct streams_group_topology_value;
+struct coord_streams_call {
+    struct coord_call call;
+    struct str group_id, member_id;
+    int32_t member_epoch;              /* 0 joins, -1 leaves */
+    int32_t endpoint_epoch;            /* of what the client knows of end points */
+    struct str instance_id, rack_id;   /* null: none */
+    struct str client_id, client_host; /* host as "/10.0.0.1" */
+    struct str process_id;             /* null: unchanged */
+    int32_t rebalance_timeout_ms;      /* -1: unchanged */
+    const struct streams_group_topology_value *topology; /* NULL: not given */
+    struct coord_tasks owned[COORD_TASK_KINDS];
+    struct str host;              /* of its end point; null: unchanged or none */
+    uint16_t port;
+    const struct coord_tag *tags; /* NULL: unchanged, none: not NULL */
+    size_t tag_count;
+    bool task_offsets; /* some were given */
+    bool shutdown;     /* the whole application is to end */
+    /* out */
+    struct str message; /* null, or what is wrong with the request */
+    int32_t out_member_epoch, heartbeat_interval_ms, out_endpoint_epoch;
+    bool has_tasks, has_endpoints; /* false: unchanged */
+    struct coord_tasks tasks[COORD_TASK_KINDS];
+    struct coord_endpoint *endpoints;
+    size_t endpoint_count;
+    struct coord_status statuses[COORD_STATUS_MAX];
+    size_t status_count;
+    struct coord_wanted_topic *wanted; /* the caller has them made */
+    size_t wanted_count;
+};
+void coord_streams_heartbeat(struct coord *coord, struct coord_streams_call *call);
+
+/* StreamsGroupDescribe, one group: OX_GROUP_ID_NOT_FOUND for other kinds too. */
+struct coord_internal_topic {
+    struct str name;
+    int32_t partitions; /* 0: not decided */
+    int16_t replication_factor;
+    struct coord_tag *configs;
+    size_t config_count;
+};
+struct coord_subtopology {
+    struct str id;
+    struct str *sources, *sinks; /* topics; those of sinks are repartition topics */
+    size_t source_count, sink_count;
+    struct coord_internal_topic *changelogs, *repartitions;
+    size_t changelog_count, repartition_count;
+};
+struct coord_streams_member {
+    struct str member_id, instance_id, rack_id, client_id, client_host, process_id;
+    struct str host; /* null: no end point */
+    uint16_t port;
+    int32_t member_epoch, topology_epoch;
+    struct coord_tag *tags;
+    size_t tag_count;
+    struct coord_tasks assigned[COORD_TASK_KINDS], target[COORD_TASK_KINDS];
+};
+struct coord_streams_describe_call {
+    struct coord_call call;
+    struct str group_id;
+    /* out */
+    const char *state; /* Empty, NotReady, Assigning, Reconciling, Stable */
+    int32_t group_epoch, assignment_epoch, topology_epoch;
+    bool has_topology;
+    struct coord_subtopology *subtopologies;
+    size_t subtopology_count;
+    struct coord_streams_member *members;
+    size_t member_count;
+};
+void coord_streams_describe(struct coord *coord, struct coord_streams_describe_call *call);
 
 /* Everything this node coordinates, for SQL: oxbow.groups, group_members,
  * group_offsets. A consistent picture of each group, not across groups. Shards

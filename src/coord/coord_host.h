@@ -81,10 +81,8 @@ struct coord_host {
     uint64_t (*topics_generation)(void *self);
     bool (*topic_by_name)(void *self, struct str name, struct coord_topic *out);
     bool (*topic_by_id)(void *self, const struct uuid *id, struct coord_topic *out);
-    /* A group's own settings replace the defaults that stand there; share: those
-     * of share groups. */
-    void (*group_times)(void *self, struct str group_id, bool share, int32_t *session_ms,
-        int32_t *heartbeat_ms);
+    /* A group's own setting, if it has one, replaces the default that stands there. */
+    void (*group_setting)(void *self, struct str group_id, const char *name, int32_t *value);
     void (*each_topic)(void *self, void (*fn)(void *arg, const struct coord_topic *topic),
         void *arg);
 

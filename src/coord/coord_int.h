@@ -17,6 +17,7 @@ struct shard;
 struct group;
 struct consumer_group;
 struct share_group;
+struct streams_group;
 
 /* ---- timers.c: one heap per shard, virtual or real milliseconds ---- */
 
@@ -162,6 +163,10 @@ void write_add(struct write *write, struct str key, struct str value);
 void write_drop(struct shard *shard, struct write *write);
 /* finish is called later, never from within. */
 void write_submit(struct shard *shard, struct write *write);
+/* The answer to a call is filled in: finish, once the records, and others that the
+ * group has on their way and that the answer may tell of, are committed. */
+void write_answer(struct write *write, struct coord_call *call,
+    void (*finish)(struct shard *shard, struct write *write, ox_code code));
 /* What the shard knows and what its log says may differ: load it again. */
 void shard_reload(struct shard *shard);
 /* The host gave back a marker or an id. */
@@ -242,7 +247,15 @@ struct group {
 
     struct consumer_group *consumer; /* not NULL: of the new protocol; state is EMPTY or DEAD */
     struct share_group *share;       /* not NULL: a share group; state is EMPTY or DEAD */
+    struct streams_group *streams;   /* not NULL: a streams group; state is EMPTY or DEAD */
 };
+
+/* Of the first protocol, or with offsets only. */
+static inline bool
+group_is_classic(const struct group *group)
+{
+    return group->consumer == NULL && group->share == NULL && group->streams == NULL;
+}
 
 const char *group_state_name(const struct group *group);
 struct group *group_find(struct shard *shard, struct str id);
@@ -299,6 +312,18 @@ group_member_count(const struct group *group)
     return group->members.count;
 }
 
+/* What the group has set for itself, or else this. */
+static inline int32_t
+group_setting(const struct group *group, const char *name, int32_t value)
+{
+    const struct coord_host *host = group->shard->coord->host;
+    host->group_setting(host->self, group->id, name, &value);
+    return value;
+}
+
+/* An empty classic group goes, its offsets stay; what comes instead is next. */
+void group_leave_classic(struct group *group, struct write *write);
+
 /* ---- rebalance.c ---- */
 
 /* Members of a group that was loaded start their sessions; a group over its
@@ -338,6 +363,7 @@ enum record_type {
     RECORD_GROUP,
     RECORD_CONSUMER, /* consumer_records.c */
     RECORD_SHARE,    /* share_records.c */
+    RECORD_STREAMS,  /* streams_records.c */
     RECORD_OTHER,
     RECORD_BAD,
 };
@@ -375,6 +401,18 @@ void record_read_key(struct str key, struct record_key *out);
 /* Strings borrow from the value. False: not well-formed or of an unknown version. */
 bool record_read_offset(struct str value, struct committed *out);
 bool record_read_group(struct str value, struct arena *arena, struct record_group *out);
+
+/* Records of groups that are not classic. One is put into the write and applied
+ * at once; id null: of the group itself, else of a member (or a pattern). */
+typedef bool (*record_apply_fn)(struct shard *shard, int16_t type, struct str key,
+    struct str value);
+void record_put(struct write *write, int16_t type, struct str id, struct str value,
+    record_apply_fn apply);
+/* A value of version 0, in the write's arena. */
+struct msg_type;
+struct str record_encode(struct write *write, const struct msg_type *layout, const void *value);
+/* What a key names; id NULL: the group only. */
+bool record_read_ids(struct str key, struct str *group_id, struct str *id);
 
 /* Apply one record to the shard, at load or when a write was committed. */
 void shard_apply(struct shard *shard, struct str key, struct str value, int64_t log_offset);

@@ -27,13 +27,15 @@
 #include <string.h>
 
 #include "coord/share_group.h"
+#include "coord/streams_group.h"
 
 bool
 group_is_empty(const struct group *group)
 {
     return group->state == GROUP_EMPTY &&
            (group->consumer == NULL || group->consumer->members.count == 0) &&
-           (group->share == NULL || group->share->members.count == 0);
+           (group->share == NULL || group->share->members.count == 0) &&
+           (group->streams == NULL || group->streams->members.count == 0);
 }
 
 const char *
@@ -43,6 +45,8 @@ group_state_name(const struct group *group)
         return consumer_group_state(group);
     if (group->share != NULL)
         return share_group_state(group);
+    if (group->streams != NULL)
+        return streams_group_state(group);
     static const char *const names[] = {
         [GROUP_EMPTY] = "Empty",
         [GROUP_PREPARING] = "PreparingRebalance",
@@ -140,6 +144,7 @@ group_free(struct group *group)
     group_forget_subscriptions(group);
     consumer_group_free(group);
     share_group_free(group);
+    streams_group_free(group);
     ox_map_fini(&group->members);
     ox_map_fini(&group->instances);
     ox_map_fini(&group->pending);
@@ -152,11 +157,23 @@ group_free(struct group *group)
 }
 
 void
+group_leave_classic(struct group *group, struct write *write)
+{
+    write->ahead = true;
+    if (group->logged)
+        write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);
+    group->logged = false;
+    group_set_protocol_type(group, OX_STR_NULL);
+    group_set_protocol(group, OX_STR_NULL);
+    group_forget_subscriptions(group);
+    group->generation = 0;
+}
+
+void
 group_maybe_drop(struct group *group)
 {
     if (group->state != GROUP_EMPTY || group->logged || group->writes > 0 || group->txns > 0 ||
-        group->topics.count > 0 || group->pending.count > 0 || group->consumer != NULL ||
-        group->share != NULL)
+        group->topics.count > 0 || group->pending.count > 0 || !group_is_classic(group))
         return;
     ox_map_remove(&group->shard->groups, group->id);
     group_free(group);
@@ -498,6 +515,8 @@ group_subscribed(struct group *group, struct str topic)
 {
     if (group->consumer != NULL)
         return consumer_group_subscribed(group, topic);
+    if (group->streams != NULL)
+        return streams_group_subscribed(group, topic);
     if (group->protocol_type.ptr == NULL || !ox_str_is(group->protocol_type, "consumer"))
         return false;
     if (group->subscribed == NULL) {
@@ -633,6 +652,8 @@ group_check(const struct group *group)
         consumer_group_check(group);
     if (group->share != NULL)
         share_group_check(group);
+    if (group->streams != NULL)
+        streams_group_check(group);
     check_members(group);
     if (group->members.count > 0)
         ox_assert(group->protocol_type.ptr != NULL);

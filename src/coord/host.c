@@ -138,21 +138,15 @@ host_topic_by_id(void *self, const struct uuid *id, struct coord_topic *out)
 }
 
 static void
-host_group_times(void *self, struct str group_id, bool share, int32_t *session_ms,
-    int32_t *heartbeat_ms)
+host_group_setting(void *self, struct str group_id, const char *name, int32_t *value)
 {
     const struct meta_view *view = replica_view(real(self)->replica);
     const struct meta_config_set *set = meta_view_config(view, META_RESOURCE_GROUP, group_id);
     for (uint32_t i = 0; set != NULL && i < set->count; i++) {
-        int64_t value;
-        if (!ox_str_to_i64(set->items[i].value, &value) || value < 1 || value > INT32_MAX)
-            continue;
-        if (ox_str_is(set->items[i].name,
-                share ? "share.session.timeout.ms" : "consumer.session.timeout.ms"))
-            *session_ms = (int32_t)value;
-        else if (ox_str_is(set->items[i].name,
-                     share ? "share.heartbeat.interval.ms" : "consumer.heartbeat.interval.ms"))
-            *heartbeat_ms = (int32_t)value;
+        int64_t own;
+        if (ox_str_is(set->items[i].name, name) && ox_str_to_i64(set->items[i].value, &own) &&
+            own >= 0 && own <= INT32_MAX)
+            *value = (int32_t)own;
     }
 }
 
@@ -821,7 +815,7 @@ coord_host_new(struct loop_group *loops, struct replica *replica, const struct e
         .topic_by_name = host_topic_by_name,
         .topic_by_id = host_topic_by_id,
         .each_topic = host_each_topic,
-        .group_times = host_group_times,
+        .group_setting = host_group_setting,
         .load = host_load,
         .prune = host_prune,
         .marker = host_marker_write,

@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/fault.h"
 #include "coord/share_group.h"
+#include "coord/streams_group.h"
 
 /* ---- commit ---- */
 
@@ -72,6 +73,29 @@ commit_allowed_consumer(const struct group *group, const struct coord_offset_com
                                              : OX_STALE_MEMBER_EPOCH;
 }
 
+/* A member that is behind may commit what it has had since. */
+static ox_code
+commit_allowed_streams(const struct group *group, const struct coord_offset_commit_call *call)
+{
+    if (commit_of_nobody(call) || (call->generation < 0 && group_is_empty(group)))
+        return OX_OK;
+    const struct streams_member *member = streams_member_find(group, call->member_id);
+    if (member == NULL)
+        return OX_UNKNOWN_MEMBER_ID;
+    if (call->version < 9 && !call->transactional)
+        return OX_UNSUPPORTED_VERSION;
+    ox_code stale = call->transactional ? OX_ILLEGAL_GENERATION : OX_STALE_MEMBER_EPOCH;
+    if (call->generation > member->current.epoch)
+        return stale;
+    for (size_t i = 0; call->generation < member->current.epoch && i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++)
+            if (call->topics[i].partitions[j].code == OX_OK &&
+                !streams_commit_allowed(member, call->topics[i].name,
+                    call->topics[i].partitions[j].partition, call->generation))
+                return stale;
+    return OX_OK;
+}
+
 /* Whether the group takes the commit; also counts as a sign of life. */
 static ox_code
 commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
@@ -84,6 +108,8 @@ commit_allowed(struct group *group, const struct coord_offset_commit_call *call)
         return OX_GROUP_ID_NOT_FOUND; /* it has other offsets */
     if (group->consumer != NULL)
         return commit_allowed_consumer(group, call);
+    if (group->streams != NULL)
+        return commit_allowed_streams(group, call);
     if (commit_of_nobody(call) || (call->generation < 0 && group->state == GROUP_EMPTY))
         return OX_OK;
     if (call->generation < 0 && !has_member)
@@ -388,17 +414,30 @@ list_topics(struct coord_offset_fetch_call *call, const struct group *group)
     }
 }
 
-/* A member of a consumer group must not read with a stale epoch. */
+/* The epoch of a member, of either kind of group that has some; -1: there is no
+ * such member. */
+static int32_t
+member_epoch(const struct group *group, struct str member_id)
+{
+    if (group->streams != NULL) {
+        const struct streams_member *member = streams_member_find(group, member_id);
+        return member != NULL ? member->current.epoch : -1;
+    }
+    const struct consumer_member *member = consumer_member_find(group, member_id);
+    return member != NULL ? member->epoch : -1;
+}
+
+/* A member must not read with a stale epoch. */
 static ox_code
 fetch_allowed(const struct group *group, const struct coord_offset_fetch_call *call)
 {
-    if (group == NULL || group->consumer == NULL ||
+    if (group == NULL || (group->consumer == NULL && group->streams == NULL) ||
         (call->member_id.ptr == NULL && call->member_epoch < 0))
         return OX_OK;
-    const struct consumer_member *member = consumer_member_find(group, call->member_id);
-    if (member == NULL)
+    int32_t epoch = member_epoch(group, call->member_id);
+    if (epoch == -1)
         return OX_UNKNOWN_MEMBER_ID;
-    return call->member_epoch == member->epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;
+    return call->member_epoch == epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;
 }
 
 static void
@@ -463,7 +502,7 @@ delete_allowed(const struct group *group)
 {
     if (group == NULL || group->state == GROUP_DEAD)
         return OX_GROUP_ID_NOT_FOUND;
-    if (group->consumer != NULL || group->state == GROUP_EMPTY ||
+    if (group->consumer != NULL || group->streams != NULL || group->state == GROUP_EMPTY ||
         ox_str_is(group->protocol_type, "consumer"))
         return OX_OK;
     return OX_NON_EMPTY_GROUP;
@@ -596,6 +635,8 @@ group_start_delete(struct group *group)
         put_group_gone(write, group);
     else if (group->share != NULL)
         put_share_group_gone(write);
+    else if (group->streams != NULL)
+        put_streams_group_gone(write);
     else
         write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);
     write_submit(group->shard, write);
@@ -618,7 +659,7 @@ static bool
 may_expire(const struct group *group, int64_t *since)
 {
     *since = -1;
-    if (group->consumer != NULL || group->protocol_type.ptr == NULL)
+    if (!group_is_classic(group) || group->protocol_type.ptr == NULL)
         return true;
     if (group->state == GROUP_EMPTY) {
         *since = group->state_since_ms;

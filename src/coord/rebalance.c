@@ -18,6 +18,7 @@
 
 #include "base/diag.h"
 #include "coord/share_group.h"
+#include "coord/streams_group.h"
 
 enum { PENDING_MAX = 100000, STATIC_WAIT_MS_MIN = 1000 };
 
@@ -648,12 +649,15 @@ join_fits(const struct coord_join_call *call)
            call->protocol_type.len <= max;
 }
 
-/* A consumer group without members gives way; its offsets stay. */
+/* A consumer or streams group without members gives way; its offsets stay. */
 static void
 become_classic(struct group *group)
 {
     struct write *write = write_new(group->shard, group);
-    put_group_gone(write, group);
+    if (group->streams != NULL)
+        put_streams_group_gone(write);
+    else
+        put_group_gone(write, group);
     write_submit(group->shard, write);
 }
 
@@ -687,9 +691,9 @@ join_run(struct coord_call *base)
         join_fail(call, code, OX_STR(""));
         return;
     }
-    if (group->consumer != NULL && group_is_empty(group))
+    if ((group->consumer != NULL || group->streams != NULL) && group_is_empty(group))
         become_classic(group);
-    if (group->share != NULL)
+    if (group->share != NULL || group->streams != NULL)
         join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
     else if (group->state == GROUP_DEAD)
         join_fail(call, OX_COORDINATOR_NOT_AVAILABLE, OX_STR(""));
@@ -998,6 +1002,8 @@ group_resume(struct group *group)
         consumer_group_resume(group);
     if (group->share != NULL)
         share_group_resume(group);
+    if (group->streams != NULL)
+        streams_group_resume(group);
     for (uint32_t at = 0; (entry = ox_map_next(&group->members, &at)) != NULL;)
         restart_session(entry->value);
     ox_check_slow((group_check(group), true));

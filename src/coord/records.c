@@ -21,6 +21,7 @@
 #include "base/diag.h"
 #include "base/wire.h"
 #include "coord/share_group.h"
+#include "coord/streams_group.h"
 
 enum { KEY_OFFSET_MAX = 1, KEY_GROUP = 2, VALUE_VERSION_MAX = 4, FLEXIBLE = 4 };
 
@@ -217,6 +218,54 @@ skip_tags(struct reader *reader)
     }
 }
 
+/* ---- groups that are not classic: keys of one shape, values of a version ---- */
+
+static struct str
+kind_key(struct write *write, int16_t type, struct str id)
+{
+    struct str group_id = write->group->id;
+    size_t id_len = id.ptr != NULL ? 2 + id.len : 0;
+    struct cursor cursor = cursor_new(&write->arena, 2 + 2 + group_id.len + id_len);
+    put16(&cursor, type);
+    put_str(&cursor, group_id);
+    if (id.ptr != NULL)
+        put_str(&cursor, id);
+    return cursor_end(&cursor);
+}
+
+void
+record_put(struct write *write, int16_t type, struct str id, struct str value,
+    record_apply_fn apply)
+{
+    struct str key = kind_key(write, type, id);
+    write->ahead = true;
+    write_add(write, key, value);
+    if (!apply(write->group->shard, type, key, value))
+        ox_unreachable();
+}
+
+struct str
+record_encode(struct write *write, const struct msg_type *layout, const void *value)
+{
+    struct text text;
+    ox_text_init(&text, &write->arena);
+    struct wire_out out = wire_out(&text);
+    wire_put16(&out, 0);
+    msg_encode(layout, value, 0, &out, NULL);
+    return ox_text_str(&text);
+}
+
+bool
+record_read_ids(struct str key, struct str *group_id, struct str *id)
+{
+    struct reader reader = {wire_in(key.ptr, key.len), false};
+    wire_skip(&reader.in, 2);
+    *group_id = get_str(&reader, false);
+    if (id != NULL)
+        *id = get_str(&reader, false);
+    return !reader.in.failed;
+}
+
 void
 record_read_key(struct str key, struct record_key *out)
 {
@@ -234,6 +283,11 @@ record_read_key(struct str key, struct record_key *out)
     }
     if (out->version >= KEY_SHARE_MEMBER && out->version <= KEY_SHARE_STATE) {
         out->type = RECORD_SHARE;
+        return;
+    }
+    if (out->version == KEY_STREAMS_EPOCH ||
+        (out->version >= KEY_STREAMS_MEMBER && out->version <= KEY_STREAMS_TOPOLOGY)) {
+        out->type = RECORD_STREAMS;
         return;
     }
     if (out->version < 0 || out->version > KEY_GROUP)
@@ -401,7 +455,7 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
     ox_assert(shard->state == SHARD_LOADING);
     if (value.ptr == NULL) {
         group = group_find(shard, key->group_id);
-        if (group == NULL || group->consumer != NULL || group->share != NULL)
+        if (group == NULL || !group_is_classic(group))
             return; /* it has become another kind */
         remove_members(group);
         group_forget_subscriptions(group);
@@ -423,6 +477,7 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
     }
     consumer_group_free(group); /* it has become a classic one */
     share_group_free(group);
+    streams_group_free(group);
     remove_members(group);
     group_forget_subscriptions(group);
     group_set_protocol_type(group, record.protocol_type.len > 0 || record.member_count > 0
@@ -456,6 +511,10 @@ shard_apply(struct shard *shard, struct str key, struct str value, int64_t log_o
         return;
     case RECORD_SHARE:
         if (!share_apply(shard, read.version, key, value))
+            shard->skipped++;
+        return;
+    case RECORD_STREAMS:
+        if (!streams_apply(shard, read.version, key, value))
             shard->skipped++;
         return;
     case RECORD_OTHER:

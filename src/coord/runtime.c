@@ -64,6 +64,11 @@ coord_config_init(struct coord_config *config)
         .share_session_ms = 45000,
         .share_heartbeat_ms = 5000,
         .share_size_max = 200,
+        .streams_session_ms = 45000,
+        .streams_heartbeat_ms = 5000,
+        .streams_size_max = INT32_MAX,
+        .streams_initial_delay_ms = 3000,
+        .streams_assignment_ms = 1000,
         .txn_timeout_ms_max = 900000,
         .txn_abort_check_ms = 10000,
         .txn_expire_check_ms = 3600000,
@@ -407,6 +412,21 @@ write_drop(struct shard *shard, struct write *write)
     ox_assert(group->writes > 0);
     if (--group->writes == 0)
         group_writes_done(group);
+}
+
+void
+write_answer(struct write *write, struct coord_call *call,
+    void (*finish)(struct shard *shard, struct write *write, ox_code code))
+{
+    struct shard *shard = write->group->shard;
+    write->call = call;
+    write->finish = finish;
+    if (write->record_count > 0 || write->group->writes > 1) {
+        write_submit(shard, write);
+        return;
+    }
+    finish(shard, write, OX_OK);
+    write_drop(shard, write);
 }
 
 ox_code

@@ -54,16 +54,7 @@ beat_done(struct shard *shard, struct write *write, ox_code code)
 static void
 answer(struct beat *beat)
 {
-    struct write *write = beat->write;
-    if (write->record_count == 0 && write->group->writes == 1) {
-        write_drop(beat->shard, write);
-        share_initialize(beat->group);
-        call_finish(&beat->call->call, OX_OK);
-        return;
-    }
-    write->call = &beat->call->call;
-    write->finish = beat_done;
-    write_submit(beat->shard, write);
+    write_answer(beat->write, &beat->call->call, beat_done);
 }
 
 /* ---- the request ---- */
@@ -105,7 +96,7 @@ find_group(struct beat *beat, const char **message)
     if (group != NULL && group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
     bool other = group != NULL && group->share == NULL &&
-                 (group->logged || group->consumer != NULL || group->topics.count > 0 ||
+                 (group->logged || !group_is_classic(group) || group->topics.count > 0 ||
                      group->pending.count > 0 || group->state != GROUP_EMPTY);
     if (other || (call->member_epoch != 0 && (group == NULL || group->share == NULL))) {
         *message = other ? "the group is no share group" : "the group does not exist";
@@ -323,20 +314,12 @@ session_expired(struct shard *shard, struct coord_timer *timer)
     write_submit(shard, write);
 }
 
-static void
-group_times(const struct group *group, int32_t *session_ms, int32_t *heartbeat_ms)
-{
-    const struct coord_host *host = group->shard->coord->host;
-    *session_ms = group->shard->config.share_session_ms;
-    *heartbeat_ms = group->shard->config.share_heartbeat_ms;
-    host->group_times(host->self, group->id, true, session_ms, heartbeat_ms);
-}
-
 void
 share_restart_session(struct share_member *member)
 {
-    int32_t session_ms, heartbeat_ms;
-    group_times(member->group, &session_ms, &heartbeat_ms);
+    const struct coord_config *config = &member->group->shard->config;
+    int32_t session_ms =
+        group_setting(member->group, "share.session.timeout.ms", config->share_session_ms);
     shard_timer(member->group->shard, &member->session, session_ms, session_expired);
 }
 
@@ -356,7 +339,6 @@ static void
 go_on(struct beat *beat)
 {
     struct coord_share_call *call = beat->call;
-    int32_t session_ms;
     beat->share = share_group_get(beat->group);
     bool wants = subscribe(beat);
     struct share_member *member = beat->member;
@@ -368,7 +350,8 @@ go_on(struct beat *beat)
             &member->target);
     share_restart_session(member);
     call->out_member_epoch = member->epoch;
-    group_times(beat->group, &session_ms, &call->heartbeat_interval_ms);
+    call->heartbeat_interval_ms = group_setting(beat->group, "share.heartbeat.interval.ms",
+        beat->shard->config.share_heartbeat_ms);
     call->has_assignment = call->member_epoch == 0 || call->topics != NULL || moved ||
                            call->member_epoch != member->epoch;
     if (call->has_assignment)

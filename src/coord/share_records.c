@@ -10,49 +10,12 @@
 
 /* ---- writing ---- */
 
-/* The keys of members and of groups have one layout each, under many names. */
-static struct str
-make_key(struct write *write, int16_t type, struct str member_id)
-{
-    struct text text;
-    ox_text_init(&text, &write->arena);
-    struct wire_out out = wire_out(&text);
-    wire_put16(&out, type);
-    if (member_id.ptr != NULL)
-        share_group_member_metadata_key_encode(
-            &(struct share_group_member_metadata_key){write->group->id, member_id}, 0, &out);
-    else
-        share_group_metadata_key_encode(
-            &(struct share_group_metadata_key){write->group->id}, 0, &out);
-    return ox_text_str(&text);
-}
-
 static void
 emit(struct write *write, int16_t type, struct str id, const struct msg_type *layout,
     const void *value)
 {
-    struct str key = make_key(write, type, id), bytes = OX_STR_NULL;
-    if (value != NULL) {
-        struct text text;
-        ox_text_init(&text, &write->arena);
-        struct wire_out out = wire_out(&text);
-        wire_put16(&out, 0);
-        msg_encode(layout, value, 0, &out, NULL);
-        bytes = ox_text_str(&text);
-    }
-    write->ahead = true;
-    write_add(write, key, bytes);
-    if (!share_apply(write->group->shard, type, key, bytes))
-        ox_unreachable();
-}
-
-static uint32_t
-run_of_topic(const struct tpset *set, uint32_t at)
-{
-    uint32_t end = at;
-    while (end < set->count && ox_uuid_eq(&set->at[end].topic, &set->at[at].topic))
-        end++;
-    return end;
+    struct str bytes = value != NULL ? record_encode(write, layout, value) : OX_STR_NULL;
+    record_put(write, type, id, bytes, share_apply);
 }
 
 static struct msg_int32s
@@ -95,7 +58,7 @@ put_share_target(struct write *write, struct str member_id, const struct tpset *
     struct share_group_target_assignment_member_value value = {
         {ox_arena_array(&write->arena, topic_row, target->count), 0}};
     for (uint32_t at = 0, end; at < target->count; at = end) {
-        end = run_of_topic(target, at);
+        end = tpset_run(target, at);
         value.topic_partitions.at[value.topic_partitions.count++] =
             (topic_row){target->at[at].topic, numbers(write, target, at, end)};
     }
@@ -111,7 +74,7 @@ put_share_current(struct write *write, struct str member_id, int32_t epoch,
     struct share_group_current_member_assignment_value value = {epoch, previous_epoch, 0,
         {ox_arena_array(&write->arena, topic_row, assigned->count), 0}};
     for (uint32_t at = 0, end; at < assigned->count; at = end) {
-        end = run_of_topic(assigned, at);
+        end = tpset_run(assigned, at);
         value.assigned_partitions.at[value.assigned_partitions.count++] =
             (topic_row){assigned->at[at].topic, numbers(write, assigned, at, end)};
     }
@@ -130,7 +93,7 @@ state_rows(struct write *write, const struct tpset *set, int32_t *count)
     *count = 0;
     for (uint32_t at = 0, end; at < set->count; at = end) {
         struct coord_topic facts = {.name = OX_STR("")};
-        end = run_of_topic(set, at);
+        end = tpset_run(set, at);
         host->topic_by_id(host->self, &set->at[at].topic, &facts);
         rows[(*count)++] = (state_row){set->at[at].topic,
             ox_str_dup(&write->arena, facts.name), numbers(write, set, at, end)};
@@ -292,7 +255,7 @@ apply_value(struct shard *shard, int16_t type, struct str group_id, struct str b
     ox_arena_init(&arena);
     bool good = read_value(type, bytes, &arena, value) &&
                 group_get(shard, group_id, &group) == OX_OK && group->members.count == 0 &&
-                group->consumer == NULL;
+                group->consumer == NULL && group->streams == NULL;
     if (good)
         share_group_set(group, type, value);
     tpset_fini(&value->partitions);
@@ -306,22 +269,12 @@ apply_value(struct shard *shard, int16_t type, struct str group_id, struct str b
 bool
 share_apply(struct shard *shard, int16_t type, struct str key, struct str bytes)
 {
-    struct wire_in in = wire_in(key.ptr, key.len);
-    struct arena arena;
     struct share_value value = {0};
-    struct share_group_member_metadata_key of_member = {0};
-    struct share_group_metadata_key of_group = {0};
+    struct str group_id;
     bool member = type == KEY_SHARE_MEMBER || type == KEY_SHARE_TARGET ||
                   type == KEY_SHARE_CURRENT;
-    wire_skip(&in, 2);
-    ox_arena_init(&arena); /* keys have no arrays: nothing is put there */
-    bool good = member ? share_group_member_metadata_key_decode(&in, 0, &arena, &of_member)
-                       : share_group_metadata_key_decode(&in, 0, &arena, &of_group);
-    ox_arena_fini(&arena);
-    if (!good)
+    if (!record_read_ids(key, &group_id, member ? &value.id : NULL))
         return false;
-    struct str group_id = member ? of_member.group_id : of_group.group_id;
-    value.id = member ? of_member.member_id : OX_STR_NULL;
     if (bytes.ptr != NULL)
         return apply_value(shard, type, group_id, bytes, &value);
     struct group *group = group_find(shard, group_id);

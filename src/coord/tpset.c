@@ -71,10 +71,27 @@ tpset_equal(const struct tpset *a, const struct tpset *b)
     return true;
 }
 
+int64_t
+tpset_find(const struct tpset *set, const struct tp *tp)
+{
+    const struct tp *found =
+        set->count > 0 ? bsearch(tp, set->at, set->count, sizeof(*tp), compare) : NULL;
+    return found == NULL ? -1 : found - set->at;
+}
+
 bool
 tpset_has(const struct tpset *set, const struct tp *tp)
 {
-    return set->count > 0 && bsearch(tp, set->at, set->count, sizeof(*tp), compare) != NULL;
+    return tpset_find(set, tp) >= 0;
+}
+
+uint32_t
+tpset_run(const struct tpset *set, uint32_t at)
+{
+    uint32_t end = at;
+    while (end < set->count && ox_uuid_eq(&set->at[end].topic, &set->at[at].topic))
+        end++;
+    return end;
 }
 
 bool

@@ -32,8 +32,29 @@ static const struct bound {
         group_share_max_delivery_count_limit),
     BOUND("share.partition.max.record.locks", group_share_min_partition_max_record_locks,
         group_share_max_partition_max_record_locks),
+    BOUND("streams.session.timeout.ms", group_streams_min_session_timeout_ms,
+        group_streams_max_session_timeout_ms),
+    BOUND("streams.heartbeat.interval.ms", group_streams_min_heartbeat_interval_ms,
+        group_streams_max_heartbeat_interval_ms),
+    BOUND("streams.assignment.interval.ms", group_streams_min_assignment_interval_ms,
+        group_streams_max_assignment_interval_ms),
 #undef BOUND
 };
+
+/* A bound without a lower end. */
+static ox_code
+check_standbys(const struct server_config *config, const struct engine_config_kv *change,
+    struct ox_err *err)
+{
+    int64_t value;
+    if (ox_str_is(change->name, "streams.num.standby.replicas") &&
+        ox_str_to_i64(change->value, &value) &&
+        value > config->group_streams_max_standby_replicas)
+        return ox_fail(err, OX_INVALID_CONFIG, "\"streams.num.standby.replicas\" of a group is at "
+            "most %d here, not %lld", config->group_streams_max_standby_replicas,
+            (long long)value);
+    return OX_OK;
+}
 
 static int32_t
 field(const struct server_config *config, size_t offset)
@@ -58,7 +79,7 @@ check_group(const struct server_config *config, const struct engine_config_kv *c
             return ox_fail(err, OX_INVALID_CONFIG, "\"%s\" of a group is %d to %d here, not %lld",
                 bounds[i].name, low, high, (long long)value);
     }
-    return OX_OK;
+    return check_standbys(config, change, err);
 }
 
 /* ---- subscriptions to client metrics ---- */

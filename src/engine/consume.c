@@ -92,6 +92,12 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->share_session_ms = settings->group_share_session_timeout_ms;
     config->share_heartbeat_ms = settings->group_share_heartbeat_interval_ms;
     config->share_size_max = settings->group_share_max_size;
+    config->streams_session_ms = settings->group_streams_session_timeout_ms;
+    config->streams_heartbeat_ms = settings->group_streams_heartbeat_interval_ms;
+    config->streams_size_max = settings->group_streams_max_size;
+    config->streams_standbys = settings->group_streams_num_standby_replicas;
+    config->streams_initial_delay_ms = settings->group_streams_initial_rebalance_delay_ms;
+    config->streams_assignment_ms = settings->group_streams_assignment_interval_ms;
     config->txn_timeout_ms_max = settings->transaction_max_timeout_ms;
     config->txn_abort_check_ms =
         settings->transaction_abort_timed_out_transaction_cleanup_interval_ms;

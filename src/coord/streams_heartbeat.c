@@ -1,0 +1,939 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * StreamsGroupHeartbeat: a member joins with its topology, says which tasks it
+ * has, leaves; and learns which it may have. One heartbeat goes through
+ *
+ *   check the request -> find group and member -> check its epoch -> topology ->
+ *   plan (which topics it needs, what is missing) ->
+ *   member (record 19) -> topology (23) -> epoch of the group (17) ->
+ *   target (21, 20) -> its own tasks (22) -> answer when they are committed
+ *
+ * All that can be refused is refused before the first record, for each record
+ * takes effect at once; if the log then refuses them the shard loads again.
+ *
+ * Tasks are assigned only when every topic of the topology is there. Those that
+ * are missing go back with the answer: who called has them made, the group
+ * notices that there are new topics and plans again. A new group waits for more
+ * members, and between two assignments some time must pass. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "coord/streams_group.h"
+
+enum { ID_LEN_MAX = INT16_MAX - 40 };
+
+struct beat {
+    struct coord_streams_call *call;
+    struct shard *shard;
+    struct group *group;
+    struct streams_group *streams;  /* NULL until the first record of a new group */
+    struct streams_member *member;  /* NULL: it joins */
+    struct write *write;
+    const streams_topology *topology; /* the group's, or the one that is to be */
+    struct streams_plan *plan;        /* the group's own, unless fresh_plan */
+    bool new_topology, fresh_plan;
+    bool new_group;
+    int64_t metadata_hash;
+    struct tasks owned;
+    bool owned_given;
+    bool bump; /* the group's epoch must move */
+};
+
+/* ---- answers ---- */
+
+static void
+fail(struct coord_streams_call *call, ox_code code, const char *message)
+{
+    call->message = ox_str(message);
+    call->out_member_epoch = call->heartbeat_interval_ms = call->out_endpoint_epoch = 0;
+    call->has_tasks = call->has_endpoints = false;
+    call->status_count = call->wanted_count = 0;
+    call_finish(&call->call, code);
+}
+
+static void
+beat_done(struct shard *shard, struct write *write, ox_code code)
+{
+    struct coord_streams_call *call =
+        ox_container_of(write->call, struct coord_streams_call, call);
+    if (code != OX_OK)
+        fail(call, write_error(code), NULL);
+    else
+        call_finish(&call->call, OX_OK);
+}
+
+static void
+tell(struct coord_streams_call *call, int8_t status, const char *detail)
+{
+    ox_assert(call->status_count < COORD_STATUS_MAX);
+    call->statuses[call->status_count++] =
+        (struct coord_status){status, ox_str(ox_arena_strdup(call->call.arena, detail))};
+}
+
+/* ---- the request ---- */
+
+static bool
+too_long(struct str s)
+{
+    return s.len > ID_LEN_MAX;
+}
+
+static bool
+empty(struct str s)
+{
+    return s.ptr != NULL && s.len == 0;
+}
+
+static const char *
+check_join(const struct coord_streams_call *call)
+{
+    if (call->rebalance_timeout_ms == -1)
+        return "a member that joins must give its rebalance timeout";
+    for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
+        if (call->owned[kind].at == NULL || call->owned[kind].count > 0)
+            return "a member that joins must say that it owns no tasks";
+    return call->topology == NULL ? "a member that joins must give its topology" : NULL;
+}
+
+/* What is wrong with the request, or NULL. */
+static const char *
+check_request(const struct coord_streams_call *call)
+{
+    bool given = call->owned[COORD_ACTIVE].at != NULL;
+    if (call->instance_id.ptr != NULL)
+        return "static membership is not supported";
+    if (call->task_offsets)
+        return "offsets of tasks are not supported";
+    if (call->owned[COORD_WARMUP].count > 0)
+        return "warm-up tasks are not supported";
+    for (int32_t i = 0; call->topology != NULL && i < call->topology->subtopologies.count; i++)
+        if (call->topology->subtopologies.at[i].source_topic_regex.count > 0)
+            return "patterns of source topics are not supported";
+    if (call->member_id.len == 0 || call->group_id.len == 0 || too_long(call->group_id))
+        return "the ids of member and group must not be empty";
+    if (empty(call->rack_id))
+        return "the rack id must not be empty";
+    if (too_long(call->member_id) || too_long(call->rack_id) || too_long(call->client_id) ||
+        too_long(call->client_host) || too_long(call->process_id))
+        return "an id is too long";
+    if (call->member_epoch < EPOCH_LEAVE)
+        return "the member epoch is not valid";
+    const char *message = call->member_epoch == 0 ? check_join(call) : NULL;
+    if (message != NULL)
+        return message;
+    for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
+        if ((call->owned[kind].at != NULL) != given)
+            return "all kinds of tasks must be given, or none";
+    return call->member_epoch != 0 && call->topology != NULL
+               ? "only a member that joins may give its topology"
+               : NULL;
+}
+
+/* ---- group and member ---- */
+
+static ox_code
+find_group(struct beat *beat, const char **message)
+{
+    const struct coord_streams_call *call = beat->call;
+    struct group *group = group_find(beat->shard, call->group_id);
+    if (group != NULL && group->state == GROUP_DEAD)
+        return OX_COORDINATOR_NOT_AVAILABLE;
+    bool other = group != NULL && group->streams == NULL &&
+                 (!group_is_classic(group) || group->state != GROUP_EMPTY ||
+                     group->pending.count > 0);
+    if (other || (call->member_epoch != 0 && (group == NULL || group->streams == NULL))) {
+        *message = other ? "the group is no streams group" : "the group does not exist";
+        return OX_GROUP_ID_NOT_FOUND;
+    }
+    ox_code code = group_get(beat->shard, call->group_id, &beat->group);
+    if (code != OX_OK)
+        return code;
+    beat->streams = beat->group->streams;
+    beat->new_group = beat->streams == NULL;
+    uint32_t count = beat->new_group ? 0 : beat->streams->members.count;
+    if (call->member_epoch == 0 && count >= (uint32_t)beat->shard->config.streams_size_max)
+        return OX_GROUP_MAX_SIZE_REACHED;
+    return OX_OK;
+}
+
+/* Tasks that the group has never heard of are nobody's. */
+static void
+read_owned(struct beat *beat)
+{
+    const struct coord_streams_call *call = beat->call;
+    beat->owned_given = call->owned[COORD_ACTIVE].at != NULL;
+    for (int kind = 0; kind < COORD_TASK_KINDS && beat->streams != NULL; kind++) {
+        const struct coord_tasks *from = &call->owned[kind];
+        for (size_t i = 0; i < from->count; i++)
+            for (int32_t j = 0; j < from->at[i].partition_count; j++) {
+                struct tp task = streams_task_find(beat->streams, from->at[i].subtopology,
+                    from->at[i].partitions[j]);
+                tpset_add(&beat->owned.of[kind], &task.topic, task.partition);
+            }
+        tpset_sort(&beat->owned.of[kind]);
+    }
+}
+
+static bool
+owned_within(const struct beat *beat)
+{
+    for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
+        if (!tpset_within(&beat->owned.of[kind], &beat->member->current.assigned.of[kind]))
+            return false;
+    return beat->owned_given;
+}
+
+static ox_code
+find_member(struct beat *beat, const char **message)
+{
+    const struct coord_streams_call *call = beat->call;
+    int32_t epoch = call->member_epoch;
+    beat->member =
+        beat->streams != NULL ? streams_member_find(beat->group, call->member_id) : NULL;
+    if (beat->member == NULL) {
+        *message = "the member is not part of the group";
+        return epoch != 0 ? OX_UNKNOWN_MEMBER_ID : OX_OK;
+    }
+    const struct streams_current *now = &beat->member->current;
+    if (epoch <= 0 || epoch == now->epoch)
+        return OX_OK;
+    *message = epoch > now->epoch ? "the member epoch is ahead of the group's"
+                                  : "the member epoch is stale: give up all tasks, rejoin";
+    /* It may have missed our last answer. */
+    return epoch == now->previous_epoch && owned_within(beat) ? OX_OK : OX_FENCED_MEMBER_EPOCH;
+}
+
+/* ---- topology and plan ---- */
+
+static ox_code
+find_topology(struct beat *beat, const char **message)
+{
+    const streams_topology *own = beat->streams != NULL ? beat->streams->topology : NULL;
+    const streams_topology *said = beat->call->topology;
+    beat->topology = own;
+    if (said == NULL)
+        return own != NULL ? OX_OK : OX_UNKNOWN_SERVER_ERROR;
+    if (own == NULL) {
+        beat->topology = said;
+        beat->new_topology = true;
+    } else if (said->epoch >= own->epoch && !streams_topology_same(said, own)) {
+        *message = "the topology of a group cannot change";
+        return OX_INVALID_REQUEST;
+    }
+    return OX_OK;
+}
+
+/* Of the topics that the topology needs, as they are now. */
+static int64_t
+metadata_hash(struct beat *beat)
+{
+    struct topic_table table;
+    struct str *names;
+    size_t count;
+    streams_topology_names(beat->topology, beat->call->call.arena, &names, &count);
+    topic_table_init(&table, beat->shard->coord->host);
+    topic_table_add(&table, names, count);
+    int64_t hash = (int64_t)table.hash;
+    topic_table_fini(&table);
+    return hash;
+}
+
+/* Plan again where the topics have changed. A group that has no topology yet
+ * gets no plan to keep: the topology is still the caller's. */
+static ox_code
+make_plan(struct beat *beat, const char **message)
+{
+    const struct coord_host *host = beat->shard->coord->host;
+    struct streams_group *streams = beat->streams;
+    uint64_t generation = host->topics_generation(host->self);
+    beat->metadata_hash = streams != NULL ? streams->metadata_hash : 0;
+    if (!beat->new_topology && streams->plan != NULL &&
+        streams->topics_generation == generation) {
+        beat->plan = streams->plan;
+        return OX_OK;
+    }
+    int64_t hash = metadata_hash(beat);
+    bool changed = hash != beat->metadata_hash;
+    beat->bump |= changed;
+    beat->metadata_hash = hash;
+    if (!beat->new_topology && streams->plan != NULL && !changed) {
+        streams->topics_generation = generation;
+        beat->plan = streams->plan;
+        return OX_OK;
+    }
+    ox_code code = streams_plan_new(beat->topology, host, beat->call->call.arena, &beat->plan,
+        message);
+    beat->fresh_plan = code == OX_OK && beat->new_topology;
+    if (code != OX_OK || beat->new_topology)
+        return code;
+    streams_plan_free(streams->plan);
+    streams->plan = beat->plan;
+    streams->topics_generation = generation;
+    return OX_OK;
+}
+
+static const struct streams_part *
+plan_part(const struct streams_plan *plan, struct str id)
+{
+    for (size_t i = 0; i < plan->part_count; i++)
+        if (ox_str_eq(plan->parts[i].said->subtopology_id, id))
+            return &plan->parts[i];
+    return NULL;
+}
+
+static ox_code
+check_owned(const struct beat *beat, const char **message)
+{
+    if (beat->plan->status >= 0)
+        return OX_OK;
+    for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
+        for (size_t i = 0; i < beat->call->owned[kind].count; i++) {
+            const struct coord_task_ids *row = &beat->call->owned[kind].at[i];
+            const struct streams_part *part = plan_part(beat->plan, row->subtopology);
+            *message = "a task is not one of the topology";
+            if (part == NULL)
+                return OX_INVALID_REQUEST;
+            for (int32_t j = 0; j < row->partition_count; j++)
+                if (row->partitions[j] < 0 || row->partitions[j] >= part->task_count)
+                    return OX_INVALID_REQUEST;
+        }
+    *message = NULL;
+    return OX_OK;
+}
+
+/* ---- the member, the group's epoch ---- */
+
+static int
+by_key(const void *a, const void *b)
+{
+    return ox_str_cmp(((const struct coord_tag *)a)->key, ((const struct coord_tag *)b)->key);
+}
+
+static void
+set_tags(struct streams_said *said, const struct coord_streams_call *call)
+{
+    struct coord_tag *tags = ox_arena_array(call->call.arena, struct coord_tag, call->tag_count);
+    if (call->tag_count > 0)
+        memcpy(tags, call->tags, call->tag_count * sizeof(*tags));
+    if (call->tag_count > 1)
+        qsort(tags, call->tag_count, sizeof(*tags), by_key);
+    said->tags = tags;
+    said->tag_count = call->tag_count;
+}
+
+static bool
+same_said(const struct streams_said *a, const struct streams_said *b)
+{
+    if (a->tag_count != b->tag_count || a->port != b->port ||
+        a->rebalance_timeout_ms != b->rebalance_timeout_ms ||
+        a->topology_epoch != b->topology_epoch)
+        return false;
+    for (size_t i = 0; i < a->tag_count; i++)
+        if (!ox_str_eq(a->tags[i].key, b->tags[i].key) ||
+            !ox_str_eq(a->tags[i].value, b->tags[i].value))
+            return false;
+    return ox_str_eq(a->rack_id, b->rack_id) && ox_str_eq(a->client_id, b->client_id) &&
+           ox_str_eq(a->client_host, b->client_host) &&
+           ox_str_eq(a->process_id, b->process_id) && ox_str_eq(a->host, b->host);
+}
+
+static void
+update_member(struct beat *beat)
+{
+    const struct coord_streams_call *call = beat->call;
+    struct streams_said next = {.process_id = OX_STR(""), .rebalance_timeout_ms = -1,
+        .topology_epoch = -1};
+    if (beat->member != NULL)
+        next = beat->member->said;
+    next.client_id = call->client_id.ptr ? call->client_id : OX_STR("");
+    next.client_host = call->client_host.ptr ? call->client_host : OX_STR("");
+    if (call->rack_id.ptr != NULL)
+        next.rack_id = call->rack_id;
+    if (call->rebalance_timeout_ms != -1)
+        next.rebalance_timeout_ms = call->rebalance_timeout_ms;
+    if (call->topology != NULL)
+        next.topology_epoch = call->topology->epoch;
+    if (call->process_id.ptr != NULL)
+        next.process_id = call->process_id;
+    if (call->tags != NULL)
+        set_tags(&next, call);
+    if (call->host.ptr != NULL) {
+        next.host = call->host;
+        next.port = call->port;
+    }
+    if (beat->member == NULL || !same_said(&next, &beat->member->said)) {
+        put_streams_member(beat->write, call->member_id, &next);
+        beat->bump = true;
+    }
+    beat->streams = beat->group->streams;
+    beat->member = streams_member_find(beat->group, call->member_id);
+}
+
+static void
+move_epoch(struct beat *beat)
+{
+    const struct streams_group *streams = beat->streams;
+    int32_t validated = beat->plan->status < 0 ? beat->topology->epoch : -1;
+    int32_t standbys = group_setting(beat->group, "streams.num.standby.replicas",
+        beat->shard->config.streams_standbys);
+    if (!beat->bump && validated == streams->validated_epoch && standbys == streams->standbys)
+        return;
+    ox_assert(streams->epoch < INT32_MAX);
+    put_streams_epoch(beat->write, streams->epoch + 1, beat->metadata_hash, validated, standbys);
+}
+
+/* ---- the target ---- */
+
+static void
+compute_target(struct group *group, struct write *write, const struct streams_plan *plan)
+{
+    struct streams_group *streams = group->streams;
+    struct arena arena;
+    struct map_entry *entry;
+    uint32_t count = 0;
+    ox_arena_init(&arena);
+    bool ready = plan->status < 0;
+    size_t source_count = ready ? plan->part_count : 0;
+    struct task_source *sources = ox_arena_array(&arena, struct task_source, source_count);
+    for (size_t i = 0; i < source_count; i++)
+        sources[i] = (struct task_source){
+            streams_task(streams, plan->parts[i].said->subtopology_id, 0),
+            plan->parts[i].task_count, plan->parts[i].changelog_count > 0};
+    struct task_member *members =
+        ox_arena_array(&arena, struct task_member, streams->members.count);
+    for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;) {
+        const struct streams_member *member = entry->value;
+        members[count++] = (struct task_member){.id = member->id,
+            .process_id = member->said.process_id, .before = &member->target};
+    }
+    assign_tasks(sources, source_count, (int32_t)OX_MAX(streams->standbys, 0), members, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct streams_member *member = streams_member_find(group, members[i].id);
+        if (!member->targeted || !tasks_equal(&member->target, &members[i].target))
+            put_streams_target(write, member->id, &members[i].target);
+        tasks_fini(&members[i].target);
+    }
+    put_streams_target_epoch(write, streams->epoch);
+    ox_arena_fini(&arena);
+}
+
+/* A new group has waited for more members. */
+static void
+initial_over(struct shard *shard, struct coord_timer *timer)
+{
+    struct streams_group *streams = ox_container_of(timer, struct streams_group, initial);
+    struct group *group = streams->group;
+    if (group->state == GROUP_DEAD || streams->members.count == 0 ||
+        streams->epoch <= streams->assignment_epoch || streams->plan == NULL)
+        return; /* the next heartbeat will do it */
+    struct write *write = write_new(shard, group);
+    compute_target(group, write, streams->plan);
+    write_submit(shard, write);
+}
+
+/* Whether enough time has passed since the last assignment. */
+static bool
+may_assign(const struct beat *beat)
+{
+    int32_t interval_ms = group_setting(beat->group, "streams.assignment.interval.ms",
+        beat->shard->config.streams_assignment_ms);
+    int64_t last_ms = beat->streams->assignment_ms, earliest;
+    return last_ms == 0 || interval_ms == 0 ||
+           __builtin_add_overflow(last_ms, (int64_t)interval_ms, &earliest) ||
+           shard_wall(beat->shard) >= earliest;
+}
+
+/* Moves the target, if it is time to. Returns false: the member has none yet. */
+static bool
+move_target(struct beat *beat)
+{
+    struct streams_group *streams = beat->streams;
+    if (streams->initial.slot != 0) {
+        tell(beat->call, COORD_ASSIGNMENT_DELAYED,
+            "Assignment delayed due to the configured initial rebalance delay.");
+        return false;
+    }
+    if (streams->assignment_epoch >= streams->epoch)
+        return true;
+    if (!may_assign(beat)) {
+        tell(beat->call, COORD_ASSIGNMENT_DELAYED,
+            "Assignment delayed due to the configured assignment interval.");
+        return true;
+    }
+    compute_target(beat->group, beat->write, beat->plan);
+    return true;
+}
+
+/* ---- the member's own tasks ---- */
+
+/* Whether some member of the process has the task so, or is giving it up. */
+static bool
+process_has(const struct group *group, struct str process_id, enum coord_task_kind kind,
+    const struct tp *task)
+{
+    struct map_entry *entry;
+    if (kind == COORD_ACTIVE) {
+        const struct streams_member *holder =
+            ox_map_get(&group->streams->held, ox_str_n(task, sizeof(*task)));
+        return holder != NULL && ox_str_eq(holder->said.process_id, process_id);
+    }
+    for (uint32_t at = 0; (entry = ox_map_next(&group->streams->members, &at)) != NULL;) {
+        const struct streams_member *member = entry->value;
+        if (ox_str_eq(member->said.process_id, process_id) &&
+            (tpset_has(&member->current.assigned.of[kind], task) ||
+                tpset_has(&member->current.revoking.of[kind], task)))
+            return true;
+    }
+    return false;
+}
+
+/* An active task may be at one member in all, and a process has each task once. */
+static bool
+released(const struct streams_member *member, enum coord_task_kind kind, const struct tp *task)
+{
+    const struct group *group = member->group;
+    struct str process_id = member->said.process_id;
+    if (kind == COORD_ACTIVE &&
+        ox_map_get(&group->streams->held, ox_str_n(task, sizeof(*task))) != NULL)
+        return false;
+    return !process_has(group, process_id, COORD_ACTIVE, task) &&
+           !process_has(group, process_id, COORD_STANDBY, task) &&
+           !process_has(group, process_id, COORD_WARMUP, task);
+}
+
+/* What it keeps, must give up, may have from now on; wait: others have some. */
+struct step {
+    struct tasks keep, revoke, add;
+    bool wait;
+};
+
+static void
+step_init(struct step *step, const struct streams_member *member, const struct tasks *target)
+{
+    *step = (struct step){0};
+    for (int kind = 0; kind < COORD_TASK_KINDS; kind++) {
+        const struct tpset *has = &member->current.assigned.of[kind], *to = &target->of[kind];
+        struct tpset missing;
+        tpset_and(&step->keep.of[kind], has, to);
+        tpset_minus(&step->revoke.of[kind], has, to);
+        tpset_minus(&missing, to, has);
+        for (uint32_t i = 0; i < missing.count; i++) {
+            if (released(member, kind, &missing.at[i]))
+                tpset_add(&step->add.of[kind], &missing.at[i].topic, missing.at[i].partition);
+            else
+                step->wait = true;
+        }
+        tpset_fini(&missing);
+    }
+}
+
+/* Of active tasks: as they were, or now. */
+static int32_t *
+epochs_of(const struct streams_member *member, const struct tpset *set, int32_t now)
+{
+    const struct tpset *had = &member->current.assigned.of[COORD_ACTIVE];
+    int32_t *epochs = ox_calloc(set->count + 1, sizeof(*epochs));
+    for (uint32_t i = 0; i < set->count; i++) {
+        int64_t at = tpset_find(had, &set->at[i]);
+        epochs[i] = at >= 0 ? member->current.assigned_epochs[at] : now;
+    }
+    return epochs;
+}
+
+static bool
+same_current(const struct streams_current *a, const struct streams_current *b)
+{
+    return a->epoch == b->epoch && a->previous_epoch == b->previous_epoch &&
+           a->state == b->state && tasks_equal(&a->assigned, &b->assigned) &&
+           tasks_equal(&a->revoking, &b->revoking);
+}
+
+static void
+rebalance_expired(struct shard *shard, struct coord_timer *timer);
+
+void
+streams_start_rebalance_timer(struct streams_member *member)
+{
+    if (member->current.state != CONSUMER_UNREVOKED) {
+        shard_timer_stop(member->group->shard, &member->rebalance);
+        return;
+    }
+    member->rebalance_epoch = member->current.epoch;
+    shard_timer(member->group->shard, &member->rebalance,
+        OX_MAX(member->said.rebalance_timeout_ms, 0), rebalance_expired);
+}
+
+/* Owned NULL: the client did not say. */
+static void
+next_tasks(struct streams_member *member, struct write *write, const struct tasks *target,
+    int32_t epoch, const struct tasks *owned)
+{
+    int32_t target_epoch = member->group->streams->assignment_epoch;
+    struct streams_current next = {.previous_epoch = member->current.epoch};
+    struct step step;
+    step_init(&step, member, target);
+    bool revoke = !tasks_none(&step.revoke) && (owned == NULL || tasks_meet(owned, &step.revoke));
+    next.epoch = revoke ? epoch : target_epoch;
+    next.state = revoke      ? CONSUMER_UNREVOKED
+                 : step.wait ? CONSUMER_UNRELEASED
+                             : CONSUMER_STABLE;
+    tasks_copy(&next.assigned, &step.keep);
+    if (revoke)
+        tasks_copy(&next.revoking, &step.revoke);
+    for (int kind = 0; kind < COORD_TASK_KINDS && !revoke; kind++) {
+        const struct tpset *add = &step.add.of[kind];
+        for (uint32_t i = 0; i < add->count; i++)
+            tpset_add(&next.assigned.of[kind], &add->at[i].topic, add->at[i].partition);
+        tpset_sort(&next.assigned.of[kind]);
+    }
+    next.assigned_epochs = epochs_of(member, &next.assigned.of[COORD_ACTIVE], target_epoch);
+    next.revoking_epochs = epochs_of(member, &next.revoking.of[COORD_ACTIVE], target_epoch);
+    if (!same_current(&next, &member->current)) {
+        put_streams_current(write, member->id, &next);
+        streams_start_rebalance_timer(member);
+    }
+    tasks_fini(&next.assigned);
+    tasks_fini(&next.revoking);
+    ox_free(next.assigned_epochs);
+    ox_free(next.revoking_epochs);
+    tasks_fini(&step.keep);
+    tasks_fini(&step.revoke);
+    tasks_fini(&step.add);
+}
+
+static void
+reconcile(struct streams_member *member, struct write *write, const struct tasks *target,
+    const struct tasks *owned)
+{
+    const struct streams_current *now = &member->current;
+    switch (now->state) {
+    case CONSUMER_STABLE:
+        if (now->epoch != member->group->streams->assignment_epoch)
+            next_tasks(member, write, target, now->epoch, owned);
+        return;
+    case CONSUMER_UNREVOKED:
+        if (owned != NULL && !tasks_meet(owned, &now->revoking))
+            next_tasks(member, write, target, now->epoch + 1, owned);
+        return;
+    case CONSUMER_UNRELEASED:
+        next_tasks(member, write, target, now->epoch, owned);
+        return;
+    }
+}
+
+/* ---- leaving, and being thrown out ---- */
+
+/* Its records go, and the group's epoch moves. */
+static void
+remove_member(struct streams_member *member, struct write *write)
+{
+    struct group *group = member->group;
+    const struct streams_group *streams = group->streams;
+    struct str id = ox_str_dup(&write->arena, member->id);
+    put_streams_gone(write, KEY_STREAMS_CURRENT, id);
+    put_streams_gone(write, KEY_STREAMS_TARGET, id);
+    put_streams_gone(write, KEY_STREAMS_MEMBER, id);
+    put_streams_epoch(write, streams->epoch + 1, streams->metadata_hash,
+        streams->validated_epoch, streams->standbys);
+}
+
+static void
+fence(struct streams_member *member, const char *why)
+{
+    struct group *group = member->group;
+    struct write *write = write_new(group->shard, group);
+    ox_info(why, "group=%.*s member=%.*s", OX_STR_ARG(group->id), OX_STR_ARG(member->id));
+    remove_member(member, write);
+    write_submit(group->shard, write);
+}
+
+static void
+session_expired(struct shard *shard, struct coord_timer *timer)
+{
+    fence(ox_container_of(timer, struct streams_member, session),
+        "streams group member timed out");
+}
+
+static void
+rebalance_expired(struct shard *shard, struct coord_timer *timer)
+{
+    struct streams_member *member = ox_container_of(timer, struct streams_member, rebalance);
+    if (member->current.epoch == member->rebalance_epoch)
+        fence(member, "streams group member did not give up its tasks in time");
+}
+
+void
+streams_restart_session(struct streams_member *member)
+{
+    struct shard *shard = member->group->shard;
+    shard_timer(shard, &member->session,
+        group_setting(member->group, "streams.session.timeout.ms",
+            shard->config.streams_session_ms),
+        session_expired);
+}
+
+static void
+ask_shutdown(struct streams_group *streams, struct str member_id)
+{
+    if (streams->shutdown.ptr != NULL)
+        return;
+    ox_info("streams application is to shut down", "group=%.*s member=%.*s",
+        OX_STR_ARG(streams->group->id), OX_STR_ARG(member_id));
+    streams->shutdown = heap_str(member_id);
+}
+
+static ox_code
+leave(struct beat *beat, const char **message)
+{
+    struct coord_streams_call *call = beat->call;
+    if (call->shutdown)
+        ask_shutdown(beat->streams, call->member_id);
+    beat->member = streams_member_find(beat->group, call->member_id);
+    if (beat->member == NULL) {
+        *message = "the member is not part of the group";
+        return OX_UNKNOWN_MEMBER_ID;
+    }
+    ox_info("streams group member leaves", "group=%.*s member=%.*s",
+        OX_STR_ARG(beat->group->id), OX_STR_ARG(call->member_id));
+    beat->write = write_new(beat->shard, beat->group);
+    remove_member(beat->member, beat->write);
+    call->out_member_epoch = call->member_epoch;
+    write_answer(beat->write, &call->call, beat_done);
+    return OX_OK;
+}
+
+/* ---- end points: who has what, for interactive queries ---- */
+
+/* The topics that a subtopology reads, with these tasks' partitions: as many of
+ * them as the topic has. */
+static void
+add_topic(struct beat *beat, struct coord_endpoint *out, int kind, struct str topic,
+    const struct coord_task_ids *row)
+{
+    const struct coord_host *host = beat->shard->coord->host;
+    struct coord_topic facts;
+    struct coord_topic_partitions *to = &out->of[kind][out->count[kind]];
+    if (!host->topic_by_name(host->self, topic, &facts))
+        return;
+    out->count[kind]++;
+    to->topic = ox_str_dup(beat->call->call.arena, topic);
+    to->partitions = row->partitions;
+    to->partition_count = (size_t)OX_MIN(row->partition_count, facts.partition_count);
+}
+
+static void
+fill_endpoint(struct beat *beat, const struct streams_member *member, int kind,
+    struct coord_endpoint *out)
+{
+    struct arena *arena = beat->call->call.arena;
+    struct coord_tasks rows =
+        streams_task_rows(beat->streams, &member->current.assigned.of[kind], arena);
+    size_t max = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        const struct streams_part *part = plan_part(beat->plan, rows.at[i].subtopology);
+        if (part != NULL)
+            max += (size_t)part->said->source_topics.count + part->source_count;
+    }
+    out->of[kind] = ox_arena_array(arena, struct coord_topic_partitions, max);
+    for (size_t i = 0; i < rows.count; i++) {
+        const struct streams_part *part = plan_part(beat->plan, rows.at[i].subtopology);
+        for (int32_t j = 0; part != NULL && j < part->said->source_topics.count; j++)
+            add_topic(beat, out, kind, part->said->source_topics.at[j], &rows.at[i]);
+        for (size_t j = 0; part != NULL && j < part->source_count; j++)
+            add_topic(beat, out, kind, part->sources[j].said->name, &rows.at[i]);
+    }
+}
+
+static void
+fill_endpoints(struct beat *beat)
+{
+    struct coord_streams_call *call = beat->call;
+    struct map_entry *entry;
+    call->has_endpoints = true;
+    call->endpoints =
+        ox_arena_array(call->call.arena, struct coord_endpoint, beat->streams->members.count);
+    for (uint32_t at = 0; (entry = ox_map_next(&beat->streams->members, &at)) != NULL;) {
+        const struct streams_member *member = entry->value;
+        if (member->said.host.ptr == NULL)
+            continue;
+        struct coord_endpoint *out = &call->endpoints[call->endpoint_count++];
+        out->host = ox_str_dup(call->call.arena, member->said.host);
+        out->port = member->said.port;
+        fill_endpoint(beat, member, COORD_ACTIVE, out);
+        fill_endpoint(beat, member, COORD_STANDBY, out);
+    }
+}
+
+/* ---- a heartbeat ---- */
+
+static void
+fill_tasks(struct beat *beat)
+{
+    struct coord_streams_call *call = beat->call;
+    for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
+        call->tasks[kind] = streams_task_rows(beat->streams,
+            &beat->member->current.assigned.of[kind], call->call.arena);
+    call->has_tasks = true;
+}
+
+static void
+fill_wanted(struct beat *beat)
+{
+    struct coord_streams_call *call = beat->call;
+    const struct streams_plan *plan = beat->plan;
+    struct arena *arena = call->call.arena;
+    call->wanted = ox_arena_array(arena, struct coord_wanted_topic, plan->missing_count);
+    for (size_t i = 0; i < plan->missing_count; i++) {
+        const struct streams_internal *from = &plan->missing[i];
+        struct coord_wanted_topic *to = &call->wanted[call->wanted_count++];
+        to->name = ox_str_dup(arena, from->said->name);
+        to->partitions = from->partitions;
+        to->replication_factor =
+            from->said->replication_factor != 0 ? from->said->replication_factor : -1;
+        to->configs = ox_arena_array(arena, struct coord_tag, from->said->topic_configs.count);
+        for (int32_t j = 0; j < from->said->topic_configs.count; j++)
+            to->configs[to->config_count++] =
+                (struct coord_tag){ox_str_dup(arena, from->said->topic_configs.at[j].key),
+                    ox_str_dup(arena, from->said->topic_configs.at[j].value)};
+    }
+}
+
+static void
+tell_stale(struct beat *beat)
+{
+    const struct coord_streams_call *call = beat->call;
+    if (beat->new_topology || beat->member->said.topology_epoch >= beat->topology->epoch)
+        return;
+    tell(beat->call, COORD_STALE_TOPOLOGY,
+        ox_arena_printf(call->call.arena,
+            "The member's topology epoch %d is behind the group's topology epoch %d.",
+            beat->member->said.topology_epoch, beat->topology->epoch));
+}
+
+static void
+tell_rest(struct beat *beat)
+{
+    struct coord_streams_call *call = beat->call;
+    const struct streams_plan *plan = beat->plan;
+    if (plan->status >= 0)
+        tell(call, plan->status,
+            ox_arena_printf(call->call.arena, "%.*s", OX_STR_ARG(plan->detail)));
+    if (beat->streams->shutdown.ptr != NULL)
+        tell(call, COORD_SHUTDOWN_APPLICATION,
+            ox_arena_printf(call->call.arena, "Streams group member %.*s encountered a fatal "
+                "error and requested a shutdown for the entire application.",
+                OX_STR_ARG(beat->streams->shutdown)));
+}
+
+/* The answer tells of end points when the client does not know the latest. The
+ * first heartbeat of a group says 0 whatever it tells. */
+static void
+answer_endpoints(struct beat *beat)
+{
+    struct coord_streams_call *call = beat->call;
+    struct streams_group *streams = beat->streams;
+    int32_t epoch = streams->endpoint_epoch;
+    if (call->has_tasks && beat->member->said.host.ptr != NULL)
+        epoch++;
+    if (epoch != call->endpoint_epoch)
+        fill_endpoints(beat);
+    if (!beat->new_group)
+        streams->endpoint_epoch = call->out_endpoint_epoch = epoch;
+}
+
+static void
+go_on(struct beat *beat)
+{
+    struct coord_streams_call *call = beat->call;
+    static const struct tasks none;
+    struct tasks before = {0};
+    beat->write = write_new(beat->shard, beat->group);
+    if (beat->new_group)
+        group_leave_classic(beat->group, beat->write);
+    bool was_empty = beat->new_group || beat->streams->members.count == 0;
+    update_member(beat);
+    struct streams_member *member = beat->member;
+    struct streams_group *streams = beat->streams;
+    if (beat->new_topology)
+        put_streams_topology(beat->write, beat->topology);
+    tell_stale(beat);
+    move_epoch(beat);
+    int32_t delay_ms = group_setting(beat->group, "streams.initial.rebalance.delay.ms",
+        beat->shard->config.streams_initial_delay_ms);
+    if (was_empty && delay_ms > 0 && streams->initial.slot == 0)
+        shard_timer(beat->shard, &streams->initial, delay_ms, initial_over);
+    bool targeted = move_target(beat);
+    tasks_copy(&before, &member->current.assigned);
+    reconcile(member, beat->write, targeted ? &member->target : &none,
+        beat->owned_given ? &beat->owned : NULL);
+    streams_restart_session(member);
+    if (call->shutdown)
+        ask_shutdown(streams, call->member_id);
+    call->out_member_epoch = member->current.epoch;
+    call->heartbeat_interval_ms = group_setting(beat->group, "streams.heartbeat.interval.ms",
+        beat->shard->config.streams_heartbeat_ms);
+    if (call->member_epoch == 0 || !tasks_equal(&before, &member->current.assigned))
+        fill_tasks(beat);
+    answer_endpoints(beat);
+    fill_wanted(beat);
+    tell_rest(beat);
+    tasks_fini(&before);
+    ox_check_slow((streams_group_check(beat->group), true));
+    write_answer(beat->write, &call->call, beat_done);
+}
+
+static ox_code
+try_beat(struct beat *beat, const char **message)
+{
+    struct coord_streams_call *call = beat->call;
+    ox_code code = shard_ready(beat->shard);
+    if (code == OX_OK && (*message = check_request(call)) != NULL)
+        code = OX_INVALID_REQUEST;
+    if (code == OX_OK && call->topology != NULL)
+        code = streams_topology_sound(call->topology, call->call.arena, message);
+    if (code == OX_OK)
+        code = find_group(beat, message);
+    if (code == OX_OK && call->member_epoch < 0)
+        return leave(beat, message);
+    if (code != OX_OK)
+        return code;
+    read_owned(beat);
+    code = find_member(beat, message);
+    if (code == OX_OK)
+        code = find_topology(beat, message);
+    if (code == OX_OK)
+        code = make_plan(beat, message);
+    if (code == OX_OK)
+        code = check_owned(beat, message);
+    if (code == OX_OK)
+        go_on(beat);
+    if (beat->fresh_plan)
+        streams_plan_free(beat->plan);
+    tasks_fini(&beat->owned);
+    return code;
+}
+
+static void
+heartbeat_run(struct coord_call *base)
+{
+    struct coord_streams_call *call = ox_container_of(base, struct coord_streams_call, call);
+    struct beat beat = {.call = call, .shard = call_shard(base)};
+    const char *message = NULL;
+    call->message = OX_STR_NULL;
+    call->out_member_epoch = call->heartbeat_interval_ms = call->out_endpoint_epoch = 0;
+    call->has_tasks = call->has_endpoints = false;
+    call->endpoint_count = call->status_count = call->wanted_count = 0;
+    ox_code code = try_beat(&beat, &message);
+    if (code == OX_OK)
+        return; /* answered, or about to be */
+    fail(call, code, message);
+    if (beat.group != NULL)
+        group_maybe_drop(beat.group);
+}
+
+void
+coord_streams_heartbeat(struct coord *coord, struct coord_streams_call *call)
+{
+    call_start(coord, &call->call, call->group_id, heartbeat_run);
+}
