@@ -36,7 +36,7 @@ my @users = map { ('--add-scram', "SCRAM-SHA-256=[name=$_,password=$_-secret]") 
 is(system("$Oxbow::BUILD/ox", 'format', $dir, @users), 0, 'users before the first start');
 my $ox = Oxbow->start(dir => $dir, settings => {
     listeners => 'SASL_PLAINTEXT://127.0.0.1:0', 'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256',
-    'super.users' => 'User:admin;User:ANONYMOUS', 'connections.max.reauth.ms' => 60000,
+    'super.users' => 'User:admin;User:ANONYMOUS', 'connections.max.reauth.ms' => 60000, 'delegation.token.secret.key' => 'of-the-tokens',
     'authorizer.class.name' => 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'})
     or die 'no server';
 my %answers = map { $_ => ask($ox->{kafka_port}, $_) } @scripts;
@@ -54,6 +54,7 @@ sasl.mechanism.inter.broker.protocol=PLAIN
 sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin-secret";
 super.users=User:admin;User:ANONYMOUS
 connections.max.reauth.ms=60000
+delegation.token.secret.key=of-the-tokens
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 END
         or skip 'no Kafka broker to be had', scalar @scripts;

@@ -820,6 +820,16 @@ do_request(const char *line, long retry, bool quiet)
     }
 }
 
+/* In a way that can be sent again. */
+static void
+spell_bytes(const struct str *bytes, struct text *out)
+{
+    ox_text_addc(out, '"');
+    for (size_t i = 0; i < bytes->len; i++)
+        ox_text_addf(out, "\\x%02x", (unsigned char)bytes->ptr[i]);
+    ox_text_addc(out, '"');
+}
+
 /* let NAME = field.0.field */
 static void
 do_let(const char *line)
@@ -848,7 +858,9 @@ do_let(const char *line)
             from = (const char *)array->at + kind_size(field) * (size_t)index;
         }
         st = field->sub;
-        if (st == NULL)
+        if (st == NULL && field->kind == MSG_BYTES)
+            spell_bytes((const struct str *)(const void *)from, &out);
+        else if (st == NULL)
             print_value(field, true, from, last_version, &out);
     }
     if (let_count == LET_MAX)

@@ -22,6 +22,7 @@ liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
     src/kafka/share_group_heartbeat.c src/kafka/streams_group_describe.c \
     src/kafka/streams_group_heartbeat.c src/kafka/sync_group.c src/kafka/txn_offset_commit.c \
     src/kafka/write_txn_markers.c
+liboxbow_a_SOURCES += src/kafka/delegation_tokens.c
 # administration
 liboxbow_a_SOURCES += src/kafka/broker_loggers.c src/kafka/elect_leaders.c \
     src/kafka/list_config_resources.c src/kafka/partition_reassignments.c src/kafka/raft_voters.c src/kafka/update_features.c
