@@ -134,8 +134,10 @@ insert_open(struct op *op)
             break;
         }
     }
-    env_random(run->config.env, &insert->sticky, sizeof(insert->sticky));
-    insert->sticky %= insert->partitions;
+    if (insert->partitions > 1) {
+        env_random(run->config.env, &insert->sticky, sizeof(insert->sticky));
+        insert->sticky %= insert->partitions;
+    }
     insert->columns = (struct plan_scan_topic){
         .plan = *op->plan, .topics = &plan->topic, .topic_count = 1, .what = plan->what};
     scan_sink_init(&insert->sink, &insert->columns, &insert->no_bounds, &op->scratch);

@@ -83,6 +83,7 @@ struct conn {
     enum conn_state state;
     int paused;
     bool full_seen, in_input, surplus;
+    bool came_paused; /* bytes that may not be read yet: not polled for */
     bool known; /* conn_set_idle_limit() was called */
     uint64_t id;
     char peer_host[48];
@@ -726,6 +727,8 @@ on_ready(uv_poll_t *poll, int status, int events)
         read_input(conn);
     else if ((events & UV_DISCONNECT) && conn->state != CONN_CLOSED)
         conn_close(conn);
+    else if (events & UV_READABLE)
+        conn->came_paused = true;
     update_poll(conn);
 }
 
@@ -735,8 +738,14 @@ update_poll(struct conn *conn)
     if (conn->state == CONN_CLOSED)
         return;
     int events = UV_DISCONNECT;
+    /* A pause changes nothing until bytes come in it: most peers wait for their
+     * answer, and four system calls a statement are saved. */
+    if (may_deliver(conn))
+        conn->came_paused = false;
     if (conn->state == CONN_LINGER || may_deliver(conn))
         events |= UV_READABLE;
+    else if (conn->state == CONN_OPEN && !conn->came_paused)
+        events |= conn->events & UV_READABLE;
     /* Output that is flushed at the end of this turn has not met a full socket
      * yet: changing the poll for it would cost three system calls a request. */
     if (output_waits(conn) && conn->state != CONN_LINGER && !conn->flush_tick.waiting &&

@@ -122,6 +122,8 @@ find_command(struct feed *feed)
     const struct sql_command *best = NULL;
     int best_words = 0;
     for (int i = 0; i < sql_command_count; i++) {
+        if (sql_commands[i].words[0] != found[0][0])
+            continue;
         int words = match_words(sql_commands[i].words, found, count);
         if (words > best_words) {
             best_words = words;

@@ -80,7 +80,7 @@ struct settings {
     struct setting_start *starts; /* what RESET goes back to, if not to the fallback */
     struct map custom;          /* "a.b" -> char * */
     struct setting_undo *undo;  /* of the transaction, newest first */
-    /* What they mean: */
+    bool changed; /* since they were last turned into what they mean: */
     struct row_format format;
     const char *search_path[18];
     char *search_path_text; /* heap: search_path points into it */

@@ -381,6 +381,7 @@ apply(struct sql_session *sess)
     sess->read_only = strcmp(set->values[SET_TRANSACTION_READ_ONLY], "on") == 0;
     sess->info.application_name = set->values[SET_APPLICATION_NAME];
     apply_search_path(set);
+    set->changed = false;
 }
 
 bool
@@ -560,6 +561,7 @@ change(struct sql_session *sess, int id, const char *value)
     if (strcmp(*slot, value) == 0)
         return;
     put(slot, id, value);
+    sess->settings.changed = true;
     if (table[id].report)
         sess->client->parameter(sess->client, table[id].name, value);
 }
@@ -667,7 +669,8 @@ settings_end(struct sql_session *sess, bool commit)
     }
     change(sess, SET_TRANSACTION_ISOLATION, set->values[SET_DEFAULT_TRANSACTION_ISOLATION]);
     change(sess, SET_TRANSACTION_READ_ONLY, set->values[SET_DEFAULT_TRANSACTION_READ_ONLY]);
-    apply(sess);
+    if (set->changed)
+        apply(sess);
 }
 
 bool
