@@ -1047,7 +1047,7 @@ test_records(void)
     beat(&a);
     ok(last_record_is(KEY_CONSUMER_MEMBER,
            BYTES(0, 0, 2, 'i', 0, 4, 'c', 'l', 'i', 3, '/', 'h', 2, 2, 't', 0, 0, 0, 0xEA, 0x60, 0,
-               0)),
+               1, 0, 1, 0)),
         "record 5: the member");
     ok(last_record_is(KEY_CONSUMER_TARGET_EPOCH, BYTES(0, 0, 0, 0, 0, 1, 0)),
         "record 6: the target's epoch");

@@ -148,6 +148,14 @@ decode_str(struct decoder *dec, const struct msg_field *field, bool in_array, st
 }
 
 /* One value that is no array. */
+/* What stands before a struct that may be null: a sign, but in a tagged field a
+ * uvarint, 0 for null. */
+static bool
+is_null_struct(const struct msg_field *field, struct wire_in *in)
+{
+    return field->tag >= 0 ? wire_get_uvarint(in) == 0 : wire_get8(in) < 0;
+}
+
 static bool
 decode_value(struct decoder *dec, const struct msg_field *field, bool in_array, void *to)
 {
@@ -186,7 +194,7 @@ decode_value(struct decoder *dec, const struct msg_field *field, bool in_array, 
     case MSG_STRUCT:
         if (in_array || !(field->flags & MSG_POINTER))
             return decode_struct(dec, field->sub, to);
-        if (nullable(field, dec->version) && wire_get8(in) < 0)
+        if (nullable(field, dec->version) && is_null_struct(field, in))
             return !in->failed;
         *(void **)to = ox_arena_alloc0(dec->arena, field->sub->size);
         return decode_struct(dec, field->sub, *(void **)to);
@@ -399,7 +407,7 @@ encode_value(struct encoder *enc, const struct msg_field *field, bool in_array, 
         if (!in_array && field->flags & MSG_POINTER) {
             sub = *(const void *const *)from;
             if (nullable(field, enc->version))
-                wire_put8(out, sub ? 1 : -1);
+                wire_put8(out, sub ? 1 : field->tag >= 0 ? 0 : -1);
             if (sub == NULL)
                 break;
         }

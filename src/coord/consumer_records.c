@@ -7,7 +7,7 @@
  *   3  epoch              epoch i32; tag 0 metadata_hash i64
  *   5  member             instance ?s, rack ?s, client_id, client_host, topics[] s,
  *                         regex ?s, rebalance_timeout i32, assignor ?s; tag 0:
- *                         session_timeout i32, protocols[ name s, metadata B ]
+ *                         0, or 1, session_timeout i32, protocols[ name s, metadata B ]
  *   6  target epoch       epoch i32
  *   7  target             partitions
  *   8  current            epoch i32, previous i32, state i8, assigned partitions,
@@ -99,11 +99,22 @@ put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash)
     emit(write, KEY_CONSUMER_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
 }
 
+/* The tagged field starts with 0 for null, which Kafka writes too, or 1. */
+static void
+put_no_classic(struct out *out)
+{
+    wire_put_uvarint(&out->wire, 1);
+    wire_put_uvarint(&out->wire, TAG_CLASSIC);
+    wire_put_uvarint(&out->wire, 1);
+    wire_put_uvarint(&out->wire, 0);
+}
+
 static void
 put_classic(struct out *out, struct write *write, const struct consumer_subscription *from)
 {
     struct out field;
     out_init(&field, write);
+    wire_put_uvarint(&field.wire, 1);
     wire_put32(&field.wire, from->session_timeout_ms);
     wire_put_uvarint(&field.wire, from->protocol_count + 1);
     for (size_t i = 0; i < from->protocol_count; i++) {
@@ -136,7 +147,7 @@ put_member(struct write *write, struct str member_id,
     if (subscription->classic)
         put_classic(&out, write, subscription);
     else
-        put_tags(&out);
+        put_no_classic(&out);
     emit(write, KEY_CONSUMER_MEMBER, member_id, ox_text_str(&out.text));
 }
 
@@ -294,7 +305,7 @@ member_tag(void *arg, uint32_t number, struct wire_in field)
 {
     struct member_tag *tag = arg;
     struct consumer_subscription *out = tag->out;
-    if (number != TAG_CLASSIC)
+    if (number != TAG_CLASSIC || wire_get_uvarint(&field) == 0)
         return;
     out->classic = true;
     out->session_timeout_ms = wire_get32(&field);
