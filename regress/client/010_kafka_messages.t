@@ -11,7 +11,7 @@ use Test::More;
 
 my $top = $ENV{OX_TOP} // '.';
 my $release = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
-my @jars = qw(kafka-clients kafka-group-coordinator kafka-share-coordinator kafka-transaction-coordinator);
+my @jars = qw(kafka-clients kafka-metadata kafka-group-coordinator kafka-share-coordinator kafka-transaction-coordinator);
 
 sub jar {
     my ($artifact) = @_;
@@ -28,9 +28,9 @@ my %spec;
 my $tmp = tempdir(CLEANUP => 1);
 for my $artifact (@jars) {
     my $jar = jar($artifact) or plan skip_all => "no $artifact $release";
-    system("cd $tmp && jar xf $jar common/message 2>/dev/null || unzip -qo $jar 'common/message/*' -d $tmp");
+    system("cd $tmp && unzip -qo $jar 'common/*' || jar xf $jar common >/dev/null 2>&1");
 }
-for my $path (glob "$tmp/common/message/*.json") {
+for my $path (glob "$tmp/common/{message,metadata}/*.json") {
     open my $in, '<', $path or die "$path: $!";
     my $text = join '', map { s{^\s*//.*}{}; s{//[^"]*$}{\n}; $_ } <$in>;
     my $json = eval { JSON::PP->new->relaxed->decode($text) } or die "$path: $@";

@@ -36,7 +36,8 @@ sub plugin {
 
 # A Kafka broker of its own, empty; {port, pid}, or undef. protocol: of its
 # listener; settings: further lines of its configuration; format:
-# further words for its format tool; plugins: a folder of classes.
+# further words for its format tool; plugins: a folder of classes; data: its log
+# directories, joined by commas, used as they are if they are formatted.
 sub start_broker {
     my (%args) = @_;
     my $protocol = $args{protocol} // 'PLAINTEXT';
@@ -46,6 +47,8 @@ sub start_broker {
     $path = "$args{plugins}:$path" if $args{plugins};
     my ($port, $controller) = (free_port(), free_port());
     my $dir = tempdir('kafka-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
+    my $data = $args{data} // "$dir/data";
+    my ($first) = split /,/, $data;
     open my $conf, '>', "$dir/server.properties" or die;
     print $conf <<"END";
 process.roles=broker,controller
@@ -55,7 +58,7 @@ listeners=$protocol://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
 advertised.listeners=$protocol://127.0.0.1:$port
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
 controller.listener.names=CONTROLLER
-log.dirs=$dir/data
+log.dirs=$data
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
@@ -68,7 +71,7 @@ END
     close $conf;
     my @java = ('java', '-Xmx500m', '-XX:TieredStopAtLevel=1', '-cp', $path);
     my $id = 'XOhlI5VeSUehk2xuAwvbFg';
-    system("@java kafka.tools.StorageTool format -t $id -c $dir/server.properties @format >$dir/out 2>&1") == 0
+    -e "$first/meta.properties" or system("@java kafka.tools.StorageTool format -t $id -c $dir/server.properties @format >$dir/out 2>&1") == 0
         or return undef;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {

@@ -5,9 +5,12 @@ regress_load_kill_load_SOURCES = regress/load/kill_load.c regress/load/load_kafk
     regress/load/load_sql.c regress/load/load_write.c
 regress_load_kill_load_LDADD = liboxbow.a $(SHELL_DEPS_LIBS) $(SERVER_LIBS)
 regress_load_kill_load_CPPFLAGS = $(AM_CPPFLAGS) $(SHELL_DEPS_CFLAGS)
-# Loaded in front of a server: a disk that fails.
-check-programs: regress/load/bad_disk.so
-CLEANFILES += regress/load/bad_disk.so
+# Loaded in front of a server: a disk that fails, a clock that is set back.
+SHIMS = regress/load/bad_disk.so regress/load/past_clock.so
+check-programs: $(SHIMS)
+CLEANFILES += $(SHIMS)
 regress/load/bad_disk.so: regress/load/bad_disk.c
-	$(AM_V_CCLD)$(MKDIR_P) regress/load && \
-	    $(CC) -O1 -Wall -Wextra -shared -fPIC -o $@ $(srcdir)/regress/load/bad_disk.c -ldl
+regress/load/past_clock.so: regress/load/past_clock.c
+$(SHIMS):
+	$(AM_V_CCLD)$(MKDIR_P) regress/load && $(CC) -O1 -Wall -Wextra -shared -fPIC -o $@ \
+	    $(srcdir)/$(@:.so=.c) -ldl

@@ -44,6 +44,8 @@ all_commands(struct meta_command *out)
     out[n++] = (struct meta_command){.kind = META_PRODUCER_IDS, .producer_ids = {1, 1000}};
     out[n++] = (struct meta_command){.kind = META_CLUSTER_INIT, .cluster_init = {OX_STR("c"),
         {{3}}}};
+    out[n++] = (struct meta_command){.kind = META_TAKEN_OVER, .taken_over = {{{6}}, some_ids, 3,
+        5000}};
     return n;
 }
 

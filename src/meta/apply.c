@@ -300,6 +300,38 @@ apply_cluster_init(struct apply *apply)
 }
 
 static ox_code
+apply_taken_over(struct apply *apply)
+{
+    const struct meta_command *cmd = &apply->cmd;
+    struct meta_view *pub = &apply->image->view.pub;
+    const struct meta_topic *topic = meta_view_topic_by_id(pub, &cmd->taken_over.topic_id);
+    if (cmd->taken_over.producer_id_next > pub->producer_id_next) {
+        pub->producer_id_next = cmd->taken_over.producer_id_next;
+        apply->image->changed = true;
+    }
+    if (topic == NULL)
+        return OX_OK;
+    struct image_topic from = meta_image_topic_of(topic);
+    const struct meta_partition **partitions = ox_arena_copy(&apply->arena, topic->partitions,
+        topic->partition_count * sizeof(*partitions));
+    for (uint32_t i = 0; i < cmd->taken_over.epoch_count; i++) {
+        struct meta_partition part = *partitions[i];
+        if (cmd->taken_over.leader_epochs[i] <= part.leader_epoch)
+            continue;
+        part.leader_epoch = cmd->taken_over.leader_epochs[i];
+        part.partition_epoch++;
+        const struct meta_partition *old = partitions[i];
+        partitions[i] = meta_image_partition_new(&part);
+        ox_code code = catalog_partition_put(apply->catalog, topic->oid, partitions[i], apply->err);
+        if (code != OX_OK)
+            return code;
+        meta_image_retire(apply->image, old);
+    }
+    from.partitions = partitions;
+    return replace_topic(apply, topic, &from);
+}
+
+static ox_code
 apply_allowed(struct apply *apply)
 {
     struct meta_view *pub = &apply->image->view.pub;
@@ -327,6 +359,8 @@ apply_allowed(struct apply *apply)
         return OX_OK;
     case META_CLUSTER_INIT:
         return apply_cluster_init(apply);
+    case META_TAKEN_OVER:
+        return apply_taken_over(apply);
     case META_SECURITY:
         return meta_security_apply(apply->image, apply->queries, apply->index, &apply->cmd,
             &apply->arena, apply->err);

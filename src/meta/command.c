@@ -201,6 +201,11 @@ put_body(struct wire_out *out, const struct meta_command *cmd)
         for (uint32_t i = 0; i < cmd->security.change_count; i++)
             put_security(out, &cmd->security.changes[i]);
         break;
+    case META_TAKEN_OVER:
+        put_uuid(out, &cmd->taken_over.topic_id);
+        put_ints(out, cmd->taken_over.leader_epochs, cmd->taken_over.epoch_count);
+        wire_put64(out, cmd->taken_over.producer_id_next);
+        break;
     }
 }
 
@@ -209,7 +214,7 @@ meta_command_encode(const struct meta_command *cmd, struct text *text, struct ox
 {
     static const char zeros[8];
     struct wire_out size = wire_out(NULL), out = wire_out(text);
-    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_SECURITY)
+    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_TAKEN_OVER)
         return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist",
             (int)cmd->kind);
     put_body(&size, cmd);
@@ -465,6 +470,11 @@ get_body(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
         break;
     case META_SECURITY:
         get_security(in, cmd, arena);
+        break;
+    case META_TAKEN_OVER:
+        cmd->taken_over.topic_id = get_uuid(in);
+        cmd->taken_over.leader_epochs = get_ints(in, &cmd->taken_over.epoch_count, arena);
+        cmd->taken_over.producer_id_next = wire_get64(in);
         break;
     default:
         in->failed = true;

@@ -62,6 +62,7 @@ struct meta_config {
     const char *dir;        /* must exist */
     int32_t node_id;        /* -1: the directory's, or 1 in a new one */
     const char *cluster_id; /* of a new directory; NULL makes one. Else must match */
+    const struct uuid *directory_id; /* of a new directory; NULL makes one */
     bool format;            /* a directory without data may be initialised */
     bool manual;            /* no thread: the caller calls meta_turn() (tests, simulator) */
     const struct meta_setting *settings; /* this node's static ones; copied */
@@ -71,7 +72,9 @@ struct meta_config {
     uint32_t election_timeout_ms; /* 0: 500 */
 };
 
-/* Open DIR, initialising it if it is new and format is set. On return the view
+/* Open DIR, initialising it if it is new and format is set. A directory with the
+ * metadata of a single Kafka node, and none of ours, is taken over: its metadata
+ * is read, what it says becomes ours, nothing of Kafka's is changed. On return the view
  * is published and, for a quorum of one, commands are accepted.
  * Fails:  OX_LOCK_HELD (another server has it),
  *         OX_IDENTITY_MISMATCH (other node or cluster, or an older copy of the
@@ -113,6 +116,7 @@ enum meta_command_kind {
     META_PRODUCER_IDS,
     META_CLUSTER_INIT, /* the first entry of every log; written at format time */
     META_SECURITY,     /* users, access rules, quotas, tokens: all changes or none */
+    META_TAKEN_OVER,   /* numbers that another system had reached (takeover.c) */
 };
 
 /* Number of each resource type on Kafka's wire; those above 63 are ours alone. */
@@ -324,6 +328,12 @@ struct meta_command {
             const struct meta_security_change *changes;
             uint32_t change_count;
         } security;
+        struct {
+            struct uuid topic_id;         /* zero: none */
+            const int32_t *leader_epochs; /* of its partitions; never lower than they are */
+            uint32_t epoch_count;
+            int64_t producer_id_next; /* at least; -1: keep */
+        } taken_over;
     };
 };
 

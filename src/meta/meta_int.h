@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/map.h"
 #include "base/wire.h"
 #include "meta/catalog_writer.h"
 #include "meta/meta.h"
@@ -290,5 +291,57 @@ void meta_propose_refuse_all(struct meta *meta, ox_code code);
 
 /* The disk failed: nothing is accepted any more. */
 void meta_node_fail(struct meta *meta, const struct ox_err *err);
+
+/* ---- takeover.c ---- */
+
+/* Makes raft.db of a directory that a single Kafka node has used: all or nothing.
+ * Fails: OX_LOCK_HELD (Kafka has it), OX_DATA_CORRUPTED, OX_FEATURE_NOT_SUPPORTED
+ * (more than one node) */
+ox_code meta_take_over(const struct meta_config *config, const struct env *env,
+    struct ox_err *err);
+
+/* ---- kafka_log.c: what Kafka's metadata says ---- */
+
+struct meta_kafka_partition {
+    int32_t leader_epoch; /* -1: the partition is not known */
+    bool foreign;         /* there is a replica on another node, or none here */
+};
+
+struct meta_kafka_topic {
+    struct str name;
+    struct uuid id;
+    struct meta_kafka_partition *partitions;
+    uint32_t partition_count, cap;
+};
+
+struct meta_kafka_config {
+    int8_t resource;
+    struct str object, name, value;
+};
+
+struct meta_kafka {
+    int32_t node_id; /* whose directory it is */
+    struct arena arena;
+    struct map topics;  /* topic id -> meta_kafka_topic */
+    struct map configs; /* resource, object, name -> meta_kafka_config */
+    struct map scrams;  /* user, mechanism -> meta_scram */
+    struct map acls;    /* id of the rule -> meta_acl */
+    struct map quotas;  /* entity, key -> meta_quota */
+    struct map tokens;  /* id -> meta_token */
+    int64_t producer_id_next; /* -1: not known */
+    int64_t end_offset;       /* of what was read */
+    bool in_transaction;
+    struct str *pending; /* records of the transaction */
+    uint32_t pending_count, pending_cap;
+};
+
+void meta_kafka_init(struct meta_kafka *kafka, int32_t node_id);
+void meta_kafka_fini(struct meta_kafka *kafka);
+/* Reads DIR/__cluster_metadata-0: the newest snapshot and the log behind it.
+ * Fails: OX_DATA_CORRUPTED, OX_UNSUPPORTED_VERSION, I/O codes */
+ox_code meta_kafka_read(struct meta_kafka *kafka, struct file_system *fs, const char *dir,
+    struct ox_err *err);
+/* Takes one record's value. */
+ox_code meta_kafka_replay(struct meta_kafka *kafka, struct str value, struct ox_err *err);
 
 #endif

@@ -13,6 +13,7 @@
  *     meta.properties  raft.db   else          what
  *     no               no        nothing       new: formatted if asked
  *     no               no        partitions    refused: data without metadata
+ *     yes              no        Kafka's log   taken over (takeover.c)
  *     yes              no        any           refused: metadata log is gone
  *     no               yes       any           format was cut off: finished
  *     yes              yes       any           must name the same directory
@@ -94,7 +95,10 @@ format(const struct meta_config *config, const struct env *env, struct ox_err *e
     struct text bytes;
     struct uuid cluster;
     new_uuid(env, &cluster);
-    new_uuid(env, &identity.who.directory_id);
+    if (config->directory_id != NULL)
+        identity.who.directory_id = *config->directory_id;
+    else
+        new_uuid(env, &identity.who.directory_id);
     new_uuid(env, &identity.incarnation);
     if (config->cluster_id != NULL)
         snprintf(identity.who.cluster_id, sizeof(identity.who.cluster_id), "%s",
@@ -162,7 +166,11 @@ open_store(struct meta *meta, const struct meta_config *config, struct ox_err *e
     bool has_file = is_there(fs, config->dir, "meta.properties");
     bool has_log = is_there(fs, config->dir, "raft.db");
     ox_code code = OX_OK;
-    if (has_file)
+    if (has_file && !has_log && is_there(fs, config->dir, "__cluster_metadata-0")) {
+        code = meta_take_over(config, meta->env, err);
+        has_log = true;
+    }
+    if (code == OX_OK && has_file)
         code = meta_identity_read(fs, config->dir, &file, err);
     if (code == OX_OK && has_file && !has_log) {
         code = ox_fail(err, OX_DATA_CORRUPTED,

@@ -489,6 +489,20 @@ check_cluster_init(const struct view *view, const struct meta_command *cmd, stru
     return text_check(cmd->cluster_init.cluster_id, META_CLUSTER_ID_MAX, "cluster id", err);
 }
 
+static ox_code
+check_taken_over(const struct view *view, const struct meta_command *cmd, struct ox_err *err)
+{
+    const struct meta_topic *topic = meta_view_topic_by_id(&view->pub, &cmd->taken_over.topic_id);
+    if (ox_uuid_is_zero(&cmd->taken_over.topic_id))
+        return OX_OK;
+    if (topic == NULL)
+        return ox_fail_plain(err, OX_UNKNOWN_TOPIC_ID);
+    if (cmd->taken_over.epoch_count > topic->partition_count)
+        return ox_fail(err, OX_INVALID_REQUEST, "topic \"%s\" has no %u partitions",
+            topic->name.ptr, cmd->taken_over.epoch_count);
+    return OX_OK;
+}
+
 ox_code
 meta_validate_command(const struct view *view, const struct meta_command *cmd, struct arena *arena,
     struct ox_err *err)
@@ -520,6 +534,8 @@ meta_validate_command(const struct view *view, const struct meta_command *cmd, s
         return check_cluster_init(view, cmd, err);
     case META_SECURITY:
         return meta_security_check(view, cmd, arena, err);
+    case META_TAKEN_OVER:
+        return check_taken_over(view, cmd, err);
     }
     return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist", (int)cmd->kind);
 }

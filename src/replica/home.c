@@ -397,7 +397,8 @@ set_strays_aside(struct replica *replica, struct log_dir *dir, struct ox_err *er
     ox_arena_init(&arena);
     ox_code code = log_dir_list(dir, &arena, &entries, &count, err);
     for (size_t i = 0; i < count && code == OX_OK; i++)
-        if (ox_map_get(&table->by_id, id_key(&entries[i].topic_id)) == NULL)
+        if (strcmp(entries[i].topic, "__cluster_metadata") != 0 && /* Kafka's own */
+            ox_map_get(&table->by_id, id_key(&entries[i].topic_id)) == NULL)
             code = log_dir_set_stray(dir, entries[i].topic, entries[i].partition, err);
     ox_arena_fini(&arena);
     return code;
