@@ -111,7 +111,7 @@ main(void)
     struct meta_command cmds[16];
     ox_arena_init(&arena);
     size_t count = all_commands(cmds);
-    is_int(count, META_CLUSTER_INIT, "every kind is tried");
+    is_int(count, META_TAKEN_OVER - 1, "every kind but META_SECURITY is tried");
     for (size_t i = 0; i < count; i++)
         check_one(&cmds[i]);
     check_lies();

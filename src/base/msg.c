@@ -147,7 +147,6 @@ decode_str(struct decoder *dec, const struct msg_field *field, bool in_array, st
     return ptr != NULL;
 }
 
-/* One value that is no array. */
 /* What stands before a struct that may be null: a sign, but in a tagged field a
  * uvarint, 0 for null. */
 static bool
@@ -156,6 +155,7 @@ is_null_struct(const struct msg_field *field, struct wire_in *in)
     return field->tag >= 0 ? wire_get_uvarint(in) == 0 : wire_get8(in) < 0;
 }
 
+/* One value that is no array. */
 static bool
 decode_value(struct decoder *dec, const struct msg_field *field, bool in_array, void *to)
 {
