@@ -171,6 +171,15 @@ try:
 except psycopg2.errors.QueryCanceled:
     ok(time.time() - start < 2, "cancel() ends a waiting SUBSCRIBE", time.time() - start)
 thread.join()
+lines = "".join(f"k{i}\t{'v' * 1000}{i}\n" for i in range(12000))
+cur.copy_expert("COPY py2 (_key, _value) FROM STDIN", io.StringIO(lines), size=64 * 1024 * 1024)
+cur.execute("SELECT count(*), count(DISTINCT _key), min(length(_value)), max(length(_value)) FROM py2 WHERE _key ~ '^k[0-9]+$' AND length(_value) > 1000")
+same(cur.fetchone(), (12000, 12000, 1001, 1005), "COPY of 12 MB in one message")
+try:
+    cur.copy_expert("COPY py2 FROM STDIN (FORMAT raw)", io.StringIO("x" * 9000000), size=64 * 1024 * 1024)
+    ok(False, "a line longer than a message may be")
+except psycopg2.Error as error:
+    ok("max.message.bytes" in str(error), "a line longer than a message may be", str(error))
 cur.execute("DROP TOPIC py2")
 conn.close()
 print(f"1..{count}")

@@ -114,6 +114,27 @@ sub query {
     return $self->answers;
 }
 
+# The one value that a statement of one row and column answers, in binary form:
+# (oid, hexadecimal digits, or "NULL", or "! SQLSTATE"). Parameters are [oid, bytes].
+sub binary {
+    my ($self, $text, @params) = @_;
+    my $message = sub { $_[0] . pack('N', 4 + length $_[1]) . $_[1] };
+    my $values = join '', map { pack('N', length $_->[1]) . $_->[1] } @params;
+    my $socket = $self->{socket};
+    print $socket $message->('P', "\0$text\0" . pack('n N*', scalar @params, map { $_->[0] } @params))
+        . $message->('B', "\0\0" . pack('nnn', 1, 1, scalar @params) . $values . pack('nn', 1, 1))
+        . $message->('D', "P\0") . $message->('E', "\0\0\0\0\0") . $message->('S', '');
+    $socket->flush;
+    my ($oid, $answer) = (0, '');
+    for (;;) {
+        my ($type, $body) = $self->message;
+        return ($oid, $answer) if $type eq 'Z';
+        $oid = unpack 'N', $body =~ /^..[^\0]*\0.{6}(.{4})/s ? $1 : '' if $type eq 'T';
+        $answer = unpack('l>', substr $body, 2) < 0 ? 'NULL' : unpack 'H*', substr $body, 6 if $type eq 'D';
+        ($oid, $answer) = (0, $body =~ /\0C([^\0]*)/ ? "! $1" : '!') if $type eq 'E';
+    }
+}
+
 # What a statement answers, as lines.
 sub transcript {
     my ($self, $text) = @_;

@@ -35,7 +35,6 @@ full	{"h": "1"}	2024-05-06 07:08:09+00
 COPY (SELECT _offset, _key, _value FROM cp ORDER BY _offset) TO STDOUT;
 COPY (SELECT _offset, _key, _value FROM cp ORDER BY _offset) TO STDOUT (FORMAT csv, HEADER);
 COPY (SELECT _offset, _key, _value FROM cp WHERE _offset < 5 ORDER BY _offset) TO STDOUT (FORMAT csv, DELIMITER '|', NULL 'nil');
-COPY cp TO STDOUT (FORMAT csv, FORCE_QUOTE *);
 COPY (SELECT _offset, _key, _value FROM cp WHERE _offset IN (1, 3, 12) ORDER BY _offset) TO STDOUT (FORMAT json);
 COPY (SELECT _value FROM cp WHERE _offset > 9 ORDER BY _offset) TO STDOUT (FORMAT raw);
 COPY cp (_key, _value) TO STDOUT WITH (DELIMITER ',');
@@ -45,6 +44,72 @@ COPY (VALUES (1, true, 1.50, '\x00ff'::bytea, ARRAY[1, NULL], NULL)) TO STDOUT;
 COPY (VALUES (1, true, 1.50, '\x00ff'::bytea, ARRAY[1, NULL], NULL)) TO STDOUT CSV;
 COPY (VALUES (1, true, 1.50, 'x "y"', ARRAY[1, NULL], '{"j": 1}'::jsonb)) TO STDOUT (FORMAT json);
 \copy (SELECT _key FROM cp WHERE _offset < 2 ORDER BY _offset) TO STDOUT
+-- PostgreSQL's other options, both ways
+CREATE TOPIC cpo PARTITIONS 1;
+COPY cpo (_key, _value) FROM STDIN WITH CSV HEADER;
+k,v
+a,"x ""q"" y"
+b,
+\.
+COPY cpo (_key, _value) FROM STDIN (FORMAT csv, HEADER match);
+_key,_value
+d,1
+\.
+COPY cpo (_key, _value) FROM STDIN (FORMAT csv, FORCE_NULL (_value), FORCE_NOT_NULL (_key));
+,""
+\.
+COPY cpo (_key, _value) FROM STDIN CSV FORCE NULL _value;
+f,""
+\.
+COPY cpo (_key, _value) FROM STDIN (FORMAT csv) WHERE _key > 'b' AND _value <> '9';
+a,1
+c,2
+d,9
+\.
+COPY cpo (_key, _timestamp) FROM STDIN (ON_ERROR ignore);
+t1	2024-01-01 00:00Z
+t2	never
+t3	2024-01-02 00:00Z
+\.
+COPY cpo FROM STDIN (FORMAT json, KEY '$.user.name', ON_ERROR ignore);
+{"user": {"name": "bob"}}
+{"user": "x"}
+{no
+\.
+COPY cpo FROM STDIN (FORMAT json, KEY 'user.name');
+{"user": {"name": "ann"}, "user.name": "first"}
+{"user": {"name": "eve"}}
+\.
+COPY cpo FROM STDIN (FORMAT raw);
+raw line
+\.
+COPY cpo (_key, _value) TO STDOUT (FORMAT csv, FORCE_QUOTE *);
+COPY cpo (_key, _value) TO STDOUT (FORMAT csv, FORCE_QUOTE (_key), NULL 'N', DELIMITER ';', QUOTE '''', ESCAPE '\');
+COPY cpo (_key, _value) FROM STDIN (FORMAT csv, HEADER match);
+k,v
+d,1
+\.
+COPY cpo (_key, _value) FROM STDIN (FORMAT csv, HEADER match);
+_key
+d
+\.
+COPY cpo (_key, _value) FROM STDIN (ON_ERROR ignore);
+a	b	c
+\.
+COPY cpo FROM STDIN (HEADER perhaps);
+COPY cpo TO STDOUT (HEADER match);
+COPY cpo TO STDOUT (FORMAT json, HEADER);
+COPY cpo TO STDOUT (FORCE_QUOTE *);
+COPY cpo FROM STDIN (FORMAT csv, FORCE_QUOTE *);
+COPY cpo TO STDOUT (FORMAT csv, FORCE_NULL (_key));
+COPY cpo (_key) TO STDOUT (FORMAT csv, FORCE_QUOTE (_value));
+COPY cpo (_key) TO STDOUT (FORMAT csv, FORCE_QUOTE 'x');
+COPY cpo TO STDOUT (ON_ERROR ignore);
+COPY cpo FROM STDIN (ON_ERROR perhaps);
+COPY cpo (_key) FROM STDIN WHERE _value = 'x';
+COPY cpo (_key) FROM STDIN WHERE count(*) > 1;
+DROP TOPIC cpo;
+
 -- errors
 \set VERBOSITY verbose
 COPY cp (_key, _value) FROM STDIN;

@@ -76,5 +76,11 @@ SUBSCRIBE (SELECT _key, generate_series(1,2) FROM subp) UNTIL LATEST WITH (progr
 SUBSCRIBE (SELECT row_number() OVER () FROM subp) UNTIL LATEST WITH (progress = true);
 SELECT * FROM subscribe('nope', progress => true);
 SELECT * FROM subscribe('subp', progress => 5);
+SUBSCRIBE subp (_offset) FROM LAST 1 UNTIL LATEST PARTITIONS (0);
+SELECT count(*) FROM subscribe('subp', start => 'last 1', stop => 'latest') WHERE _partition = 0;
+SELECT count(*) > 0 FROM subscribe('subp', start => 'last 1 hour', stop => 'latest');
+SUBSCRIBE subp UNTIL LATEST PARTITIONS (0, 99);
+SUBSCRIBE (SELECT _key FROM subp) UNTIL LATEST PARTITIONS (2-99);
+SUBSCRIBE subp UNTIL LATEST WITH (nope = 1);
 DROP TOPIC subp;
 DROP TOPIC sub, sub3;

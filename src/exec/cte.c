@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * CTE_SCAN: rows of a WITH query, computed once, by whichever scan wants more
- * than is kept, a chunk at a time: a LIMIT above ends an endless recursion.
+ * than is kept, as they come: a LIMIT above ends an endless recursion.
  * Once rows went to a file the rest is computed at once. A CTE whose definition looks at an
  * outer query is computed anew by each scan, each time it is opened. */
 #include "exec/exec_int.h"
@@ -19,7 +19,9 @@ struct cte_scan {
     struct cte_state *state;
     struct cte_state own; /* of a correlated definition */
     struct store_reader reader;
+    uint32_t row_at; /* of the chunk in memory that the reader is at: given so far */
     struct batch out;
+    uint32_t sel[VECTOR_MAX];
 };
 
 struct cte_state *
@@ -63,6 +65,7 @@ cte_open(struct op *op)
             op->run->config.work_mem);
     }
     store_reader_init(&scan->reader, &state->store);
+    scan->row_at = 0;
     return true;
 }
 
@@ -78,13 +81,27 @@ finish(struct op *op, struct cte_state *state)
     return EXEC_ROWS;
 }
 
-/* Until there is a full chunk that the reader has not seen, or no more row. */
+/* Are there rows in memory that the scan has not given? */
+static bool
+has_unseen(struct cte_scan *scan)
+{
+    const struct rows *rows = &scan->state->store.rows;
+    for (; scan->reader.chunk_at < rows->chunk_count; scan->reader.chunk_at++, scan->row_at = 0) {
+        if (scan->row_at < rows->chunks[scan->reader.chunk_at]->batch.count)
+            return true;
+        if (!scan->state->complete && scan->reader.chunk_at + 1 == rows->chunk_count)
+            return false; /* it may still grow */
+    }
+    return false;
+}
+
+/* Until there is a row that the scan has not given, or no more. */
 static enum exec_status
-compute(struct op *op, struct cte_state *state, const struct store_reader *reader)
+compute(struct op *op, struct cte_state *state)
 {
     if (!state->op->opened && !op_open(state->op))
         return EXEC_FAIL;
-    while (state->store.spilling || reader->chunk_at + 1 >= state->store.rows.chunk_count) {
+    while (state->store.spilling || !has_unseen((struct cte_scan *)op)) {
         struct batch *in;
         enum exec_status status = op_next(state->op, &in);
         if (status == EXEC_DONE)
@@ -97,14 +114,33 @@ compute(struct op *op, struct cte_state *state, const struct store_reader *reade
     return EXEC_ROWS;
 }
 
+static void
+give_unseen(struct cte_scan *scan)
+{
+    scan->out = scan->state->store.rows.chunks[scan->reader.chunk_at]->batch;
+    if (scan->row_at > 0) {
+        uint32_t n = 0;
+        for (uint32_t row = scan->row_at; row < scan->out.count; row++)
+            scan->sel[n++] = row;
+        scan->out.sel = scan->sel;
+        scan->out.sel_count = n;
+    }
+    scan->row_at = scan->out.count;
+}
+
 static enum exec_status
 cte_next(struct op *op, struct batch **out)
 {
     struct cte_scan *scan = (struct cte_scan *)op;
     if (!scan->state->complete) {
-        enum exec_status status = compute(op, scan->state, &scan->reader);
+        enum exec_status status = compute(op, scan->state);
         if (status != EXEC_ROWS)
             return status;
+    }
+    *out = &scan->out;
+    if (has_unseen(scan)) {
+        give_unseen(scan);
+        return EXEC_ROWS;
     }
     const struct batch *chunk;
     if (!store_read(&scan->reader, &chunk))
@@ -112,7 +148,6 @@ cte_next(struct op *op, struct batch **out)
     if (chunk == NULL)
         return EXEC_DONE;
     scan->out = *chunk;
-    *out = &scan->out;
     return EXEC_ROWS;
 }
 

@@ -738,31 +738,46 @@ subscript(const struct array_view *view, const struct vector *args, uint32_t n, 
     *out = array_get(view, at);
 }
 
+/* args[1 + 2d] and args[2 + 2d] bound dimension d; further dimensions are whole. */
 static void
-slice(struct eval *ev, const struct array_view *view, const struct vector *args, bool has_from,
-    bool has_to, uint32_t row, struct datum *out)
+slice(struct eval *ev, const struct array_view *view, const struct expr *expr,
+    const struct vector *args, uint32_t row, struct datum *out)
 {
-    struct datum from = has_from ? vector_get(&args[1], row) : datum_i64(INT64_MIN);
-    struct datum to = has_to ? vector_get(&args[2], row) : datum_i64(INT64_MAX);
-    if (from.null || to.null) {
-        out->null = true;
-        return;
-    }
-    if (view->ndim == 0) {
-        out->s = array_make(view->element, NULL, 0, ev->arena);
-        return;
-    }
-    uint32_t unit = view->count / (uint32_t)OX_MAX(view->len[0], 1);
-    int64_t low = OX_MAX(from.i, (int64_t)view->lower[0]) - view->lower[0];
-    int64_t high = OX_MIN(to.i, (int64_t)view->lower[0] + view->len[0] - 1) - view->lower[0];
-    uint32_t count = high >= low ? (uint32_t)(high - low + 1) * unit : 0;
-    struct datum *items = ox_arena_alloc(ev->arena, (count + 1) * sizeof(*items));
-    for (uint32_t i = 0; i < count; i++)
-        items[i] = array_get(view, (uint32_t)low * unit + i);
+    int64_t low[ARRAY_DIMS_MAX];
     int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
-    for (uint32_t d = 0; d < view->ndim; d++) {
-        len[d] = d == 0 ? (int32_t)(high - low + 1) : view->len[d];
+    uint32_t bounds = (expr->nargs - 1) / 2, count = 1;
+    out->null = false;
+    for (uint32_t d = 0; d < OX_MAX(view->ndim, bounds); d++) {
+        const struct expr *from_expr = d < bounds ? expr->args[1 + 2 * d] : NULL;
+        const struct expr *to_expr = d < bounds ? expr->args[2 + 2 * d] : NULL;
+        struct datum from = from_expr ? vector_get(&args[1 + 2 * d], row) : datum_i64(INT64_MIN);
+        struct datum to = to_expr ? vector_get(&args[2 + 2 * d], row) : datum_i64(INT64_MAX);
+        if (from.null || to.null) {
+            out->null = true;
+            return;
+        }
+        if (d >= view->ndim) {
+            count = 0;
+            continue;
+        }
+        int64_t first = OX_MAX(from.i, (int64_t)view->lower[d]) - view->lower[d];
+        int64_t last = OX_MIN(to.i, (int64_t)view->lower[d] + view->len[d] - 1) - view->lower[d];
+        low[d] = first;
+        len[d] = last >= first ? (int32_t)(last - first + 1) : 0;
         lower[d] = 1;
+        count *= (uint32_t)len[d];
+    }
+    if (view->ndim == 0)
+        count = 0;
+    struct datum *items = ox_arena_alloc(ev->arena, ((size_t)count + 1) * sizeof(*items));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = 0, rest = i, unit = count;
+        for (uint32_t d = 0; d < view->ndim; d++) {
+            unit /= (uint32_t)len[d];
+            at = at * (uint32_t)view->len[d] + (uint32_t)low[d] + rest / unit;
+            rest %= unit;
+        }
+        items[i] = array_get(view, at);
     }
     out->s = array_make_dims(
         view->element, items, count, count > 0 ? view->ndim : 0, len, lower, ev->arena);
@@ -787,7 +802,7 @@ eval_subscript(struct eval *ev, const struct expr *expr, const struct batch *bat
             if (expr->kind == EXPR_SUBSCRIPT)
                 subscript(&view, args, expr->nargs - 1, r, &value);
             else
-                slice(ev, &view, args, expr->args[1] != NULL, expr->args[2] != NULL, r, &value);
+                slice(ev, &view, expr, args, r, &value);
         }
         if (value.null)
             vector_nulls(out, room, ev->arena);

@@ -225,9 +225,10 @@ ox_code expr_array(const struct expr_bind *bind, struct expr **items, uint32_t c
     struct expr **out, struct ox_err *err);
 ox_code expr_subscript(const struct expr_bind *bind, struct expr *array, struct expr *index,
     int position, struct expr **out, struct ox_err *err);
-/* Bounds may be NULL (omitted). */
+/* Bounds may be NULL (omitted). A slice that is not in parentheses is one of more
+ * dimensions with the next: further. */
 ox_code expr_slice(const struct expr_bind *bind, struct expr *array, struct expr *from,
-    struct expr *to, int position, struct expr **out, struct ox_err *err);
+    struct expr *to, bool further, int position, struct expr **out, struct ox_err *err);
 /* left op ANY/ALL (array) */
 ox_code expr_any_all(const struct expr_bind *bind, enum expr_kind kind, struct str op,
     struct expr *left, struct expr *array, int position, struct expr **out, struct ox_err *err);

@@ -1187,15 +1187,29 @@ expr_subscript(const struct expr_bind *bind, struct expr *array, struct expr *in
 
 ox_code
 expr_slice(const struct expr_bind *bind, struct expr *array, struct expr *from, struct expr *to,
-    int position, struct expr **out, struct ox_err *err)
+    bool further, int position, struct expr **out, struct ox_err *err)
 {
     ox_code code = subscript_of(bind, array, &from, err);
     if (code == OX_OK)
         code = subscript_of(bind, array, &to, err);
     if (code != OX_OK)
         return code;
+    /* a[1:2][2:3] is one slice of two dimensions */
+    uint32_t n = further && array->kind == EXPR_SLICE ? array->nargs : 0;
+    if (n >= 1 + 2 * ARRAY_DIMS_MAX)
+        return at_position(ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
+                               "number of array dimensions exceeds the maximum allowed (%d)",
+                               ARRAY_DIMS_MAX),
+            err, position);
+    struct expr **args = ox_arena_array(bind->arena, struct expr *, n + 3);
+    if (n > 0)
+        memcpy(args, array->args, n * sizeof(*args));
+    else
+        args[n++] = array;
+    args[n] = from;
+    args[n + 1] = to;
     *out = expr_new(bind->arena, EXPR_SLICE, array->type, position);
-    set_args(bind->arena, *out, (struct expr *[]){array, from, to}, 3);
+    set_args(bind->arena, *out, args, n + 2);
     return OX_OK;
 }
 

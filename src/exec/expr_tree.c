@@ -330,9 +330,11 @@ expr_deparse(const struct expr *expr, struct text *to)
         break;
     case EXPR_SLICE:
         expr_deparse(expr->args[0], to);
-        ox_text_addc(to, '[');
-        deparse_list(expr->args + 1, 2, ":", to);
-        ox_text_addc(to, ']');
+        for (uint32_t i = 1; i < expr->nargs; i += 2) {
+            ox_text_addc(to, '[');
+            deparse_list(expr->args + i, 2, ":", to);
+            ox_text_addc(to, ']');
+        }
         break;
     case EXPR_ANY:
     case EXPR_ALL:

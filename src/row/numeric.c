@@ -1274,7 +1274,9 @@ numeric_to_wire(struct str num, struct text *to)
     wire_put16(&out, (int16_t)n.ndigits);
     wire_put16(&out, (int16_t)n.weight);
     wire_put16(&out, (int16_t)n.sign);
-    wire_put16(&out, (int16_t)n.dscale);
+    /* PostgreSQL leaves a bit of its own form of infinity where the scale is. */
+    bool infinite = n.sign == NUM_PINF || n.sign == NUM_NINF;
+    wire_put16(&out, infinite ? 0x20 : (int16_t)n.dscale);
     for (int i = 0; i < n.ndigits; i++)
         wire_put16(&out, n.digits[i]);
 }

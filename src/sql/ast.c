@@ -205,9 +205,10 @@ ast_op(struct ast_parse *p, struct ast_token op, struct ast_expr *a, struct ast_
 struct ast_expr *
 ast_negate(struct ast_parse *p, struct ast_token op, struct ast_expr *a)
 {
-    if ((a->kind == AST_INTEGER || a->kind == AST_NUMBER) && !a->parens &&
-        a->text.ptr[0] != '-') {
-        a->text = ox_str(ox_arena_printf(p->arena, "-%.*s", OX_STR_ARG(a->text)));
+    if (a->kind == AST_INTEGER || a->kind == AST_NUMBER) { /* PostgreSQL looks through parentheses */
+        a->text = a->text.ptr[0] == '-'
+                      ? ox_str_n(a->text.ptr + 1, a->text.len - 1)
+                      : ox_str(ox_arena_printf(p->arena, "-%.*s", OX_STR_ARG(a->text)));
         a->pos = op.pos;
         return a;
     }
@@ -407,10 +408,28 @@ ast_collate(struct ast_parse *p, int pos, struct ast_expr *a, struct ast_name *n
     return expr;
 }
 
+static void
+to_slice(struct ast_expr *subscript)
+{
+    subscript->flag = true;
+    subscript->c = subscript->b;
+    subscript->b = NULL;
+}
+
+/* One [a:b] makes all subscripts of a chain slices: [n] then is [1:n]. */
 struct ast_expr *
 ast_subscript(struct ast_parse *p, struct ast_expr *a, struct ast_expr *b, struct ast_expr *c,
     bool slice)
 {
+    struct ast_expr *before = a;
+    for (; slice && before->kind == AST_SUBSCRIPT && !before->parens; before = before->a)
+        if (!before->flag)
+            to_slice(before);
+    if (!slice && a->kind == AST_SUBSCRIPT && !a->parens && a->flag) {
+        slice = true;
+        c = b;
+        b = NULL;
+    }
     return ast_three(p, AST_SUBSCRIPT, a->pos, slice, a, b, c);
 }
 

@@ -44,7 +44,8 @@ ox_code bind_insert(const struct bind_config *config, const struct ast_insert *i
     struct arena *arena, struct bound *out, struct ox_err *err);
 /* COPY table (columns) FROM: an INSERT over a PLAN_FEED; *feed_columns are what is fed. */
 ox_code bind_copy_from(const struct bind_config *config, const struct ast_name *table,
-    const struct ast_list *columns, struct arena *arena, struct bound *out, struct ox_err *err);
+    const struct ast_list *columns, const struct ast_expr *where, struct arena *arena,
+    struct bound *out, struct ox_err *err);
 /* COPY table (columns) TO: the select it stands for. */
 ox_code bind_copy_to(const struct bind_config *config, const struct ast_name *table,
     const struct ast_list *columns, struct arena *arena, struct bound *out, struct ox_err *err);

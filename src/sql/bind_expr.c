@@ -564,6 +564,7 @@ static ox_code
 bind_subscript(struct bind *b, const struct ast_expr *ast, struct expr **out)
 {
     struct expr *array, *from = NULL, *to = NULL;
+    bool inner = ast->a->kind == AST_SUBSCRIPT && !ast->a->parens;
     ox_code code = bind_expr(b, ast->a, &array);
     if (code == OX_OK && ast->b != NULL)
         code = bind_expr(b, ast->b, &from);
@@ -571,7 +572,7 @@ bind_subscript(struct bind *b, const struct ast_expr *ast, struct expr **out)
         code = bind_expr(b, ast->c, &to);
     if (code != OX_OK)
         return code;
-    return ast->flag ? expr_slice(&b->eb, array, from, to, ast->pos + 1, out, b->err)
+    return ast->flag ? expr_slice(&b->eb, array, from, to, inner, ast->pos + 1, out, b->err)
                      : expr_subscript(&b->eb, array, from, ast->pos + 1, out, b->err);
 }
 

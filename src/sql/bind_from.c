@@ -276,10 +276,8 @@ bind_table(struct bind *b, struct scope *scope, const struct ast_from *ast, stru
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, name->pos,
             "SUBSCRIBE reads one topic at a time");
     (*out)->shape = b->follow;
-    if (b->follow != NULL)
-        bind_partitions(b, b->follow_partitions, *out);
     b->live |= b->follow != NULL;
-    return OX_OK;
+    return b->follow != NULL ? bind_partitions(b, b->follow_partitions, *out) : OX_OK;
 }
 
 /* ---- lateral items ---- */

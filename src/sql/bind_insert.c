@@ -305,9 +305,41 @@ bind_insert(const struct bind_config *config, const struct ast_insert *ast, stru
 
 /* ---- COPY ---- */
 
+/* Over the columns that are copied. */
+static ox_code
+copy_where(struct bind *b, const struct ast_expr *ast, const struct meta_topic *topic, int pos,
+    struct plan **input)
+{
+    struct scope *scope = ox_arena_new(b->arena, struct scope);
+    uint32_t count = (*input)->column_count;
+    struct query feed = {*input, ox_arena_array(b->arena, struct sql_column, count), count};
+    uint32_t *ids = ox_arena_array(b->arena, uint32_t, count);
+    struct expr *condition;
+    b->scope = scope;
+    for (uint32_t i = 0; i < count; i++)
+        feed.columns[i] = (struct sql_column){
+            .name = (*input)->columns[i].name, .type = (*input)->columns[i].type};
+    struct rel *rel = bind_add_query(b, scope, &feed, topic->name, pos);
+    if (rel == NULL)
+        return b->err->code;
+    scope->visible = ox_arena_array(b->arena, struct rel_column *, count);
+    scope->visible_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        scope->visible[i] = &rel->columns[i];
+        ids[i] = rel->columns[i].id;
+    }
+    ox_code code = bind_condition(b, ast, PLACE_WHERE, "WHERE", &condition);
+    if (code != OX_OK)
+        return code;
+    bind_resolve(condition, scope, ids, count, NULL);
+    *input = plan_filter_new(b->arena, *input, condition);
+    return OX_OK;
+}
+
 ox_code
 bind_copy_from(const struct bind_config *config, const struct ast_name *table,
-    const struct ast_list *list, struct arena *arena, struct bound *out, struct ox_err *err)
+    const struct ast_list *list, const struct ast_expr *where, struct arena *arena,
+    struct bound *out, struct ox_err *err)
 {
     struct bind b;
     struct query query = {0};
@@ -324,6 +356,7 @@ bind_copy_from(const struct bind_config *config, const struct ast_name *table,
             feed[i] = (struct plan_column){ox_str(parts[columns.parts[i]].name),
                 wanted_type(&columns, i, TYPE(TYPE_TEXT))};
         struct plan *input = plan_feed_new(arena, feed, columns.count);
+        code = where != NULL ? copy_where(&b, where, topic, table->pos, &input) : OX_OK;
         struct plan_insert *node = make_insert(&b, input, topic, &columns, NULL, 0);
         node->stream = true;
         query.plan = &node->plan;

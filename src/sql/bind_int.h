@@ -274,7 +274,7 @@ enum scan_column bind_topic_column(uint32_t index);
 
 /* ---- bind_live.c: topic readers in FROM ---- */
 /* PARTITIONS (0, 2-5) as a bound of the relation; NULL: none. */
-void bind_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel);
+ox_code bind_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel);
 /* An expression that sees no columns, in the type wanted; evaluated at open. */
 ox_code bind_value(struct bind *b, const struct ast_expr *ast, struct type type,
     struct expr **out);

@@ -2,6 +2,8 @@
  *
  * Where a reading of a topic starts and ends: SUBSCRIBE, and the functions that
  * read topics in FROM, subscribe(), tail(), read_topic(), topics(). */
+#include <strings.h>
+
 #include "base/check.h"
 #include "sql/bind_int.h"
 
@@ -58,6 +60,10 @@ read_start(struct bind *b, const struct ast_position *from, struct plan_scan_top
         shape->start = SCAN_FROM_LAST_ROWS;
         return bind_value(b, from->value, TYPE(TYPE_INT8), &shape->start_value);
     case AST_AT_LAST_TIME:
+        if (from->value->kind == AST_INTEGER) { /* LAST 10 are rows */
+            shape->start = SCAN_FROM_LAST_ROWS;
+            return bind_value(b, from->value, TYPE(TYPE_INT8), &shape->start_value);
+        }
         shape->start = SCAN_FROM_LAST_TIME;
         return bind_value(b, from->value, TYPE(TYPE_INTERVAL), &shape->start_value);
     case AST_AT_TOKEN:
@@ -114,9 +120,19 @@ static ox_code
 read_option(struct bind *b, const struct ast_option *option, struct plan_scan_topic *shape,
     struct live_options *options)
 {
+    static const char *const known[] = {"heartbeat", "isolation", "linger", "on_gap", "progress",
+        "snapshot"};
     struct datum value;
     ox_code code;
     struct str name = option->name;
+    bool is_known = false;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        is_known |= ox_str_is(name, known[i]);
+    if (!is_known) {
+        bind_fail(b, OX_INVALID_PARAMETER_VALUE, option->pos, "SUBSCRIBE has no option \"%.*s\"",
+            OX_STR_ARG(name));
+        return ox_hint(b->err, "Options are heartbeat, isolation, linger, on_gap, progress.");
+    }
     if (ox_str_is(name, "heartbeat"))
         return interval_ms(b, option->value, &options->heartbeat_ms);
     if (ox_str_is(name, "linger")) /* the portal's */
@@ -176,11 +192,19 @@ read_clauses(struct bind *b, const struct ast_subscribe *ast, struct plan_scan_t
     return code;
 }
 
-void
+ox_code
 bind_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel)
 {
+    for (size_t i = 0; ranges != NULL && i < ranges->count; i++) {
+        const struct ast_range *range = ast_at(ranges, i, struct ast_range);
+        if (range->first <= range->last && range->last < (int64_t)rel->topics[0].partition_count)
+            continue;
+        ox_fail(b->err, OX_INVALID_PARAMETER_VALUE, "topic \"%.*s\" has no partition %lld",
+            OX_STR_ARG(rel->topics[0].name), (long long)range->last);
+        return ox_detail(b->err, "Its partitions are 0 to %u.", rel->topics[0].partition_count - 1);
+    }
     if (ranges == NULL)
-        return;
+        return OX_OK;
     struct scan_bound *bound = ox_arena_new(b->arena, struct scan_bound);
     uint32_t most = rel->topics[0].partition_count, count = 0;
     bound->what = BOUND_PARTITION;
@@ -195,11 +219,10 @@ bind_partitions(struct bind *b, const struct ast_list *ranges, struct rel *rel)
                 expr_const(b->arena, TYPE(TYPE_INT4), datum_i64(partition), 0);
             break;
         }
-    if (count == 0) /* none of them exists */
-        bound->values[count++] = expr_const(b->arena, TYPE(TYPE_INT4), datum_i64(-1), 0);
     bound->value_count = count;
     rel->bounds = bound;
     rel->bound_count = 1;
+    return OX_OK;
 }
 
 /* ---- SUBSCRIBE topic ---- */
@@ -334,7 +357,9 @@ subscribe_topic(struct bind *b, const struct ast_subscribe *ast, struct plan_sca
     b->scope = scope;
     struct rel *rel = bind_add_topic(b, scope, topic, topic->name, ast->pos);
     rel->shape = shape;
-    bind_partitions(b, ast->partitions, rel);
+    code = bind_partitions(b, ast->partitions, rel);
+    if (code != OX_OK)
+        return code;
     show_rel(b, scope, rel);
     if (options->progress) {
         column_called(rel, "_partition")->used = true;
@@ -525,7 +550,7 @@ topic_arg(struct bind *b, struct scope *scope, const struct ast_expr *call, stru
     return *out != NULL ? OX_OK : b->err->code;
 }
 
-/* start => and stop =>: words, a number, a timestamp, '{0:12}' or a token. */
+/* start => and stop =>: words, a number, a timestamp, '{0:12}', 'last 10' or a token. */
 static ox_code
 position_arg(struct bind *b, const struct ast_expr *arg, bool start, struct ast_position *out)
 {
@@ -544,6 +569,14 @@ position_arg(struct bind *b, const struct ast_expr *arg, bool start, struct ast_
         out->kind = AST_AT_OFFSETS;
     } else if (arg->text.len > 4 && arg->text.ptr[4] == '-') {
         out->kind = AST_AT_TIMESTAMP;
+    } else if (start && arg->text.len > 5 && strncasecmp(arg->text.ptr, "last ", 5) == 0) {
+        struct ast_expr *value = ox_arena_new(b->arena, struct ast_expr);
+        int64_t rows;
+        *value = *arg;
+        value->text = ox_str_n(arg->text.ptr + 5, arg->text.len - 5);
+        out->kind = AST_AT_LAST_TIME; /* or rows */
+        value->kind = ox_str_to_i64(value->text, &rows) ? AST_INTEGER : AST_STRING;
+        out->value = value;
     } else if (start) {
         out->kind = AST_AT_TOKEN;
     } else {

@@ -11,9 +11,8 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "sql/copy.h"
 #include "sql/session.h"
-
-enum copy_kind { COPY_TEXT, COPY_CSV, COPY_BINARY, COPY_JSON, COPY_RAW };
 
 enum { IN_BYTES_MAX = 1024 * 1024, TUPLE_MAX = 64 * 1024 * 1024 };
 
@@ -21,10 +20,8 @@ static const char signature[11] = "PGCOPY\n\377\r\n";
 
 struct copy_task {
     struct arena arena; /* options */
-    enum copy_kind kind;
+    struct copy_options with;
     bool in;
-    struct copy_format format;
-    struct str key_path;   /* JSON in: the field that is the key; null: none */
     struct text out;
     /* In */
     struct text bytes;     /* not parsed yet, from `at` on */
@@ -32,115 +29,13 @@ struct copy_task {
     struct arena rows;     /* of the batch that was fed */
     struct batch batch;
     bool eof, marker, header_seen, header_held, wants_more;
-    uint64_t line;
+    bool starved;          /* what is at hand is not one whole row */
+    size_t pump_at;        /* bytes at hand that are worth a look */
+    uint64_t line, skipped;
     struct str line_text;  /* of the line at hand; null: binary */
     struct str column, field; /* at which it failed; null: the line as a whole */
     struct ox_err fault;   /* of the input; told once the run has ended */
 };
-
-/* ---- options ---- */
-
-static ox_code
-one_char(const struct ast_option *option, struct str value, char *to, struct ox_err *err)
-{
-    if (value.len != 1)
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
-            "COPY %.*s must be a single one-byte character", OX_STR_ARG(option->name));
-    *to = value.ptr[0];
-    return OX_OK;
-}
-
-static ox_code
-read_kind(struct copy_task *task, struct str value, struct ox_err *err)
-{
-    static const char *const names[] = {"text", "csv", "binary", "json", "raw"};
-    for (int kind = 0; kind < 5; kind++)
-        if (ox_str_ieq(value, ox_str(names[kind]))) {
-            task->kind = (enum copy_kind)kind;
-            return OX_OK;
-        }
-    ox_fail(err, OX_INVALID_PARAMETER_VALUE, "COPY format \"%.*s\" not recognized",
-        OX_STR_ARG(value));
-    return ox_hint(err, "Formats are text, csv, binary, json and raw.");
-}
-
-static ox_code
-option_text(struct copy_task *task, const struct ast_option *option, struct str *out,
-    struct ox_err *err)
-{
-    struct text text;
-    ox_text_init(&text, &task->arena);
-    *out = OX_STR("true");
-    if (option->value == NULL)
-        return OX_OK;
-    ox_code code = utility_text(option->value, &text);
-    *out = ox_text_str(&text);
-    return code == OX_OK ? OX_OK
-                         : ox_fail(err, code, "COPY option \"%.*s\" needs a constant",
-                               OX_STR_ARG(option->name));
-}
-
-static bool
-is_true(struct str value)
-{
-    return ox_str_ieq(value, OX_STR("true")) || ox_str_ieq(value, OX_STR("on")) ||
-           ox_str_is(value, "1");
-}
-
-static ox_code
-read_option(struct copy_task *task, const struct ast_option *option, struct ox_err *err)
-{
-    struct str value;
-    ox_code code = option_text(task, option, &value, err);
-    struct str name = option->name;
-    struct copy_format *format = &task->format;
-    if (code != OX_OK || ox_str_is(name, "format"))
-        return code; /* read before */
-    if (ox_str_is(name, "delimiter"))
-        return one_char(option, value, &format->delimiter, err);
-    if ((ox_str_is(name, "quote") || ox_str_is(name, "escape")) && task->kind != COPY_CSV)
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY %.*s available only in CSV mode",
-            OX_STR_ARG(name));
-    if (ox_str_is(name, "quote"))
-        return one_char(option, value, &format->quote, err);
-    if (ox_str_is(name, "escape"))
-        return one_char(option, value, &format->escape, err);
-    if (ox_str_is(name, "null"))
-        format->null = value;
-    else if (ox_str_is(name, "header"))
-        format->header = is_true(value);
-    else if (ox_str_is(name, "key"))
-        task->key_path = value;
-    else if (ox_str_is(name, "encoding")) {
-        if (!ox_str_ieq(value, OX_STR("utf8")) && !ox_str_ieq(value, OX_STR("utf-8")))
-            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "encoding \"%.*s\" is not supported",
-                OX_STR_ARG(value));
-    } else {
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY option \"%.*s\" is not supported",
-            OX_STR_ARG(name));
-    }
-    return OX_OK;
-}
-
-static ox_code
-read_options(struct copy_task *task, const struct ast_copy *ast, struct ox_err *err)
-{
-    ox_code code = OX_OK;
-    size_t count = ast->options != NULL ? ast->options->count : 0;
-    for (size_t i = 0; i < count && code == OX_OK; i++) {
-        const struct ast_option *option = ast_at(ast->options, i, struct ast_option);
-        struct str value;
-        if (!ox_str_is(option->name, "format"))
-            continue;
-        code = option_text(task, option, &value, err);
-        if (code == OX_OK)
-            code = read_kind(task, value, err);
-    }
-    copy_format_init(&task->format, task->kind == COPY_CSV);
-    for (size_t i = 0; i < count && code == OX_OK; i++)
-        code = read_option(task, ast_at(ast->options, i, struct ast_option), err);
-    return code;
-}
 
 /* ---- starting ---- */
 
@@ -154,25 +49,24 @@ bind_source(struct portal *portal, const struct ast_copy *ast, struct copy_task 
     void *items[2] = {&value, &key};
     struct ast_list raw = {items, 1, 1}, keyed = {items, 2, 2};
     const struct ast_list *columns = ast->columns;
-    bool lines = task->kind == COPY_JSON || task->kind == COPY_RAW;
+    bool lines = task->with.kind == COPY_JSON || task->with.kind == COPY_RAW;
     bind_config_of(portal->sess, portal_source(portal), portal->param_types,
         portal->param_count, &config);
     if (ast->target.text.ptr != NULL || ast->program) {
         ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY to and from files of the server is not served");
         return ox_hint(err, "Use COPY ... FROM STDIN or TO STDOUT, or the shell's \\copy.");
     }
-    if (ast->where != NULL)
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "COPY ... WHERE is not supported");
     if (ast->from) {
         if (lines && columns != NULL && columns->count != 1)
             return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "this format fills one column");
         if (lines && columns == NULL)
-            columns = task->key_path.ptr != NULL ? &keyed : &raw;
-        return bind_copy_from(&config, ast->table, columns, &portal->arena, &portal->bound, err);
+            columns = task->with.key_path.ptr != NULL ? &keyed : &raw;
+        return bind_copy_from(
+            &config, ast->table, columns, ast->where, &portal->arena, &portal->bound, err);
     }
     if (ast->table != NULL)
         return bind_copy_to(&config, ast->table,
-            task->kind == COPY_RAW && columns == NULL ? &raw : columns, &portal->arena,
+            task->with.kind == COPY_RAW && columns == NULL ? &raw : columns, &portal->arena,
             &portal->bound, err);
     return ast->subscribe != NULL
                ? bind_subscribe(&config, ast->subscribe, &portal->arena, &portal->bound, err)
@@ -189,7 +83,19 @@ task_free(struct copy_task *task)
     ox_free(task);
 }
 
+static const struct plan_column *feed_columns(const struct portal *portal, uint32_t *count);
 static void send_start(struct sql_session *sess, struct copy_task *task);
+
+static ox_code
+force_columns(struct portal *portal, struct copy_task *task, struct ox_err *err)
+{
+    uint32_t count = portal->bound.column_count;
+    const struct plan_column *feed = task->in ? feed_columns(portal, &count) : NULL;
+    struct str *names = ox_arena_array(&task->arena, struct str, count);
+    for (uint32_t i = 0; i < count; i++)
+        names[i] = task->in ? feed[i].name : portal->bound.columns[i].name;
+    return copy_options_columns(&task->with, names, count, &task->arena, err);
+}
 
 ox_code
 copy_start(struct sql_session *sess, struct portal *portal, struct ox_err *err)
@@ -201,13 +107,14 @@ copy_start(struct sql_session *sess, struct portal *portal, struct ox_err *err)
     ox_text_init(&task->out, NULL);
     ox_text_init(&task->bytes, NULL);
     task->in = ast->from;
-    task->key_path = OX_STR_NULL;
-    ox_code code = read_options(task, ast, err);
+    ox_code code = copy_options_read(&task->with, ast, &task->arena, err);
     if (code == OX_OK)
         code = bind_source(portal, ast, task, err);
-    if (code == OX_OK && !task->in && task->kind == COPY_RAW &&
+    if (code == OX_OK && !task->in && task->with.kind == COPY_RAW &&
         portal->bound.column_count != 1)
         code = ox_fail(err, OX_INVALID_PARAMETER_VALUE, "COPY in raw format takes one column");
+    if (code == OX_OK)
+        code = force_columns(portal, task, err);
     if (code == OX_OK)
         code = portal_start(portal, false, err);
     if (code != OX_OK) {
@@ -243,25 +150,25 @@ feed_columns(const struct portal *portal, uint32_t *count)
 static void
 send_start(struct sql_session *sess, struct copy_task *task)
 {
-    struct sql_copy copy = {task->kind == COPY_BINARY, sess->portal->bound.column_count};
+    struct sql_copy copy = {task->with.kind == COPY_BINARY, sess->portal->bound.column_count};
     if (task->in) {
         feed_columns(sess->portal, &copy.columns);
         sess->client->copy_in_begin(sess->client, &copy);
         return;
     }
-    if (task->kind == COPY_JSON)
+    if (task->with.kind == COPY_JSON)
         copy.columns = 1;
     sess->client->copy_out_begin(sess->client, &copy);
     ox_text_clear(&task->out);
-    if (task->kind == COPY_BINARY) {
+    if (task->with.kind == COPY_BINARY) {
         ox_text_add(&task->out, signature, sizeof(signature));
         ox_text_add(&task->out, "\0\0\0\0\0\0\0\0", 8); /* leaves with the first tuple */
         task->header_held = true;
-    } else if (task->format.header && task->kind != COPY_JSON && task->kind != COPY_RAW) {
+    } else if (task->with.format.header && task->with.kind != COPY_JSON && task->with.kind != COPY_RAW) {
         struct str *names = ox_arena_array(&task->arena, struct str, copy.columns);
         for (uint32_t i = 0; i < copy.columns; i++)
             names[i] = sess->portal->bound.columns[i].name;
-        copy_out_header(names, copy.columns, &task->format, &task->out);
+        copy_out_header(names, copy.columns, &task->with.format, &task->out);
         sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
     }
 }
@@ -309,16 +216,16 @@ send_rows(struct sql_session *sess, struct copy_task *task, const struct batch *
         if (!task->header_held)
             ox_text_clear(&task->out);
         task->header_held = false;
-        if (task->kind == COPY_JSON) {
+        if (task->with.kind == COPY_JSON) {
             json_line(task, sess->portal, batch, row, format);
-        } else if (task->kind == COPY_BINARY) {
+        } else if (task->with.kind == COPY_BINARY) {
             binary_tuple(task, batch, row, format);
-        } else if (task->kind == COPY_RAW) {
+        } else if (task->with.kind == COPY_RAW) {
             if (!vector_null(&batch->cols[0], row))
                 vector_out_text(&batch->cols[0], row, format, &task->out);
             ox_text_addc(&task->out, '\n');
         } else {
-            copy_out_rows(batch, i, 1, SIZE_MAX, &task->format, format, &task->out);
+            copy_out_rows(batch, i, 1, SIZE_MAX, &task->with.format, format, &task->out);
         }
         room = sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
     }
@@ -351,7 +258,7 @@ pump_out(struct sql_session *sess, struct copy_task *task)
         case EXEC_PARK: sess->client->flush(sess->client); return;
         case EXEC_FAIL: finish(sess, exec_run_err(run), 0); return;
         case EXEC_DONE:
-            if (task->kind == COPY_BINARY) {
+            if (task->with.kind == COPY_BINARY) {
                 if (!task->header_held)
                     ox_text_clear(&task->out);
                 ox_text_add(&task->out, "\377\377", 2);
@@ -370,6 +277,7 @@ struct row_maker {
     struct copy_task *task;
     const struct plan_column *columns;
     uint32_t width, count;
+    bool eof; /* the input at hand is the last */
     const struct row_format *format;
     struct ox_err *err;
 };
@@ -409,6 +317,35 @@ set_field(struct row_maker *maker, uint32_t column, struct str field)
     return code;
 }
 
+static bool
+find_member(struct str name, struct str doc, struct str *value)
+{
+    struct json_finder finder;
+    json_finder_init(&finder, name);
+    return json_find(&finder, doc, value);
+}
+
+/* "$.a.b", or the name of a member, or "a.b" when there is no member of that name. */
+static bool
+find_key(struct str path, struct str doc, struct str *value)
+{
+    bool steps = ox_str_starts(path, OX_STR("$."));
+    if (steps)
+        path = ox_str_n(path.ptr + 2, path.len - 2);
+    else if (find_member(path, doc, value))
+        return true;
+    for (;;) {
+        const char *dot = memchr(path.ptr, '.', path.len);
+        size_t len = dot != NULL ? (size_t)(dot - path.ptr) : path.len;
+        if (!find_member(ox_str_n(path.ptr, len), doc, &doc))
+            return false;
+        *value = doc;
+        if (dot == NULL)
+            return true;
+        path = ox_str_n(dot + 1, path.len - len - 1);
+    }
+}
+
 static ox_code
 json_row(struct row_maker *maker, struct str line)
 {
@@ -416,15 +353,10 @@ json_row(struct row_maker *maker, struct str line)
     ox_code code = json_validate(line, maker->err);
     if (code == OX_OK)
         code = set_field(maker, 0, line);
-    if (code != OX_OK || task->key_path.ptr == NULL)
+    if (code != OX_OK || task->with.key_path.ptr == NULL)
         return code;
-    struct json_finder finder;
-    struct str path = task->key_path, value, key = OX_STR_NULL;
-    if (ox_str_starts(path, OX_STR("$.")))
-        path = ox_str_n(path.ptr + 2, path.len - 2);
-    json_finder_init(&finder, path);
-    if (json_find(&finder, line, &value) &&
-        !json_as_text(value, &task->rows, &key, NULL))
+    struct str value, key = OX_STR_NULL;
+    if (find_key(task->with.key_path, line, &value) && !json_as_text(value, &task->rows, &key, NULL))
         key = OX_STR_NULL;
     return set_field(maker, 1, key);
 }
@@ -433,13 +365,13 @@ static ox_code
 line_row(struct row_maker *maker, struct str line)
 {
     struct copy_task *task = maker->task;
-    if (task->kind == COPY_RAW)
+    if (task->with.kind == COPY_RAW)
         return set_field(maker, 0, line);
-    if (task->kind == COPY_JSON)
+    if (task->with.kind == COPY_JSON)
         return json_row(maker, line);
     struct str fields[16];
     uint32_t count = 0;
-    ox_code code = copy_split_line(&task->format, line, &task->rows, fields, maker->width, &count,
+    ox_code code = copy_split_line(&task->with.format, line, &task->rows, fields, maker->width, &count,
         maker->err);
     if (code == OX_OK && count < maker->width)
         code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "missing data for column \"%.*s\"",
@@ -449,21 +381,62 @@ line_row(struct row_maker *maker, struct str line)
     return code;
 }
 
-/* Lines end with \n or \r\n; the last may have no end. */
+/* Lines end with \n or \r\n; the last may have no end. psql sends the "\." that ended
+ * the data in a script: it is no JSON, and no raw value when nothing follows. */
 static size_t
-next_line(struct copy_task *task, struct str input, struct str *line, bool *last)
+next_line(const struct row_maker *maker, struct str input, struct str *line, bool *last)
 {
+    const struct copy_task *task = maker->task;
     *last = false;
-    if (task->kind == COPY_TEXT || task->kind == COPY_CSV)
-        return copy_next_line(&task->format, input, task->eof, line, last);
+    if (task->with.kind == COPY_TEXT || task->with.kind == COPY_CSV)
+        return copy_next_line(&task->with.format, input, maker->eof, line, last);
     const char *end = input.len ? memchr(input.ptr, '\n', input.len) : NULL;
-    if (end == NULL && !(task->eof && input.len > 0))
+    if (end == NULL && !(maker->eof && input.len > 0))
         return 0;
-    size_t len = end != NULL ? (size_t)(end - input.ptr) : input.len;
+    size_t len = end != NULL ? (size_t)(end - input.ptr) : input.len, used = len + (end != NULL);
     *line = ox_str_n(input.ptr, len);
     if (len > 0 && line->ptr[len - 1] == '\r')
         line->len--;
-    return len + (end != NULL);
+    if (ox_str_is(*line, "\\.")) {
+        if (task->with.kind == COPY_RAW && used == input.len && !maker->eof)
+            return 0; /* what follows tells */
+        *last = task->with.kind == COPY_JSON || used == input.len;
+    }
+    return used;
+}
+
+/* HEADER match: the first line must be the names of the columns. */
+static ox_code
+match_header(struct row_maker *maker, struct str line)
+{
+    struct copy_task *task = maker->task;
+    struct str fields[16];
+    uint32_t count = 0;
+    ox_code code = copy_split_line(&task->with.format, line, &task->rows, fields,
+        (uint32_t)(sizeof(fields) / sizeof(fields[0])), &count, maker->err);
+    if (code == OX_OK && count != maker->width)
+        return ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+            "wrong number of fields in header line: got %u, expected %u", count, maker->width);
+    for (uint32_t i = 0; i < count && code == OX_OK; i++)
+        if (!ox_str_eq(fields[i], maker->columns[i].name))
+            code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+                "column name mismatch in header line field %u: got \"%.*s\", expected \"%.*s\"",
+                i + 1, OX_STR_ARG(fields[i]), OX_STR_ARG(maker->columns[i].name));
+    return code;
+}
+
+/* ON_ERROR ignore passes over rows whose values have not their columns' form. */
+static bool
+skips(struct row_maker *maker)
+{
+    struct copy_task *task = maker->task;
+    bool form = task->column.ptr != NULL || task->with.kind == COPY_JSON;
+    if (!task->with.skip_bad || !form)
+        return false;
+    *maker->err = (struct ox_err){0};
+    task->column = OX_STR_NULL;
+    task->skipped++;
+    return true;
 }
 
 static ox_code
@@ -475,7 +448,7 @@ make_lines(struct row_maker *maker, struct str input, size_t *used)
     while (code == OX_OK && maker->count < VECTOR_MAX && !task->marker) {
         struct str line, rest = ox_str_n(input.ptr + *used, input.len - *used);
         bool last;
-        size_t len = next_line(task, rest, &line, &last);
+        size_t len = next_line(maker, rest, &line, &last);
         if (len == 0)
             break;
         *used += len;
@@ -484,15 +457,19 @@ make_lines(struct row_maker *maker, struct str input, size_t *used)
             task->marker = true;
             break;
         }
-        if (task->format.header && !task->header_seen) {
+        if (task->with.format.header && !task->header_seen) {
             task->header_seen = true;
+            task->line_text = line;
+            code = task->with.header_match ? match_header(maker, line) : OX_OK;
             continue;
         }
-        if (line.len == 0 && task->kind == COPY_JSON)
+        if (line.len == 0 && task->with.kind == COPY_JSON)
             continue;
         task->line_text = line;
         code = line_row(maker, line);
         maker->count += code == OX_OK;
+        if (code != OX_OK && skips(maker))
+            code = OX_OK;
     }
     return code;
 }
@@ -543,7 +520,7 @@ make_tuples(struct row_maker *maker, struct str input, size_t *used)
     *used = 0;
     if (!task->header_seen) {
         if (input.len < 19)
-            return task->eof ? ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+            return maker->eof ? ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
                                    "COPY file signature not recognized")
                              : OX_OK;
         uint32_t extension = wire_load32(input.ptr + 15);
@@ -565,7 +542,7 @@ make_tuples(struct row_maker *maker, struct str input, size_t *used)
         task->line++;
         maker->count += !task->marker;
     }
-    if (code == OX_OK && task->eof && !task->marker && *used < input.len &&
+    if (code == OX_OK && maker->eof && !task->marker && *used < input.len &&
         maker->count < VECTOR_MAX)
         code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "unexpected EOF in COPY data");
     return code;
@@ -594,6 +571,17 @@ say_where(const struct ast_copy *ast, struct copy_task *task)
         ox_context(&task->fault, "%s", where);
 }
 
+static ox_code
+take_rows(struct row_maker *maker, struct str bytes, bool whole, size_t *used)
+{
+    struct copy_task *task = maker->task;
+    begin_batch(maker);
+    maker->eof = task->eof && whole;
+    struct str kept = ox_str_n(ox_arena_copy(&task->rows, bytes.ptr, bytes.len), bytes.len);
+    return task->with.kind == COPY_BINARY ? make_tuples(maker, kept, used)
+                                          : make_lines(maker, kept, used);
+}
+
 /* The next rows, from a copy of their bytes that lives as long as the batch.
  * False: there are none (yet). */
 static bool
@@ -602,14 +590,11 @@ make_rows(struct sql_session *sess, struct copy_task *task)
     struct row_maker maker = {.task = task, .format = sql_session_format(sess),
         .err = &task->fault};
     struct str all = ox_str_n(task->bytes.ptr + task->at, task->bytes.len - task->at);
-    size_t used;
+    size_t used, most = OX_MIN(all.len, (size_t)IN_BYTES_MAX * 4);
     maker.columns = feed_columns(sess->portal, &maker.width);
-    begin_batch(&maker);
-    size_t most = OX_MIN(all.len, (size_t)IN_BYTES_MAX * 4);
-    const char *kept = ox_arena_copy(&task->rows, all.ptr, most);
-    ox_code code = task->kind == COPY_BINARY
-                       ? make_tuples(&maker, ox_str_n(kept, most), &used)
-                       : make_lines(&maker, ox_str_n(kept, most), &used);
+    ox_code code = take_rows(&maker, ox_str_n(all.ptr, most), most == all.len, &used);
+    if (code == OX_OK && used == 0 && most < all.len) /* a row is longer than that */
+        code = take_rows(&maker, all, true, &used);
     task->at += used;
     if (task->at == task->bytes.len) {
         ox_text_clear(&task->bytes);
@@ -640,6 +625,8 @@ feed(struct sql_session *sess, struct copy_task *task)
         exec_run_feed(run, &task->batch);
         return true;
     }
+    if (task->fault.code == OX_OK && task->bytes.len - task->at > TUPLE_MAX)
+        ox_fail(&task->fault, OX_PROGRAM_LIMIT_EXCEEDED, "a row is longer than %d bytes", TUPLE_MAX);
     if (input_ended(task) || task->eof) {
         exec_run_feed(run, NULL);
         return true;
@@ -650,7 +637,8 @@ feed(struct sql_session *sess, struct copy_task *task)
 static void
 ask_for_more(struct sql_session *sess, struct copy_task *task)
 {
-    if (task->wants_more && task->bytes.len - task->at < IN_BYTES_MAX / 2) {
+    if (task->wants_more &&
+        (task->starved || task->bytes.len - task->at < IN_BYTES_MAX / 2)) {
         task->wants_more = false;
         sess->client->copy_in_more(sess->client);
     }
@@ -664,6 +652,9 @@ end_in(struct sql_session *sess, struct copy_task *task, const struct ox_err *fa
     struct exec_run *run = sess->portal->run;
     struct ox_err err;
     if (failure == NULL && task->fault.code == OX_OK) {
+        if (task->skipped > 0)
+            session_notice(sess, "NOTICE", OX_OK, "%llu row%s skipped due to data type incompatibility",
+                (unsigned long long)task->skipped, task->skipped == 1 ? " was" : "s were");
         finish(sess, NULL, exec_run_rows(run));
         return;
     }
@@ -691,6 +682,7 @@ pump_in(struct sql_session *sess, struct copy_task *task)
         case EXEC_FAIL: end_in(sess, task, exec_run_err(run)); return;
         case EXEC_PARK:
             if (!exec_run_wants_feed(run) || !feed(sess, task)) {
+                task->starved = exec_run_wants_feed(run);
                 ask_for_more(sess, task);
                 return;
             }
@@ -722,11 +714,14 @@ sql_copy_data(struct sql_session *sess, struct str data)
         task->at = 0;
     }
     ox_text_add(&task->bytes, data.ptr, data.len);
-    if (task->bytes.len - task->at >= 64 * 1024)
+    if (task->bytes.len - task->at >= OX_MAX(task->pump_at, (size_t)64 * 1024)) {
+        task->starved = false;
         copy_pump(sess);
-    if (sess->copy != task) /* it failed */
-        return true;
-    task->wants_more = task->bytes.len - task->at > IN_BYTES_MAX;
+        if (sess->copy != task) /* it failed */
+            return true;
+        task->pump_at = task->starved ? (task->bytes.len - task->at) * 2 : 0;
+    }
+    task->wants_more = !task->starved && task->bytes.len - task->at > IN_BYTES_MAX;
     return !task->wants_more;
 }
 
