@@ -20,12 +20,14 @@ engine_start(const struct engine_config *config, const struct env *env, struct e
     env_random(env, &seed, sizeof(seed));
     atomic_store(&engine->seed, seed);
     env_random(env, engine->decision_seed, sizeof(engine->decision_seed));
+    engine->telemetry = telemetry_new();
     engine_quotas_start(engine);
     engine_logins_start(engine);
     ox_code code = engine_groups_start(engine, err);
     if (code != OX_OK) {
         engine_logins_stop(engine);
         engine_quotas_stop(engine);
+        telemetry_free(engine->telemetry);
         ox_free(engine);
         return code;
     }
@@ -46,6 +48,7 @@ engine_stop(struct engine *engine)
     engine_groups_stop(engine);
     engine_logins_stop(engine);
     engine_quotas_stop(engine);
+    telemetry_free(engine->telemetry);
     ox_free(engine->attachment);
     ox_free(engine);
 }

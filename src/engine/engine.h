@@ -419,6 +419,42 @@ bool engine_security(struct engine_security *call);
 /* Ensure an internal topic (__consumer_offsets) exists with its own settings. */
 bool engine_internal_topic(struct engine_topic_create *call, struct str name);
 
+/* ---- what clients tell about themselves (telemetry.c) ---- */
+
+/* Which metrics a client is to push, how often. id zero: it is given one. */
+struct engine_telemetry {
+    struct engine_session *sess;
+    int port; /* of the client */
+    struct uuid id;
+    /* out; texts and the array in the arena */
+    struct arena *arena;
+    int32_t subscription_id, interval_ms, max_bytes;
+    struct str *metrics;
+    uint32_t metric_count;
+};
+/* Fails: OX_THROTTLING_QUOTA_EXCEEDED (asked too early) */
+ox_code engine_telemetry_subscribe(struct engine_telemetry *call);
+/* Fails: also OX_INVALID_REQUEST, OX_UNKNOWN_SUBSCRIPTION_ID, OX_TELEMETRY_TOO_LARGE,
+ * OX_UNSUPPORTED_COMPRESSION_TYPE, OX_INVALID_RECORD (not metrics) */
+ox_code engine_telemetry_push(struct engine_telemetry *call, int32_t subscription_id,
+    bool terminating, int8_t compression, struct str metrics);
+
+/* One metric of one client as it was pushed last; sums are summed up. */
+struct engine_client_metric {
+    struct uuid client;
+    const char *client_id, *software, *host;
+    struct str name, unit;
+    struct str attributes; /* JSON */
+    struct str labels;     /* Prometheus' text, of the attributes */
+    const char *kind;      /* gauge, counter, histogram, summary */
+    double value;          /* or the sum of a histogram or summary */
+    uint64_t count;        /* of a histogram or summary */
+    int64_t updated_ms;
+};
+/* All, in the arena, by name, kind, client. Any thread. */
+struct engine_client_metric *engine_telemetry_list(struct engine *engine, struct arena *arena,
+    size_t *count);
+
 /* ---- the connections of both doors, for oxbow.connections ---- */
 struct engine_conn_fact {
     uint64_t id;
@@ -431,6 +467,7 @@ struct engine_conn_fact {
 struct engine_stats {
     _Atomic uint64_t appends, append_bytes, append_errors, reads, read_bytes;
     _Atomic uint64_t logins, logins_failed;
+    _Atomic uint64_t telemetry_pushes, telemetry_refused;
 };
 struct engine_stats *engine_stats(struct engine *engine);
 

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 
 struct announced;
+struct telemetry;
 
 struct engine {
     struct engine_config config;
@@ -21,6 +22,7 @@ struct engine {
     struct share *share;
     struct announced *announced; /* consume.c */
     struct engine_stats stats;
+    struct telemetry *telemetry;
     void *attachment;
     _Atomic bool stopping;
     _Atomic uint64_t seed; /* of placement */
@@ -43,6 +45,12 @@ void engine_logins_stop(struct engine *engine);
 /* config_check.c: what meta/ does not look at. Fails: OX_INVALID_CONFIG,
  * OX_INVALID_REQUEST */
 ox_code engine_config_check(struct engine_config_alter *call);
+
+struct telemetry *telemetry_new(void);
+void telemetry_free(struct telemetry *telemetry);
+
+/* All that clients pushed, in Prometheus' text. */
+void engine_telemetry_text(struct engine *engine, struct text *out);
 
 /* telemetry.c: by which facts subscriptions choose clients; -1: none of that name. */
 int engine_telemetry_key(struct str name);

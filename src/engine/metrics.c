@@ -49,6 +49,8 @@ each_of_engine(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_READ_BYTES_TOTAL, "", (double)atomic_load(&stats->read_bytes), arg);
     fn(METRIC_LOGINS_TOTAL, "", (double)atomic_load(&stats->logins), arg);
     fn(METRIC_LOGINS_FAILED_TOTAL, "", (double)atomic_load(&stats->logins_failed), arg);
+    fn(METRIC_TELEMETRY_PUSHES_TOTAL, "", (double)atomic_load(&stats->telemetry_pushes), arg);
+    fn(METRIC_TELEMETRY_REFUSED_TOTAL, "", (double)atomic_load(&stats->telemetry_refused), arg);
 }
 
 static void
@@ -124,4 +126,5 @@ engine_metrics_text(struct engine *engine, struct text *out)
 {
     struct text_arg arg = {out, -1};
     engine_metrics_each(engine, print_metric, &arg);
+    engine_telemetry_text(engine, out);
 }

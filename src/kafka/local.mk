@@ -25,7 +25,8 @@ liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
 liboxbow_a_SOURCES += src/kafka/delegation_tokens.c
 # administration
 liboxbow_a_SOURCES += src/kafka/broker_loggers.c src/kafka/elect_leaders.c \
-    src/kafka/list_config_resources.c src/kafka/partition_reassignments.c src/kafka/raft_voters.c src/kafka/update_features.c
+    src/kafka/list_config_resources.c src/kafka/partition_reassignments.c src/kafka/raft_voters.c src/kafka/telemetry_calls.c \
+    src/kafka/update_features.c
 
 src/kafka/apis.gen.h: $(srcdir)/catalog/apis.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_apis.pm
 	$(AM_V_GEN)$(MKDIR_P) src/kafka && $(TBL) apis $(srcdir)/catalog/apis.tbl $@

@@ -392,6 +392,33 @@ collect_connections(struct feed_rows *rows)
     loop_each_sync(engine_loops(rows->engine), add_connections, rows);
 }
 
+/* ---- what clients tell about themselves ---- */
+
+static void
+collect_client_metrics(struct feed_rows *rows)
+{
+    size_t count;
+    const struct engine_client_metric *metrics =
+        engine_telemetry_list(rows->engine, &rows->arena, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct cell *row = add_row(rows);
+        char id[23];
+        ox_uuid_to_base64(&metrics[i].client, id);
+        row[0] = cell_text(rows, id);
+        row[1] = cell_text(rows, metrics[i].client_id);
+        row[2] = cell_text(rows, metrics[i].software);
+        row[3] = cell_text(rows, metrics[i].host);
+        row[4] = cell_str(rows, metrics[i].name);
+        row[5] = cell_str(rows, metrics[i].attributes);
+        row[6] = cell_text(rows, metrics[i].kind);
+        row[7] = cell_str(rows, metrics[i].unit);
+        row[8] = (struct cell){.kind = CELL_DOUBLE, .f = metrics[i].value};
+        if (strcmp(metrics[i].kind, "histogram") == 0 || strcmp(metrics[i].kind, "summary") == 0)
+            row[9] = cell_int((int64_t)metrics[i].count);
+        row[10] = cell_time(metrics[i].updated_ms);
+    }
+}
+
 /* ---- settings, configs, metrics ---- */
 
 static const char *
@@ -695,6 +722,10 @@ static const struct feed_def defs[] = {
                       "host text, port int4, loop int4, opened int8, requests int8, "
                       "bytes_in int8, bytes_out int8",
         collect_connections, true},
+    {"f_client_metrics", "client_instance_id text, client_id text, software text, host text, "
+                         "metric text, attributes text, kind text, unit text, value float8, "
+                         "count int8, updated int8",
+        collect_client_metrics, false},
     {"f_configs", "resource text, object text, name text, value text, source text, "
                   "read_only int4, doc text",
         collect_configs, false},
