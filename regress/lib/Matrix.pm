@@ -170,7 +170,7 @@ our @CLIENTS = (
         pip_python('kafka_python.py', 'kafka-python-3.0.12', 'kafka-python==3.0.12', @codecs);
     }],
     ['aiokafka', 'registry', sub {
-        pip_python('aiokafka_.py', 'aiokafka-0.14.0', 'aiokafka==0.14.0', @codecs);
+        pip_python('aiokafka_client.py', 'aiokafka-0.14.0', 'aiokafka==0.14.0', @codecs);
     }],
 );
 
@@ -212,6 +212,8 @@ sub start_server {
         listeners => join(',', map { "$_\://127.0.0.1:$port{$_}" } sort keys %port),
         'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
         'ssl.keystore.location' => "$folder/both.pem",
+        'authorizer.class.name' => 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        'super.users' => "User:$USER;User:ANONYMOUS;User:oxbow",
         'sql_authentication' => 'trust',
         'group.consumer.min.heartbeat.interval.ms' => 500,
         'group.consumer.heartbeat.interval.ms' => 500,
@@ -253,7 +255,8 @@ sub run_one {
     my ($label) = @$client;
     (my $name = lc "$label-$security->[0]") =~ s/[^a-z0-9]+/-/g;
     my %env = connection($ox, $security, $name);
-    $ox->sql("CREATE TOPIC \"$name\" PARTITIONS 3");
+    my $made = $ox->sql("CREATE TOPIC \"$name\" PARTITIONS 3");
+    die $made if $made =~ /ERROR/;
     my ($status, $out) = do {
         my @env = map { "$_=$env{$_}" } sort keys %env;
         $ox->command('', 'env', @env, 'timeout', $ENV{OX_CLIENT_TIMEOUT} // 240, @words);
