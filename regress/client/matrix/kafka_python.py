@@ -105,7 +105,8 @@ class Member(threading.Thread):
         reader = consumer(NAME, group_id=self.group, heartbeat_interval_ms=300, session_timeout_ms=6000,
                           **self.more)
         while not self.over:
-            for batch in reader.poll(timeout_ms=50).values():
+            # 3.0.12 forgets a SyncGroup whose answer comes when poll() has timed out.
+            for batch in reader.poll(timeout_ms=1000).values():
                 self.seen.extend((m.partition, m.offset) for m in batch)
             self.mine = set(reader.assignment())
             if self.commit:

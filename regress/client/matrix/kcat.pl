@@ -156,12 +156,15 @@ sub transactions {
             '-X', 'isolation.level=read_uncommitted', '-f', "%s\n");
     }
     kill 'INT', $pid;
+    sleep 0.7;    # before its input ends, which would commit
     close $to;
     ok($there >= 10, 'transactions: read_uncommitted');
     ok(feed(values_of('yes', 10), @common), 'transactions: abort and go on');
     my @lines = take('-C', '-t', $topic, '-o', 'beginning', '-e', '-X', 'isolation.level=read_committed',
         '-f', "%s\n");
-    ok((grep { /^yes/ } @lines) == 20 && @lines == 21, 'transactions: read_committed');
+    my ($yes, $no) = (scalar(grep { /^yes/ } @lines), scalar(grep { /^no/ } @lines));
+    ok($yes == 20 && $no == 0 && @lines == 21, 'transactions: read_committed')
+        or print "# $yes committed, $no aborted, ", scalar @lines, " in all\n";
 }
 
 print "# version ", (`kcat -V 2>&1` =~ /Version (\S+)/)[0], "\n";
