@@ -172,6 +172,24 @@ our @CLIENTS = (
     ['aiokafka', 'registry', sub {
         pip_python('aiokafka_client.py', 'aiokafka-0.14.0', 'aiokafka==0.14.0', @codecs);
     }],
+    ['franz-go', 'registry', sub {
+        go_program('franz_go.go', 'github.com/twmb/franz-go v1.22.2', 'github.com/twmb/franz-go/pkg/kadm v1.19.0');
+    }],
+    ['sarama', 'registry', sub {
+        go_program('sarama.go', 'github.com/IBM/sarama v1.61.1', 'github.com/xdg-go/scram v1.4.0');
+    }],
+    ['kafka-go', 'registry', sub {
+        go_program('kafka_go.go', 'github.com/segmentio/kafka-go v0.4.51', 'github.com/xdg-go/scram v1.4.0');
+    }],
+    ['kafkajs', 'registry', sub {
+        node_program(14, 'kafkajs.js', 'kafkajs-2.2.4', 'kafkajs@2.2.4', 'kafkajs-snappy@1.1.0', 'kafkajs-lz4@1.2.1',
+            '@kafkajs/zstd@0.1.1');
+    }],
+    ['@platformatic/kafka', 'registry', sub {
+        node_program(22, 'platformatic.js', 'platformatic-2.12.1', '@platformatic/kafka@2.12.1');
+    }],
+    ['Java client 4', 'registry', sub { java_program($NEW, '256m', 'OxbowMatrix') }],
+    ['Java client 3', 'registry', sub { java_program($OLD, '256m', 'OxbowMatrix') }],
 );
 
 sub client {
