@@ -135,12 +135,12 @@ public class OxbowShare {
                 thread.start();
             watch(admin);
         }
+        for (Thread thread : members)
+            thread.join(10_000); // the last answers are told when a member leaves
         long rejected = said.values().stream().filter("reject"::equals).count();
         System.out.printf("done=%d rejected=%d released=%d second=%d again=%d failures=%d%n",
             confirmed.size() + unanswered.size(), rejected, released.get(), second.get(),
             again.get(), failures.get());
-        for (Thread thread : members)
-            thread.join(10_000);
         System.exit(0);
     }
 }

@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += regress/wire/wire regress/unit/wire_frames
+regress_wire_wire_SOURCES = regress/wire/wire.c regress/wire/wire_text.c regress/wire/grid.c
 regress_unit_wire_frames_SOURCES = regress/wire/frames.c
