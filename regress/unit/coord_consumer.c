@@ -248,7 +248,7 @@ test_epochs(void)
     begin();
     struct client a = CLIENT(.id = "a");
     is_int(beat(&a), OX_OK, "the first member joins");
-    is_int(a.epoch, 1, "epoch 1");
+    is_int(a.epoch, 2, "epoch 2: a group begins with 1, which nobody has");
     is_str(a.answer, "t0 t1 t2 t3", "and has everything");
     is_str(state(), "Stable", "stable at once");
     obey(&a);
@@ -258,36 +258,36 @@ test_epochs(void)
     struct client other = CLIENT(.id = "x", .epoch = 1);
     is_int(beat(&other), OX_UNKNOWN_MEMBER_ID, "an unknown member");
     struct client late = a;
-    late.epoch = 2;
+    late.epoch = 3;
     is_int(beat(&late), OX_FENCED_MEMBER_EPOCH, "an epoch ahead");
     struct client b = CLIENT(.id = "b");
     beat(&b);
-    is_int(b.epoch, 2, "the second moves the group's epoch");
+    is_int(b.epoch, 3, "the second moves the group's epoch");
     is_str(b.answer, "", "and has nothing yet");
     is_str(state(), "Reconciling", "reconciling");
     beat(&a);
-    is_int(a.epoch, 1, "who must give up keeps its epoch");
+    is_int(a.epoch, 2, "who must give up keeps its epoch");
     is_str(a.answer, "t0 t1", "and learns what it keeps");
     beat(&b);
     is_str(b.answer, "-", "nothing is free before it is given up");
     obey(&a);
-    is_int(a.epoch, 2, "given up: the epoch moves");
+    is_int(a.epoch, 3, "given up: the epoch moves");
     beat(&b);
     is_str(b.answer, "t2 t3", "now it is free");
     obey(&b);
     is_str(state(), "Stable", "stable");
     late = a;
-    late.epoch = 1;
+    late.epoch = 2;
     is_int(full(&late), OX_OK, "the epoch before, with no more than it may have: lost answer");
-    is_int(late.epoch, 2, "it is told the current one");
-    late.epoch = 1;
+    is_int(late.epoch, 3, "it is told the current one");
+    late.epoch = 2;
     is_int(beat(&late), OX_FENCED_MEMBER_EPOCH, "the epoch before without saying what it has");
-    late.epoch = 1;
+    late.epoch = 2;
     strcpy(late.owned, "t0 t3");
     is_int(full(&late), OX_FENCED_MEMBER_EPOCH, "the epoch before with too much");
     late = CLIENT(.id = "a");
     is_int(beat(&late), OX_OK, "epoch 0 joins again");
-    is_int(late.epoch, 2, "in the same epoch");
+    is_int(late.epoch, 3, "in the same epoch");
     is_str(late.answer, "t0 t1", "with the same partitions");
     end();
 }
@@ -309,7 +309,7 @@ test_leave(void)
     is_int(b.epoch, -1, "epoch -1 in the answer");
     beat(&a);
     is_str(a.answer, "t0 t1 t2 t3", "the other gets all");
-    is_int(a.epoch, 3, "in a new epoch");
+    is_int(a.epoch, 4, "in a new epoch");
     for (int i = 0; i < 9; i++) {
         sim_advance(&sim, 40000);
         is_int(beat(&a), OX_OK, "heartbeats keep it alive");
@@ -319,7 +319,7 @@ test_leave(void)
     is_int(beat(&a), OX_UNKNOWN_MEMBER_ID, "unknown then");
     a.epoch = 0;
     beat(&a);
-    is_int(a.epoch, 5, "epochs never go back");
+    is_int(a.epoch, 6, "epochs never go back");
     end();
 }
 
@@ -367,7 +367,7 @@ test_static(void)
     again.epoch = 0;
     is_int(beat(&again), OX_OK, "another with its instance id comes");
     is_str(again.answer, "t0 t1", "and inherits its partitions");
-    is_int(again.epoch, 2, "in the same epoch");
+    is_int(again.epoch, 3, "in the same epoch");
     is_str(state(), "Stable", "nobody else is disturbed");
     a.epoch = 2;
     is_int(beat(&a), OX_FENCED_INSTANCE_ID, "the old one is fenced");
@@ -399,22 +399,22 @@ test_changes(void)
     a.topics = "u";
     beat(&a);
     is_str(a.answer, "u0 u1", "and to less");
-    is_int(a.epoch, 2, "which must be given up first");
+    is_int(a.epoch, 3, "which must be given up first");
     a.topics = NULL;
     obey(&a);
-    is_int(a.epoch, 3, "then the epoch moves");
+    is_int(a.epoch, 4, "then the epoch moves");
     sim_set_topic(&sim, "u", 3);
     beat(&a);
     is_str(a.answer, "u0 u1 u2", "partitions are added");
-    is_int(a.epoch, 4, "in a new epoch");
+    is_int(a.epoch, 5, "in a new epoch");
     sim_set_topic(&sim, "v", 3);
     beat(&a);
-    is_int(a.epoch, 4, "a topic that nobody reads changes nothing");
+    is_int(a.epoch, 5, "a topic that nobody reads changes nothing");
     sim_set_topic(&sim, "u", 0);
     obey(&a);
     is_str(a.answer, "", "the topic goes");
     obey(&a);
-    is_int(a.epoch, 5, "in a new epoch");
+    is_int(a.epoch, 6, "in a new epoch");
     end();
 
     begin();
@@ -484,7 +484,7 @@ test_log(void)
     struct sim_consumer *call = beat_start(&a, false);
     sim_run(&sim);
     ok(!call->done, "a heartbeat is answered once its records are committed");
-    struct client b = CLIENT(.id = "a", .epoch = 1);
+    struct client b = CLIENT(.id = "a", .epoch = 2);
     struct sim_consumer *second = beat_start(&b, false);
     sim_run(&sim);
     ok(!second->done, "and one without records behind it");
@@ -546,12 +546,12 @@ test_other_calls(void)
         ox_code code;
         const char *what;
     } rows[] = {
-        {"a", 1, 9, OX_OK, "commit: at the member's epoch"},
-        {"a", 0, 9, OX_STALE_MEMBER_EPOCH, "commit: at another"},
-        {"a", 2, 9, OX_STALE_MEMBER_EPOCH, "commit: ahead"},
-        {"x", 1, 9, OX_UNKNOWN_MEMBER_ID, "commit: unknown member"},
+        {"a", 2, 9, OX_OK, "commit: at the member's epoch"},
+        {"a", 1, 9, OX_STALE_MEMBER_EPOCH, "commit: at another"},
+        {"a", 3, 9, OX_STALE_MEMBER_EPOCH, "commit: ahead"},
+        {"x", 2, 9, OX_UNKNOWN_MEMBER_ID, "commit: unknown member"},
         {"", -1, 9, OX_UNKNOWN_MEMBER_ID, "commit: an administrator, group in use"},
-        {"a", 1, 8, OX_UNSUPPORTED_VERSION, "commit: an old version"},
+        {"a", 2, 8, OX_UNSUPPORTED_VERSION, "commit: an old version"},
     };
     for (size_t i = 0; i < ox_count(rows); i++) {
         struct sim_commit *commit = sim_commit_new();
@@ -575,9 +575,9 @@ test_other_calls(void)
         ox_code code;
         const char *what;
     } fetches[] = {
-        {"a", 1, OX_OK, "fetch: at the member's epoch"},
+        {"a", 2, OX_OK, "fetch: at the member's epoch"},
         {"a", 5, OX_STALE_MEMBER_EPOCH, "fetch: at another"},
-        {"x", 1, OX_UNKNOWN_MEMBER_ID, "fetch: unknown member"},
+        {"x", 2, OX_UNKNOWN_MEMBER_ID, "fetch: unknown member"},
         {NULL, -1, OX_OK, "fetch: nobody in particular"},
     };
     for (size_t i = 0; i < ox_count(fetches); i++) {
@@ -607,7 +607,7 @@ test_other_calls(void)
     sim_run(&sim);
     is_str(describe->c.state, "Stable", "describe: state");
     is_str(describe->c.assignor, "uniform", "assignor");
-    ok(describe->c.group_epoch == 1 && describe->c.assignment_epoch == 1, "epochs");
+    ok(describe->c.group_epoch == 2 && describe->c.assignment_epoch == 2, "epochs");
     ok(describe->c.member_count == 1 && describe->c.members[0].assigned_count == 1 &&
            describe->c.members[0].assigned[0].partition_count == 4 &&
            ox_str_is(describe->c.members[0].assigned[0].topic, "t") &&
@@ -1049,13 +1049,13 @@ test_records(void)
            BYTES(0, 0, 2, 'i', 0, 4, 'c', 'l', 'i', 3, '/', 'h', 2, 2, 't', 0, 0, 0, 0xEA, 0x60, 0,
                1, 0, 1, 0)),
         "record 5: the member");
-    ok(last_record_is(KEY_CONSUMER_TARGET_EPOCH, BYTES(0, 0, 0, 0, 0, 1, 0)),
+    ok(last_record_is(KEY_CONSUMER_TARGET_EPOCH, BYTES(0, 0, 0, 0, 0, 2, 0)),
         "record 6: the target's epoch");
     ok(last_record_is(KEY_CONSUMER_TARGET,
            BYTES(0, 0, 2, T_ID, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0)),
         "record 7: the target");
     ok(last_record_is(KEY_CONSUMER_CURRENT,
-           BYTES(0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, T_ID, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0,
+           BYTES(0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 2, T_ID, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0,
                0, 0, 3, 0, 1, 0)),
         "record 8: what it has");
     static const char order[] = {5, 3, 7, 6, 8};

@@ -37,6 +37,7 @@ consumer_group_get(struct group *group)
         ox_map_init(&consumer->held);
         ox_map_init(&consumer->regexes);
         consumer->topics_generation = UINT64_MAX;
+        consumer->epoch = consumer->assignment_epoch = 1;
         group->consumer = consumer;
     }
     return group->consumer;
