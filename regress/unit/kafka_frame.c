@@ -74,6 +74,8 @@ void coord_consumer_describe(struct coord *c, struct coord_consumer_describe_cal
 void coord_share_heartbeat(struct coord *c, struct coord_share_call *call) { ox_unreachable(); }
 void coord_share_describe(struct coord *c, struct coord_share_describe_call *call) { ox_unreachable(); }
 void coord_share_offsets(struct coord *c, struct coord_share_offsets_call *call) { ox_unreachable(); }
+void coord_streams_heartbeat(struct coord *c, struct coord_streams_call *call) { ox_unreachable(); }
+void coord_streams_describe(struct coord *c, struct coord_streams_describe_call *call) { ox_unreachable(); }
 struct coord *engine_states(struct engine *engine) { return NULL; }
 struct share *engine_share(struct engine *engine) { return NULL; }
 void share_call(struct share *share, struct share_call *call) { ox_unreachable(); }
@@ -349,6 +351,7 @@ const char *auth_exchange_token_id(const struct auth_exchange *e) { return ""; }
 const char *auth_mechanism_name(enum auth_mechanism m) { return ""; }
 enum auth_mechanism auth_mechanism_find(struct str name) { return AUTH_MECHANISM_COUNT; }
 void auth_wipe(void *ptr, size_t len) {}
+void auth_token_hmac(const char *secret, struct str id, uint8_t out[AUTH_TOKEN_HMAC_LEN]) { ox_unreachable(); }
 void auth_work(struct auth_exchange *exchange) {}
 enum auth_result
 auth_worked(struct auth_exchange *exchange, const struct auth_context *ctx, struct arena *a,
