@@ -10,3 +10,11 @@ src/engine/metrics.gen.h: $(srcdir)/catalog/metrics.tbl $(TBL_DEPS) $(srcdir)/sr
 	$(AM_V_GEN)$(MKDIR_P) src/engine && $(TBL) metrics $(srcdir)/catalog/metrics.tbl $@
 src/engine/metrics.gen.c: $(srcdir)/catalog/metrics.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_metrics.pm
 	$(AM_V_GEN)$(MKDIR_P) src/engine && $(TBL) metrics $(srcdir)/catalog/metrics.tbl $@
+
+check_PROGRAMS += regress/unit/engine_otlp regress/unit/fuzz_engine_otlp
+regress_unit_fuzz_engine_otlp_SOURCES = regress/fuzz/engine_otlp.c regress/fuzz/replay.c
+
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/engine_otlp
+regress_fuzz_engine_otlp_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
