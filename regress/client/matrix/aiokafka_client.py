@@ -30,7 +30,7 @@ def settings(**more):
 
 def consumer(*topics, **more):
     return AIOKafkaConsumer(*topics, **settings(auto_offset_reset="earliest", enable_auto_commit=False,
-                                                **more))
+                                                fetch_max_wait_ms=50, **more))
 
 
 async def until(condition, seconds=40):

@@ -29,7 +29,7 @@ def consumer(group, **more):
     if "group_protocol" not in more:
         more["heartbeat_interval_ms"] = 300
     return Consumer(settings(group_id=group, auto_offset_reset="earliest", enable_auto_commit=False,
-                             **more))
+                             fetch_wait_max_ms=50, **more))
 
 
 def send(producer, topic, values, **more):
@@ -155,7 +155,7 @@ def transactions():
         reader.assign([TopicPartition(topic, i, OFFSET_BEGINNING) for i in range(2)])
         values, over = [], 0
         while over < 2:
-            for message in reader.consume(100, 1):
+            for message in reader.consume(100, 0.1):
                 over += message.error() is not None
                 values += [message.value()] if message.error() is None else []
         ok(len(values) == number and (number == 30 or all(v[:3] == b"yes" for v in values)),

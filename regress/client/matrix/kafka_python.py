@@ -30,7 +30,7 @@ def settings(**more):
 
 def consumer(*topics, **more):
     more.setdefault("enable_auto_commit", False)
-    return KafkaConsumer(*topics, **settings(auto_offset_reset="earliest", **more))
+    return KafkaConsumer(*topics, **settings(auto_offset_reset="earliest", fetch_max_wait_ms=50, **more))
 
 
 def send(producer, topic, values, **more):
