@@ -67,4 +67,7 @@ give_interval(struct arena *arena, struct interval span, struct datum *out)
     out->s = ox_str_n(ox_arena_copy(arena, &span, sizeof(span)), sizeof(span));
 }
 
+/* func_format.c: "st", "nd", "rd" or "th" of a number. */
+void format_ordinal(int64_t n, bool lower, struct text *to);
+
 #endif

@@ -271,6 +271,30 @@ array_position(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+/* How many of the sorted bounds are not above the operand. */
+ox_code
+array_width_bucket(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct array_view view;
+    view_of(args[1], &view);
+    if (view.ndim > 1)
+        return call_fail(call, OX_ARRAY_SUBSCRIPT_ERROR, "thresholds must be one-dimensional array");
+    uint32_t low = 0, high = view.count;
+    for (uint32_t i = 0; i < view.count; i++)
+        if (array_get(&view, i).null)
+            return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "thresholds array must not contain NULLs");
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        struct datum bound = array_get(&view, mid);
+        if (datum_compare(element_of(call, 1), &args[0], &bound) < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    out->i = low;
+    return OX_OK;
+}
+
 ox_code
 array_positions(struct call *call, const struct datum *args, struct datum *out)
 {

@@ -197,6 +197,51 @@ bytes_set(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+static ox_code
+bit_index(struct call *call, const struct datum *args)
+{
+    int64_t bits = (int64_t)args[0].s.len * 8;
+    if (args[1].i < 0 || args[1].i >= bits)
+        return call_fail(call, OX_ARRAY_SUBSCRIPT_ERROR, "index %lld out of valid range, 0..%lld",
+            (long long)args[1].i, (long long)bits - 1);
+    return OX_OK;
+}
+
+/* Bit 0 is the lowest of the first byte. */
+ox_code
+bytes_get_bit(struct call *call, const struct datum *args, struct datum *out)
+{
+    ox_code code = bit_index(call, args);
+    if (code == OX_OK)
+        out->i = (uint8_t)args[0].s.ptr[args[1].i / 8] >> (args[1].i % 8) & 1;
+    return code;
+}
+
+ox_code
+bytes_set_bit(struct call *call, const struct datum *args, struct datum *out)
+{
+    ox_code code = bit_index(call, args);
+    if (code != OX_OK)
+        return code;
+    if (args[2].i != 0 && args[2].i != 1)
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "new bit must be 0 or 1");
+    char *to = ox_arena_copy(call->arena, args[0].s.ptr, args[0].s.len);
+    uint8_t bit = (uint8_t)(1u << args[1].i % 8), byte = (uint8_t)to[args[1].i / 8];
+    to[args[1].i / 8] = (char)(args[2].i != 0 ? byte | bit : byte & ~bit);
+    out->s = ox_str_n(to, args[0].s.len);
+    return OX_OK;
+}
+
+ox_code
+bytes_bit_count(struct call *call, const struct datum *args, struct datum *out)
+{
+    (void)call;
+    out->i = 0;
+    for (size_t i = 0; i < args[0].s.len; i++)
+        out->i += __builtin_popcount((uint8_t)args[0].s.ptr[i]);
+    return OX_OK;
+}
+
 /* Kafka's default partitioner hashes keys with this. */
 ox_code
 bytes_murmur2(struct call *call, const struct datum *args, struct datum *out)

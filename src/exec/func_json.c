@@ -501,6 +501,38 @@ jsonb_set(struct call *call, const struct datum *args, struct datum *out)
     return edit_doc(call, args, EDIT_SET, call->nargs < 4 || args[3].b, out);
 }
 
+/* What a null value does is the fifth argument. */
+ox_code
+jsonb_set_lax(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct datum with[4] = {args[0], args[1], args[2], datum_bool(true)};
+    bool create = call->nargs < 4 || args[3].b;
+    struct str how = call->nargs > 4 && !args[4].null ? args[4].s : OX_STR("use_json_null");
+    out->null = args[0].null || args[1].null || (call->nargs > 3 && args[3].null);
+    if (out->null)
+        return OX_OK;
+    if (!args[2].null)
+        return edit_doc(call, with, EDIT_SET, create, out);
+    if (call->nargs > 4 && args[4].null)
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "null_value_treatment must be \"delete_key\", \"return_target\", "
+            "\"use_json_null\", or \"raise_exception\"");
+    if (ox_str_is(how, "raise_exception"))
+        return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "JSON value must not be null");
+    if (ox_str_is(how, "return_target")) {
+        *out = args[0];
+        return OX_OK;
+    }
+    with[2] = (struct datum){.s = OX_STR("null")};
+    if (ox_str_is(how, "use_json_null"))
+        return edit_doc(call, with, EDIT_SET, create, out);
+    if (ox_str_is(how, "delete_key"))
+        return edit_doc(call, with, EDIT_DELETE, false, out);
+    return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+        "null_value_treatment must be \"delete_key\", \"return_target\", "
+        "\"use_json_null\", or \"raise_exception\"");
+}
+
 ox_code
 jsonb_insert(struct call *call, const struct datum *args, struct datum *out)
 {

@@ -748,6 +748,14 @@ ox_code
 num_to_float(struct call *call, const struct datum *args, struct datum *out)
 {
     out->f = numeric_to_f64(args[0].s);
+    if (isinf(out->f) && numeric_scale(args[0].s) >= 0) {
+        struct text text;
+        ox_text_init(&text, call->arena);
+        numeric_out(args[0].s, &text);
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE,
+            "\"%.*s\" is out of range for type double precision", (int)OX_MIN(text.len, (size_t)200),
+            text.ptr);
+    }
     if (call->type.id == TYPE_FLOAT4) {
         double wide = out->f;
         out->f = (double)(float)wide;

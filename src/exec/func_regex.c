@@ -258,6 +258,45 @@ regex_replace(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+static size_t byte_of_char(struct str s, int64_t n);
+
+/* regexp_replace(text, pattern, replacement, start, n, flags): the nth match from
+ * a start, all for 0. */
+ox_code
+regex_replace_nth(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct regex *re;
+    int flags;
+    struct str s = args[0].s;
+    int64_t start = args[3].i, n = call->nargs > 4 ? args[4].i : 1, seen = 0;
+    ox_code code = compile_args(call, args, 5, &flags, &re);
+    if (code != OX_OK)
+        return code;
+    if (start <= 0 || n < 0)
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"%s\": %lld", start <= 0 ? "start" : "n",
+            (long long)(start <= 0 ? start : n));
+    size_t *spans = spans_for(call, re), copied = 0;
+    struct text text;
+    ox_text_init(&text, call->arena);
+    ox_text_reserve(&text, s.len);
+    for (size_t at = byte_of_char(s, start); at <= s.len && regex_search(re, s, at, spans);) {
+        at = spans[1] > spans[0] ? spans[1] : next_char(s, spans[1]);
+        if (n > 0 && ++seen < n)
+            continue;
+        ox_text_add(&text, s.ptr + copied, spans[0] - copied);
+        add_replacement(&text, args[2].s, s, spans, regex_groups(re));
+        if (CALL_ROOM(call, text.len) != OX_OK)
+            return OX_PROGRAM_LIMIT_EXCEEDED;
+        copied = spans[1];
+        if (n > 0)
+            break;
+    }
+    ox_text_add(&text, s.ptr + copied, s.len - copied);
+    out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
 static size_t
 byte_of_char(struct str s, int64_t n)
 {

@@ -809,7 +809,7 @@ time_trunc(struct call *call, const struct datum *args, struct datum *out)
     bool zoned = call->types[1].id == TYPE_TIMESTAMPTZ;
     const struct timezone *tz = zone(call);
     enum field field = field_of(args[0].s);
-    if (call->nargs > 2 && (tz = timezone_find(args[2].s)) == NULL)
+    if (call->nargs > 2 && (tz = timezone_find_spoken(args[2].s)) == NULL)
         return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized",
             OX_STR_ARG(args[2].s));
     if (field == F_NONE)
@@ -1052,8 +1052,12 @@ time_make_timestamp(struct call *call, const struct datum *args, struct datum *o
     if (days > 106751983)
         return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
     out->i = days * US_DAY + us;
+    const struct timezone *tz = zone(call);
+    if (call->nargs > 6 && (tz = timezone_find_spoken(args[6].s)) == NULL)
+        return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized",
+            OX_STR_ARG(args[6].s));
     if (call->type.id == TYPE_TIMESTAMPTZ)
-        out->i = timezone_to_utc(zone(call), out->i);
+        out->i = timezone_to_utc(tz, out->i);
     return timestamp_check(out->i, call->err);
 }
 
@@ -1137,7 +1141,7 @@ time_at_zone(struct call *call, const struct datum *args, struct datum *out)
     }
     const struct timezone *tz = *call->state;
     if (tz == NULL || call->expr == NULL || call->expr->args[0]->kind != EXPR_CONST) {
-        tz = timezone_find(args[0].s);
+        tz = timezone_find_spoken(args[0].s);
         if (tz == NULL)
             return call_fail(call, OX_INVALID_PARAMETER_VALUE, "time zone \"%.*s\" not recognized",
                 OX_STR_ARG(args[0].s));

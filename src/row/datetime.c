@@ -501,7 +501,7 @@ parse_word(struct parsed *p, const char *word, const struct row_format *format, 
         p->zone_s = 0;
         return PARSE_OK;
     }
-    p->tz = timezone_find(ox_str(word));
+    p->tz = timezone_find_spoken(ox_str(word));
     if (p->tz == NULL)
         return strchr(word, '/') != NULL ? PARSE_NO_ZONE : PARSE_BAD;
     p->has_zone = true;

@@ -186,11 +186,40 @@ read_clock(const char *at, const char *end, int64_t first, int sign, struct sum 
     return at;
 }
 
+/* The alternative form, years-months-days: P0001-02-03T04:05:06. Where it ends; NULL:
+ * it is not of that form. */
+static const char *
+read_iso_date(const char *at, const char *end, struct sum *sum)
+{
+    int64_t part[3];
+    double fraction;
+    for (int i = 0; i < 3; i++) {
+        if (i > 0 && (at == end || *at++ != '-'))
+            return NULL;
+        if (!digit(at, end) || (at = read_number(at, end, &part[i], &fraction)) == NULL)
+            return NULL;
+    }
+    if (at < end && *at != 'T')
+        return NULL;
+    sum->months += (double)(part[0] * 12 + part[1]);
+    sum->days += (double)part[2];
+    return at;
+}
+
 static bool
 parse_iso(struct str text, struct sum *sum)
 {
     const char *at = text.ptr + 1, *end = text.ptr + text.len;
     bool clock = false, any = false;
+    const char *after_date = read_iso_date(at, end, sum);
+    if (after_date != NULL) {
+        int64_t hours;
+        double fraction;
+        if (after_date == end)
+            return true;
+        at = read_number(after_date + 1, end, &hours, &fraction);
+        return at != NULL && at < end && *at == ':' && read_clock(at, end, hours, 1, sum) == end;
+    }
     while (at < end) {
         if (*at == 'T') {
             clock = true;

@@ -301,6 +301,9 @@ void vector_out_field(const struct vector *vec, uint32_t row, bool binary,
 /* An IANA name, "UTC", "+05:30", "<+03>-03", POSIX abbreviations; NULL: unknown.
  * Tables are cached for the life of the process. Any thread. */
 const struct timezone *timezone_find(struct str name);
+/* A zone as times and AT TIME ZONE name it: an abbreviation is one offset all year,
+ * "+02" is west of Greenwich as POSIX has it. */
+const struct timezone *timezone_find_spoken(struct str name);
 const char *timezone_name(const struct timezone *tz);
 /* Seconds east of UTC at a UTC instant (us since 2000); abbrev may be NULL. */
 int32_t timezone_offset(const struct timezone *tz, int64_t us, const char **abbrev);

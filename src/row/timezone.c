@@ -332,44 +332,46 @@ zone_read_file(struct timezone *tz, const char *name)
     return ok;
 }
 
+/* Abbreviations that are the same offset all year. */
+static const struct {
+    const char *name;
+    int hours;
+    const char *abbrev;
+} fixed[] = {
+    {"utc", 0, "UTC"},
+    {"z", 0, "UTC"},
+    {"zulu", 0, "UTC"},
+    {"gmt", 0, "GMT"},
+    {"ut", 0, "UTC"},
+    {"est", -5, "EST"},
+    {"edt", -4, "EDT"},
+    {"cst", -6, "CST"},
+    {"cdt", -5, "CDT"},
+    {"mst", -7, "MST"},
+    {"mdt", -6, "MDT"},
+    {"pst", -8, "PST"},
+    {"pdt", -7, "PDT"},
+    {"cet", 1, "CET"},
+    {"cest", 2, "CEST"},
+    {"bst", 1, "BST"},
+    {"eet", 2, "EET"},
+    {"eest", 3, "EEST"},
+    {"wet", 0, "WET"},
+    {"west", 1, "WEST"},
+    {"msk", 3, "MSK"},
+    {"jst", 9, "JST"},
+    {"kst", 9, "KST"},
+    {"hst", -10, "HST"},
+    {"akst", -9, "AKST"},
+    {"akdt", -8, "AKDT"},
+    {"aest", 10, "AEST"},
+    {"nzst", 12, "NZST"},
+};
+
 /* "europe/paris" finds Europe/Paris: each part capitalised, then as it is. */
 static bool
 zone_read(struct timezone *tz, struct str name)
 {
-    static const struct {
-        const char *name;
-        int hours;
-        const char *abbrev;
-    } fixed[] = {
-        {"utc", 0, "UTC"},
-        {"z", 0, "UTC"},
-        {"zulu", 0, "UTC"},
-        {"gmt", 0, "GMT"},
-        {"ut", 0, "UTC"},
-        {"est", -5, "EST"},
-        {"edt", -4, "EDT"},
-        {"cst", -6, "CST"},
-        {"cdt", -5, "CDT"},
-        {"mst", -7, "MST"},
-        {"mdt", -6, "MDT"},
-        {"pst", -8, "PST"},
-        {"pdt", -7, "PDT"},
-        {"cet", 1, "CET"},
-        {"cest", 2, "CEST"},
-        {"bst", 1, "BST"},
-        {"eet", 2, "EET"},
-        {"eest", 3, "EEST"},
-        {"wet", 0, "WET"},
-        {"west", 1, "WEST"},
-        {"msk", 3, "MSK"},
-        {"jst", 9, "JST"},
-        {"kst", 9, "KST"},
-        {"hst", -10, "HST"},
-        {"akst", -9, "AKST"},
-        {"akdt", -8, "AKDT"},
-        {"aest", 10, "AEST"},
-        {"nzst", 12, "NZST"},
-    };
     char text[64], capital[64];
     snprintf(text, sizeof(text), "%.*s", OX_STR_ARG(name));
     bool start = true;
@@ -443,6 +445,22 @@ timezone_find(struct str name)
     zone_count++;
     ox_unlock(&zones_lock);
     return tz;
+}
+
+const struct timezone *
+timezone_find_spoken(struct str name)
+{
+    char posix[64];
+    for (size_t i = 0; i < ox_count(fixed); i++)
+        if (ox_str_ieq(name, ox_str(fixed[i].name))) {
+            snprintf(posix, sizeof(posix), "<%s>%d", fixed[i].abbrev, -fixed[i].hours);
+            return timezone_find(ox_str(posix));
+        }
+    if (name.len == 0 || name.len >= sizeof(posix) || (name.ptr[0] != '+' && name.ptr[0] != '-'))
+        return timezone_find(name);
+    snprintf(posix, sizeof(posix), "%c%.*s", name.ptr[0] == '+' ? '-' : '+', (int)name.len - 1,
+        name.ptr + 1);
+    return timezone_find(ox_str(posix));
 }
 
 const char *
