@@ -124,6 +124,21 @@ kafka_create_topics(struct kafka_request *req)
 
 /* ---- the answer ---- */
 
+/* What is only checked is shown as it would be. */
+static ox_code
+describe_asked(struct kafka_request *req, const struct create_topic *job,
+    struct meta_config_fact **facts, size_t *count)
+{
+    uint32_t change_count = job->call.config_count;
+    struct meta_config_change *changes =
+        kafka_array(req, struct meta_config_change, change_count);
+    for (uint32_t i = 0; i < change_count; i++)
+        changes[i] = (struct meta_config_change){job->call.configs[i].name,
+            job->call.configs[i].value, META_CONFIG_SET};
+    return meta_config_describe_new(kafka_view(req), changes, change_count, &req->arena, facts,
+        count, NULL);
+}
+
 static void
 echo_configs(struct kafka_request *req, const struct create_topic *job, topic_out *out)
 {
@@ -139,10 +154,11 @@ echo_configs(struct kafka_request *req, const struct create_topic *job, topic_ou
     out->num_partitions = job->call.partition_count;
     out->replication_factor = job->call.replicas;
     out->configs.count = 0;
-    /* What is only checked has no settings of its own to show. */
-    if (request->validate_only ||
-        meta_config_describe(view, META_RESOURCE_TOPIC, out->name, &req->arena, &facts, &count,
-            NULL) != OX_OK)
+    ox_code code = request->validate_only
+                       ? describe_asked(req, job, &facts, &count)
+                       : meta_config_describe(view, META_RESOURCE_TOPIC, out->name, &req->arena,
+                             &facts, &count, NULL);
+    if (code != OX_OK)
         return;
     out->configs.at = kafka_array(req, config_out, count);
     for (size_t i = 0; i < count; i++)

@@ -83,6 +83,25 @@ kafka_alter_partition_reassignments(struct kafka_request *req)
     kafka_answer(req, &response);
 }
 
+/* A refusal repeats what was asked for. */
+static void
+repeat_question(struct kafka_request *req, struct list_partition_reassignments_response *response)
+{
+    typedef struct list_partition_reassignments_response_topics list_topic;
+    typedef struct list_partition_reassignments_response_topics_partitions list_part;
+    const struct list_partition_reassignments_request *request = req->body;
+    response->topics.count = OX_MAX(request->topics.count, 0);
+    response->topics.at = kafka_array(req, list_topic, response->topics.count);
+    for (int32_t t = 0; t < response->topics.count; t++) {
+        list_topic *out = &response->topics.at[t];
+        out->name = request->topics.at[t].name;
+        out->partitions.count = request->topics.at[t].partition_indexes.count;
+        out->partitions.at = kafka_array(req, list_part, out->partitions.count);
+        for (int32_t p = 0; p < out->partitions.count; p++)
+            out->partitions.at[p].partition_index = request->topics.at[t].partition_indexes.at[p];
+    }
+}
+
 void
 kafka_list_partition_reassignments(struct kafka_request *req)
 {
@@ -92,5 +111,7 @@ kafka_list_partition_reassignments(struct kafka_request *req)
     ox_code code = kafka_may_cluster(req, ENGINE_DESCRIBE, &err);
     response.error_code = ox_code_kafka(code);
     response.error_message = kafka_error_text(req, code, &err);
+    if (code != OX_OK)
+        repeat_question(req, &response);
     kafka_answer(req, &response);
 }

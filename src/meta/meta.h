@@ -549,6 +549,12 @@ struct meta_config_fact {
 ox_code meta_config_describe(const struct meta_view *view, int resource, struct str name,
     struct arena *arena, struct meta_config_fact **out, size_t *count, struct ox_err *err);
 
+/* The settings a topic would have that is made with these.
+ * Fails:  OX_INVALID_CONFIG */
+ox_code meta_config_describe_new(const struct meta_view *view,
+    const struct meta_config_change *changes, uint32_t change_count, struct arena *arena,
+    struct meta_config_fact **out, size_t *count, struct ox_err *err);
+
 /* ---- What the meta thread does (metrics, oxbow.* views) ------------------ */
 
 struct meta_stats {

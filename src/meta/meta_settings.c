@@ -327,6 +327,16 @@ describe_default(struct describe *describe, struct meta_config_fact **out, size_
     }
 }
 
+static void
+describe_all(struct describe *describe, enum param_scope scope, struct meta_config_fact **out,
+    size_t *count)
+{
+    *count = (size_t)param_count(scope);
+    *out = ox_arena_array(describe->arena, struct meta_config_fact, *count);
+    for (size_t i = 0; i < *count; i++)
+        describe_param(describe, param_at(scope, (int)i), &(*out)[i]);
+}
+
 static ox_code
 describe_resource(struct describe *describe, int resource, struct str name, struct ox_err *err)
 {
@@ -374,10 +384,25 @@ meta_config_describe(const struct meta_view *pub, int resource, struct str name,
         describe_default(&describe, out, count);
         return OX_OK;
     }
-    enum param_scope scope = (enum param_scope)meta_settings_scope(resource);
-    *count = (size_t)param_count(scope);
-    *out = ox_arena_array(arena, struct meta_config_fact, *count);
-    for (size_t i = 0; i < *count; i++)
-        describe_param(&describe, param_at(scope, (int)i), &(*out)[i]);
+    describe_all(&describe, (enum param_scope)meta_settings_scope(resource), out, count);
+    return OX_OK;
+}
+
+ox_code
+meta_config_describe_new(const struct meta_view *pub, const struct meta_config_change *changes,
+    uint32_t change_count, struct arena *arena, struct meta_config_fact **out, size_t *count,
+    struct ox_err *err)
+{
+    struct view *view = ox_container_of((struct meta_view *)(uintptr_t)pub, struct view, pub);
+    struct meta_config_set own = {.resource = META_RESOURCE_TOPIC, .name = OX_STR("")};
+    struct meta_config_item *items;
+    ox_code code = meta_validate_config_changes(NULL, META_RESOURCE_TOPIC, false, changes,
+        change_count, arena, &items, &own.count, err);
+    if (code != OX_OK)
+        return code;
+    own.items = items;
+    struct describe describe = {.view = view, .arena = arena, .levels = levels_of(view),
+        .own = &own, .own_source = META_SOURCE_TOPIC};
+    describe_all(&describe, PARAM_SCOPE_TOPIC, out, count);
     return OX_OK;
 }
