@@ -713,7 +713,9 @@ fref(A) ::= TABLE(O) LP func RP aliasopt. {
 fref(A) ::= select_parens(B) aliasopt(C). { A = ast_from_select(p, B->pos, B, C, false); }
 fref(A) ::= LATERAL(O) select_parens(B) aliasopt(C). { A = ast_from_select(p, O.pos, B, C, true); }
 fref(A) ::= joined(B). { A = B; }
-fref(A) ::= LP joined(B) RP alias(C). { A = B; A->alias = C; }
+fref(A) ::= LP(O) joined(B) RP alias(C). {
+    A = ast_from_select(p, O.pos, ast_select_from(p, O.pos, B), C, false);
+}
 joined(A) ::= LP joined(B) RP. { A = B; }
 joined(A) ::= fref(B) CROSS(O) JOIN fref(C). {
     A = ast_from_join(p, O.pos, AST_JOIN_CROSS, B, C);
@@ -890,6 +892,12 @@ stmt(A) ::= select_any(B) emit. {
     A = ast_stmt_new(p, AST_SUBSCRIBE_STMT, B->pos);
     A->subscribe = ast_subscribe_new(p, B->pos);
     A->subscribe->select = B;
+}
+stmt(A) ::= select_any(B) emit LIMIT expr(C). { /* as ksqlDB writes it */
+    A = ast_stmt_new(p, AST_SUBSCRIBE_STMT, B->pos);
+    A->subscribe = ast_subscribe_new(p, B->pos);
+    A->subscribe->select = B;
+    A->subscribe->limit = C;
 }
 emit ::= EMIT CHANGES lateopts.
 emit ::= EMIT(O) ON WINDOW CLOSE timeoutopt lateopts. {

@@ -42,3 +42,18 @@ ROLLBACK;
 \set FETCH_COUNT 2
 SELECT _offset FROM c ORDER BY _offset;
 DROP TOPIC c;
+-- statement_timeout holds for each FETCH, not for a cursor's life, and not for live ones
+\set VERBOSITY verbose
+SET statement_timeout = '1s';
+BEGIN;
+DECLARE slow CURSOR FOR SELECT count(*) FROM generate_series(1, 1000000000) g;
+FETCH slow;
+ROLLBACK;
+BEGIN;
+DECLARE pieces CURSOR FOR SELECT g FROM generate_series(1, 3) g, pg_sleep(0.01);
+FETCH pieces;
+SELECT pg_sleep(0.6);
+SELECT pg_sleep(0.6);
+FETCH ALL pieces;
+COMMIT;
+RESET statement_timeout;

@@ -20,3 +20,7 @@ SELECT 1 UNION SELECT 'a';
 SELECT 1, 2 UNION SELECT 1;
 SELECT 1 AS x UNION SELECT 2 ORDER BY y;
 DROP TOPIC u_a, u_b;
+-- UNION goes to files when memory ends
+SET work_mem = '64kB';
+SELECT count(*), sum(g) FROM (SELECT g FROM generate_series(1, 30000) g UNION SELECT g FROM generate_series(20000, 50000) g) s;
+RESET work_mem;

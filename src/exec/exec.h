@@ -96,6 +96,8 @@ void exec_run_free(struct exec_run *run); /* NULL is allowed */
  * it was (a cancelled FETCH leaves its cursor). */
 void exec_run_cancel(struct exec_run *run, ox_code code, bool sticky);
 
+/* From now on the run may take so long: statement_timeout of a FETCH; 0: for ever. */
+void exec_run_time_limit(struct exec_run *run, int64_t ms);
 /* Wake a parked run at this time at the latest (FETCH with a timeout, linger);
  * UINT64_MAX takes it back. exec_run_next then may return EXEC_PARK again. */
 void exec_run_wake_at(struct exec_run *run, uint64_t mono_ns);

@@ -266,16 +266,22 @@ timed_out(struct loop_timer *timer)
     run_wake(run); /* run_check sees the clock */
 }
 
+void
+exec_run_time_limit(struct exec_run *run, int64_t ms)
+{
+    uint64_t ns = (uint64_t)OX_MAX(ms, (int64_t)0) * 1000000;
+    loop_timer_stop(&run->timeout);
+    run->timeout_at = ms > 0 ? run_now_ns(run) + ns : 0;
+    if (ms > 0 && run->config.loop != NULL)
+        loop_timer_start(run->config.loop, &run->timeout, ns + 1000000, timed_out);
+}
+
 static void
 run_start(struct exec_run *run)
 {
     run->started = true;
-    if (run->config.statement_timeout_ms > 0) {
-        uint64_t ns = (uint64_t)run->config.statement_timeout_ms * 1000000;
-        run->timeout_at = run_now_ns(run) + ns;
-        if (run->config.loop != NULL)
-            loop_timer_start(run->config.loop, &run->timeout, ns + 1000000, timed_out);
-    }
+    if (run->config.statement_timeout_ms > 0)
+        exec_run_time_limit(run, run->config.statement_timeout_ms);
     run->ctes = cte_states_new(run);
 }
 

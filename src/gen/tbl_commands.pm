@@ -13,7 +13,7 @@ sub emit {
     for my $row (@$rows) {
         my ($words, $served, $kind, $hint, $line) = @$row;
         die "$table:$line: \"$words\" is declared twice\n" if $seen{$words}++;
-        die "$table:$line: \"$words\" are not words\n" unless $words =~ /^[A-Z_]+( [A-Z]+){0,2}$/;
+        die "$table:$line: \"$words\" are not words\n" unless $words =~ /^[A-Z_]+( [A-Z]+){0,3}$/;
         die "$table:$line: served is yes, no or noop\n" unless $served =~ /^(yes|no|noop)$/;
         die "$table:$line: \"$kind\" is not a kind\n"
             unless $kind =~ /^(read|write|copy|definition|session|transaction)$/;

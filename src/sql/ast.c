@@ -626,12 +626,18 @@ ast_select_simple(struct ast_parse *p, int pos, struct ast_list *targets, struct
 }
 
 struct ast_select *
+ast_select_from(struct ast_parse *p, int pos, struct ast_from *from)
+{
+    struct ast_expr *star = ast_expr_new(p, AST_STAR, pos);
+    return ast_select_simple(p, pos,
+        ast_list_one(p, ast_target(p, star, (struct ast_token){.text = OX_STR_NULL})),
+        ast_list_one(p, from), NULL, (struct ast_groupby){0}, NULL, NULL);
+}
+
+struct ast_select *
 ast_select_table(struct ast_parse *p, struct ast_token table, struct ast_name *name)
 {
-    struct ast_expr *star = ast_expr_new(p, AST_STAR, table.pos);
-    return ast_select_simple(p, table.pos,
-        ast_list_one(p, ast_target(p, star, (struct ast_token){.text = OX_STR_NULL})),
-        ast_list_one(p, ast_from_table(p, name, NULL)), NULL, (struct ast_groupby){0}, NULL, NULL);
+    return ast_select_from(p, table.pos, ast_from_table(p, name, NULL));
 }
 
 struct ast_select *

@@ -598,6 +598,8 @@ struct ast_select *ast_select_with(struct ast_parse *p, struct ast_select *with,
 struct ast_select *ast_select_simple(struct ast_parse *p, int pos, struct ast_list *targets,
     struct ast_list *from, struct ast_expr *where, struct ast_groupby group,
     struct ast_expr *having, struct ast_list *windows);
+/* SELECT * FROM it */
+struct ast_select *ast_select_from(struct ast_parse *p, int pos, struct ast_from *from);
 struct ast_select *ast_select_table(struct ast_parse *p, struct ast_token table,
     struct ast_name *name);
 struct ast_cte *ast_cte(struct ast_parse *p, struct ast_token name, struct ast_list *columns,

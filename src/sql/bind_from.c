@@ -515,6 +515,15 @@ bind_select_item(struct bind *b, struct scope *scope, const struct ast_from *ast
     return item->rel != NULL ? OX_OK : b->err->code;
 }
 
+static ox_code
+bind_record_item_query(struct bind *b, const struct ast_from *ast, struct str alias,
+    const struct from_item *left, struct from_item *item)
+{
+    struct ast_from query;
+    ox_code code = bind_record_query(b, ast, &query);
+    return code == OX_OK ? bind_select_item(b, b->scope, &query, alias, left, item) : code;
+}
+
 /* AS t (a, b): new names for the first columns that are shown. */
 static ox_code
 rename_columns(struct bind *b, struct rel *rel, const struct ast_alias *alias)
@@ -712,7 +721,10 @@ bind_item(struct bind *b, const struct ast_from *ast, const struct from_item *le
     case AST_FROM_JOIN: code = bind_join(b, ast, left, item); break;
     case AST_FROM_TABLE: code = bind_table(b, b->scope, ast, alias, &item->rel); break;
     case AST_FROM_SELECT: code = bind_select_item(b, b->scope, ast, alias, left, item); break;
-    default: code = bind_function_item(b, b->scope, ast, alias, left, item); break;
+    default:
+        code = bind_is_record_call(ast)
+                   ? bind_record_item_query(b, ast, alias, left, item)
+                   : bind_function_item(b, b->scope, ast, alias, left, item);
     }
     if (code == OX_OK && ast->sample != NULL)
         code = bind_sample(b, ast, item->rel);

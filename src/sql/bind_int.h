@@ -255,6 +255,11 @@ ox_code bind_plan_topic(struct bind *b, struct rel *rel, struct expr *where,
     struct fragment *out);
 void bind_split(struct bind *b, struct expr *condition, struct expr ***list, uint32_t *count);
 
+/* ---- bind_record.c ---- */
+bool bind_is_record_call(const struct ast_from *ast);
+/* The sub-query that such a call with a column definition list stands for. */
+ox_code bind_record_query(struct bind *b, const struct ast_from *ast, struct ast_from *out);
+
 /* ---- bind_push.c ---- */
 enum { BIND_IMPLIED_MAX = 3, BIND_IMPLIED_PARTITIONS = 64 };
 /* Does the condition become a bound of the scan, exactly? */

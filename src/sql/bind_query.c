@@ -1043,6 +1043,26 @@ plan_tail(struct bind *b, const struct ast_select *ast, struct scope *scope, str
     return OX_OK;
 }
 
+static struct plan *
+plan_both(struct bind *b, struct plan *left, struct plan *right)
+{
+    struct plan **inputs = ox_arena_array(b->arena, struct plan *, 2);
+    inputs[0] = left;
+    inputs[1] = right;
+    return plan_append_new(b->arena, inputs, 2);
+}
+
+/* DISTINCT over both sides: it goes to files when memory ends. */
+static struct plan *
+plan_union(struct bind *b, struct plan *left, struct plan *right)
+{
+    struct plan *both = plan_both(b, left, right);
+    struct expr **exprs = ox_arena_array(b->arena, struct expr *, both->column_count);
+    for (uint32_t i = 0; i < both->column_count; i++)
+        exprs[i] = output_ref(b, i, both->columns[i].type);
+    return plan_distinct_new(b->arena, both, exprs, both->column_count);
+}
+
 static ox_code
 bind_setop(struct bind *b, const struct ast_select *ast, struct scope *scope, struct query *out)
 {
@@ -1057,16 +1077,17 @@ bind_setop(struct bind *b, const struct ast_select *ast, struct scope *scope, st
         return code;
     *out = left;
     if (ast->op == AST_UNION && ast->all) {
-        struct plan **inputs = ox_arena_array(b->arena, struct plan *, 2);
-        inputs[0] = left.plan;
-        inputs[1] = right.plan;
-        out->plan = plan_append_new(b->arena, inputs, 2);
+        out->plan = plan_both(b, left.plan, right.plan);
         return OX_OK;
     }
     for (uint32_t i = 0; i < left.count && code == OX_OK; i++)
         code = check_equality(b, left.plan->columns[i].type, ast->pos);
     if (code != OX_OK)
         return code;
+    if (ast->op == AST_UNION && left.count > 0) {
+        out->plan = plan_union(b, left.plan, right.plan);
+        return OX_OK;
+    }
     enum setop_kind kind = ast->op == AST_UNION ? SETOP_UNION
                            : ast->op == AST_INTERSECT
                                ? (ast->all ? SETOP_INTERSECT_ALL : SETOP_INTERSECT)
@@ -1224,7 +1245,7 @@ bind_query(struct bind *b, const struct ast_select *ast, struct scope *parent, s
         return bind_fail(b, OX_STATEMENT_TOO_COMPLEX, ast->pos, "queries are nested too deeply");
     if (ast->locking.text.len > 0)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->locking.pos,
-            "%.*s is not supported: records do not change", OX_STR_ARG(ast->locking.text));
+            "SELECT ... FOR UPDATE and FOR SHARE are not served: records do not change");
     if (ast->limit_ties)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
             "FETCH FIRST ... WITH TIES is not supported");

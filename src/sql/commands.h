@@ -14,7 +14,7 @@ enum sql_command_kind {
     SQL_KIND_TRANSACTION,
 };
 
-enum { SQL_COMMAND_WORDS_MAX = 3 };
+enum { SQL_COMMAND_WORDS_MAX = 4 };
 
 struct sql_command {
     const char *words; /* lower case, one blank between */

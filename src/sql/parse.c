@@ -174,7 +174,7 @@ skip_statement(struct feed *feed, struct ast_parse *p, const struct sql_command 
     }
     if (noop && strncmp(words, "RESET ", 6) == 0)
         stmt->words = OX_STR("RESET");
-    if (noop && strncmp(words, "SET SESSION", 11) == 0)
+    if (noop && (strncmp(words, "SET SESSION", 11) == 0 || strcmp(words, "SET ROLE NONE") == 0))
         stmt->words = OX_STR("SET");
     if (feed->code >= 0)
         ast_stmt_add(p, stmt, end);

@@ -429,6 +429,8 @@ static void
 task_end(struct sql_session *sess)
 {
     loop_timer_stop(&sess->timer);
+    if (sess->task == TASK_FETCH && sess->portal != NULL && sess->portal->run != NULL)
+        exec_run_time_limit(sess->portal->run, 0);
     sess->task = TASK_NONE;
     sess->parked = sess->full = false;
     sess->portal = NULL;
@@ -768,6 +770,8 @@ start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
         return OX_OK;
     }
     uint64_t deadline = sess->fetch_deadline_ns;
+    if (!cursor->live && cursor->run != NULL)
+        exec_run_time_limit(cursor->run, sess->settings.statement_timeout_ms);
     sess->portal = cursor;
     sess->task = TASK_FETCH;
     sess->max_rows = count;
