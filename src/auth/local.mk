@@ -3,3 +3,11 @@ liboxbow_a_SOURCES += src/auth/acl.c src/auth/exchange.c src/auth/jwt.c src/auth
     src/auth/principal.c src/auth/scram.c
 
 check_PROGRAMS += regress/unit/auth_sasl
+check_PROGRAMS += regress/unit/fuzz_auth_exchange regress/unit/fuzz_auth_names
+regress_unit_fuzz_auth_exchange_SOURCES = regress/fuzz/auth_exchange.c regress/fuzz/replay.c
+regress_unit_fuzz_auth_names_SOURCES = regress/fuzz/auth_names.c regress/fuzz/replay.c
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/auth_exchange regress/fuzz/auth_names
+regress_fuzz_auth_exchange_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_auth_names_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -68,6 +68,15 @@ emit(struct parser *parser, enum op op, int x, int y)
     return p->count++;
 }
 
+/* emit() may move the code. */
+static void
+emit_char(struct parser *parser, char c)
+{
+    int at = emit(parser, OP_CHAR, 0, 0);
+    if (!parser->failed)
+        parser->p->code[at].c = (uint8_t)c;
+}
+
 static bool
 more(const struct parser *parser)
 {
@@ -235,7 +244,7 @@ escape(struct parser *parser)
     else if (is_letter(c))
         refuse(parser, "unknown escape");
     else
-        parser->p->code[emit(parser, OP_CHAR, 0, 0)].c = (uint8_t)c;
+        emit_char(parser, c);
 }
 
 static void
@@ -269,7 +278,7 @@ atom(struct parser *parser)
         refuse(parser, "nothing to repeat");
         return;
     default:
-        parser->p->code[emit(parser, OP_CHAR, 0, 0)].c = (uint8_t)c;
+        emit_char(parser, c);
     }
 }
 
