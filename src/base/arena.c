@@ -7,13 +7,16 @@
  * last. */
 #include "base/arena.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 
-enum { BLOCK_FIRST = 512, BLOCK_MAX = 256 * 1024, ALIGN = 16 };
+enum { BLOCK_FIRST = 512, BLOCK_MAX = 256 * 1024, ALIGN = 16, HEAP_KEPT = 64 * 1024 };
 
 struct arena_block {
     struct arena_block *prev;
@@ -236,4 +239,12 @@ void
 ox_free(void *ptr)
 {
     free(ptr);
+}
+
+void
+ox_heap_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(HEAP_KEPT);
+#endif
 }

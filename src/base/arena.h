@@ -69,5 +69,7 @@ void *ox_calloc(size_t count, size_t len);
 void *ox_realloc(void *ptr, size_t len);
 char *ox_strdup(const char *text);
 void ox_free(void *ptr);
+/* Gives free memory back to the system: some milliseconds, after a busy time. */
+void ox_heap_trim(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -151,4 +152,22 @@ ox_buf_put(struct buf *buf)
     }
     if (class == UINT32_MAX || !give_depot(buf))
         free_buf(buf);
+}
+
+void
+ox_buf_trim(void)
+{
+    struct buf *taken[DEPOT_MAX];
+    for (int class = 0; class < CLASS_COUNT; class++) {
+        struct depot *depot = &depots[class];
+        while (cache[class].count > 0)
+            free_buf(cache[class].free[--cache[class].count]);
+        pthread_mutex_lock(&depot->mutex);
+        uint32_t count = depot->count;
+        memcpy(taken, depot->free, count * sizeof(struct buf *));
+        depot->count = 0;
+        pthread_mutex_unlock(&depot->mutex);
+        while (count > 0)
+            free_buf(taken[--count]);
+    }
 }

@@ -22,6 +22,8 @@ struct buf {
 struct buf *ox_buf_new(size_t cap);
 struct buf *ox_buf_get(struct buf *buf);
 void ox_buf_put(struct buf *buf); /* NULL is allowed */
+/* Frees what this thread and the depot keep for later: after a busy time. */
+void ox_buf_trim(void);
 
 /* A run of bytes inside a buf. Borrows or owns a reference, as each use says. */
 struct slice {

@@ -28,6 +28,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 
+#define FLUSHER_QUIET_NS UINT64_C(4000000000)
 enum { TICK_MS = 500, SPACE_CHECK_BYTES = 16 << 20, CHECKPOINT_FILE_MAX = 64 << 20 };
 
 void
@@ -557,13 +558,29 @@ flush_is_urgent(struct log_dir *dir)
     return soon;
 }
 
+/* Sleeps until there is work. After some seconds without, the buffers that it let
+ * go of and keeps go back to the system. */
+static void
+flusher_sleep(struct log_dir *dir)
+{
+    uint64_t quiet_at = env_mono_ns(dir->env) + FLUSHER_QUIET_NS;
+    while (!dir->flusher_work && !dir->stop && env_mono_ns(dir->env) < quiet_at)
+        wait_until(dir, &dir->flusher_wake, quiet_at);
+    if (!dir->flusher_work && !dir->stop) {
+        pthread_mutex_unlock(&dir->thread_lock);
+        ox_buf_trim();
+        pthread_mutex_lock(&dir->thread_lock);
+    }
+    while (!dir->flusher_work && !dir->stop)
+        pthread_cond_wait(&dir->flusher_wake, &dir->thread_lock);
+}
+
 /* Sleeps until there is something to flush and somebody wants it, or it has
  * lingered long enough. Returns with thread_lock held. */
 static void
 flusher_wait(struct log_dir *dir)
 {
-    while (!dir->flusher_work && !dir->stop)
-        pthread_cond_wait(&dir->flusher_wake, &dir->thread_lock);
+    flusher_sleep(dir);
     uint64_t deadline =
         env_mono_ns(dir->env) + (uint64_t)dir->config.flush_linger_us * 1000;
     while (!dir->stop && !flush_is_urgent(dir) && env_mono_ns(dir->env) < deadline)

@@ -58,6 +58,8 @@ enum {
     SENDFILE_MAX = 4 * 1024 * 1024,
     SEAL_LEN = 16 * 1024,      /* bytes of one TLS record */
     SEAL_TURN = 256 * 1024,    /* sealed before they are sent */
+    QUIET_BYTES = 1024 * 1024, /* of a second, below which it is quiet */
+    QUIET_SECONDS = 5,
 };
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -239,6 +241,7 @@ sent(struct conn *conn, size_t len)
 {
     conn->out_len -= len;
     conn->bytes_out += len;
+    conn->home->moved += len;
     conn->write_progress_ns = loop_now_ns(conn->home->loop);
     atomic_fetch_add_explicit(&conn->home->net->bytes_out, len, memory_order_relaxed);
     while (conn->count > 0) {
@@ -540,6 +543,7 @@ receive(struct conn *conn, struct buf *buf, size_t at, size_t len)
     }
     if (got > 0) {
         conn->bytes_in += (size_t)got;
+        conn->home->moved += (size_t)got;
         atomic_fetch_add_explicit(&conn->home->net->bytes_in, (uint64_t)got,
             memory_order_relaxed);
     }
@@ -776,7 +780,6 @@ on_close_tick(struct loop_tick *tick)
     ox_list_remove(&conn->link);
     home->conn_count--;
     if (home->conn_count == 0) {
-        loop_timer_stop(&home->sweep);
         ox_buf_put(home->shared);
         home->shared = NULL;
     }
@@ -832,6 +835,18 @@ overdue(const struct conn *conn, uint64_t now)
     return conn->idle_ns > 0 && now - conn->last_message_ns > conn->idle_ns;
 }
 
+/* What a busy time left goes back to the system when it is over. */
+static void
+note_quiet(struct net_loop *home)
+{
+    home->quiet_seconds = home->moved < QUIET_BYTES ? home->quiet_seconds + 1 : 0;
+    home->moved = 0;
+    if (home->quiet_seconds != QUIET_SECONDS)
+        return;
+    ox_buf_trim();
+    ox_heap_trim();
+}
+
 static void
 on_sweep(struct loop_timer *timer)
 {
@@ -842,7 +857,10 @@ on_sweep(struct loop_timer *timer)
         if (conn->state != CONN_CLOSED && overdue(conn, now))
             conn_close(conn);
     }
-    loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
+    note_quiet(home);
+    /* A loop without connections sleeps. */
+    if (home->conn_count > 0 || home->quiet_seconds < QUIET_SECONDS)
+        loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
 }
 
 void
@@ -878,7 +896,8 @@ conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, vo
     conn->close_tick.fn = on_close_tick;
     conn->input_tick.fn = on_input_tick;
     ox_list_push(&home->conns, &conn->link);
-    if (home->conn_count++ == 0)
+    home->conn_count++;
+    if (!loop_timer_running(&home->sweep))
         loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
     int failed = uv_poll_init(loop_uv(home->loop), &conn->poll, fd);
     ox_assert(failed == 0);

@@ -462,12 +462,20 @@ net_close_all(struct net *net)
     loop_each_sync(net->loops, close_conns, net);
 }
 
+static void
+stop_sweep(struct loop *loop, void *arg)
+{
+    struct net *net = arg;
+    loop_timer_stop(&net->per_loop[loop_index(loop)].sweep);
+}
+
 void
 net_free(struct net *net)
 {
     net_stop_accepting(net);
     net_close_all(net);
     loop_group_drain(net->loops); /* closed at the end of that turn, freed in the next */
+    loop_each_sync(net->loops, stop_sweep, net);
     for (struct listener *listener = net->listeners, *next; listener; listener = next) {
         next = listener->next;
         ox_free(listener);

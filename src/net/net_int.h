@@ -22,6 +22,8 @@ struct net_loop {
     struct buf *shared; /* where small messages are read */
     size_t shared_used;
     struct loop_timer sweep;
+    uint64_t moved;         /* bytes since the last sweep */
+    uint32_t quiet_seconds; /* without much of that */
 };
 
 struct net {

@@ -30,7 +30,8 @@ struct target {
     const char *name;
     const char *path; /* program; NULL for a reference or a server that runs already */
     pid_t pid;        /* 0: unknown, then CPU and memory are not measured */
-    int kafka_port, sql_port;
+    bool foreign; /* started by somebody else: never stopped here */
+    int kafka_port, sql_port, tls_port;
     char dir[256]; /* data directory, empty if unknown */
 };
 
@@ -42,7 +43,10 @@ struct bench_options {
     size_t batch;
     double seconds; /* of one slice */
     int slices;
-    bool json, lazy, lazy_set, small;
+    double scale, warm; /* beside: of the number of records; seconds before */
+    double fill_mb;     /* beside: only this much data, which stays */
+    const char *ca;
+    bool json, lazy, lazy_set, small, large;
 };
 
 extern struct bench_options opt;
@@ -108,6 +112,9 @@ void load_count(struct load *load, size_t count);
 void load_close(struct load *load);
 
 struct slice make_batch(int record, size_t bytes, size_t *records);
+/* A Produce request (v7) of one batch for each of count partitions from first on. */
+void produce_request(struct text *text, const struct slice *batch, int acks, int first,
+    int count);
 void make_topic(const struct target *target, int partitions, bool lazy);
 /* The same with segments of BENCH_SEGMENT bytes, of which two are kept. */
 void make_rolling_topic(const struct target *target, int partitions, bool lazy);
@@ -161,6 +168,7 @@ void bench_scan(void);
 void bench_insert(void);
 void bench_start(void);
 void bench_memory(void);
+void bench_beside(void);
 void bench_soak(void);
 
 #endif

@@ -57,8 +57,7 @@ put_header(struct wire_out *out, int16_t api, int16_t version)
     wire_put_bytes(out, "oxbench", 7);
 }
 
-/* One batch for each of count partitions from `first` on. */
-static void
+void
 produce_request(struct text *text, const struct slice *batch, int acks, int first, int count)
 {
     struct wire_out out = wire_out(text);

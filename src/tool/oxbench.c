@@ -12,7 +12,9 @@
  *   insert    single-row INSERTs of many sessions
  *   start     from exec to the ready line; size of the program
  *   memory    idle server, idle subscribers, growth under load
- *   all       each of these
+ *   targets   each of these (also: all)
+ *   beside    beside another broker that runs: throughput of a CPU second with
+ *             every codec, partitions, transactions, TLS, connections; latency
  *   soak      a mixed load for --seconds; how memory grows
  *
  * oxbench starts a server of its own (the program beside it, or --server) on a
@@ -32,7 +34,7 @@
 #include "tool/bench.h"
 
 struct bench_options opt = {.host = "127.0.0.1", .topic = "oxbench", .depth = 5, .rows = 1000000,
-    .seconds = 0.15, .slices = 11};
+    .seconds = 0.15, .slices = 11, .scale = 1, .warm = 10};
 struct target ours = {.name = "oxbow"}, against = {.name = "other build"};
 
 static char beside[512];
@@ -43,13 +45,14 @@ static const struct {
 } modes[] = {{"produce", bench_produce}, {"budget", bench_budget}, {"round", bench_round},
     {"latency", bench_latency}, {"consume", bench_consume}, {"clients", bench_clients},
     {"scan", bench_scan}, {"insert", bench_insert}, {"start", bench_start},
-    {"memory", bench_memory}, {"soak", bench_soak}};
+    {"memory", bench_memory}, {"beside", bench_beside}, {"soak", bench_soak}};
 
 static void
 usage(FILE *to)
 {
-    fputs("Usage: oxbench all|MODE... [options]\n\n"
-          "Modes: produce budget round latency consume clients scan insert start memory soak\n\n"
+    fputs("Usage: oxbench targets|MODE... [options]\n\n"
+          "Modes: produce budget round latency consume clients scan insert start memory beside "
+          "soak\n\n"
           "  --server PROGRAM   oxbow to start (the one beside oxbench)\n"
           "  --against PROGRAM  another build of it, measured in turn as the reference\n"
           "  --kafka-port N --sql-port N   use a server that runs on 127.0.0.1 instead\n"
@@ -58,6 +61,14 @@ usage(FILE *to)
           "  --record N --batch N --connections N --acks N --lazy 0|1   one line of the matrix\n"
           "  --depth N          requests in flight of a connection (5)\n"
           "  --rows N           of the topic that SQL reads (1000000)\n"
+          "  --pid N            of that server: its CPU time is measured\n"
+          "  --other-port N --other-pid N --other-name NAME   beside: the other broker\n"
+          "  --tls-port N --other-tls-port N --ca FILE        beside: their TLS listeners\n"
+          "  --only PART        beside: codecs, partitions, transactions, tls, connections, "
+          "latency\n"
+          "  --scale F --warm S beside: of the number of records (1); seconds before (10)\n"
+          "  --large            beside: 5,000 partitions too\n"
+          "  --fill MB          beside: nothing but this much data on each, which stays\n"
           "  --small            little data, to see that it works\n"
           "  --json             a line of JSON for each figure\n",
         to);
@@ -82,6 +93,12 @@ find_mode(const char *name)
         if (strcmp(modes[i].name, name) == 0)
             return (int)i;
     return -1;
+}
+
+static bool
+is_all(const char *word)
+{
+    return strcmp(word, "targets") == 0 || strcmp(word, "all") == 0;
 }
 
 static void
@@ -112,6 +129,18 @@ take_option(int option, const char *value)
     case 'n': opt.slices = atoi(value); break;
     case 'R': opt.rows = atoi(value); break;
     case 't': opt.seconds = atof(value); break;
+    case 'p': ours.pid = atoi(value); break;
+    case 'K': against.kafka_port = atoi(value); break;
+    case 'P': against.pid = atoi(value); break;
+    case 'N': against.name = value; break;
+    case 'x': ours.tls_port = atoi(value); break;
+    case 'X': against.tls_port = atoi(value); break;
+    case 'C': opt.ca = value; break;
+    case 'o': opt.only = value; break;
+    case 'e': opt.scale = atof(value); break;
+    case 'w': opt.warm = atof(value); break;
+    case 'F': opt.fill_mb = atof(value); break;
+    case 'L': opt.large = true; break;
     case 'j': opt.json = true; break;
     case 'm': opt.small = true; break;
     default: return false;
@@ -127,6 +156,11 @@ take_options(int argc, char **argv)
         {"record", 1, NULL, 'r'}, {"batch", 1, NULL, 'b'}, {"connections", 1, NULL, 'c'},
         {"depth", 1, NULL, 'd'}, {"acks", 1, NULL, 'a'}, {"lazy", 1, NULL, 'l'},
         {"slices", 1, NULL, 'n'}, {"rows", 1, NULL, 'R'}, {"seconds", 1, NULL, 't'},
+        {"pid", 1, NULL, 'p'}, {"other-port", 1, NULL, 'K'}, {"other-pid", 1, NULL, 'P'},
+        {"other-name", 1, NULL, 'N'}, {"tls-port", 1, NULL, 'x'},
+        {"other-tls-port", 1, NULL, 'X'}, {"ca", 1, NULL, 'C'}, {"only", 1, NULL, 'o'},
+        {"scale", 1, NULL, 'e'}, {"warm", 1, NULL, 'w'}, {"large", 0, NULL, 'L'},
+        {"fill", 1, NULL, 'F'},
         {"json", 0, NULL, 'j'}, {"small", 0, NULL, 'm'}, {"help", 0, NULL, 'h'}, {0}};
     int option;
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -137,7 +171,9 @@ take_options(int argc, char **argv)
         if (!take_option(option, optarg))
             return false;
     }
-    bool all = argc == optind + 1 && strcmp(argv[optind], "all") == 0;
+    ours.foreign = ours.pid != 0;
+    against.foreign = against.pid != 0;
+    bool all = argc == optind + 1 && is_all(argv[optind]);
     for (int i = optind; i < argc && !all; i++)
         if (find_mode(argv[i]) < 0)
             return false;
@@ -178,7 +214,7 @@ main(int argc, char **argv)
     report_open();
     for (size_t i = 0; i < ox_count(modes); i++)
         for (int j = optind; j < argc; j++)
-            if ((strcmp(argv[j], "all") == 0 && modes[i].run != bench_soak) ||
+            if ((is_all(argv[j]) && modes[i].run != bench_soak && modes[i].run != bench_beside) ||
                 strcmp(argv[j], modes[i].name) == 0) {
                 modes[i].run();
                 break;
