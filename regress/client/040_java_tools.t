@@ -24,7 +24,7 @@ my $out = run('', 'TopicCommand', qw(--create --topic jt --partitions 3 --config
 like($out, qr/Created topic jt/, 'create a topic');
 like(run('', 'TopicCommand', qw(--create --topic jt)), qr/already exists/, 'only once');
 $out = run('', 'TopicCommand', qw(--describe --topic jt));
-like($out, qr/PartitionCount: 3\s+ReplicationFactor: 1\s+Configs: retention.ms=100000/, 'describe it');
+like($out, qr/PartitionCount: 3\s+ReplicationFactor: 1\s+Configs: min.insync.replicas=1,retention.ms=100000/, 'describe it');
 like($out, qr/Partition: 2\s+Leader: 1\s+Replicas: 1\s+Isr: 1/, 'its partitions');
 
 my $lines = join '', map { "line $_\n" } 1 .. 1000;

@@ -162,7 +162,8 @@ echo_configs(struct kafka_request *req, const struct create_topic *job, topic_ou
         return;
     out->configs.at = kafka_array(req, config_out, count);
     for (size_t i = 0; i < count; i++)
-        out->configs.at[out->configs.count++] = (config_out){ox_str(facts[i].name),
+        if (!kafka_config_hidden(&facts[i]))
+            out->configs.at[out->configs.count++] = (config_out){ox_str(facts[i].name),
             facts[i].value, facts[i].read_only, facts[i].source, facts[i].sensitive};
 }
 

@@ -27,14 +27,14 @@ may_describe(struct kafka_request *req, const resource_in *in)
     }
 }
 
-/* No keys, or none named: all. */
+/* No keys, or none named: all, but of Oxbow's own settings those that were set. */
 static bool
-asked_for(const resource_in *in, const char *name)
+asked_for(const resource_in *in, const struct meta_config_fact *fact)
 {
     if (in->configuration_keys.count <= 0)
-        return true;
+        return !kafka_config_hidden(fact);
     for (int32_t i = 0; i < in->configuration_keys.count; i++)
-        if (ox_str_is(in->configuration_keys.at[i], name))
+        if (ox_str_is(in->configuration_keys.at[i], fact->name))
             return true;
     return false;
 }
@@ -86,7 +86,7 @@ describe(struct kafka_request *req, const resource_in *in, resource_out *out)
         return;
     out->configs.at = kafka_array(req, config_out, count);
     for (size_t i = 0; i < count; i++)
-        if (asked_for(in, facts[i].name))
+        if (asked_for(in, &facts[i]))
             fill_config(req, &facts[i], &out->configs.at[out->configs.count++]);
 }
 

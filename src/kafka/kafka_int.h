@@ -194,6 +194,14 @@ kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
 /* For the whole cluster. Fails: OX_CLUSTER_AUTHORIZATION_FAILED */
 ox_code kafka_may_cluster(struct kafka_request *req, enum engine_op op, struct ox_err *err);
 
+/* A setting that Kafka does not have, at its default: not listed unasked. */
+static inline bool
+kafka_config_hidden(const struct meta_config_fact *fact)
+{
+    return fact->param != NULL && fact->param->kafka_name == NULL &&
+           fact->source == META_SOURCE_DEFAULT;
+}
+
 /* Loggers as settings of the broker (broker_loggers.c); named as the broker. */
 ox_code kafka_loggers_check(struct kafka_request *req, struct str broker,
     const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);

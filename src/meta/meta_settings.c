@@ -24,6 +24,8 @@ static const int8_t level_source[LEVEL_COUNT] = {META_SOURCE_BROKER, META_SOURCE
 struct levels {
     const struct meta_config_set *broker, *broker_default;
     const struct statics *statics;
+    bool min_insync_said; /* min.insync.replicas is always set for all nodes: Kafka's
+                             rule where eligible leader replicas are in use */
 };
 
 int
@@ -44,6 +46,9 @@ meta_settings_scope(int resource)
     return -1;
 }
 
+static struct str server_value(const struct levels *levels, int level,
+    const struct param *param);
+
 static struct levels
 levels_of(const struct view *view)
 {
@@ -53,6 +58,8 @@ levels_of(const struct view *view)
         .broker = meta_view_config(&view->pub, META_RESOURCE_BROKER, ox_str(name)),
         .broker_default = meta_view_config(&view->pub, META_RESOURCE_BROKER, OX_STR("")),
         .statics = view->statics,
+        .min_insync_said = meta_feature_level(&view->pub,
+                               PARAM_FEATURE_ELIGIBLE_LEADER_REPLICAS_VERSION) > 0,
     };
 }
 
@@ -76,6 +83,18 @@ meta_feature_level(const struct meta_view *view, int which)
     return (int)level;
 }
 
+/* What is set for all nodes. */
+static struct str
+default_value(const struct levels *levels, const struct param *param)
+{
+    struct str value = meta_settings_lookup(levels->broker_default, param);
+    if (value.ptr != NULL || !levels->min_insync_said ||
+        param->index != PARAM_SERVER_MIN_INSYNC_REPLICAS)
+        return value;
+    value = server_value(levels, LEVEL_STATIC, param);
+    return value.ptr != NULL ? value : ox_str(param->fallback);
+}
+
 static struct str
 server_value(const struct levels *levels, int level, const struct param *param)
 {
@@ -83,7 +102,7 @@ server_value(const struct levels *levels, int level, const struct param *param)
     case LEVEL_BROKER:
         return meta_settings_lookup(levels->broker, param);
     case LEVEL_BROKER_DEFAULT:
-        return meta_settings_lookup(levels->broker_default, param);
+        return default_value(levels, param);
     case LEVEL_STATIC:
         for (size_t i = 0; i < levels->statics->count; i++)
             if (levels->statics->at[i].param == param)
@@ -306,24 +325,26 @@ describe_param(struct describe *describe, const struct param *param,
         synonyms[i].value = OX_STR_NULL;
 }
 
-/* "": what ALTER SYSTEM set, and nothing else. */
+/* "": what is set for all nodes, and nothing else. */
 static void
 describe_default(struct describe *describe, struct meta_config_fact **out, size_t *count)
 {
-    const struct meta_config_set *set = describe->levels.broker_default;
-    *count = set != NULL ? set->count : 0;
-    *out = ox_arena_array(describe->arena, struct meta_config_fact, *count + 1);
-    for (size_t i = 0; i < *count; i++) {
-        const struct param *param = set->items[i].param;
-        describe_param(describe, param, &(*out)[i]);
-        (*out)[i].value = (*out)[i].sensitive ? OX_STR_NULL : set->items[i].value;
-        (*out)[i].source = META_SOURCE_BROKER_DEFAULT;
+    *out = ox_arena_array(describe->arena, struct meta_config_fact, PARAM_SERVER_COUNT);
+    *count = 0;
+    for (int i = 0; i < PARAM_SERVER_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_SERVER, i);
+        struct str value = default_value(&describe->levels, param);
+        if (value.ptr == NULL)
+            continue;
+        struct meta_config_fact *fact = &(*out)[(*count)++];
         struct meta_config_synonym *self =
             ox_arena_array(describe->arena, struct meta_config_synonym, 1);
-        *self = (struct meta_config_synonym){(*out)[i].name, (*out)[i].value,
-            META_SOURCE_BROKER_DEFAULT};
-        (*out)[i].synonyms = self;
-        (*out)[i].synonym_count = 1;
+        describe_param(describe, param, fact);
+        fact->value = fact->sensitive ? OX_STR_NULL : value;
+        fact->source = META_SOURCE_BROKER_DEFAULT;
+        *self = (struct meta_config_synonym){fact->name, fact->value, META_SOURCE_BROKER_DEFAULT};
+        fact->synonyms = self;
+        fact->synonym_count = 1;
     }
 }
 
