@@ -10,6 +10,12 @@ use IO::Select;
 use IO::Socket::INET;
 use Time::HiRes qw(time);
 
+# Memory of a build with AddressSanitizer says nothing.
+our $ASAN = do {
+    my $text = -e "$ENV{OX_BUILD}/config.h" && do { local (@ARGV, $/) = "$ENV{OX_BUILD}/config.h"; <> };
+    $text && $text =~ /^#define OX_ASAN 1/m;
+};
+
 our @EXPORT = qw(dial closed_within send_all receive rss_kb framed kafka_header kafka_ask batch record
     varint crc32c produce_body produce_code create_topic pg_message pg_startup pg_dial pg_until
     pg_simple pg_error);

@@ -31,10 +31,11 @@ struct arena_cleanup {
 };
 
 void
-ox_arena_init(struct arena *arena)
+ox_arena_init_as(struct arena *arena, enum mem_class mem)
 {
     memset(arena, 0, sizeof(*arena));
     arena->cap = SIZE_MAX;
+    arena->mem = mem;
 }
 
 static void
@@ -51,12 +52,15 @@ void
 ox_arena_fini(struct arena *arena)
 {
     run_cleanups(arena);
+    size_t freed = 0, cap = arena->cap;
     for (struct arena_block *block = arena->blocks, *prev; block != NULL; block = prev) {
         prev = block->prev;
+        freed += block->len;
         free(block);
     }
-    size_t cap = arena->cap;
-    ox_arena_init(arena);
+    if (freed > 0)
+        mem_sub(arena->mem, freed);
+    ox_arena_init_as(arena, arena->mem);
     arena->cap = cap;
 }
 
@@ -77,9 +81,16 @@ ox_arena_reset(struct arena *arena)
 }
 
 static struct arena_block *
+block_new(struct arena *arena, size_t len)
+{
+    mem_add(arena->mem, len);
+    return ox_malloc(sizeof(struct arena_block) + len);
+}
+
+static struct arena_block *
 add_block(struct arena *arena, size_t len)
 {
-    struct arena_block *block = ox_malloc(sizeof(*block) + len);
+    struct arena_block *block = block_new(arena, len);
     block->len = len;
     block->prev = arena->blocks;
     arena->total = arena->blocks == NULL ? len : arena->total + len;
@@ -94,7 +105,7 @@ alloc_slow(struct arena *arena, size_t len)
     want = OX_MIN(OX_MAX(want, (size_t)BLOCK_FIRST), (size_t)BLOCK_MAX);
     if (len > want / 2 && arena->blocks != NULL) {
         /* A block of its own, behind the one being cut. */
-        struct arena_block *block = ox_malloc(sizeof(*block) + len);
+        struct arena_block *block = block_new(arena, len);
         block->len = len;
         block->prev = arena->blocks->prev;
         arena->blocks->prev = block;

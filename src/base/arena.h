@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/mem.h"
+
 struct arena_block;
 struct arena_cleanup;
 
@@ -25,9 +27,11 @@ struct arena {
     size_t used; /* bytes handed out since init or reset, rounding included */
     size_t total; /* of the blocks; without blocks: what the next life begins with */
     size_t cap;  /* bytes, SIZE_MAX = none */
+    enum mem_class mem; /* whose memory it is */
 };
 
-void ox_arena_init(struct arena *arena);
+void ox_arena_init_as(struct arena *arena, enum mem_class mem);
+#define ox_arena_init(arena) ox_arena_init_as((arena), MEM_HERE)
 /* Frees all memory, after running the cleanups in reverse order. */
 void ox_arena_fini(struct arena *arena);
 /* As fini then init, but keeps one block, or its size, for the next life. Keeps

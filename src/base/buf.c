@@ -44,8 +44,18 @@ static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 static void
 free_buf(struct buf *buf)
 {
+    mem_sub((enum mem_class)buf->mem, buf->cap);
     ox_free(buf->ptr);
     ox_free(buf);
+}
+
+/* The buffer is somebody else's now. */
+static void
+change_owner(struct buf *buf, enum mem_class mem)
+{
+    mem_sub((enum mem_class)buf->mem, buf->cap);
+    mem_add(mem, buf->cap);
+    buf->mem = (uint16_t)mem;
 }
 
 static void
@@ -73,18 +83,18 @@ register_cache(void)
     cache_registered = 1;
 }
 
-static uint32_t
+static uint16_t
 class_of(size_t cap)
 {
     size_t size = (size_t)1 << CLASS_MIN_SHIFT;
-    for (uint32_t class = 0; class < CLASS_COUNT; class++, size <<= 1)
+    for (uint16_t class = 0; class < CLASS_COUNT; class++, size <<= 1)
         if (cap <= size)
             return class;
-    return UINT32_MAX;
+    return UINT16_MAX;
 }
 
 static struct buf *
-take_free(uint32_t class)
+take_free(uint16_t class)
 {
     if (cache[class].count > 0)
         return cache[class].free[--cache[class].count];
@@ -96,19 +106,22 @@ take_free(uint32_t class)
 }
 
 struct buf *
-ox_buf_new(size_t cap)
+ox_buf_new_as(size_t cap, enum mem_class mem)
 {
-    uint32_t class = cap < 2048 ? UINT32_MAX : class_of(cap);
-    struct buf *buf = class != UINT32_MAX ? take_free(class) : NULL;
+    uint16_t class = cap < 2048 ? UINT16_MAX : class_of(cap);
+    struct buf *buf = class != UINT16_MAX ? take_free(class) : NULL;
     if (buf != NULL) {
+        change_owner(buf, mem);
         atomic_store_explicit(&buf->refs, 1, memory_order_relaxed);
         return buf;
     }
     buf = ox_malloc(sizeof(*buf));
     atomic_init(&buf->refs, 1);
     buf->size_class = class;
-    buf->cap = class == UINT32_MAX ? cap : (size_t)1 << (CLASS_MIN_SHIFT + class);
+    buf->cap = class == UINT16_MAX ? cap : (size_t)1 << (CLASS_MIN_SHIFT + class);
     buf->ptr = ox_malloc(buf->cap);
+    buf->mem = (uint16_t)mem;
+    mem_add(mem, buf->cap);
     return buf;
 }
 
@@ -142,15 +155,17 @@ ox_buf_put(struct buf *buf)
     ox_assert(before > 0);
     if (before > 1)
         return;
-    uint32_t class = buf->size_class;
-    if (class != UINT32_MAX && cache_registered != 2 && cache[class].count < CACHE_MAX &&
+    uint16_t class = buf->size_class;
+    if (class != UINT16_MAX)
+        change_owner(buf, MEM_CACHE);
+    if (class != UINT16_MAX && cache_registered != 2 && cache[class].count < CACHE_MAX &&
         (cache[class].count + 1) * buf->cap <= CACHE_BYTES) {
         if (!cache_registered)
             register_cache();
         cache[class].free[cache[class].count++] = buf;
         return;
     }
-    if (class == UINT32_MAX || !give_depot(buf))
+    if (class == UINT16_MAX || !give_depot(buf))
         free_buf(buf);
 }
 

@@ -11,15 +11,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/mem.h"
+
 struct buf {
     _Atomic uint32_t refs;
-    uint32_t size_class; /* of the cache; UINT32_MAX: plain malloc */
+    uint16_t size_class; /* of the cache; UINT16_MAX: plain malloc */
+    uint16_t mem;        /* enum mem_class */
     size_t cap;          /* bytes at ptr */
     uint8_t *ptr;
 };
 
 /* A buffer of at least cap bytes with one reference. */
-struct buf *ox_buf_new(size_t cap);
+struct buf *ox_buf_new_as(size_t cap, enum mem_class mem);
+#define ox_buf_new(cap) ox_buf_new_as((cap), MEM_HERE)
 struct buf *ox_buf_get(struct buf *buf);
 void ox_buf_put(struct buf *buf); /* NULL is allowed */
 /* Frees what this thread and the depot keep for later: after a busy time. */

@@ -22,7 +22,10 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/late.h"
+#include "base/limits.h"
 #include "base/wire.h"
+
+_Static_assert(LIMIT_ZSTD_WINDOW_VALUE == 1 << 23, "as ZSTD_WINDOW_LOG_MAX");
 
 enum {
     LZ4_LEVEL_JAVA_DEFAULT = 9, /* Java's way to say: the fast compressor */
@@ -274,6 +277,7 @@ sink_wrote(struct sink *sink, size_t len)
 static ox_code
 too_long(enum ox_codec codec, struct ox_err *err)
 {
+    limit_met(LIMIT_INFLATED_BATCH);
     return ox_fail(err, OX_MESSAGE_TOO_LARGE, "%s data inflate to more than is allowed",
         ox_codec_name(codec));
 }

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 BUILT_SOURCES += src/base/errors.gen.h src/base/errors.gen.c src/base/locks.gen.h \
-    src/base/params.gen.h src/base/params.gen.c
-nodist_liboxbow_a_SOURCES += src/base/errors.gen.c src/base/params.gen.c
+    src/base/params.gen.h src/base/params.gen.c src/base/limits.gen.h src/base/limits.gen.c
+nodist_liboxbow_a_SOURCES += src/base/errors.gen.c src/base/params.gen.c src/base/limits.gen.c
 liboxbow_a_SOURCES += src/base/arena.c src/base/buf.c src/base/check.c src/base/codec.c \
     src/base/crc32c.c src/base/diag.c src/base/env.c src/base/err.c src/base/fault.c \
-    src/base/file.c src/base/file_sim.c src/base/late.c src/base/lock.c src/base/map.c src/base/msg.c src/base/param.c \
+    src/base/file.c src/base/file_sim.c src/base/late.c src/base/limits.c \
+    src/base/lock.c src/base/map.c src/base/mem.c src/base/msg.c src/base/param.c \
     src/base/rate.c src/base/str.c \
     src/base/wire.c
 
@@ -12,6 +13,10 @@ src/base/errors.gen.h: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/ge
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) errors $(srcdir)/catalog/errors.tbl $@
 src/base/errors.gen.c: $(srcdir)/catalog/errors.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_errors.pm
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) errors $(srcdir)/catalog/errors.tbl $@
+src/base/limits.gen.h: $(srcdir)/catalog/limits.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_limits.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) limits $(srcdir)/catalog/limits.tbl $@
+src/base/limits.gen.c: $(srcdir)/catalog/limits.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_limits.pm
+	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) limits $(srcdir)/catalog/limits.tbl $@
 src/base/locks.gen.h: $(srcdir)/catalog/locks.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_locks.pm
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) locks $(srcdir)/catalog/locks.tbl $@
 src/base/params.gen.h: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_params.pm

@@ -236,8 +236,11 @@ decode_array(struct decoder *dec, const struct msg_field *field, struct msg_int8
     size_t size = kind_size(field), need = (size_t)count * size;
     size_t fit = wire_left(dec->in) / OX_MAX(element_min(dec, field), (size_t)1);
     if (count > MSG_ARRAY_MAX || (size_t)count > fit || need > dec->arena->cap ||
-        dec->arena->used > dec->arena->cap - need)
+        dec->arena->used > dec->arena->cap - need) {
+        if (count > MSG_ARRAY_MAX && (size_t)count <= fit)
+            limit_met(LIMIT_ARRAY_ELEMENTS);
         return refuse(dec);
+    }
     char *at = ox_arena_alloc0(dec->arena, need);
     out->at = (int8_t *)at;
     for (int64_t i = 0; i < count; i++, at += size)
@@ -267,6 +270,10 @@ decode_tagged(struct decoder *dec, const struct msg_struct *st, char *out)
 {
     struct wire_in *in = dec->in;
     uint32_t count = wire_get_uvarint(in);
+    if (count > LIMIT_TAGGED_FIELDS_VALUE) {
+        limit_met(LIMIT_TAGGED_FIELDS);
+        return refuse(dec);
+    }
     for (uint32_t i = 0; i < count && !in->failed; i++) {
         uint32_t tag = wire_get_uvarint(in), len = wire_get_uvarint(in);
         const uint8_t *bytes = wire_skip(in, len);

@@ -17,11 +17,12 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "base/wire.h"
 
 /* No array of a message may have more elements. */
-enum { MSG_ARRAY_MAX = 1000000 };
+enum { MSG_ARRAY_MAX = LIMIT_ARRAY_ELEMENTS_VALUE };
 
 /* ---- fields of generated structs ---- */
 

@@ -6,25 +6,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "engine/engine_int.h"
 #include "net/net.h"
 
 typedef void (*metric_fn)(enum metric_id id, const char *labels, double value, void *arg);
-
-static double
-resident_bytes(struct engine *engine)
-{
-    struct arena arena;
-    char *content;
-    size_t len;
-    long pages = 0;
-    ox_arena_init(&arena);
-    if (file_read_all(engine->env->fs, "/proc/self/statm", 4096, &arena, &content, &len, NULL) ==
-        OX_OK)
-        sscanf(content, "%*d %ld", &pages);
-    ox_arena_fini(&arena);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
 
 static void
 each_of_net(struct engine *engine, metric_fn fn, void *arg)
@@ -81,6 +67,24 @@ each_of_compaction(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_COMPACTION_THROTTLED_SECONDS_TOTAL, "", (double)stats.throttled_ms / 1000, arg);
 }
 
+static void
+each_of_memory(metric_fn fn, void *arg)
+{
+    char labels[64];
+    for (int i = 0; i < MEM_CLASS_COUNT; i++) {
+        snprintf(labels, sizeof(labels), "class=\"%s\"", mem_class_name((enum mem_class)i));
+        fn(METRIC_MEMORY_BYTES, labels, (double)mem_used((enum mem_class)i), arg);
+    }
+    fn(METRIC_MEMORY_BYTES, "class=\"heap\"", (double)mem_heap(), arg);
+    fn(METRIC_MEMORY_LIMIT_BYTES, "", (double)mem_limit(), arg);
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        if (!limit_counted((enum limit_id)i))
+            continue;
+        snprintf(labels, sizeof(labels), "limit=\"%s\"", limit_table[i].name);
+        fn(METRIC_LIMITS_MET_TOTAL, labels, (double)limit_times_met((enum limit_id)i), arg);
+    }
+}
+
 void
 engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
 {
@@ -94,7 +98,8 @@ engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
         fn(METRIC_LOG_DIR_USABLE_BYTES, "", (double)space.usable, arg);
     }
     each_of_compaction(engine, fn, arg);
-    fn(METRIC_RESIDENT_MEMORY_BYTES, "", resident_bytes(engine), arg);
+    fn(METRIC_RESIDENT_MEMORY_BYTES, "", (double)mem_resident(), arg);
+    each_of_memory(fn, arg);
     for (int i = 0; i < loop_count(engine->config.loops); i++) {
         char labels[32];
         snprintf(labels, sizeof(labels), "loop=\"%d\"", i);

@@ -105,6 +105,7 @@ is_null(const struct vector *vec, uint32_t row)
 ox_code
 eval_value_too_large(struct ox_err *err)
 {
+    limit_met(LIMIT_SQL_VALUE);
     return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "value would be larger than %d MiB",
         EVAL_VALUE_MAX >> 20);
 }

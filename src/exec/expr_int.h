@@ -5,6 +5,7 @@
 #define EXEC_EXPR_INT_H
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "exec/expr.h"
 #include "exec/functions.gen.h"
 
@@ -16,7 +17,7 @@ extern const uint32_t eval_all_rows[VECTOR_MAX];
 
 /* The largest value an expression makes, and the memory that one batch of an
  * operator may take for its expressions or one group's aggregates keep. */
-enum { EVAL_VALUE_MAX = 128 << 20, EVAL_BYTES_MAX = 512 << 20 };
+enum { EVAL_VALUE_MAX = LIMIT_SQL_VALUE_VALUE, EVAL_BYTES_MAX = 512 << 20 };
 
 ox_code eval_value_too_large(struct ox_err *err);
 ox_code eval_bytes_exceeded(struct ox_err *err);

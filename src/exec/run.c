@@ -14,6 +14,7 @@
  *     exec_run_free was called and the last hold is gone.
  *  3. sync_depth > 0 means that a subquery is being driven from inside an
  *     expression: operators below must not park, so the tick budget is off. */
+#include "base/limits.h"
 #include "engine/engine.h"
 #include "exec/exec_int.h"
 
@@ -319,6 +320,14 @@ run_check(struct exec_run *run)
     }
     if (ox_unlikely(run->timeout_at != 0) && run_now_ns(run) >= run->timeout_at) {
         ox_fail_plain(run_err(run), OX_STATEMENT_TIMEOUT);
+        run->failed = true;
+        return false;
+    }
+    if (ox_unlikely(mem_over())) {
+        limit_met(LIMIT_MEMORY);
+        ox_fail(run_err(run), OX_OUT_OF_MEMORY,
+            "requests and statements take more memory than \"memory_limit\" (%llu bytes)",
+            (unsigned long long)mem_limit());
         run->failed = true;
         return false;
     }

@@ -133,6 +133,9 @@ frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
         ? kc->door->config.request_bytes_max
         : (size_t)engine_settings(kc->door->config.engine)->sasl_server_max_receive_size;
     if (len < 0 || (size_t)len > len_max) {
+        if (len > 0)
+            limit_met(kc->login == KAFKA_LOGIN_DONE ? LIMIT_KAFKA_FRAME
+                                                    : LIMIT_KAFKA_FRAME_BEFORE_LOGIN);
         ox_debug("kafka frame refused", "conn=%llu len=%d", (unsigned long long)conn_id(conn),
             len);
         return -1;
@@ -175,6 +178,8 @@ may_overlap(const struct kafka_request *req)
 static void
 update_pause(struct kafka_conn *kc)
 {
+    if (kc->request_count == KAFKA_PIPELINE_MAX && !kc->paused)
+        limit_met(LIMIT_REQUESTS_UNDER_WAY);
     bool wait = kc->held != NULL || kc->request_count >= KAFKA_PIPELINE_MAX ||
                 (kc->conn != NULL && conn_full(kc->conn));
     if (!wait && kc->request_count > 0)

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/limits.h"
 #include "base/check.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -19,7 +20,7 @@ struct fetch_cache; /* fetch_session.c */
 
 enum {
     /* Produce requests of one connection that may wait for the disk together. */
-    KAFKA_PIPELINE_MAX = 64,
+    KAFKA_PIPELINE_MAX = LIMIT_REQUESTS_UNDER_WAY_VALUE,
     /* Requests kept for reuse, per loop. */
     KAFKA_SPARE_MAX = 64,
 };

@@ -27,6 +27,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/limits.h"
 
 #define FLUSHER_QUIET_NS UINT64_C(4000000000)
 enum { TICK_MS = 500, SPACE_CHECK_BYTES = 16 << 20, CHECKPOINT_FILE_MAX = 64 << 20 };
@@ -37,7 +38,7 @@ log_dir_config_init(struct log_dir_config *config)
     *config = (struct log_dir_config){
         .node_id = -1,
         .threads = true,
-        .reserve_bytes = 256u << 20,
+        .reserve_bytes = LIMIT_DISK_RESERVE_VALUE,
         .wal_file_bytes = 64u << 20,
         .wal_bytes_max = 1u << 30,
         .flush_linger_us = 20000,
@@ -469,11 +470,12 @@ log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err)
         check_space(dir);
         full = atomic_load(&dir->full);
     }
-    if (ox_unlikely(full))
-        return ox_fail(err, OX_DISK_FULL,
-            "disk of log directory \"%s\" has less than its reserve of %llu bytes free",
-            dir->path, (unsigned long long)dir->config.reserve_bytes);
-    return OX_OK;
+    if (ox_likely(!full))
+        return OX_OK;
+    limit_met(LIMIT_DISK_RESERVE);
+    return ox_fail(err, OX_DISK_FULL,
+        "disk of log directory \"%s\" has less than its reserve of %llu bytes free", dir->path,
+        (unsigned long long)dir->config.reserve_bytes);
 }
 
 /* ---- what waits to be unlinked ---- */

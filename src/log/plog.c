@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/limits.h"
 
 void
 plog_config_init(struct plog_config *config)
@@ -45,7 +46,7 @@ plog_config_init(struct plog_config *config)
         .max_compaction_lag_ms = INT64_MAX,
         .min_cleanable_dirty_ratio = 0.5,
         .producer_id_expiration_ms = 86400000,
-        .inflated_max = 64 << 20,
+        .inflated_max = LIMIT_INFLATED_BATCH_VALUE,
     };
 }
 

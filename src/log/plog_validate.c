@@ -6,6 +6,7 @@
 #include "log/log_int.h"
 
 #include "base/check.h"
+#include "base/limits.h"
 
 enum { BATCH_MAGIC = 2 };
 
@@ -97,10 +98,12 @@ static ox_code
 check_header(struct log_append *append, const struct plog_config *config, struct ox_err *err)
 {
     const struct record_batch *batch = &append->batch;
-    if (batch->bytes > (uint64_t)config->max_message_bytes)
+    if (batch->bytes > (uint64_t)config->max_message_bytes) {
+        limit_met(LIMIT_BATCH);
         return ox_fail(err, OX_MESSAGE_TOO_LARGE,
             "record batch of %zu bytes exceeds \"max.message.bytes\" (%d)", batch->bytes,
             config->max_message_bytes);
+    }
     if (batch->bytes > (uint64_t)config->segment_bytes)
         return ox_fail(err, OX_RECORD_LIST_TOO_LARGE,
             "record batch of %zu bytes exceeds \"segment.bytes\" (%lld)", batch->bytes,
@@ -239,10 +242,12 @@ rebuild(struct log_append *append, const struct plog_config *config, enum ox_cod
         return rc;
     append->own = out.buf;
     append->bytes = out;
-    if (out.len > (uint64_t)config->max_message_bytes)
+    if (out.len > (uint64_t)config->max_message_bytes) {
+        limit_met(LIMIT_BATCH);
         return ox_fail(err, OX_MESSAGE_TOO_LARGE,
             "recompressed batch of %zu bytes exceeds \"max.message.bytes\" (%d)", out.len,
             config->max_message_bytes);
+    }
     return record_batch_decode(ox_slice_ptr(&out), out.len, &append->batch, err);
 }
 

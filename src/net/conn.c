@@ -43,6 +43,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "net/net_int.h"
 
 enum {
@@ -86,7 +87,8 @@ struct conn {
     int paused;
     bool full_seen, in_input, surplus;
     bool came_paused; /* bytes that may not be read yet: not polled for */
-    bool known; /* conn_set_idle_limit() was called */
+    bool known;   /* conn_set_idle_limit() was called */
+    bool starved; /* there is no memory for the rest of its message */
     uint64_t id;
     char peer_host[48];
     int peer_port;
@@ -427,6 +429,8 @@ bool
 conn_full(struct conn *conn)
 {
     bool full = conn->out_len > NET_LIMIT(conn->home->net, out_max);
+    if (full && !conn->full_seen)
+        limit_met(LIMIT_OUTPUT_QUEUE);
     conn->full_seen |= full;
     return full;
 }
@@ -436,7 +440,7 @@ conn_full(struct conn *conn)
 static bool
 may_deliver(const struct conn *conn)
 {
-    return conn->paused == 0 && conn->state == CONN_OPEN;
+    return conn->paused == 0 && conn->state == CONN_OPEN && !conn->starved;
 }
 
 /* Hand over the whole messages in [pos, end) of buf; returns the new pos. Sets
@@ -504,6 +508,13 @@ keep_rest(struct conn *conn, struct buf *buf, size_t pos, size_t end)
     if (conn->own == buf && conn->own->cap - pos >= want) {
         conn->own_pos = pos;
         conn->own_end = end;
+        return;
+    }
+    if (conn->own == buf && want > OWN_FIRST && mem_over()) {
+        conn->own_pos = pos;
+        conn->own_end = end;
+        conn->starved = true; /* on_sweep() looks again */
+        limit_met(LIMIT_MEMORY);
         return;
     }
     struct buf *own = ox_buf_new(want == have && conn->own_want == 0 ? want * 2 : want);
@@ -784,6 +795,8 @@ on_close_tick(struct loop_tick *tick)
         home->shared = NULL;
     }
     net_count_out(home->net, conn->peer_host);
+    if (!conn->known)
+        atomic_fetch_sub(&home->net->strangers, 1);
     uv_poll_stop(&conn->poll);
     tls_free(conn->tls);
     close(conn->fd);
@@ -817,22 +830,36 @@ conn_closing(const struct conn *conn)
 
 /* ---- limits in time ---- */
 
-static bool
-overdue(const struct conn *conn, uint64_t now)
+/* The limit in time that the connection has passed, or LIMIT_COUNT. */
+static enum limit_id
+passed(const struct conn *conn, uint64_t now)
 {
     const struct net *net = conn->home->net;
     uint64_t stall_ns = NET_LIMIT(net, write_stall_ns), frame_ns = NET_LIMIT(net, frame_ns);
     if (conn->state == CONN_LINGER)
-        return now - conn->write_progress_ns > SECOND_NS;
+        return now - conn->write_progress_ns > SECOND_NS ? LIMIT_IDLE_TIME : LIMIT_COUNT;
+    if (conn->flush_tick.waiting)
+        return LIMIT_COUNT; /* a long turn: it was not tried to send it yet */
     if (output_waits(conn) && stall_ns > 0)
-        return now - conn->write_progress_ns > stall_ns;
+        return now - conn->write_progress_ns > stall_ns ? LIMIT_WRITE_TIME : LIMIT_COUNT;
     if (conn->paused > 0)
-        return false;
+        return LIMIT_COUNT;
     if (!conn->known)
-        return conn->idle_ns > 0 && now - conn->opened_ns > conn->idle_ns;
+        return conn->idle_ns > 0 && now - conn->opened_ns > conn->idle_ns ? LIMIT_LOGIN_TIME
+                                                                         : LIMIT_COUNT;
     if (conn->frame_start_ns != 0 && frame_ns > 0)
-        return now - conn->frame_start_ns > frame_ns;
-    return conn->idle_ns > 0 && now - conn->last_message_ns > conn->idle_ns;
+        return now - conn->frame_start_ns > frame_ns ? LIMIT_FRAME_TIME : LIMIT_COUNT;
+    return conn->idle_ns > 0 && now - conn->last_message_ns > conn->idle_ns ? LIMIT_IDLE_TIME
+                                                                           : LIMIT_COUNT;
+}
+
+static bool
+overdue(const struct conn *conn, uint64_t now)
+{
+    enum limit_id limit = passed(conn, now);
+    if (limit != LIMIT_COUNT && conn->state != CONN_LINGER)
+        limit_met(limit);
+    return limit != LIMIT_COUNT;
 }
 
 /* What a busy time left goes back to the system when it is over. */
@@ -854,8 +881,14 @@ on_sweep(struct loop_timer *timer)
     uint64_t now = loop_now_ns(home->loop);
     ox_list_each(node, &home->conns) {
         struct conn *conn = ox_container_of(node, struct conn, link);
-        if (conn->state != CONN_CLOSED && overdue(conn, now))
+        if (conn->state == CONN_CLOSED)
+            continue;
+        if (overdue(conn, now)) {
             conn_close(conn);
+        } else if (conn->starved && !mem_over()) {
+            conn->starved = false;
+            loop_at_tick_end(home->loop, &conn->input_tick);
+        }
     }
     note_quiet(home);
     /* A loop without connections sleeps. */
@@ -863,11 +896,19 @@ on_sweep(struct loop_timer *timer)
         loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
 }
 
+static void
+know(struct conn *conn)
+{
+    if (!conn->known)
+        atomic_fetch_sub(&conn->home->net->strangers, 1);
+    conn->known = true;
+}
+
 void
 conn_set_idle_limit(struct conn *conn, uint64_t idle_ns)
 {
     conn->idle_ns = idle_ns;
-    conn->known = true;
+    know(conn);
 }
 
 bool
@@ -901,7 +942,13 @@ conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, vo
         loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
     int failed = uv_poll_init(loop_uv(home->loop), &conn->poll, fd);
     ox_assert(failed == 0);
+    uint32_t most = NET_LIMIT(home->net, strangers_max);
+    uint32_t strangers = atomic_fetch_add(&home->net->strangers, 1) + 1;
     handler->opened(conn, listener_arg);
+    if (!conn->known && most > 0 && strangers > most) {
+        limit_met(LIMIT_CONNECTIONS_LOGGING_IN);
+        conn_close(conn);
+    }
     update_poll(conn);
 }
 

@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/limits.h"
 #include "net/net_int.h"
 
 enum { ACCEPTS_PER_TURN = 64, BUSY_PERMILLE = 600, BACKLOG = 1024 };
@@ -80,6 +81,7 @@ net_set_limits(struct net *net, const struct net_limits *limits)
 {
     SET_LIMIT(net, limits, conns_max);
     SET_LIMIT(net, limits, conns_per_ip_max);
+    SET_LIMIT(net, limits, strangers_max);
     SET_LIMIT(net, limits, conns_rate_max);
     SET_LIMIT(net, limits, rate_samples);
     SET_LIMIT(net, limits, rate_sample_ms);
@@ -102,6 +104,8 @@ net_count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus)
     bool fits = count < per_ip && open < most;
     bool told = !fits && *surplus && count < (uint64_t)per_ip + NET_SURPLUS_MAX &&
                 open < most + NET_SURPLUS_MAX;
+    if (!fits)
+        limit_met(open >= most ? LIMIT_CONNECTIONS : LIMIT_CONNECTIONS_PER_IP);
     *surplus = told;
     fits |= told;
     if (fits) {

@@ -49,6 +49,7 @@ struct conn_handler {
 struct net_limits {
     uint32_t conns_max;       /* of the node */
     uint32_t conns_per_ip_max;
+    uint32_t strangers_max; /* of the node, without a login; 0 is any number */
     uint32_t conns_rate_max; /* taken in a second; 0: as many as come */
     uint32_t rate_samples;   /* how that is measured: so many samples */
     uint64_t rate_sample_ms; /* of this time */

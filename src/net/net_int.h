@@ -38,6 +38,7 @@ struct net {
     struct ox_rate rate; /* of all listeners; on loop 0 */
     struct list turned_away; /* sockets that are closed later; on loop 0 */
     uint32_t turned_away_count;
+    _Atomic uint32_t strangers; /* connections that have not logged in */
     _Atomic uint64_t next_id, accepted, refused, open, bytes_in, bytes_out;
 };
 #define NET_LIMIT(net, name) __atomic_load_n(&(net)->limits.name, __ATOMIC_RELAXED)

@@ -4,6 +4,7 @@
 #ifndef PGWIRE_PGWIRE_INT_H
 #define PGWIRE_PGWIRE_INT_H
 
+#include "base/limits.h"
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/wire.h"
@@ -11,9 +12,9 @@
 #include "sql/sql.h"
 
 enum {
-    PG_STARTUP_MAX = 10000,
+    PG_STARTUP_MAX = LIMIT_PG_STARTUP_VALUE,
     PG_LOGIN_MAX = 65536,
-    PG_MESSAGE_MAX = 64 * 1024 * 1024,
+    PG_MESSAGE_MAX = LIMIT_PG_MESSAGE_VALUE,
     PG_SHORT_MESSAGE_MAX = 10000, /* of messages that only name something */
     PG_PROTOCOL_3 = 196608,
     PG_CANCEL = 80877102,

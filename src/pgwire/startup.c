@@ -432,6 +432,8 @@ on_frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
     }
     if (pg->state == PG_STARTUP) {
         uint32_t len = have >= 4 ? wire_load32(bytes) : 8;
+        if (len > PG_STARTUP_MAX)
+            limit_met(LIMIT_PG_STARTUP);
         if (len < 8 || len > PG_STARTUP_MAX)
             return refuse_length(pg, len);
         return have >= 4 ? (ptrdiff_t)len : 0;
@@ -444,6 +446,8 @@ on_frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
     if (have < 5)
         return 0;
     uint32_t len = wire_load32(bytes + 1);
+    if (len > PG_MESSAGE_MAX)
+        limit_met(LIMIT_PG_MESSAGE);
     if (len < 4 || len > (pg->state == PG_LOGIN ? PG_LOGIN_MAX : most))
         return refuse_length(pg, len);
     return (ptrdiff_t)len + 1;

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "kafka/kafka.h"
 #include "pgwire/pgwire.h"
 #include "server/server.h"
@@ -422,7 +423,7 @@ write_pid_file(struct server *server, struct ox_err *err)
 
 /* ---- limits of connections ---- */
 
-enum { CONN_OUT_MAX = 4 * 1024 * 1024, FILES_RESERVED = 64 };
+enum { FILES_RESERVED = 64 };
 
 /* Segments and metadata need descriptors too: a quarter of them stays free. */
 static uint32_t
@@ -441,6 +442,7 @@ limits_of(const struct server_config *config, struct net_limits *limits)
     const uint64_t ms = 1000000;
     *limits = (struct net_limits){.conns_max = connections_that_fit(config->max_connections),
         .conns_per_ip_max = (uint32_t)config->max_connections_per_ip,
+        .strangers_max = (uint32_t)config->max_connections_logging_in,
         .conns_rate_max = config->max_connection_creation_rate == INT32_MAX
                               ? 0
                               : (uint32_t)config->max_connection_creation_rate,
@@ -449,7 +451,14 @@ limits_of(const struct server_config *config, struct net_limits *limits)
         .idle_ns = (uint64_t)config->login_timeout_ms * ms, /* until login; doors raise it */
         .frame_ns = (uint64_t)config->frame_timeout_ms * ms,
         .write_stall_ns = (uint64_t)config->write_timeout_ms * ms,
-        .out_max = CONN_OUT_MAX};
+        .out_max = LIMIT_OUTPUT_QUEUE_VALUE};
+}
+
+static void
+limit_memory(const struct server_config *config)
+{
+    mem_set_limit(config->memory_limit > 0 ? (uint64_t)config->memory_limit
+                                           : mem_default_limit());
 }
 
 static uint64_t
@@ -467,6 +476,7 @@ settings_changed(const struct meta_view *view, void *arg)
     struct net_limits limits;
     limits_of(view->settings, &limits);
     net_set_limits(server->net, &limits);
+    limit_memory(view->settings);
     ox_diag_set_level((enum ox_diag_level)view->settings->log_level);
 }
 
@@ -482,6 +492,7 @@ start_all(struct server *server, struct ox_err *err)
         config->pool_threads, 20 * 1000};
     struct net_limits limits;
     limits_of(config, &limits);
+    limit_memory(config);
     if (limits.conns_max < (uint32_t)config->max_connections)
         ox_warn("fewer connections than \"max.connections\" fit the limit of open files",
             "connections=%u", limits.conns_max);

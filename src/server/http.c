@@ -15,13 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/late.h"
 #include "engine/metrics.h"
 #include "server/server.h"
 
-enum { BACKLOG = 64, CONNS_MAX = 256, IDLE_SECONDS = 10 };
+enum { BACKLOG = 64, IDLE_SECONDS = 10 };
 
 struct http_door {
     struct engine *engine;
@@ -136,7 +137,8 @@ serve(struct http_door *door)
         return;
     }
     door->daemon = mhd.start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, door,
-        MHD_OPTION_LISTEN_SOCKET, door->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNS_MAX,
+        MHD_OPTION_LISTEN_SOCKET, door->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)LIMIT_HTTP_CONNECTIONS_VALUE,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
     if (door->daemon == NULL) {
         ox_error("HTTP is not served", "reason=libmicrohttpd does not start");

@@ -41,7 +41,7 @@ static const char *const system_columns[] = {"_partition", "_offset", "_timestam
     "_headers", "_key_bytes", "_value_bytes", "_size", "_tombstone", "_timestamp_type", NULL};
 static const char *const views[] = {"oxbow.topics", "oxbow.partitions", "oxbow.segments",
     "oxbow.configs", "oxbow.groups", "oxbow.group_members", "oxbow.group_offsets", "oxbow.lag",
-    "oxbow.connections", "oxbow.settings", "oxbow.metrics", NULL};
+    "oxbow.connections", "oxbow.settings", "oxbow.metrics", "oxbow.limits", "oxbow.memory", NULL};
 
 /* After the last words (right to left, '*' any word): what may follow. '@' names a cached list. */
 struct rule {

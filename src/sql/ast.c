@@ -26,6 +26,8 @@ ast_fail(struct ast_parse *p, ox_code code, int pos, const char *fmt, ...)
     if (p->code != OX_OK)
         return;
     p->code = code;
+    if (code == OX_STATEMENT_TOO_COMPLEX)
+        limit_met(LIMIT_SQL_NESTING);
     va_list args;
     va_start(args, fmt);
     char message[320];

@@ -13,13 +13,14 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/str.h"
 
 struct ast_select;
 struct ast_subscribe;
 struct ast_expr;
 
-enum { AST_DEPTH_MAX = 1000 };
+enum { AST_DEPTH_MAX = LIMIT_SQL_NESTING_VALUE };
 
 /* A token as the scanner gives it: text is the value (a string without quotes
  * and escapes, an identifier folded). */

@@ -14,6 +14,8 @@ bind_fail(struct bind *b, ox_code code, int pos, const char *fmt, ...)
 {
     char message[320];
     va_list args;
+    if (code == OX_STATEMENT_TOO_COMPLEX)
+        limit_met(LIMIT_SQL_NESTING);
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);

@@ -14,7 +14,7 @@
 #include "sql_parser.gen.h"
 
 /* The text of a query, and its syntax trees. */
-enum { TEXT_MAX = 16 << 20, TREES_MAX = 256 << 20 };
+enum { TEXT_MAX = LIMIT_SQL_TEXT_VALUE, TREES_MAX = 256 << 20 };
 
 /* The parser that lemon made. */
 void *sql_parserAlloc(void *(*alloc)(size_t));
@@ -215,6 +215,8 @@ parse_statement(struct feed *feed, struct ast_parse *p, void *parser)
 static ox_code
 check_text(struct str text, struct ox_err *err)
 {
+    if (text.len > TEXT_MAX)
+        limit_met(LIMIT_SQL_TEXT);
     if (text.len > TEXT_MAX)
         return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
             "statement of %zu bytes exceeds the limit of %d", text.len, TEXT_MAX);

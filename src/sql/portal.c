@@ -173,6 +173,11 @@ portal_new(struct sql_session *sess, struct str name, struct statement *stmt,
     if (name.ptr != NULL && name.len > 0 && portal_find(sess, name) != NULL)
         return ox_fail(err, OX_DUPLICATE_CURSOR, "cursor \"%.*s\" already exists",
             OX_STR_ARG(name));
+    if (name.len > 0 && sess->portals.count >= LIMIT_SQL_PORTALS_VALUE) {
+        limit_met(LIMIT_SQL_PORTALS);
+        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "a session has at most %d open cursors",
+            LIMIT_SQL_PORTALS_VALUE);
+    }
     struct portal *portal = ox_calloc(1, sizeof(*portal));
     ox_arena_init(&portal->arena);
     portal->sess = sess;
@@ -437,6 +442,16 @@ refuse_in_failed(struct sql_session *sess, const struct ast_stmt *ast, struct ox
 }
 
 ox_code
+statement_room(const struct sql_session *sess, struct ox_err *err)
+{
+    if (sess->statements.count < LIMIT_SQL_STATEMENTS_VALUE)
+        return OX_OK;
+    limit_met(LIMIT_SQL_STATEMENTS);
+    return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
+        "a session has at most %d prepared statements", LIMIT_SQL_STATEMENTS_VALUE);
+}
+
+ox_code
 sql_prepare(struct sql_session *sess, struct str name, struct str text, const uint32_t *oids,
     uint32_t oid_count, struct ox_err *err)
 {
@@ -445,7 +460,9 @@ sql_prepare(struct sql_session *sess, struct str name, struct str text, const ui
         return ox_fail(err, OX_DUPLICATE_STATEMENT,
             "prepared statement \"%.*s\" already exists", OX_STR_ARG(name));
     struct statement *stmt;
-    ox_code code = statement_new(sess, name, text, oids, oid_count, &stmt, err);
+    ox_code code = name.len > 0 ? statement_room(sess, err) : OX_OK;
+    if (code == OX_OK)
+        code = statement_new(sess, name, text, oids, oid_count, &stmt, err);
     if (code != OX_OK)
         return code;
     code = refuse_in_failed(sess, stmt->ast, err);

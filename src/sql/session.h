@@ -150,6 +150,8 @@ struct portal {
     const char *tag;         /* "SELECT" */
 };
 
+/* Room for one more that has a name. Fails: OX_PROGRAM_LIMIT_EXCEEDED */
+ox_code statement_room(const struct sql_session *sess, struct ox_err *err);
 ox_code statement_new(struct sql_session *sess, struct str name, struct str text,
     const uint32_t *oids, uint32_t oid_count, struct statement **out, struct ox_err *err);
 void statement_put(struct statement *stmt);

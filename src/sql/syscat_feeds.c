@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "base/param.h"
 #include "coord/coord.h"
 #include "engine/metrics.h"
@@ -556,6 +558,59 @@ collect_metrics(struct feed_rows *rows)
     engine_metrics_each(rows->engine, add_metric, rows);
 }
 
+static int64_t
+setting_value(const struct server_config *config, const struct limit_facts *facts)
+{
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, ox_str(facts->setting));
+    if (param == NULL) /* a topic's: its default */
+        param = param_find(PARAM_SCOPE_SERVER, OX_STR("message_max_bytes"));
+    const char *field = (const char *)config + param->field;
+    if (param->type == PARAM_LONG)
+        return *(const int64_t *)(const void *)field;
+    return *(const int32_t *)(const void *)field;
+}
+
+static void
+collect_limits(struct feed_rows *rows)
+{
+    const struct meta_view *view = meta_view_get(engine_meta(rows->engine));
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        const struct limit_facts *facts = &limit_table[i];
+        struct cell *row = add_row(rows);
+        int64_t value = facts->setting != NULL ? setting_value(view->settings, facts) : facts->value;
+        if (i == LIMIT_MEMORY)
+            value = (int64_t)mem_limit();
+        row[0] = cell_text(rows, facts->name);
+        row[1] = cell_int(value);
+        row[2] = cell_text(rows, facts->unit);
+        row[3] = cell_text(rows, facts->setting);
+        row[4] = cell_text(rows, facts->where);
+        if (limit_counted((enum limit_id)i))
+            row[5] = cell_int((int64_t)limit_times_met((enum limit_id)i));
+        row[6] = cell_text(rows, facts->doc);
+    }
+    meta_view_put(view);
+}
+
+static void
+collect_memory(struct feed_rows *rows)
+{
+    size_t sum = 0;
+    for (int i = 0; i < MEM_CLASS_COUNT; i++) {
+        struct cell *row = add_row(rows);
+        size_t used = mem_used((enum mem_class)i);
+        sum += used;
+        row[0] = cell_text(rows, mem_class_name((enum mem_class)i));
+        row[1] = cell_int((int64_t)used);
+        row[2] = i == MEM_CACHE ? cell_int(0) : cell_int(1);
+    }
+    struct cell *row = add_row(rows);
+    size_t heap = mem_heap();
+    row[0] = cell_text(rows, "rest of the heap");
+    row[1] = cell_int((int64_t)(heap > sum ? heap - sum : 0));
+    row[2] = cell_int(0);
+}
+
 /* ---- what SQL itself is made of ---- */
 
 static void
@@ -737,6 +792,9 @@ static const struct feed_def defs[] = {
     {"f_keywords", "word text, code text, doc text", collect_keywords, false},
     {"f_metrics", "name text, labels text, type text, value float8, help text",
         collect_metrics, false},
+    {"f_limits", "name text, value int8, unit text, setting text, door text, met int8, doc text",
+        collect_limits, false},
+    {"f_memory", "class text, bytes int8, limited int4", collect_memory, false},
     {"f_types", "oid int8, name text, len int4, kind text, category text, preferred int4, "
                 "element int8, array_oid int8",
         collect_types, false},

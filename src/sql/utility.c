@@ -234,7 +234,9 @@ run_prepare(struct sql_session *sess, const struct ast_stmt *stmt, struct str te
     ox_code code = statement_find(sess, name) != NULL
                        ? ox_fail(err, OX_DUPLICATE_STATEMENT,
                              "prepared statement \"%.*s\" already exists", OX_STR_ARG(name))
-                       : statement_new(sess, name, ox_text_str(&part), oids, count, &made, err);
+                       : statement_room(sess, err);
+    if (code == OX_OK)
+        code = statement_new(sess, name, ox_text_str(&part), oids, count, &made, err);
     ox_text_fini(&part);
     if (code != OX_OK)
         return code;
