@@ -472,6 +472,13 @@ meta_config_describe(const struct meta_view *v, int resource, struct str name,
 {
     ox_unreachable();
 }
+ox_code
+meta_config_describe_new(const struct meta_view *v, const struct meta_config_change *changes,
+    uint32_t change_count, struct arena *arena, struct meta_config_fact **out, size_t *count,
+    struct ox_err *err)
+{
+    ox_unreachable();
+}
 bool meta_topic_is_internal(struct str name) { return false; }
 struct meta *engine_meta(struct engine *engine) { return NULL; }
 int meta_feature_level(const struct meta_view *v, int which) { return 0; }
