@@ -583,6 +583,9 @@ enum coord_state_op {
 struct coord_state_call {
     struct coord_call call;
     enum coord_state_op op;
+    /* A peer asks: the partition must be there, only what was initialized can be
+     * read, leaders before the last are fenced, batches may come in any order. */
+    bool strict;
     struct str group_id;
     struct uuid topic_id;
     int32_t partition;

@@ -19,6 +19,7 @@
  * 2. Batches are ascending, do not overlap, begin at or after the start offset,
  *    and neighbours differ in state or count.
  * 3. Replaying from any offset up to the oldest snapshot_at gives the same. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -34,6 +35,7 @@ struct share_state {
     struct uuid topic_id;
     int32_t partition;
     int32_t snapshot_epoch, state_epoch, leader_epoch, complete_count;
+    int32_t leader_seen; /* the latest leader there ever was: fences those before */
     int64_t start_offset, create_ms, write_ms;
     struct coord_state_batch *batches; /* heap */
     size_t batch_count, batch_cap;
@@ -130,17 +132,6 @@ make_key(struct write *write, int16_t type, const struct coord_state_call *call)
     return ox_text_str(&text);
 }
 
-static struct str
-make_value(struct write *write, const struct msg_type *layout, const void *value)
-{
-    struct text text;
-    ox_text_init(&text, &write->arena);
-    struct wire_out out = wire_out(&text);
-    wire_put16(&out, 0);
-    msg_encode(layout, value, 0, &out, NULL);
-    return ox_text_str(&text);
-}
-
 static snapshot_row *
 make_rows(struct write *write, const struct coord_state_batch *batches, size_t count)
 {
@@ -170,7 +161,7 @@ put_snapshot(struct write *write, struct shard *shard, const struct coord_state_
         from->leader_epoch, from->start_offset, from->complete_count, from->create_ms, now,
         {make_rows(write, from->batches, from->batch_count), (int32_t)from->batch_count}};
     emit(write, shard, make_key(write, KEY_SNAPSHOT, call),
-        make_value(write, &share_snapshot_value_type, &value));
+        record_encode(write, &share_snapshot_value_type, &value));
 }
 
 static void
@@ -182,7 +173,7 @@ put_update(struct write *write, struct shard *shard, const struct coord_state_ca
         {(update_row *)(void *)make_rows(write, call->batches, call->batch_count),
             (int32_t)call->batch_count}};
     emit(write, shard, make_key(write, KEY_UPDATE, call),
-        make_value(write, &share_update_value_type, &value));
+        record_encode(write, &share_update_value_type, &value));
 }
 
 static bool
@@ -228,6 +219,7 @@ apply_snapshot(struct shard *shard, struct str name, const struct share_snapshot
     state->snapshot_epoch = value.snapshot_epoch;
     state->state_epoch = value.state_epoch;
     state->leader_epoch = value.leader_epoch;
+    state->leader_seen = OX_MAX(state->leader_seen, value.leader_epoch);
     state->start_offset = value.start_offset;
     state->complete_count = value.delivery_complete_count;
     state->create_ms = value.create_timestamp;
@@ -252,6 +244,7 @@ apply_update(struct shard *shard, struct str name, struct wire_in *in, struct ar
     if (state == NULL || value.snapshot_epoch != state->snapshot_epoch)
         return true; /* of a state that is gone */
     state->leader_epoch = OX_MAX(state->leader_epoch, value.leader_epoch);
+    state->leader_seen = OX_MAX(state->leader_seen, value.leader_epoch);
     if (value.start_offset >= 0)
         state->start_offset = OX_MAX(state->start_offset, value.start_offset);
     state->complete_count = value.delivery_complete_count;
@@ -323,12 +316,48 @@ initialize(struct write *write, struct shard *shard, const struct coord_state_ca
     struct share_state fresh = {
         .snapshot_epoch = old != NULL ? old->snapshot_epoch + 1 : 0,
         .state_epoch = call->state_epoch,
-        .leader_epoch = old != NULL ? old->leader_epoch : -1,
-        .complete_count = -1,
+        .complete_count = call->start_offset < 0 ? -1 : 0,
         .start_offset = call->start_offset,
         .create_ms = shard_wall(shard),
     };
     put_snapshot(write, shard, call, &fresh);
+}
+
+static int
+by_priority(const void *a, const void *b)
+{
+    const struct coord_state_batch *x = a, *y = b;
+    if (x->count != y->count)
+        return x->count < y->count ? -1 : 1;
+    return (x->state > y->state) - (x->state < y->state);
+}
+
+/* Where batches of one request overlap, more deliveries count more, then the
+ * later state. */
+static void
+put_in_order(struct coord_state_call *call)
+{
+    struct share_state merged = {.start_offset = call->start_offset};
+    if (call->batch_count == 0)
+        return;
+    qsort(call->batches, call->batch_count, sizeof(*call->batches), by_priority);
+    for (size_t i = 0; i < call->batch_count; i++)
+        lay_over(&merged, &call->batches[i], 1);
+    call->batch_count = merged.batch_count;
+    call->batches = ox_arena_copy(call->call.arena, merged.batches,
+        merged.batch_count * sizeof(*merged.batches));
+    ox_free(merged.batches);
+}
+
+/* Only a read makes a leader. */
+static void
+write_state(struct write *write, struct shard *shard, struct coord_state_call *call,
+    const struct share_state *state)
+{
+    if (call->strict)
+        put_in_order(call);
+    call->leader_epoch = state->leader_epoch;
+    put_update(write, shard, call, state);
 }
 
 /* A new leader's first word fences the one before. */
@@ -344,6 +373,23 @@ raise_leader(struct write *write, struct shard *shard, const struct coord_state_
 }
 
 static ox_code
+check_strict(const struct shard *shard, const struct coord_state_call *call,
+    const struct share_state *state)
+{
+    const struct coord_host *host = shard->coord->host;
+    struct coord_topic facts;
+    bool used = call->op == COORD_STATE_READ || call->op == COORD_STATE_WRITE;
+    if (used && state == NULL)
+        return OX_INVALID_REQUEST;
+    if (call->op == COORD_STATE_READ && call->leader_epoch < state->leader_seen)
+        return OX_FENCED_LEADER_EPOCH;
+    if (!host->topic_by_id(host->self, &call->topic_id, &facts) ||
+        call->partition >= facts.partition_count)
+        return OX_UNKNOWN_TOPIC_OR_PARTITION;
+    return OX_OK;
+}
+
+static ox_code
 check(const struct coord_state_call *call, const struct share_state *state)
 {
     if (call->group_id.len == 0 || call->group_id.len > INT16_MAX || call->partition < 0 ||
@@ -351,13 +397,13 @@ check(const struct coord_state_call *call, const struct share_state *state)
         return OX_INVALID_REQUEST;
     for (size_t i = 0; call->op == COORD_STATE_WRITE && i < call->batch_count; i++)
         if (call->batches[i].first < 0 || call->batches[i].last < call->batches[i].first ||
-            (i > 0 && call->batches[i].first <= call->batches[i - 1].last))
+            (!call->strict && i > 0 && call->batches[i].first <= call->batches[i - 1].last))
             return OX_INVALID_REQUEST;
     if (state == NULL)
         return call->op == COORD_STATE_WRITE ? OX_INVALID_REQUEST : OX_OK;
     bool led = call->op == COORD_STATE_READ || call->op == COORD_STATE_WRITE ||
-               call->op == COORD_STATE_SUMMARY;
-    if (led && call->leader_epoch >= 0 && call->leader_epoch < state->leader_epoch)
+               (call->op == COORD_STATE_SUMMARY && !call->strict);
+    if (led && call->leader_epoch >= 0 && call->leader_epoch < state->leader_seen)
         return OX_FENCED_LEADER_EPOCH;
     bool owned = call->op == COORD_STATE_WRITE || call->op == COORD_STATE_INITIALIZE;
     if (owned && call->state_epoch >= 0 && call->state_epoch < state->state_epoch)
@@ -396,6 +442,8 @@ state_run(struct coord_call *base)
         state = ox_map_get(&shard->states, name);
         code = check(call, state);
     }
+    if (code == OX_OK && call->strict)
+        code = check_strict(shard, call, state);
     if (code != OX_OK) {
         call_finish(base, code);
         return;
@@ -408,9 +456,9 @@ state_run(struct coord_call *base)
     else if (call->op == COORD_STATE_DELETE && state != NULL)
         emit(write, shard, make_key(write, KEY_SNAPSHOT, call), OX_STR_NULL);
     else if (call->op == COORD_STATE_WRITE)
-        put_update(write, shard, call, state);
+        write_state(write, shard, call, state);
     else if (call->op == COORD_STATE_READ && state != NULL &&
-             call->leader_epoch > state->leader_epoch)
+             call->leader_epoch > state->leader_seen)
         raise_leader(write, shard, call, state);
     state = ox_map_get(&shard->states, name);
     if (state != NULL && state->updates >= UPDATES_MAX) {

@@ -19,7 +19,7 @@ liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
     src/kafka/offset_delete.c src/kafka/offset_fetch.c src/kafka/offset_for_leader_epoch.c \
     src/kafka/produce.c src/kafka/sasl.c src/kafka/scram_credentials.c \
     src/kafka/security_change.c src/kafka/share_call.c src/kafka/share_group_describe.c \
-    src/kafka/share_group_heartbeat.c src/kafka/streams_group_describe.c \
+    src/kafka/share_group_heartbeat.c src/kafka/share_group_state.c src/kafka/streams_group_describe.c \
     src/kafka/streams_group_heartbeat.c src/kafka/sync_group.c src/kafka/txn_offset_commit.c \
     src/kafka/write_txn_markers.c
 liboxbow_a_SOURCES += src/kafka/delegation_tokens.c
