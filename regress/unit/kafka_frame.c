@@ -74,6 +74,7 @@ void coord_consumer_describe(struct coord *c, struct coord_consumer_describe_cal
 void coord_share_heartbeat(struct coord *c, struct coord_share_call *call) { ox_unreachable(); }
 void coord_share_describe(struct coord *c, struct coord_share_describe_call *call) { ox_unreachable(); }
 void coord_share_offsets(struct coord *c, struct coord_share_offsets_call *call) { ox_unreachable(); }
+void coord_state(struct coord *c, struct coord_state_call *call) { ox_unreachable(); }
 void coord_streams_heartbeat(struct coord *c, struct coord_streams_call *call) { ox_unreachable(); }
 void coord_streams_describe(struct coord *c, struct coord_streams_describe_call *call) { ox_unreachable(); }
 struct coord *engine_states(struct engine *engine) { return NULL; }

@@ -84,7 +84,8 @@ kafka_describe_share_group_offsets(struct kafka_request *req)
 
 /* ---- the answer ---- */
 
-/* Records after the start that have not been dealt with; -1: not known. */
+/* Records after the start that have not been dealt with; -1: not known. Below 0 where
+ * the start is beyond the end, as Kafka has it. */
 static int64_t
 lag(struct kafka_request *req, const struct coord_share_topic *topic,
     const struct coord_share_partition *from)
@@ -95,7 +96,7 @@ lag(struct kafka_request *req, const struct coord_share_topic *topic,
     if (part == NULL || from->start_offset < 0 || from->complete < 0)
         return -1;
     partition_state(part, &state);
-    return OX_MAX(state.high_watermark - from->start_offset - from->complete, 0);
+    return state.high_watermark - from->start_offset - from->complete;
 }
 
 static void
