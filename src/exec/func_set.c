@@ -221,3 +221,25 @@ sleep_next(struct set_call *call, struct datum *row, bool *end, struct ox_err *e
 }
 
 const struct set_func set_sleep = {sleep_open, sleep_next};
+
+/* ---- nothing: what is asked of things that do not exist here -------------------------- */
+
+static ox_code
+nothing_open(struct set_call *call, struct ox_err *err)
+{
+    (void)call;
+    (void)err;
+    return OX_OK;
+}
+
+static ox_code
+nothing_next(struct set_call *call, struct datum *row, bool *end, struct ox_err *err)
+{
+    (void)call;
+    (void)row;
+    (void)err;
+    *end = true;
+    return OX_OK;
+}
+
+const struct set_func set_nothing = {nothing_open, nothing_next};

@@ -79,7 +79,7 @@ static const struct rule rules[] = {
     {"SUBSCRIBE", "@topics|TO|("},
     {"SUBSCRIBE TO", "@topics"},
     {"SUBSCRIBE *", "WHERE|FROM|UNTIL|PARTITIONS (|LIMIT|WITH ("},
-    {"SUBSCRIBE * FROM", "EARLIEST|LATEST|OFFSET|OFFSETS|TIMESTAMP|LAST"},
+    {"SUBSCRIBE * FROM", "EARLIEST|LATEST|OFFSET|OFFSETS|TIMESTAMP|LAST|TOKEN"},
     {"FROM EARLIEST", "UNTIL|PARTITIONS (|LIMIT|WITH ("},
     {"UNTIL", "LATEST|OFFSET|OFFSETS|TIMESTAMP|IDLE"},
     {"FROM", "@topics|@views|subscribe(|tail(|read_topic("},

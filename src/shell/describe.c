@@ -377,7 +377,8 @@ list_topics(struct shell *sh, const char *pattern, bool verbose)
     ox_text_init(&query, &sh->arena);
     ox_text_adds(&query,
         "SELECT CASE WHEN t.internal THEN 'oxbow_internal' ELSE 'public' END AS \"Schema\",\n"
-        "  t.name AS \"Name\",\n  t.kind AS \"Type\",\n  t.owner AS \"Owner\"");
+        "  t.name AS \"Name\",\n  t.kind AS \"Type\",\n"
+        "  pg_catalog.regexp_replace(t.owner, '^User:', '') AS \"Owner\"");
     if (verbose)
         ox_text_adds(&query,
             ",\n  t.partitions AS \"Partitions\",\n  t.records AS \"Records\",\n"

@@ -98,6 +98,8 @@ void settings_report(struct sql_session *sess);
 /* value NULL: the default. Undone with the transaction. */
 ox_code settings_set(struct sql_session *sess, struct str name, const char *value, bool local,
     struct ox_err *err);
+/* As it is spelled: "TimeZone"; NULL: it is none of the session's own. */
+const char *settings_name(struct str name);
 ox_code settings_get(struct sql_session *sess, struct str name, const char **value,
     struct ox_err *err);
 void settings_reset_all(struct sql_session *sess);

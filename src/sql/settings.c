@@ -636,6 +636,13 @@ settings_get(struct sql_session *sess, struct str name, const char **value, stru
     return OX_OK;
 }
 
+const char *
+settings_name(struct str name)
+{
+    int id = find(name);
+    return id >= 0 ? table[id].name : NULL;
+}
+
 void
 settings_reset_all(struct sql_session *sess)
 {

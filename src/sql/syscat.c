@@ -86,6 +86,37 @@ function_name(uint32_t oid, struct text *to)
     return name != NULL;
 }
 
+/* PostgreSQL's types of no value, which tools name to leave functions out. */
+static const struct {
+    const char *name;
+    uint32_t oid;
+} pseudo_types[] = {{"trigger", 2279}, {"event_trigger", 3838}, {"language_handler", 2280},
+    {"internal", 2281}, {"cstring", 2275}, {"any", 2276}, {"anyarray", 2277}, {"anyelement", 2283},
+    {"anycompatible", 5077}, {"anycompatiblearray", 5078}, {"fdw_handler", 3115},
+    {"index_am_handler", 325}, {"table_am_handler", 269}, {"tsm_handler", 3310}};
+
+static bool
+pseudo_type_oid(struct str name, uint32_t *oid)
+{
+    for (size_t i = 0; i < sizeof(pseudo_types) / sizeof(pseudo_types[0]); i++)
+        if (ox_str_is(name, pseudo_types[i].name)) {
+            *oid = pseudo_types[i].oid;
+            return true;
+        }
+    return false;
+}
+
+static bool
+pseudo_type_name(uint32_t oid, struct text *to)
+{
+    for (size_t i = 0; i < sizeof(pseudo_types) / sizeof(pseudo_types[0]); i++)
+        if (pseudo_types[i].oid == oid) {
+            ox_text_adds(to, pseudo_types[i].name);
+            return true;
+        }
+    return false;
+}
+
 bool
 syscat_name_to_oid(struct engine *engine, int kind, struct str name, uint32_t *oid)
 {
@@ -96,7 +127,7 @@ syscat_name_to_oid(struct engine *engine, int kind, struct str name, uint32_t *o
     case TYPE_REGTYPE:
         split_name(name, &schema, &last);
         if (!type_from_name(last, &type))
-            return false;
+            return pseudo_type_oid(last, oid);
         *oid = type_oid(type);
         return true;
     case TYPE_REGNAMESPACE:
@@ -146,7 +177,7 @@ syscat_oid_to_name(struct engine *engine, int kind, uint32_t oid, struct text *t
     case TYPE_REGCLASS: return relation_name(engine, oid, to);
     case TYPE_REGTYPE:
         if (!type_from_oid(oid, &type))
-            return false;
+            return pseudo_type_name(oid, to);
         type_format(type, to);
         return true;
     case TYPE_REGNAMESPACE:

@@ -488,7 +488,9 @@ plan_show(struct portal *portal, struct ox_err *err)
         value = param_load(param, config, &portal->arena).ptr;
         memset(err, 0, sizeof(*err));
     }
-    const char *title = ox_arena_printf(&portal->arena, "%.*s", OX_STR_ARG(ast->set.name));
+    const char *title = settings_name(ast->set.name);
+    if (title == NULL)
+        title = ox_arena_printf(&portal->arena, "%.*s", OX_STR_ARG(ast->set.name));
     struct str cell = ox_str(value != NULL ? value : "");
     portal_texts(portal, &title, 1, &cell, 1);
     return OX_OK;
