@@ -182,8 +182,7 @@ our @CLIENTS = (
         go_program('kafka_go.go', 'github.com/segmentio/kafka-go v0.4.51', 'github.com/xdg-go/scram v1.4.0');
     }],
     ['kafkajs', 'registry', sub {
-        node_program(14, 'kafkajs.js', 'kafkajs-2.2.4', 'kafkajs@2.2.4', 'kafkajs-snappy@1.1.0', 'kafkajs-lz4@1.2.1',
-            '@kafkajs/zstd@0.1.1');
+        node_program(14, 'kafkajs.js', 'kafkajs-2.2.4', 'kafkajs@2.2.4', 'kafkajs-snappy@1.1.0', 'kafkajs-lz4@1.2.1');
     }],
     ['@platformatic/kafka', 'registry', sub {
         node_program(22, 'platformatic.js', 'platformatic-2.12.1', '@platformatic/kafka@2.12.1');
