@@ -101,6 +101,19 @@ sub java_program {
     return ('java', "-Xmx$heap", '-XX:TieredStopAtLevel=1', '-cp', "$folder:$HOME:$path", $class, @more);
 }
 
+# A Perl program that starts Java programs of Kafka.
+sub java_script {
+    my ($program, $release, $heap, @artifacts) = @_;
+    my @path = map { Clients::jars("org.apache.kafka:$_:$release") // () } @artifacts;
+    return (undef, "Maven has no @artifacts $release") unless @path == @artifacts;
+    my %seen;
+    my $path = join ':', grep { !$seen{$_}++ } map { split /:/ } @path;
+    return ('perl', "$HOME/$program", 'java', "-Xmx$heap", '-XX:TieredStopAtLevel=1', '-cp', $path);
+}
+
+# Kafka's command-line tools; some are in the jar of the broker.
+sub java_tools { return java_script('tools.pl', $_[0], '256m', qw(kafka-tools kafka_2.13)) }
+
 # A client's program changes its cache's name when it changes.
 sub age {
     my ($program) = @_;
@@ -189,6 +202,11 @@ our @CLIENTS = (
     }],
     ['Java client 4', 'registry', sub { java_program($NEW, '256m', 'OxbowMatrix') }],
     ['Java client 3', 'registry', sub { java_program($OLD, '256m', 'OxbowMatrix') }],
+    ['Java tools 4', 'registry', sub { java_tools($NEW) }],
+    ['Java tools 3', 'registry', sub { java_tools($OLD) }],
+    ['Kafka Connect', 'registry', sub {
+        java_script('connect.pl', $NEW, '384m', qw(connect-runtime connect-file));
+    }],
 );
 
 sub client {

@@ -16,7 +16,7 @@ my @connection = ('-q', '-b', $ENV{OX_KAFKA}, '-X', "security.protocol=$ENV{OX_P
 push @connection, '-X', "sasl.mechanism=$ENV{OX_MECHANISM}", '-X', "sasl.username=$ENV{OX_USER}",
     '-X', "sasl.password=$ENV{OX_PASSWORD}" if $ENV{OX_MECHANISM};
 
-sub ok {
+sub ok($$) {
     my ($good, $what) = @_;
     $count++;
     $failed++ unless $good;
