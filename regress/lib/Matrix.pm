@@ -294,7 +294,7 @@ sub run_one {
     die $made if $made =~ /ERROR/;
     my ($status, $out) = do {
         my @env = map { "$_=$env{$_}" } sort keys %env;
-        $ox->command('', 'env', @env, 'timeout', $ENV{OX_CLIENT_TIMEOUT} // 240, @words);
+        $ox->command('', 'env', @env, 'timeout', $ENV{OX_CLIENT_TIMEOUT} // 400, @words);
     };
     my (%part, $version);
     for my $line (split /\n/, $out) {
@@ -325,13 +325,22 @@ sub results_folder {
 }
 
 # Lines of a result file: client, version, connection, part, verdict, count, why.
+# Those of other connections stay.
 sub write_results {
     my ($label, @rows) = @_;
     (my $file = lc $label) =~ s/[^a-z0-9.]+/-/g;
     my $path = results_folder() . "/$file.tsv";
+    my %new = map { $_->[2] => 1 } @rows;
+    my @old = grep { !$new{$_->[2]} } read_results($path);
     open my $out, '>', $path or die "$path: $!";
-    print $out join("\t", @$_), "\n" for @rows;
+    print $out join("\t", @$_), "\n" for @old, @rows;
     close $out;
+}
+
+sub read_results {
+    my ($path) = @_;
+    open my $in, '<', $path or return;
+    return map { chomp; [split /\t/, $_, -1] } <$in>;
 }
 
 # Runs a client over every kind of connection (or those named); calls

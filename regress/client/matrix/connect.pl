@@ -42,7 +42,7 @@ sub spew {
 
 sub until {
     my ($condition) = @_;
-    my $deadline = time + 90;
+    my $deadline = time + 60;
     sleep 0.1 while time < $deadline && !$condition->();
     return $condition->();
 }
@@ -105,7 +105,7 @@ sub running {
 
 sub connector {
     my ($kind, $name, %more) = @_;
-    return {name => $name, 'connector.class' => "org.apache.kafka.connect.file.FileStream$kind",
+    return {name => $name, 'connector.class' => "org.apache.kafka.connect.file.FileStream${kind}Connector",
         'tasks.max' => 1, %more};
 }
 
