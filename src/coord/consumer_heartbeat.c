@@ -330,14 +330,14 @@ bool
 subscription_wants_same(const struct consumer_subscription *a,
     const struct consumer_subscription *b)
 {
-    return same_topics(a, b) && same_pattern(a->regex, b->regex) &&
-           ox_str_eq(a->assignor, b->assignor);
+    return same_topics(a, b) && same_pattern(a->regex, b->regex);
 }
 
 bool
 subscription_same(const struct consumer_subscription *a, const struct consumer_subscription *b)
 {
-    return subscription_wants_same(a, b) && ox_str_eq(a->instance_id, b->instance_id) &&
+    return subscription_wants_same(a, b) && ox_str_eq(a->assignor, b->assignor) &&
+           ox_str_eq(a->instance_id, b->instance_id) &&
            ox_str_eq(a->rack_id, b->rack_id) && ox_str_eq(a->client_id, b->client_id) &&
            ox_str_eq(a->client_host, b->client_host) &&
            a->rebalance_timeout_ms == b->rebalance_timeout_ms && same_classic(a, b);

@@ -16,7 +16,7 @@
 #include "base/diag.h"
 #include "coord/share_group.h"
 
-enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000 };
+enum { ID_LEN_MAX = INT16_MAX - 40, MEMBER_ID_MAX = 36, TOPICS_MAX = 100000 };
 
 struct beat {
     struct coord_share_call *call;
@@ -73,7 +73,7 @@ check_request(const struct coord_share_call *call)
         return "the group id must not be empty";
     if (call->member_id.len == 0)
         return "the member id must not be empty";
-    if (too_long(call->member_id) || too_long(call->rack_id) || too_long(call->client_id) ||
+    if (call->member_id.len > MEMBER_ID_MAX || too_long(call->rack_id) || too_long(call->client_id) ||
         too_long(call->client_host))
         return "an id is too long";
     if (call->member_epoch < EPOCH_LEAVE)

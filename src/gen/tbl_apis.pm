@@ -21,7 +21,7 @@ sub snake {
 
 sub emit {
     my ($class, $rows, $table, $output) = @_;
-    my ($protos, $array, $last) = ('', '', -1);
+    my ($protos, $array, $list, $last) = ('', '', '', -1);
     for my $row (@$rows) {
         my ($key, $api, $served, $offered, $needs, $line) = @$row;
         die "$table:$line: keys must rise\n" unless $key =~ /^\d+$/ && $key > $last;
@@ -29,6 +29,7 @@ sub emit {
         my @served = range($served, "$table:$line");
         my @offered = $offered eq '-' ? @served : range($offered, "$table:$line");
         my $name = snake($api);
+        $list .= " \\\n    X(kafka_$name)";
         $protos .= "void kafka_$name(struct kafka_request *req);\n";
         $array .= sprintf "    {%d, \"%s\", %d, %d, %d, %d, kafka_%s, &%s_request_type, "
             . "&%s_response_type, \"%s\"},\n", $key, $api, @served, @offered, $name, $name, $name,
@@ -36,7 +37,8 @@ sub emit {
     }
     my $count = @$rows;
     return "#ifndef KAFKA_APIS_GEN_H\n#define KAFKA_APIS_GEN_H\n\nstruct kafka_request;\n"
-        . "enum { KAFKA_SERVED_COUNT = $count };\n\n$protos\n#endif\n" if $output =~ /\.h$/;
+        . "enum { KAFKA_SERVED_COUNT = $count };\n\n$protos\n"
+        . "/* Every handler's name. */\n#define KAFKA_HANDLERS(X)$list\n\n#endif\n" if $output =~ /\.h$/;
     return "#include \"kafka/kafka_int.h\"\n\n"
         . "const struct kafka_api kafka_served[KAFKA_SERVED_COUNT] = {\n$array};\n";
 }

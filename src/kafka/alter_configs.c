@@ -47,7 +47,7 @@ check_change(const struct engine_config_kv *change, bool doubled, struct ox_err 
         return ox_fail(err, OX_INVALID_REQUEST, "setting \"%.*s\" is named twice",
             OX_STR_ARG(change->name));
     if (change->name.len == 0)
-        return ox_fail(err, OX_INVALID_REQUEST, "a setting has no name");
+        return ox_fail(err, OX_INVALID_CONFIG, "a setting has no name");
     if (change->op < META_CONFIG_SET || change->op > META_CONFIG_SUBTRACT)
         return ox_fail(err, OX_INVALID_REQUEST, "operation %d on setting \"%.*s\" is not known",
             change->op, OX_STR_ARG(change->name));
@@ -117,6 +117,9 @@ check_type(const struct alter_resource *job, bool replace, struct ox_err *err)
 {
     switch (job->call.resource) {
     case META_RESOURCE_TOPIC:
+        if (job->call.name.len == 0)
+            return ox_fail(err, OX_INVALID_REQUEST, "the topic has no name");
+        return meta_topic_name_check(job->call.name, err);
     case META_RESOURCE_BROKER:
     case META_RESOURCE_GROUP:
     case META_RESOURCE_CLIENT_METRICS:

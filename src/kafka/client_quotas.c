@@ -180,6 +180,10 @@ read_ops(const alter_in *in, struct meta_quota *entity, struct meta_security_cha
 {
     for (int32_t i = 0; i < in->ops.count; i++) {
         struct meta_quota quota = *entity;
+        for (int32_t j = 0; j < i; j++)
+            if (ox_str_eq(in->ops.at[j].key, in->ops.at[i].key))
+                return ox_fail(err, OX_INVALID_REQUEST, "quota %.*s is changed twice",
+                    OX_STR_ARG(in->ops.at[i].key));
         quota.key = in->ops.at[i].key;
         quota.value = in->ops.at[i].value;
         ox_code code = engine_quota_check(&quota, !in->ops.at[i].remove, err);

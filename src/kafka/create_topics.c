@@ -3,6 +3,8 @@
  * CreateTopics: every topic is a command of its own, all under way together. */
 #include "kafka/kafka_int.h"
 
+enum { PARTITIONS_MAX = 10000 }; /* of a topic, by this door */
+
 typedef struct create_topics_request_topics topic_in;
 typedef struct create_topics_response_topics topic_out;
 typedef struct create_topics_response_topics_configs config_out;
@@ -50,6 +52,28 @@ assignments_of(struct kafka_request *req, const topic_in *in)
     return out;
 }
 
+/* A setting that is named twice has its last value. */
+static ox_code
+read_configs(struct kafka_request *req, const topic_in *in, struct engine_topic_create *call)
+{
+    struct engine_config_kv *configs =
+        kafka_array(req, struct engine_config_kv, in->configs.count);
+    uint32_t count = 0, at;
+    for (int32_t i = 0; i < in->configs.count; i++) {
+        struct str name = in->configs.at[i].name, value = in->configs.at[i].value;
+        if (name.len == 0 || value.ptr == NULL)
+            return ox_fail(&call->admin.err, OX_INVALID_CONFIG, "setting \"%.*s\" is null",
+                OX_STR_ARG(name));
+        for (at = 0; at < count && !ox_str_eq(configs[at].name, name); at++)
+            ;
+        configs[at] = (struct engine_config_kv){name, value, META_CONFIG_SET};
+        count = OX_MAX(count, at + 1);
+    }
+    call->configs = configs;
+    call->config_count = count;
+    return OX_OK;
+}
+
 /* Returns a code when the topic cannot even be asked for. */
 static ox_code
 prepare(struct kafka_request *req, const topic_in *in, struct engine_topic_create *call)
@@ -65,20 +89,16 @@ prepare(struct kafka_request *req, const topic_in *in, struct engine_topic_creat
             return ox_fail(&call->admin.err, OX_INVALID_REPLICA_ASSIGNMENT, "partitions assigned "
                 "to topic \"%.*s\" are not consecutive from 0", OX_STR_ARG(in->name));
     }
-    struct engine_config_kv *configs =
-        kafka_array(req, struct engine_config_kv, in->configs.count);
-    for (int32_t i = 0; i < in->configs.count; i++) {
-        if (in->configs.at[i].value.ptr == NULL)
-            return ox_fail(&call->admin.err, OX_INVALID_CONFIG, "setting \"%.*s\" is null",
-                OX_STR_ARG(in->configs.at[i].name));
-        configs[i] = (struct engine_config_kv){in->configs.at[i].name, in->configs.at[i].value,
-            META_CONFIG_SET};
-    }
+    ox_code code = read_configs(req, in, call);
+    if (code != OX_OK)
+        return code;
+    if (in->num_partitions > PARTITIONS_MAX)
+        return ox_fail(&call->admin.err, OX_POLICY_VIOLATION,
+            "%d partitions are more than one request may create: %d", in->num_partitions,
+            PARTITIONS_MAX);
     call->name = in->name;
     call->partitions = in->num_partitions;
     call->replication_factor = in->replication_factor;
-    call->configs = configs;
-    call->config_count = (uint32_t)in->configs.count;
     call->validate_only = request->validate_only;
     return OX_OK;
 }
@@ -185,7 +205,6 @@ finish(struct kafka_request *req)
         out->name = request->topics.at[i].name;
         out->error_code = ox_code_kafka(admin->code);
         out->error_message = kafka_error_text(req, admin->code, &admin->err);
-        out->configs.count = admin->code == OX_TOPIC_AUTHORIZATION_FAILED ? 0 : -1;
         if (admin->code == OX_OK) {
             out->topic_id = job->call.topic_id;
             if (req->version >= 5)

@@ -11,6 +11,7 @@ struct delete_groups {
     struct delete_group {
         struct coord_delete_call call; /* first: done() gets its head */
         struct delete_groups *all;
+        bool again; /* named before: no row */
     } *groups;
 };
 
@@ -28,11 +29,11 @@ finish(struct kafka_request *req)
     const struct delete_groups *all = req->state;
     struct delete_groups_response response;
     delete_groups_response_init(&response);
-    response.results.count = request->groups_names.count;
     response.results.at = kafka_array(req, group_out, request->groups_names.count);
     for (int32_t i = 0; i < request->groups_names.count; i++)
-        response.results.at[i] = (group_out){request->groups_names.at[i],
-            ox_code_kafka(all->groups[i].call.call.code)};
+        if (!all->groups[i].again)
+            response.results.at[response.results.count++] = (group_out){
+                request->groups_names.at[i], ox_code_kafka(all->groups[i].call.call.code)};
     kafka_answer(req, &response);
 }
 
@@ -44,9 +45,14 @@ kafka_delete_groups(struct kafka_request *req)
     all->groups = kafka_array(req, struct delete_group, request->groups_names.count);
     req->state = all;
     kafka_wait_init(&all->wait, req, finish);
+    const uint8_t *doubles =
+        kafka_doubles(req, request->groups_names.at, request->groups_names.count);
     for (int32_t i = 0; i < request->groups_names.count; i++) {
         struct delete_group *job = &all->groups[i];
         job->all = all;
+        job->again = doubles[i] == KAFKA_AGAIN;
+        if (job->again)
+            continue;
         job->call.group_id = request->groups_names.at[i];
         if (!kafka_may(req, ENGINE_GROUP, job->call.group_id, ENGINE_DELETE)) {
             job->call.call.code = OX_GROUP_AUTHORIZATION_FAILED;

@@ -13,6 +13,7 @@ struct delete_topics {
         struct delete_topics *all;
         struct str name; /* for the answer; null: by an id that is not to be named */
         bool refused;
+        bool again; /* named before: no row */
     } *topics;
 };
 
@@ -78,6 +79,7 @@ kafka_delete_topics(struct kafka_request *req)
     for (int32_t i = 0; i < all->count; i++) {
         struct delete_topic *job = &all->topics[i];
         bool by_id = !ox_uuid_is_zero(&job->call.topic_id);
+        job->again = doubles[i] == KAFKA_AGAIN;
         if (by_id == (job->call.name.ptr != NULL) || doubles[i]) {
             job->refused = true;
             job->call.admin.code = ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
@@ -100,15 +102,16 @@ finish(struct kafka_request *req)
     struct delete_topics *all = req->state;
     struct delete_topics_response response;
     delete_topics_response_init(&response);
-    response.responses.count = all->count;
     response.responses.at = kafka_array(req, topic_out, all->count);
     for (int32_t i = 0; i < all->count; i++) {
         struct delete_topic *job = &all->topics[i];
         struct engine_admin *admin = &job->call.admin;
+        if (job->again)
+            continue;
         ox_code code = admin->code;
         if (code == OX_TOPIC_DELETION_DISABLED && req->version < 3)
             code = OX_INVALID_REQUEST;
-        topic_out *out = &response.responses.at[i];
+        topic_out *out = &response.responses.at[response.responses.count++];
         delete_topics_response_responses_init(out);
         out->name = job->name;
         out->topic_id = job->call.topic_id;

@@ -30,6 +30,8 @@ fill_part(struct kafka_request *req, struct str topic, int32_t index, part_out *
     describe_producers_response_topics_partitions_init(out);
     out->partition_index = index;
     ox_code code = engine_partition(req->sess, topic, NULL, index, ENGINE_READ, &part, &err);
+    if (code == OX_UNKNOWN_TOPIC_OR_PARTITION && meta_topic_name_check(topic, &err) != OX_OK)
+        code = OX_INVALID_TOPIC;
     out->error_code = ox_code_kafka(code);
     if (code != OX_OK)
         out->error_message = kafka_error_text(req, code, &err);

@@ -42,7 +42,7 @@ fill_topics(struct kafka_request *req,
         const struct meta_topic *topic = meta_view_topic(kafka_view(req), to->name);
         bool may = kafka_may(req, ENGINE_TOPIC, to->name, ENGINE_DESCRIBE);
         if (topic != NULL && may)
-            to->id = topic->id;
+            to->id = topic->id; /* of a topic that is not there nothing was read: no error */
         to->partition_count = (size_t)from->topics.at[i].partitions.count;
         to->partitions = kafka_array(req, struct coord_share_partition, to->partition_count);
         for (size_t j = 0; j < to->partition_count; j++) {
@@ -51,7 +51,8 @@ fill_topics(struct kafka_request *req,
             to->partitions[j] = (struct coord_share_partition){.partition = index,
                 .start_offset = -1, .complete = -1,
                 .code = !may ? OX_TOPIC_AUTHORIZATION_FAILED
-                        : there ? OX_OK : OX_UNKNOWN_TOPIC_OR_PARTITION};
+                        : there || topic == NULL ? OX_OK
+                                                 : OX_UNKNOWN_TOPIC_OR_PARTITION};
         }
     }
 }

@@ -99,6 +99,14 @@ kafka_replica_offline(struct kafka_request *req, const struct meta_topic *topic,
     return own != NULL && partition_offline(own);
 }
 
+ox_code
+kafka_epoch_check(int32_t believed, const struct partition_state *state)
+{
+    if (believed == -1 || believed == state->leader_epoch)
+        return OX_OK;
+    return believed < state->leader_epoch ? OX_FENCED_LEADER_EPOCH : OX_UNKNOWN_LEADER_EPOCH;
+}
+
 uint8_t *
 kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count)
 {

@@ -91,7 +91,8 @@ put_ranges(struct fetch *fetch)
             log_range_put(&fetch->reads[i].range);
 }
 
-/* A reader that was ahead of its leader: where the two logs part. */
+/* A reader that was ahead of its leader: where the two logs part; -1, -1 if its last
+   epoch is not known here. */
 static bool
 diverges(const struct fetch_part *part, const struct engine_read *read, int32_t *epoch,
     int64_t *end)
@@ -102,7 +103,7 @@ diverges(const struct fetch_part *part, const struct engine_read *read, int32_t 
         return false;
     plog_epoch_end(partition_log(read->part), part->last_fetched_epoch,
         read->state.leader_epoch, epoch, end);
-    return *epoch >= 0 && (*epoch < part->last_fetched_epoch || *end < part->offset);
+    return *epoch < 0 || *epoch < part->last_fetched_epoch || *end < part->offset;
 }
 
 /* More is visible than the range gives: it ends with its segment, or at a limit. */
@@ -268,6 +269,14 @@ fill_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read
     out->last_stable_offset = read->state.last_stable;
     out->log_start_offset = read->state.log_start;
     out->aborted_transactions.count = -1;
+    if (diverges(part, read, &epoch, &end) && epoch < 0) {
+        log_range_put(&read->range);
+        read->code = OX_OFFSET_OUT_OF_RANGE;
+        fetch_response_responses_partitions_init(out);
+        out->partition_index = part->partition;
+        fill_fault(fetch, read, out);
+        return;
+    }
     if (diverges(part, read, &epoch, &end)) {
         out->diverging_epoch.epoch = epoch;
         out->diverging_epoch.end_offset = end;

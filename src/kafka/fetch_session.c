@@ -251,14 +251,12 @@ fetch_session_begin(struct fetch_cache *cache, struct kafka_request *req,
 {
     const struct fetch_request *request = req->body;
     *ctx = (struct fetch_context){.session_id = 0};
-    if (req->version >= 7 && request->session_epoch > 0) {
+    if (req->version >= 7 && request->session_epoch != 0 && request->session_epoch != -1) {
         ox_lock(&cache->lock);
         ox_code code = begin_incremental(cache, req, ctx);
         ox_unlock(&cache->lock);
         return code;
     }
-    if (req->version >= 7 && request->session_epoch < -1)
-        return OX_INVALID_FETCH_SESSION_EPOCH;
     if (req->version >= 7 && request->session_id != 0) {
         ox_lock(&cache->lock);
         session_remove(cache, request->session_id);

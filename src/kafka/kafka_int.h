@@ -167,6 +167,10 @@ struct arena *kafka_arena(struct kafka_request *req);
 /* A message in the request's arena, or null when there is none. */
 struct str kafka_error_text(struct kafka_request *req, ox_code code, const struct ox_err *err);
 
+/* Whether the leader epoch that a client believes in (-1: none) is the partition's:
+ * OX_FENCED_LEADER_EPOCH, OX_UNKNOWN_LEADER_EPOCH. */
+ox_code kafka_epoch_check(int32_t believed, const struct partition_state *state);
+
 /* Which of the keys are there more than once; one value a key. Kafka answers such
  * a key once: later ones have no row. */
 enum kafka_double { KAFKA_ALONE, KAFKA_FIRST_OF_MANY, KAFKA_AGAIN };

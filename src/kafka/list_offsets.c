@@ -72,9 +72,9 @@ ask(struct kafka_request *req, struct list_offsets *job, struct str topic, const
     if (code != OX_OK)
         return code;
     partition_state(part, &state);
-    if (in->current_leader_epoch >= 0 && in->current_leader_epoch != state.leader_epoch)
-        return in->current_leader_epoch < state.leader_epoch ? OX_FENCED_LEADER_EPOCH
-                                                             : OX_UNKNOWN_LEADER_EPOCH;
+    code = kafka_epoch_check(in->current_leader_epoch, &state);
+    if (code != OX_OK)
+        return code;
     if (!ask_known(in->timestamp, req->version))
         return OX_UNSUPPORTED_VERSION;
     switch (in->timestamp) {

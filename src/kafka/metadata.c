@@ -138,6 +138,8 @@ topic_by_name(struct kafka_request *req, struct str name, topic_row *row)
         code = kafka_auto_create(req, name);
     }
     row->error_code = ox_code_kafka(code);
+    if (request->include_topic_authorized_operations && code != OX_TOPIC_AUTHORIZATION_FAILED)
+        row->topic_authorized_operations = engine_allowed_mask(req->sess, ENGINE_TOPIC, name);
     row->is_internal = code == OX_UNKNOWN_TOPIC_OR_PARTITION && meta_topic_is_internal(name);
 }
 

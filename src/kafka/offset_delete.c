@@ -42,9 +42,11 @@ deleted(struct coord_call *call)
     answer(job->req, &job->call);
 }
 
-static void
+/* Whether there is anything left to ask the coordinator. */
+static bool
 fill_topics(struct kafka_request *req, struct coord_offset_delete_call *call)
 {
+    bool any = false;
     const struct offset_delete_request *request = req->body;
     call->topic_count = (size_t)request->topics.count;
     call->topics = kafka_array(req, struct coord_offset_topic, call->topic_count);
@@ -63,8 +65,10 @@ fill_topics(struct kafka_request *req, struct coord_offset_delete_call *call)
             out->partitions[p].code = !allowed ? OX_TOPIC_AUTHORIZATION_FAILED
                                       : !known ? OX_UNKNOWN_TOPIC_OR_PARTITION
                                                : OX_OK;
+            any |= out->partitions[p].code == OX_OK;
         }
     }
+    return any;
 }
 
 void
@@ -85,6 +89,8 @@ kafka_offset_delete(struct kafka_request *req)
     call->call.arena = &req->arena;
     call->call.done = deleted;
     call->group_id = request->group_id;
-    fill_topics(req, call);
-    coord_offset_delete(engine_coord(kafka_engine(req)), call);
+    if (fill_topics(req, call))
+        coord_offset_delete(engine_coord(kafka_engine(req)), call);
+    else
+        answer(req, call);
 }

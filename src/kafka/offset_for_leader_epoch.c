@@ -19,9 +19,9 @@ ask(struct kafka_request *req, struct str topic, const part_in *in, part_out *ou
     if (code != OX_OK)
         return code;
     partition_state(part, &state);
-    if (in->current_leader_epoch >= 0 && in->current_leader_epoch != state.leader_epoch)
-        return in->current_leader_epoch < state.leader_epoch ? OX_FENCED_LEADER_EPOCH
-                                                             : OX_UNKNOWN_LEADER_EPOCH;
+    code = kafka_epoch_check(in->current_leader_epoch, &state);
+    if (code != OX_OK)
+        return code;
     if (in->leader_epoch == state.leader_epoch) {
         out->leader_epoch = state.leader_epoch;
         out->end_offset = state.log_end;

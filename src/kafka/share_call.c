@@ -86,6 +86,8 @@ begin(struct kafka_request *req, struct str group_id, struct str member_id, int3
     return job;
 }
 
+enum { MEMBER_ID_MAX = 36 }; /* a UUID, written out */
+
 static ox_code
 check(struct kafka_request *req, const struct share_call *call)
 {
@@ -93,7 +95,10 @@ check(struct kafka_request *req, const struct share_call *call)
         return OX_UNSUPPORTED_VERSION;
     if (!kafka_may(req, ENGINE_GROUP, call->group_id, ENGINE_READ))
         return OX_GROUP_AUTHORIZATION_FAILED;
-    return call->group_id.len == 0 || call->member_id.len == 0 ? OX_INVALID_REQUEST : OX_OK;
+    return call->group_id.len == 0 || call->member_id.len == 0 ||
+                   call->member_id.len > MEMBER_ID_MAX
+               ? OX_INVALID_REQUEST
+               : OX_OK;
 }
 
 /* ---- ShareFetch ---- */

@@ -154,6 +154,8 @@ kafka_txn_offset_commit(struct kafka_request *req)
         code = OX_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     else if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ))
         code = OX_GROUP_AUTHORIZATION_FAILED;
+    else if (request->group_id.len == 0)
+        code = OX_INVALID_GROUP_ID;
     int32_t partition = coord_find(engine_coord(kafka_engine(req)), request->group_id);
     if (code != OX_OK)
         for (size_t t = 0; t < job->call.topic_count; t++)

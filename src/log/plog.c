@@ -612,7 +612,7 @@ plog_epoch_end(struct plog *plog, int32_t asked, int32_t current_leader_epoch, i
 {
     *epoch = -1;
     *end_offset = -1;
-    if (asked < 0 || asked > current_leader_epoch)
+    if (asked == -1 || asked > current_leader_epoch)
         return;
     ox_lock(&plog->lock);
     const struct leader_epochs *epochs = &plog->epochs;
