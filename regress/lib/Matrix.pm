@@ -204,6 +204,7 @@ our @CLIENTS = (
     ['Java client 3', 'registry', sub { java_program($OLD, '256m', 'OxbowMatrix') }],
     ['Java tools 4', 'registry', sub { java_tools($NEW) }],
     ['Java tools 3', 'registry', sub { java_tools($OLD) }],
+    ['kaskade', 'registry', sub { pip_python('kaskade_ui.py', 'kaskade-5.1.0', 'kaskade==5.1.0') }],
     ['Kafka Connect', 'registry', sub {
         java_script('connect.pl', $NEW, '384m', qw(connect-runtime connect-file));
     }],
