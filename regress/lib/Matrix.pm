@@ -20,18 +20,22 @@ use File::Copy qw(copy);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use JSON::PP;
+use MIME::Base64 qw(encode_base64url);
 use Oxbow;
 use Clients;
 
 our @PARTS = qw(produce consume groups transactions admin);
 
-# Kinds of connections: the protocol of the listener, and the mechanism.
+# Kinds of connections: the protocol, the mechanism, the listener's name.
 our @SECURITY = (
-    ['plaintext',     'PLAINTEXT',      ''],
-    ['tls',           'SSL',            ''],
-    ['plain',         'SASL_SSL',       'PLAIN'],
-    ['scram-sha-256', 'SASL_PLAINTEXT', 'SCRAM-SHA-256'],
-    ['scram-sha-512', 'SASL_SSL',       'SCRAM-SHA-512'],
+    ['plaintext',     'PLAINTEXT',      '',              'PLAINTEXT'],
+    ['tls',           'SSL',            '',              'SSL'],
+    ['mtls',          'SSL',            '',              'MTLS'],
+    ['plain',         'SASL_SSL',       'PLAIN',         'SASL_SSL'],
+    ['scram-sha-256', 'SASL_PLAINTEXT', 'SCRAM-SHA-256', 'SASL_PLAINTEXT'],
+    ['scram-sha-512', 'SASL_SSL',       'SCRAM-SHA-512', 'SASL_SSL'],
+    ['oauthbearer',   'SASL_SSL',       'OAUTHBEARER',   'SASL_SSL'],
 );
 my ($USER, $PASSWORD) = ('matrix', 'pa"ss w=rd');
 my $HOME = abs_path("$Oxbow::TOP/regress/client/matrix");
@@ -167,11 +171,11 @@ my $NEW = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
 my $OLD = '3.9.2';
 my @codecs = ('cramjam', 'lz4', 'python-snappy', 'zstandard');
 
-# name, tier (debian or downloaded), what runs it
+# name, tier (Debian's or downloaded), what runs it, connections that it cannot make
 our @CLIENTS = (
     ['kcat (Debian)', 'debian', sub {
         return Oxbow::have('kcat') ? ('perl', "-I$Oxbow::TOP/regress/lib", "$HOME/kcat.pl") : (undef, 'no kcat');
-    }],
+    }, {oauthbearer => 'it has unsigned tokens only'}],
     ['kafka-python (Debian)', 'debian', sub { debian_python('kafka', 'python3-kafka', 'kafka_python.py') }],
     ['confluent-kafka (Debian)', 'debian', sub {
         debian_python('confluent_kafka', 'python3-confluent-kafka', 'confluent.py');
@@ -193,7 +197,7 @@ our @CLIENTS = (
     }],
     ['kafka-go', 'registry', sub {
         go_program('kafka_go.go', 'github.com/segmentio/kafka-go v0.4.51', 'github.com/xdg-go/scram v1.4.0');
-    }],
+    }, {oauthbearer => 'the client has none'}],
     ['kafkajs', 'registry', sub {
         node_program(14, 'kafkajs.js', 'kafkajs-2.2.4', 'kafkajs@2.2.4', 'kafkajs-snappy@1.1.0', 'kafkajs-lz4@1.2.1');
     }],
@@ -204,7 +208,8 @@ our @CLIENTS = (
     ['Java client 3', 'registry', sub { java_program($OLD, '256m', 'OxbowMatrix') }],
     ['Java tools 4', 'registry', sub { java_tools($NEW) }],
     ['Java tools 3', 'registry', sub { java_tools($OLD) }],
-    ['kaskade', 'registry', sub { pip_python('kaskade_ui.py', 'kaskade-5.1.0', 'kaskade==5.1.0') }],
+    ['kaskade', 'registry', sub { pip_python('kaskade_ui.py', 'kaskade-5.1.0', 'kaskade==5.1.0') },
+        {oauthbearer => 'it asks an identity provider'}],
     ['Kafka Connect', 'registry', sub {
         java_script('connect.pl', $NEW, '384m', qw(connect-runtime connect-file));
     }],
@@ -222,64 +227,119 @@ sub free_port {
     return $socket->sockport;
 }
 
-# An authority, and a certificate for loopback that it signed.
+# An authority, certificates for loopback and for the user that it signed.
 sub certificates {
     my ($folder) = @_;
     my $log = "$folder/openssl.log";
     my $key = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650';
+    my $sign = 'openssl x509 -req -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650';
     system("cd $folder && { openssl req -x509 $key -subj '/CN=Oxbow tests' -keyout ca.key -out ca.pem && "
         . "openssl req $key -subj /CN=localhost -keyout key.pem -out request.pem && "
-        . "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' >names && "
-        . 'openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 '
-        . "-extfile names -out cert.pem && cat cert.pem key.pem >both.pem; } >$log 2>&1") == 0
+        . "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' >names && "
+        . "$sign -in request.pem -extfile names -out cert.pem && cat cert.pem key.pem >both.pem && "
+        . "openssl req $key -subj /CN=$USER -keyout user.key -out user.request && "
+        . "printf 'extendedKeyUsage=clientAuth\n' >usage && "
+        . "$sign -in user.request -extfile usage -out user.pem && cat user.key user.pem >user.both; } >$log 2>&1") == 0
         or die Oxbow::tail($log);
+}
+
+sub spew {
+    my ($path, $text) = @_;
+    open my $out, '>', $path or die "$path: $!";
+    print $out $text;
+    close $out;
+}
+
+# A key, as the server reads it, and a token for the user that it signed.
+sub bearer_token {
+    my ($folder) = @_;
+    system("openssl genrsa -out $folder/token.pem 2048 >/dev/null 2>&1") == 0 or die 'openssl genrsa';
+    my ($hex) = `openssl rsa -in $folder/token.pem -noout -modulus 2>/dev/null` =~ /=([0-9A-F]+)/;
+    my $json = JSON::PP->new->canonical;
+    spew("$folder/jwks.json", $json->encode({keys => [{kty => 'RSA', kid => 'matrix', use => 'sig', alg => 'RS256',
+        n => encode_base64url(pack 'H*', $hex), e => 'AQAB'}]}));
+    my $data = join '.', map { encode_base64url($json->encode($_)) }
+        {alg => 'RS256', typ => 'JWT', kid => 'matrix'},
+        {sub => $USER, scope => 'kafka', iat => int time, exp => int(time) + 6 * 3600};
+    spew("$folder/signed", $data);
+    my $signature = `openssl dgst -sha256 -sign $folder/token.pem $folder/signed`;
+    spew("$folder/token.jwt", "$data." . encode_base64url($signature));
 }
 
 sub start_server {
     my $folder = tempdir('matrix-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
     $folder = abs_path($folder);
     certificates($folder);
+    bearer_token($folder);
     my @user = map { ('--add-scram', "$_=[name=$USER,password=$PASSWORD]") }
         qw(SCRAM-SHA-256 SCRAM-SHA-512);
     my $dir = "$folder/data";
     quietly(60, "$Oxbow::BUILD/ox", 'format', $dir, @user) or die 'ox format';
-    my %port = map { $_ => free_port() } map { $_->[1] } @SECURITY;
+    my %protocol = map { $_->[3] => $_->[1] } @SECURITY;
+    my %port = map { $_ => free_port() } keys %protocol;
     my $ox = Oxbow->start(dir => $dir, settings => {
         listeners => join(',', map { "$_\://127.0.0.1:$port{$_}" } sort keys %port),
-        'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+        'listener.security.protocol.map' => join(',', map { "$_:$protocol{$_}" } sort keys %protocol),
+        'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+        'sasl.oauthbearer.jwks.endpoint.url' => "file://$folder/jwks.json",
         'ssl.keystore.location' => "$folder/both.pem",
+        'ssl.truststore.location' => "$folder/ca.pem",
+        'listener.name.mtls.ssl.client.auth' => 'required',
         'authorizer.class.name' => 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        'super.users' => "User:$USER;User:ANONYMOUS;User:oxbow",
+        'super.users' => "User:$USER;User:CN=$USER;User:ANONYMOUS;User:oxbow",
+        'delegation.token.secret.key' => 'the key of the tokens',
         'sql_authentication' => 'trust',
         'group.consumer.min.heartbeat.interval.ms' => 500,
         'group.consumer.heartbeat.interval.ms' => 500,
     }) or die 'no server';
     $ox->{ports} = \%port;
-    $ox->{ca} = "$folder/ca.pem";
     $ox->{folder} = $folder;
     return $ox;
+}
+
+# The words of Java's login for a mechanism.
+sub jaas {
+    my ($mechanism) = @_;
+    my $package = 'org.apache.kafka.common.security';
+    return "$package.oauthbearer.OAuthBearerLoginModule required;" if $mechanism eq 'OAUTHBEARER';
+    (my $quoted = $PASSWORD) =~ s/(["\\])/\\$1/g;
+    my $module = $mechanism eq 'PLAIN' ? 'plain.Plain' : 'scram.Scram';
+    my $line = "$package.${module}LoginModule required username=\"$USER\" password=\"$quoted\";";
+    return $line =~ s/\\/\\\\/gr;
+}
+
+# What the Java programs read.
+sub java_properties {
+    my ($ox, $security) = @_;
+    my ($kind, $protocol, $mechanism, $listener) = @$security;
+    my $text = "bootstrap.servers=127.0.0.1:$ox->{ports}{$listener}\nsecurity.protocol=$protocol\n";
+    $text .= "ssl.truststore.type=PEM\nssl.truststore.location=$ox->{folder}/ca.pem\n" if $protocol =~ /SSL/;
+    $text .= "ssl.keystore.type=PEM\nssl.keystore.location=$ox->{folder}/user.both\n" if $kind eq 'mtls';
+    $text .= "sasl.mechanism=$mechanism\nsasl.jaas.config=" . jaas($mechanism) . "\n" if $mechanism;
+    $text .= "sasl.oauthbearer.token.endpoint.url=file://$ox->{folder}/token.jwt\n"
+        . 'sasl.login.callback.handler.class='
+        . "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler\n"
+        if $mechanism eq 'OAUTHBEARER';
+    return $text;
 }
 
 # The environment that tells a program where to connect and how.
 sub connection {
     my ($ox, $security, $name) = @_;
-    my ($kind, $protocol, $mechanism) = @$security;
-    my $properties = "$ox->{folder}/$kind.properties";
-    open my $out, '>', $properties or die "$properties: $!";
-    print $out "bootstrap.servers=127.0.0.1:$ox->{ports}{$protocol}\nsecurity.protocol=$protocol\n";
-    print $out "ssl.truststore.type=PEM\nssl.truststore.location=$ox->{ca}\n" if $protocol =~ /SSL/;
-    if ($mechanism) {
-        (my $quoted = $PASSWORD) =~ s/(["\\])/\\$1/g;
-        my $module = $mechanism eq 'PLAIN' ? 'plain.Plain' : 'scram.Scram';
-        my $line = "org.apache.kafka.common.security.${module}LoginModule required "
-            . "username=\"$USER\" password=\"$quoted\";";
-        $line =~ s/\\/\\\\/g;
-        print $out "sasl.mechanism=$mechanism\nsasl.jaas.config=$line\n";
-    }
-    close $out;
-    return (OX_KAFKA => "127.0.0.1:$ox->{ports}{$protocol}", OX_SECURITY => $kind, OX_PROTOCOL => $protocol,
-        OX_MECHANISM => $mechanism, OX_USER => $USER, OX_PASSWORD => $PASSWORD, OX_CA => $ox->{ca},
+    my ($kind, $protocol, $mechanism, $listener) = @$security;
+    my $folder = $ox->{folder};
+    my $properties = "$folder/$kind.properties";
+    spew($properties, java_properties($ox, $security));
+    my %env = (OX_KAFKA => "127.0.0.1:$ox->{ports}{$listener}", OX_SECURITY => $kind, OX_PROTOCOL => $protocol,
+        OX_MECHANISM => $mechanism, OX_USER => $USER, OX_PASSWORD => $PASSWORD, OX_CA => "$folder/ca.pem",
         OX_PROPERTIES => $properties, OX_NAME => $name);
+    @env{qw(OX_CERT OX_KEY)} = ("$folder/user.pem", "$folder/user.key") if $kind eq 'mtls';
+    if ($mechanism eq 'OAUTHBEARER') {
+        $env{OX_TOKEN} = "$folder/token.jwt";
+        $env{JAVA_TOOL_OPTIONS} = "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://$folder/token.jwt "
+            . "-Dorg.apache.kafka.sasl.oauthbearer.allowed.files=$folder/token.jwt";
+    }
+    return %env;
 }
 
 # ---- runs ----
@@ -348,7 +408,7 @@ sub read_results {
 # each(security, part, verdict, sentence, text). Returns why it was skipped.
 sub run_client {
     my ($ox, $client, $only, $each) = @_;
-    my ($label, undef, $how) = @$client;
+    my ($label, undef, $how, $without) = @$client;
     my ($first, @rest) = $how->();
     my @rows;
     if (!defined $first) {
@@ -357,6 +417,11 @@ sub run_client {
     }
     for my $security (@SECURITY) {
         next if @$only && !grep { $_ eq $security->[0] } @$only;
+        if (my $not = ($without // {})->{$security->[0]}) {
+            push @rows, [$label, '', $security->[0], $_, 'skipped', 0, $not] for @PARTS;
+            $each->($security->[0], $_, 'skipped', $not, '') for @PARTS;
+            next;
+        }
         my ($part, $version, $text) = run_one($ox, $client, $security, $first, @rest);
         for my $name (@PARTS) {
             my ($verdict, $count, $sentence) = @{$part->{$name}};

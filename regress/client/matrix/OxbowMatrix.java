@@ -355,6 +355,44 @@ public class OxbowMatrix {
             .get("producer_byte_rate") == 1e9, "admin: a quota");
     }
 
+    static void cluster(Admin admin) throws Exception {
+        DescribeClusterResult cluster = admin.describeCluster();
+        ok(cluster.nodes().get().size() == 1 && cluster.controller().get().id() == 1
+            && cluster.clusterId().get().length() == 22, "admin: describe the cluster");
+        ok(admin.describeFeatures().featureMetadata().get().finalizedFeatures().containsKey("metadata.version"),
+            "admin: features");
+        ok(admin.describeMetadataQuorum().quorumInfo().get().leaderId() == 1, "admin: the metadata quorum");
+        Set<TopicPartition> first = Set.of(PARTS.get(0));
+        Optional<Throwable> elected = admin.electLeaders(org.apache.kafka.common.ElectionType.PREFERRED, first)
+            .partitions().get().get(PARTS.get(0));
+        ok(elected.isPresent() && elected.get() instanceof ElectionNotNeededException, "admin: elect leaders");
+        admin.alterPartitionReassignments(Map.of(PARTS.get(0),
+            Optional.of(new NewPartitionReassignment(List.of(1))))).all().get();
+        ok(admin.listPartitionReassignments(first).reassignments().get().isEmpty(), "admin: reassign partitions");
+        org.apache.kafka.common.TopicPartitionReplica replica =
+            new org.apache.kafka.common.TopicPartitionReplica(NAME, 0, 1);
+        String dir = admin.describeReplicaLogDirs(List.of(replica)).all().get().get(replica)
+            .getCurrentReplicaLogDir();
+        admin.alterReplicaLogDirs(Map.of(replica, dir)).all().get();
+        ok(dir.startsWith("/"), "admin: move a replica to where it is");
+    }
+
+    static void tokens(Admin admin) throws Exception {
+        byte[] key = admin.createDelegationToken().delegationToken().get().hmac();
+        ok(admin.describeDelegationToken().delegationTokens().get().stream()
+            .anyMatch(t -> Arrays.equals(t.hmac(), key)), "admin: a delegation token");
+        admin.renewDelegationToken(key).expiryTimestamp().get();
+        admin.expireDelegationToken(key).expiryTimestamp().get();
+        ok(until(() -> {
+            try {
+                return admin.describeDelegationToken().delegationTokens().get().stream()
+                    .noneMatch(t -> Arrays.equals(t.hmac(), key));
+            } catch (Exception error) {
+                return false;
+            }
+        }), "admin: renew and expire it");
+    }
+
     static void admin() throws Exception {
         String topic = NAME + "-admin";
         try (Admin admin = Admin.create(settings())) {
@@ -362,9 +400,9 @@ public class OxbowMatrix {
             groupsOf(admin);
             transactionsOf(admin);
             security(admin);
-            DescribeClusterResult cluster = admin.describeCluster();
-            ok(cluster.nodes().get().size() == 1 && cluster.controller().get().id() == 1
-                && cluster.clusterId().get().length() == 22, "admin: describe the cluster");
+            cluster(admin);
+            if (!System.getenv("OX_MECHANISM").isEmpty())
+                tokens(admin);
             admin.deleteTopics(List.of(topic)).all().get();
             ok(until(() -> {
                 try {

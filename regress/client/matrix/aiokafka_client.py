@@ -7,23 +7,33 @@ import traceback
 
 import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from scenario import CA, EACH, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok
+from scenario import CA, CERT, EACH, KEY, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok, token
 
 PARTS = [TopicPartition(NAME, i) for i in range(3)]
 HEADERS = [("h", b"x"), ("e", b"")]
 produced = 0
 
 
+class Provider(AbstractTokenProvider):
+    async def token(self):
+        return token()
+
+
 def settings(**more):
     made = {"bootstrap_servers": SERVER, "security_protocol": PROTOCOL, **more}
     if "SSL" in PROTOCOL:
         made["ssl_context"] = ssl.create_default_context(cafile=CA)
-    if MECHANISM:
+    if CERT:
+        made["ssl_context"].load_cert_chain(CERT, KEY)
+    if MECHANISM == "OAUTHBEARER":
+        made.update(sasl_mechanism=MECHANISM, sasl_oauth_token_provider=Provider())
+    elif MECHANISM:
         made.update(sasl_mechanism=MECHANISM, sasl_plain_username=USER, sasl_plain_password=PASSWORD)
     return made
 

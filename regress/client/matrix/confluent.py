@@ -8,7 +8,8 @@ from confluent_kafka import (OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaEx
                              TopicPartition)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from scenario import CA, EACH, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok, part, skip, until
+from scenario import (CA, CERT, EACH, KEY, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok,
+                      part, token, until)
 
 RELEASE = tuple(int(word) for word in confluent_kafka.libversion()[0].split("-")[0].split("."))
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -19,7 +20,11 @@ def settings(**more):
     made = {"bootstrap.servers": SERVER, "security.protocol": PROTOCOL}
     if "SSL" in PROTOCOL:
         made["ssl.ca.location"] = CA
-    if MECHANISM:
+    if CERT:
+        made.update({"ssl.certificate.location": CERT, "ssl.key.location": KEY})
+    if MECHANISM == "OAUTHBEARER":
+        made.update({"sasl.mechanism": MECHANISM, "oauth_cb": lambda _: (token(), time.time() + 3600)})
+    elif MECHANISM:
         made.update({"sasl.mechanism": MECHANISM, "sasl.username": USER, "sasl.password": PASSWORD})
     made.update({name.replace("_", "."): value for name, value in more.items()})
     return made
@@ -30,6 +35,13 @@ def consumer(group, **more):
         more["heartbeat_interval_ms"] = 300
     return Consumer(settings(group_id=group, auto_offset_reset="earliest", enable_auto_commit=False,
                              fetch_wait_max_ms=50, **more))
+
+
+def served(client):
+    """Old releases ask for a token only while they are polled."""
+    if MECHANISM == "OAUTHBEARER":
+        client.poll(1)
+    return client
 
 
 def send(producer, topic, values, **more):
@@ -131,7 +143,7 @@ def groups():
 def transactions():
     topic = NAME + "-tx"
     make(topic, 2)
-    producer = Producer(settings(transactional_id=NAME + "-id"))
+    producer = served(Producer(settings(transactional_id=NAME + "-id")))
     producer.init_transactions(30)
     producer.begin_transaction()
     send(producer, topic, ["yes%d" % i for i in range(10)])
@@ -161,7 +173,7 @@ def transactions():
         ok(len(values) == number and (number == 30 or all(v[:3] == b"yes" for v in values)),
            "transactions: " + level)
         reader.close()
-    newer = Producer(settings(transactional_id=NAME + "-id"))
+    newer = served(Producer(settings(transactional_id=NAME + "-id")))
     newer.init_transactions(30)
     try:
         producer.begin_transaction()
@@ -175,13 +187,13 @@ def transactions():
 
 
 def make(topic, number):
-    client = AdminClient(settings())
+    client = served(AdminClient(settings()))
     client.create_topics([NewTopic(topic, number, 1)])[topic].result(20)
 
 
 def admin():
     topic = NAME + "-admin"
-    client = AdminClient(settings())
+    client = served(AdminClient(settings()))
     client.create_topics([NewTopic(topic, 2, 1, config={"retention.ms": "1000000"})])[topic].result(20)
     ok(len(client.list_topics(topic, 10).topics[topic].partitions) == 2, "admin: create a topic")
     try:

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
@@ -27,6 +28,8 @@ func client(more ...kgo.Opt) *kgo.Client {
 	}
 	auth := scram.Auth{User: user, Pass: password}
 	switch mechanism {
+	case "OAUTHBEARER":
+		made = append(made, kgo.SASL(oauth.Auth{Token: token()}.AsMechanism()))
 	case "PLAIN":
 		made = append(made, kgo.SASL(plain.Auth{User: user, Pass: password}.AsMechanism()))
 	case "SCRAM-SHA-256":

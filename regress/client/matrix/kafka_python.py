@@ -10,7 +10,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from scenario import CA, EACH, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok, part, skip, until
+from scenario import (CA, CERT, EACH, KEY, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok,
+                      part, skip, token, until)
 
 warnings.simplefilter("ignore")
 NEW = tuple(int(word) for word in kafka.__version__.split(".")[:2]) >= (3, 0)
@@ -19,11 +20,32 @@ HEADERS = [("h", b"x"), ("e", b"")]
 produced = 0
 
 
+try:
+    from kafka.net.sasl.oauth import AbstractTokenProvider
+except ImportError:
+    from kafka.oauth import AbstractTokenProvider
+
+
+class Provider(AbstractTokenProvider):
+    def __init__(self, **config):
+        pass
+
+    def token(self):
+        return token()
+
+    def extensions(self):
+        return {}
+
+
 def settings(**more):
     made = {"bootstrap_servers": SERVER, "security_protocol": PROTOCOL, **more}
     if "SSL" in PROTOCOL:
         made["ssl_cafile"] = CA
-    if MECHANISM:
+    if CERT:
+        made.update(ssl_certfile=CERT, ssl_keyfile=KEY)
+    if MECHANISM == "OAUTHBEARER":
+        made.update(sasl_mechanism=MECHANISM, sasl_oauth_token_provider=Provider())
+    elif MECHANISM:
         made.update(sasl_mechanism=MECHANISM, sasl_plain_username=USER, sasl_plain_password=PASSWORD)
     return made
 

@@ -28,9 +28,11 @@ if (zlib.zstdCompressSync) {
 const kafka = new Kafka({
   brokers: [at.server],
   ssl: at.tls,
-  sasl: at.mechanism
-    ? { mechanism: at.mechanism.toLowerCase(), username: at.user, password: at.password }
-    : undefined,
+  sasl: at.token
+    ? { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: at.token }) }
+    : at.mechanism
+      ? { mechanism: at.mechanism.toLowerCase(), username: at.user, password: at.password }
+      : undefined,
   logLevel: logLevel.NOTHING,
   retry: { retries: 10 }
 })

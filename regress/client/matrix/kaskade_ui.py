@@ -14,11 +14,13 @@ import time
 
 from confluent_kafka import Consumer, Producer
 
-from scenario import CA, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok, part, skip
+from scenario import CA, CERT, KEY, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok, part, skip
 
 settings = {"bootstrap.servers": SERVER, "security.protocol": PROTOCOL}
 if "SSL" in PROTOCOL:
     settings["ssl.ca.location"] = CA
+if CERT:
+    settings.update({"ssl.certificate.location": CERT, "ssl.key.location": KEY})
 if MECHANISM:
     settings.update({"sasl.mechanism": MECHANISM, "sasl.username": USER, "sasl.password": PASSWORD})
 

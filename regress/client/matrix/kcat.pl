@@ -13,6 +13,8 @@ my $EACH = 50;
 my ($count, $failed, $produced) = (0, 0, 0);
 my @connection = ('-q', '-b', $ENV{OX_KAFKA}, '-X', "security.protocol=$ENV{OX_PROTOCOL}",
     '-X', "ssl.ca.location=$ENV{OX_CA}");
+push @connection, '-X', "ssl.certificate.location=$ENV{OX_CERT}", '-X', "ssl.key.location=$ENV{OX_KEY}"
+    if $ENV{OX_CERT};
 push @connection, '-X', "sasl.mechanism=$ENV{OX_MECHANISM}", '-X', "sasl.username=$ENV{OX_USER}",
     '-X', "sasl.password=$ENV{OX_PASSWORD}" if $ENV{OX_MECHANISM};
 

@@ -10,7 +10,7 @@ const settings = more => ({
   clientId: 'matrix',
   bootstrapBrokers: [at.server],
   tls: at.tls,
-  sasl: at.mechanism ? { mechanism: at.mechanism, username: at.user, password: at.password } : undefined,
+  sasl: at.token ? { mechanism: at.mechanism, token: at.token } : at.mechanism ? { mechanism: at.mechanism, username: at.user, password: at.password } : undefined,
   retries: 20,
   retryDelay: 200,
   ...more

@@ -35,6 +35,12 @@ func (x *exchange) Begin(userName, password, authzID string) error {
 func (x *exchange) Step(challenge string) (string, error) { return x.conv.Step(challenge) }
 func (x *exchange) Done() bool                            { return x.conv.Done() }
 
+type provider struct{}
+
+func (provider) Token() (*sarama.AccessToken, error) {
+	return &sarama.AccessToken{Token: token()}, nil
+}
+
 func settings(more ...func(*sarama.Config)) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = sarama.MaxVersion
@@ -46,7 +52,10 @@ func settings(more ...func(*sarama.Config)) *sarama.Config {
 	if encrypted() {
 		c.Net.TLS.Enable, c.Net.TLS.Config = true, tlsConfig()
 	}
-	if mechanism != "" {
+	if mechanism == "OAUTHBEARER" {
+		c.Net.SASL.Enable, c.Net.SASL.Mechanism = true, sarama.SASLTypeOAuth
+		c.Net.SASL.TokenProvider = provider{}
+	} else if mechanism != "" {
 		c.Net.SASL.Enable, c.Net.SASL.User, c.Net.SASL.Password = true, user, password
 		c.Net.SASL.Mechanism = sarama.SASLMechanism(mechanism)
 		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient {

@@ -85,7 +85,20 @@ func tlsConfig() *tls.Config {
 	must(err)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	return &tls.Config{RootCAs: pool}
+	made := &tls.Config{RootCAs: pool}
+	if file := os.Getenv("OX_CERT"); file != "" {
+		pair, err := tls.LoadX509KeyPair(file, os.Getenv("OX_KEY"))
+		must(err)
+		made.Certificates = []tls.Certificate{pair}
+	}
+	return made
+}
+
+// token is what an identity provider would give.
+func token() string {
+	text, err := os.ReadFile(os.Getenv("OX_TOKEN"))
+	must(err)
+	return string(text)
 }
 
 // releaseOf is the version of a module that this program was built with.

@@ -52,5 +52,11 @@ module.exports = {
   mechanism: env.OX_MECHANISM,
   user: env.OX_USER,
   password: env.OX_PASSWORD,
-  tls: /SSL/.test(env.OX_PROTOCOL) ? { ca: [fs.readFileSync(env.OX_CA)] } : undefined
+  token: env.OX_TOKEN ? fs.readFileSync(env.OX_TOKEN, 'utf8') : undefined,
+  tls: /SSL/.test(env.OX_PROTOCOL)
+    ? {
+        ca: [fs.readFileSync(env.OX_CA)],
+        ...(env.OX_CERT ? { cert: fs.readFileSync(env.OX_CERT), key: fs.readFileSync(env.OX_KEY) } : {})
+      }
+    : undefined
 }

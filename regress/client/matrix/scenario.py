@@ -13,8 +13,18 @@ MECHANISM = os.environ["OX_MECHANISM"]
 USER = os.environ["OX_USER"]
 PASSWORD = os.environ["OX_PASSWORD"]
 CA = os.environ["OX_CA"]
+CERT = os.environ.get("OX_CERT")
+KEY = os.environ.get("OX_KEY")
 NAME = os.environ["OX_NAME"]
 EACH = 50  # records for each codec
+
+
+
+def token():
+    """The token that an identity provider would give."""
+    with open(os.environ["OX_TOKEN"]) as file:
+        return file.read()
+
 
 count = 0
 failed = 0
