@@ -94,7 +94,7 @@ beat_start(struct client *client, bool full)
     call->instance_id = ox_str(client->instance);
     call->client_id = OX_STR("cli");
     call->client_host = OX_STR("/h");
-    call->rebalance_timeout_ms = joins ? client->rebalance ? client->rebalance : 60000 : -1;
+    call->rebalance_timeout_ms = joins || full ? client->rebalance ? client->rebalance : 60000 : -1;
     if (client->topics != NULL) {
         struct str *topics;
         call->topic_count = split(client->topics, &beat->arena, &topics);

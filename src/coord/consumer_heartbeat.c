@@ -740,8 +740,11 @@ go_on(struct beat *beat)
     call->out_member_epoch = member->epoch;
     call->heartbeat_interval_ms = group_setting(beat->group, "consumer.heartbeat.interval.ms",
         beat->shard->config.consumer_heartbeat_ms);
-    call->has_assignment = call->member_epoch == 0 || call->owned != NULL ||
-                           !tpset_equal(&before, &member->assigned);
+    /* Also to who says everything, as after an error. */
+    bool full = call->owned != NULL && call->rebalance_timeout_ms != -1 &&
+                (call->topics != NULL || call->regex.ptr != NULL);
+    call->has_assignment =
+        call->member_epoch == 0 || full || !tpset_equal(&before, &member->assigned);
     if (call->has_assignment)
         consumer_list_partitions(beat->group, &member->assigned, call->call.arena, false,
             &call->assignment, &call->assignment_count);
@@ -825,8 +828,16 @@ describe_member(struct coord_consumer_describe_call *call, const struct consumer
     };
     for (size_t i = 0; i < own->topic_count; i++)
         out->topics[i] = ox_str_dup(arena, own->topics[i]);
-    consumer_list_partitions(member->group, &member->assigned, arena, true, &out->assigned,
+    /* What it is to give up is still its own. */
+    struct tpset held = {0};
+    const struct tpset *sets[] = {&member->assigned, &member->revoking};
+    for (size_t k = 0; k < ox_count(sets); k++)
+        for (uint32_t i = 0; i < sets[k]->count; i++)
+            tpset_add(&held, &sets[k]->at[i].topic, sets[k]->at[i].partition);
+    tpset_sort(&held);
+    consumer_list_partitions(member->group, &held, arena, true, &out->assigned,
         &out->assigned_count);
+    tpset_fini(&held);
     consumer_list_partitions(member->group, &member->target, arena, true, &out->target,
         &out->target_count);
 }

@@ -454,13 +454,14 @@ void
 migrate_join(struct group *group, struct coord_join_call *call)
 {
     struct joining joining = {.group = group, .call = call};
-    if (!supported(group, call) ||
-        !consumer_subscription_read(call->protocols[0].metadata, call->call.arena,
-            &joining.blob)) {
+    if (!supported(group, call)) {
         join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
         return;
     }
     ox_code code = find_joining(&joining);
+    if (code == OX_OK && !consumer_subscription_read(call->protocols[0].metadata,
+                             call->call.arena, &joining.blob))
+        code = OX_INCONSISTENT_GROUP_PROTOCOL;
     if (code != OX_OK) {
         join_fail(call, code,
             code == OX_MEMBER_ID_REQUIRED ? joining.member_id : call->member_id);

@@ -96,12 +96,12 @@ engine_append(struct engine_append *call)
     reset(call);
     if (atomic_load_explicit(&call->sess->engine->stopping, memory_order_relaxed))
         return refuse(call, ox_fail(&call->err, OX_NOT_LEADER, "the server is shutting down"));
-    if (call->acks < -1 || call->acks > 1)
-        return refuse(call, ox_fail(&call->err, OX_INVALID_REQUIRED_ACKS,
-            "acks %d is not -1, 0 or 1", call->acks));
     ox_code code = find_target(call, &part);
     if (code != OX_OK)
         return refuse(call, code);
+    if (call->acks < -1 || call->acks > 1)
+        return refuse(call, ox_fail(&call->err, OX_INVALID_REQUIRED_ACKS,
+            "acks %d is not -1, 0 or 1", call->acks));
     struct partition_append *append = &call->append;
     append->append.records = call->records;
     append->append.now_ms = loop_wall_ms(call->sess->loop);

@@ -49,7 +49,7 @@ check_change(const struct engine_config_kv *change, bool doubled, struct ox_err 
     if (change->name.len == 0)
         return ox_fail(err, OX_INVALID_CONFIG, "a setting has no name");
     if (change->op < META_CONFIG_SET || change->op > META_CONFIG_SUBTRACT)
-        return ox_fail(err, OX_INVALID_REQUEST, "operation %d on setting \"%.*s\" is not known",
+        return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "operation %d on setting \"%.*s\" is not known",
             change->op, OX_STR_ARG(change->name));
     if (change->op != META_CONFIG_DELETE && change->value.ptr == NULL)
         return ox_fail(err, OX_INVALID_REQUEST, "value of setting \"%.*s\" is null",
@@ -145,6 +145,8 @@ check_resource(struct kafka_request *req, struct alter_resource *job, bool repla
     ox_code type = check_type(job, replace, err);
     if (type != OX_OK)
         return type;
+    if (job->call.resource == META_RESOURCE_TOPIC && job->call.name.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "a topic has no name: there is no default topic");
     if (job->call.resource == META_RESOURCE_BROKER_LOGGER)
         return kafka_loggers_check(req, job->call.name, job->changes, job->change_count, err);
     struct str *names = kafka_array(req, struct str, job->change_count);

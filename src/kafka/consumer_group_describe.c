@@ -96,7 +96,7 @@ fill_member(struct kafka_request *req, const struct coord_consumer_member *from,
     out->client_host = from->client_host;
     out->subscribed_topic_names.at = from->topics;
     out->subscribed_topic_names.count = (int32_t)from->topic_count;
-    out->subscribed_topic_regex = from->regex;
+    out->subscribed_topic_regex = from->regex.ptr != NULL ? from->regex : OX_STR("");
     fill_topics(req, from->assigned, from->assigned_count, &rows,
         &out->assignment.topic_partitions.count);
     out->assignment.topic_partitions.at = rows;

@@ -60,6 +60,12 @@ replica_refused(const struct fetch *fetch, const struct fetch_part *part)
     return part->current_leader_epoch >= 0 ? OX_UNKNOWN_LEADER_EPOCH : OX_NOT_LEADER;
 }
 
+static bool
+isolation_known(const struct fetch_request *request)
+{
+    return request->isolation_level == 0 || request->isolation_level == 1;
+}
+
 static void
 read_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read *read,
     size_t room, bool min_one)
@@ -77,6 +83,10 @@ read_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read
         .leader_epoch = -1,
     };
     read->code = replica_refused(fetch, part);
+    const struct fetch_request *request = fetch->req->body;
+    bool nonsense = part->max_bytes < 0 || request->max_bytes < 0 || !isolation_known(request);
+    if (read->code == OX_OK && nonsense)
+        read->code = OX_UNKNOWN_SERVER_ERROR;
     if (read->code == OX_OK && zstd_refused(fetch, part))
         read->code = OX_UNSUPPORTED_COMPRESSION_TYPE;
     if (read->code == OX_OK)
@@ -244,7 +254,8 @@ fill_fault(struct fetch *fetch, const struct engine_read *read, part_out *out)
     out->high_watermark = -1;
     /* As Kafka does it: null only where the partition was looked at. */
     bool unseen = code == OX_UNKNOWN_TOPIC_OR_PARTITION || code == OX_UNKNOWN_TOPIC_ID ||
-                  code == OX_TOPIC_AUTHORIZATION_FAILED;
+                  code == OX_TOPIC_AUTHORIZATION_FAILED ||
+                  !isolation_known(fetch->req->body);
     out->aborted_transactions.count = unseen ? 0 : -1;
     out->records.bytes = OX_STR("");
     if (code == OX_NOT_LEADER || code == OX_FENCED_LEADER_EPOCH) {
@@ -350,6 +361,8 @@ answer(struct fetch *fetch)
     struct fetch_context *ctx = &fetch->ctx;
     struct fetch_response response;
     fetch_response_init(&response);
+    if (!isolation_known(req->body))
+        response.error_code = ox_code_kafka(OX_UNKNOWN_SERVER_ERROR);
     part_out *outs = kafka_array(req, part_out, ctx->part_count);
     part_out **rows = kafka_array(req, part_out *, ctx->part_count);
     response.responses.at = kafka_array(req, topic_out, ctx->part_count);

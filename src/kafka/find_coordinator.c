@@ -61,16 +61,29 @@ find_transaction(struct kafka_request *req, struct str transactional_id, row *ou
         out);
 }
 
+/* GROUP:TOPIC_ID:PARTITION */
+static bool
+is_state_key(struct str key)
+{
+    const char *last = memrchr(key.ptr, ':', key.len);
+    const char *first = last != NULL ? memrchr(key.ptr, ':', (size_t)(last - key.ptr)) : NULL;
+    struct uuid topic_id;
+    int64_t partition;
+    if (first == NULL)
+        return false;
+    return ox_uuid_from_base64(ox_str_n(first + 1, (size_t)(last - first - 1)), &topic_id) &&
+           ox_str_to_i64(ox_str_n(last + 1, key.len - (size_t)(last + 1 - key.ptr)),
+               &partition) &&
+           partition >= INT32_MIN && partition <= INT32_MAX;
+}
+
 /* The key is GROUP:TOPIC_ID:PARTITION; brokers ask, for states of share groups. */
 static ox_code
 find_state(struct kafka_request *req, struct str key, row *out)
 {
     if (!kafka_may(req, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_CLUSTER_ACTION))
         return fail(req, out, OX_CLUSTER_AUTHORIZATION_FAILED, NULL);
-    size_t colons = 0;
-    for (size_t i = 0; i < key.len; i++)
-        colons += key.ptr[i] == ':';
-    if (colons < 2)
+    if (!is_state_key(key))
         return fail(req, out, OX_INVALID_REQUEST, "the key is GROUP:TOPIC_ID:PARTITION");
     return find_in(req, "__share_group_state", engine_states(kafka_engine(req)), key, out);
 }

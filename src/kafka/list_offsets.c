@@ -65,8 +65,11 @@ static ox_code
 ask(struct kafka_request *req, struct list_offsets *job, struct str topic, const part_in *in,
     part_out *out)
 {
+    const struct list_offsets_request *request = req->body;
     struct partition *part;
     struct partition_state state;
+    if (request->isolation_level != 0 && request->isolation_level != 1)
+        return OX_UNKNOWN_SERVER_ERROR;
     ox_code code =
         engine_partition(req->sess, topic, NULL, in->partition_index, ENGINE_DESCRIBE, &part, NULL);
     if (code != OX_OK)

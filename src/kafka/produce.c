@@ -202,10 +202,25 @@ enlist_parts(struct kafka_request *req, struct produce *produce)
     kafka_hold_back(req->kc);
 }
 
+/* Records that are not there at all: a broker does not understand the request. */
+static bool
+misses_records(const struct produce_request *request)
+{
+    for (int32_t t = 0; t < request->topic_data.count; t++)
+        for (int32_t p = 0; p < request->topic_data.at[t].partition_data.count; p++)
+            if (request->topic_data.at[t].partition_data.at[p].records.bytes.ptr == NULL)
+                return true;
+    return false;
+}
+
 void
 kafka_produce(struct kafka_request *req)
 {
     const struct produce_request *request = req->body;
+    if (misses_records(request)) {
+        kafka_answer_close(req);
+        return;
+    }
     struct produce *produce = kafka_array(req, struct produce, 1);
     bool transactional = false;
     for (int32_t t = 0; t < request->topic_data.count; t++)
@@ -306,11 +321,12 @@ answer(struct kafka_request *req)
     const struct produce_part *part = produce->parts;
     struct produce_response response;
     produce_response_init(&response);
-    response.responses.count = request->topic_data.count;
     response.responses.at = kafka_array(req, topic_out, request->topic_data.count);
     for (int32_t t = 0; t < request->topic_data.count; t++) {
         const topic_in *in = &request->topic_data.at[t];
-        topic_out *out = &response.responses.at[t];
+        if (in->partition_data.count <= 0)
+            continue; /* nothing was asked, nothing is answered */
+        topic_out *out = &response.responses.at[response.responses.count++];
         out->name = in->name;
         out->topic_id = in->topic_id;
         out->partition_responses.count = in->partition_data.count;

@@ -76,7 +76,7 @@ check_single(struct log_append *append, struct ox_err *err)
     return OX_OK;
 }
 
-/* Checks 1 to 6: one whole batch of the right kind, with the right checksum. */
+/* Checks 1 to 5: one whole batch of the right kind. */
 static ox_code
 check_frame(struct log_append *append, struct ox_err *err)
 {
@@ -86,14 +86,12 @@ check_frame(struct log_append *append, struct ox_err *err)
             err);
     if (rc != OX_OK || append->origin == LOG_FROM_COORDINATOR)
         return rc; /* the latter built by this process */
-    if (!record_batch_crc_ok(&append->batch))
-        return refuse(append, err, OX_CORRUPT_MESSAGE, "record batch has a wrong checksum");
     if (append->batch.base_offset != 0)
         return refuse(append, err, OX_INVALID_RECORD, "base offset of a new batch is not 0");
     return OX_OK;
 }
 
-/* Checks 7 to 11: limits and header fields. */
+/* Checks 6 to 11: its size, the checksum, limits and header fields. */
 static ox_code
 check_header(struct log_append *append, const struct plog_config *config, struct ox_err *err)
 {
@@ -104,6 +102,8 @@ check_header(struct log_append *append, const struct plog_config *config, struct
             "record batch of %zu bytes exceeds \"max.message.bytes\" (%d)", batch->bytes,
             config->max_message_bytes);
     }
+    if (append->origin != LOG_FROM_COORDINATOR && !record_batch_crc_ok(batch))
+        return refuse(append, err, OX_CORRUPT_MESSAGE, "record batch has a wrong checksum");
     if (batch->bytes > (uint64_t)config->segment_bytes)
         return ox_fail(err, OX_RECORD_LIST_TOO_LARGE,
             "record batch of %zu bytes exceeds \"segment.bytes\" (%lld)", batch->bytes,
