@@ -54,19 +54,6 @@ beaten(struct coord_call *call)
     answer(job->req, &job->call);
 }
 
-/* Every topic that is named must be one the client may describe. */
-static ox_code
-may_subscribe(struct kafka_request *req)
-{
-    const struct consumer_group_heartbeat_request *request = req->body;
-    if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ))
-        return OX_GROUP_AUTHORIZATION_FAILED;
-    for (int32_t i = 0; i < request->subscribed_topic_names.count; i++)
-        if (!kafka_may(req, ENGINE_TOPIC, request->subscribed_topic_names.at[i], ENGINE_DESCRIBE))
-            return OX_TOPIC_AUTHORIZATION_FAILED;
-    return OX_OK;
-}
-
 static void
 fill_owned(struct kafka_request *req, struct coord_consumer_call *call)
 {
@@ -92,8 +79,11 @@ kafka_consumer_group_heartbeat(struct kafka_request *req)
     struct consumer_heartbeat *job = kafka_array(req, struct consumer_heartbeat, 1);
     struct coord_consumer_call *call = &job->call;
     job->req = req;
-    call->call.code = kafka_feature(req, PARAM_FEATURE_GROUP_VERSION) > 0 ? may_subscribe(req)
-                                                                          : OX_UNSUPPORTED_VERSION;
+    call->call.code = kafka_feature(req, PARAM_FEATURE_GROUP_VERSION) > 0
+                          ? kafka_may_subscribe(req, request->group_id,
+                                request->subscribed_topic_names.at,
+                                request->subscribed_topic_names.count)
+                          : OX_UNSUPPORTED_VERSION;
     if (call->call.code != OX_OK) {
         answer(req, call);
         return;

@@ -100,6 +100,18 @@ kafka_replica_offline(struct kafka_request *req, const struct meta_topic *topic,
 }
 
 ox_code
+kafka_may_subscribe(struct kafka_request *req, struct str group_id, const struct str *topics,
+    int32_t count)
+{
+    if (!kafka_may(req, ENGINE_GROUP, group_id, ENGINE_READ))
+        return OX_GROUP_AUTHORIZATION_FAILED;
+    for (int32_t i = 0; i < count; i++)
+        if (!kafka_may(req, ENGINE_TOPIC, topics[i], ENGINE_DESCRIBE))
+            return OX_TOPIC_AUTHORIZATION_FAILED;
+    return OX_OK;
+}
+
+ox_code
 kafka_epoch_check(int32_t believed, const struct partition_state *state)
 {
     if (believed == -1 || believed == state->leader_epoch)

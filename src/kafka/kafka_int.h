@@ -167,6 +167,11 @@ struct arena *kafka_arena(struct kafka_request *req);
 /* A message in the request's arena, or null when there is none. */
 struct str kafka_error_text(struct kafka_request *req, ox_code code, const struct ox_err *err);
 
+/* A member of the group reads it and may describe every topic that it names:
+ * OX_GROUP_AUTHORIZATION_FAILED, OX_TOPIC_AUTHORIZATION_FAILED. */
+ox_code kafka_may_subscribe(struct kafka_request *req, struct str group_id,
+    const struct str *topics, int32_t count);
+
 /* Whether the leader epoch that a client believes in (-1: none) is the partition's:
  * OX_FENCED_LEADER_EPOCH, OX_UNKNOWN_LEADER_EPOCH. */
 ox_code kafka_epoch_check(int32_t believed, const struct partition_state *state);

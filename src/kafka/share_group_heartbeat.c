@@ -55,18 +55,6 @@ beaten(struct coord_call *call)
     answer(job->req, &job->call);
 }
 
-static ox_code
-may_subscribe(struct kafka_request *req)
-{
-    const struct share_group_heartbeat_request *request = req->body;
-    if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ))
-        return OX_GROUP_AUTHORIZATION_FAILED;
-    for (int32_t i = 0; i < request->subscribed_topic_names.count; i++)
-        if (!kafka_may(req, ENGINE_TOPIC, request->subscribed_topic_names.at[i], ENGINE_DESCRIBE))
-            return OX_TOPIC_AUTHORIZATION_FAILED;
-    return OX_OK;
-}
-
 void
 kafka_share_group_heartbeat(struct kafka_request *req)
 {
@@ -74,8 +62,11 @@ kafka_share_group_heartbeat(struct kafka_request *req)
     struct share_heartbeat *job = kafka_array(req, struct share_heartbeat, 1);
     struct coord_share_call *call = &job->call;
     job->req = req;
-    call->call.code = kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) > 0 ? may_subscribe(req)
-                                                                          : OX_UNSUPPORTED_VERSION;
+    call->call.code = kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) > 0
+                          ? kafka_may_subscribe(req, request->group_id,
+                                request->subscribed_topic_names.at,
+                                request->subscribed_topic_names.count)
+                          : OX_UNSUPPORTED_VERSION;
     if (call->call.code != OX_OK) {
         answer(req, call);
         return;
