@@ -228,6 +228,9 @@ has_all(const struct txn *txn, const struct coord_txn_add_call *call)
     return true;
 }
 
+/* librdkafka sends the first batch of a transaction now and then before it was
+ * told that its partition was added: while that is under way, again is soon
+ * enough. */
 static void
 verify(const struct txn *txn, struct coord_txn_add_call *call)
 {
@@ -235,10 +238,12 @@ verify(const struct txn *txn, struct coord_txn_add_call *call)
         add_answer(call, OX_CONCURRENT_TRANSACTIONS);
         return;
     }
+    bool under_way = txn->moving || !ox_list_empty(&txn->waiters);
     for (size_t i = 0; i < call->part_count; i++)
         call->parts[i].code = txn_has(txn, call->parts[i].topic, call->parts[i].partition)
-                                  ? OX_OK
-                                  : OX_TRANSACTION_ABORTABLE;
+            ? OX_OK
+            : under_way ? OX_CONCURRENT_TRANSACTIONS
+                        : OX_TRANSACTION_ABORTABLE;
     call_finish(&call->call, OX_OK);
 }
 
