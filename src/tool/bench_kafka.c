@@ -194,6 +194,27 @@ send_records(rd_kafka_t *rk, struct work *work, uint64_t count)
     rd_kafka_topic_destroy(topic);
 }
 
+/* False: it was aborted, as applications do when they are told to. */
+static bool
+one_transaction(rd_kafka_t *rk, struct work *work)
+{
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(rk);
+    if (error == NULL) {
+        send_records(rk, work, (uint64_t)work->transaction);
+        error = rd_kafka_commit_transaction(rk, 60000);
+    }
+    rd_kafka_poll(rk, 0);
+    if (error == NULL)
+        return true;
+    if (!rd_kafka_error_txn_requires_abort(error))
+        die(rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    if ((error = rd_kafka_abort_transaction(rk, 60000)) != NULL)
+        die(rd_kafka_error_string(error));
+    work->failed = 0;
+    return false;
+}
+
 /* Records a second, all of them acknowledged. */
 static double
 produce_slice(struct target *target, void *arg)
@@ -207,16 +228,9 @@ produce_slice(struct target *target, void *arg)
         rd_kafka_flush(rk, 60000);
     }
     for (uint64_t at = 0; work->transaction > 0 && at < work->records;
-         at += (uint64_t)work->transaction) {
-        rd_kafka_error_t *error = rd_kafka_begin_transaction(rk);
-        if (error == NULL) {
-            send_records(rk, work, (uint64_t)work->transaction);
-            error = rd_kafka_commit_transaction(rk, 60000);
-        }
-        if (error != NULL)
-            die(rd_kafka_error_string(error));
-        rd_kafka_poll(rk, 0);
-    }
+         at += (uint64_t)work->transaction)
+        while (!one_transaction(rk, work))
+            ;
     if (work->failed > 0)
         die("records were not delivered");
     return (double)work->records / (now_s() - start);
