@@ -38,7 +38,7 @@ spew("$dir/jwks.json", qq({"keys":[{"kty":"RSA","kid":"k","n":"$n","e":"AQAB"}]}
 my $data = join '.', map { encode_base64url($_) } '{"alg":"RS256","kid":"k"}',
     sprintf('{"sub":"ann","iat":%d,"exp":%d}', time, time + 3600);
 spew("$dir/signed", $data);
-spew("$dir/token.jwt", "$data." . encode_base64url(`openssl dgst -sha256 -sign $dir/rsa.pem $dir/signed`));
+spew("$dir/token.jwt", "$data." . encode_base64url(scalar `openssl dgst -sha256 -sign $dir/rsa.pem $dir/signed`));
 
 # ---- the server ----
 
@@ -83,29 +83,28 @@ $ENV{JAVA_TOOL_OPTIONS} = "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file
 sub run {
     my ($who, $class, @words) = @_;
     spew("$dir/$who.properties", $client{$who});
-    my $config = $class =~ /Performance/ ? '--command-config' : '--command-config';
     my $port = $who eq 'mtls' ? $port{SSL} : $port{SASL};
     my ($status, $out) = $ox->command('', KafkaJars::java($class =~ /^kafka\./ ? 'kafka_2.13' : 'kafka-tools',
         $class =~ /^kafka\./ ? $class : "org.apache.kafka.tools.$class", '--bootstrap-server', "127.0.0.1:$port",
-        $config, "$dir/$who.properties", @words));
+        '--command-config', "$dir/$who.properties", @words));
     $out =~ s/^.*(?:SLF4J|Picked up).*\n//mg;
     return $out;
 }
 
 like(run('root', 'TopicCommand', qw(--create --topic jt --partitions 2)), qr/Created topic jt/, 'a super user makes a topic');
 unlike(run('scram512', 'TopicCommand', '--list'), qr/^jt$/m, 'who has no right does not see it');
-like(run('root', 'AclCommand', qw(--add --allow-principal User:ann --operation Read --operation Write --topic jt --group), 'ag'),
+like(run('root', 'AclCommand', qw(--add --allow-principal User:ann --operation Read --operation Write --topic jt)),
     qr/Adding ACLs/, 'rules are made');
 like(run('root', 'AclCommand', qw(--list --topic jt)), qr/principal=User:ann, host=\*, operation=WRITE, permissionType=ALLOW/,
     'and listed');
 like(run($_, 'TopicCommand', '--list'), qr/^jt$/m, "$_ sees it") for qw(scram256 scram512 plain oauth mtls);
 like(run('wrong', 'TopicCommand', '--list'), qr/SaslAuthenticationException|Authentication failed/, 'a wrong password');
-like(run('scram512', 'TopicCommand', qw(--create --topic other)), qr/Authorization|authoriz/i, 'ann makes no topics');
+like(run('scram512', 'TopicCommand', qw(--create --topic other)), qr/authoriz|permission denied/i, 'ann makes no topics');
 
 # Each connection logs in again after at most three seconds.
 for my $who (qw(scram512 oauth)) {
-    my $out = run($who, 'ProducerPerformance', qw(--topic jt --num-records 1000 --record-size 100 --throughput 100));
-    like($out, qr/1000 records sent/, "$who: ten seconds of producing with logins in between");
+    my $out = run($who, 'ProducerPerformance', qw(--topic jt --num-records 700 --record-size 100 --throughput 100));
+    like($out, qr/700 records sent/, "$who: seven seconds of producing with logins in between");
     unlike($out, qr/Exception/, "$who: without a failure");
 }
 
@@ -120,7 +119,7 @@ SKIP: {
     like(run('token', 'DelegationTokenCommand', qw(--create --max-life-time-period -1)), qr/not allowed|NotAllowed|not supported/i,
         'and makes no further ones');
     like(run('root', 'DelegationTokenCommand', qw(--renew --renew-time-period 3600000 --hmac), $hmac), qr/Completed renew/, 'renewed');
-    like(run('scram512', 'DelegationTokenCommand', '--describe'), qr/\Q$id\E/, 'described');
+    like(run('scram512', 'DelegationTokenCommand', qw(--describe --owner-principal User:ann)), qr/\Q$id\E/, 'described');
     like(run('scram512', 'DelegationTokenCommand', qw(--expire --expiry-time-period -1 --hmac), $hmac), qr/Completed expire/, 'expired');
     like(run('token', 'TopicCommand', '--list'), qr/SaslAuthenticationException|Authentication failed/, 'and no good any more');
 }
