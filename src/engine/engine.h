@@ -75,6 +75,9 @@ void engine_login_done(struct engine_session *sess, const char *mechanism, struc
 /* Counted, and written down without secrets (a few a second). */
 void engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
     const struct ox_err *why);
+/* False for a role that was made without LOGIN; passwords and tokens are asked by
+ * their exchange. */
+bool engine_login_allowed(struct engine *engine, struct str user);
 /* The name that a client's certificate gives; "ANONYMOUS" without one.
  * Fails: OX_SASL_AUTHENTICATION_FAILED */
 ox_code engine_login_subject(struct engine *engine, const struct auth_mapping *mapping,
@@ -467,6 +470,7 @@ struct engine_conn_fact {
 struct engine_stats {
     _Atomic uint64_t appends, append_bytes, append_errors, reads, read_bytes;
     _Atomic uint64_t logins, logins_failed;
+    _Atomic uint64_t throttles, throttled_ms;
     _Atomic uint64_t telemetry_pushes, telemetry_refused;
 };
 struct engine_stats *engine_stats(struct engine *engine);

@@ -344,12 +344,19 @@ engine_login_failed(struct engine_session *sess, const char *mechanism, const ch
             sess->door, sess->host, mechanism, user, why->message);
 }
 
+bool
+engine_login_allowed(struct engine *engine, struct str user)
+{
+    const struct meta_role *role = meta_security_role(engine_view(engine)->security, user);
+    return role == NULL || (role->flags & META_ROLE_LOGIN) != 0;
+}
+
 ox_code
 engine_login_subject(struct engine *engine, const struct auth_mapping *mapping,
     struct str subject, struct text *out, struct ox_err *err)
 {
     struct text dn;
-    (void)engine;
+    size_t begin = out->len;
     if (subject.ptr == NULL) {
         ox_text_adds(out, "ANONYMOUS");
         return OX_OK;
@@ -359,5 +366,7 @@ engine_login_subject(struct engine *engine, const struct auth_mapping *mapping,
     if (code == OX_OK)
         code = auth_mapping_apply(mapping, ox_text_str(&dn), out, err);
     ox_text_fini(&dn);
+    if (code == OX_OK && !engine_login_allowed(engine, ox_str_n(out->ptr + begin, out->len - begin)))
+        code = ox_fail(err, OX_SASL_AUTHENTICATION_FAILED, "the role is not permitted to log in");
     return code;
 }

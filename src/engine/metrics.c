@@ -35,6 +35,9 @@ each_of_engine(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_READ_BYTES_TOTAL, "", (double)atomic_load(&stats->read_bytes), arg);
     fn(METRIC_LOGINS_TOTAL, "", (double)atomic_load(&stats->logins), arg);
     fn(METRIC_LOGINS_FAILED_TOTAL, "", (double)atomic_load(&stats->logins_failed), arg);
+    fn(METRIC_QUOTA_THROTTLES_TOTAL, "", (double)atomic_load(&stats->throttles), arg);
+    fn(METRIC_QUOTA_THROTTLED_SECONDS_TOTAL, "", (double)atomic_load(&stats->throttled_ms) / 1000,
+        arg);
     fn(METRIC_TELEMETRY_PUSHES_TOTAL, "", (double)atomic_load(&stats->telemetry_pushes), arg);
     fn(METRIC_TELEMETRY_REFUSED_TOTAL, "", (double)atomic_load(&stats->telemetry_refused), arg);
 }

@@ -435,6 +435,11 @@ uint32_t
 engine_throttle_take(struct engine_session *sess)
 {
     uint32_t ms = sess->throttle_ms;
+    struct engine_stats *stats = &sess->engine->stats;
     sess->throttle_ms = 0;
+    if (ms > 0) {
+        atomic_fetch_add_explicit(&stats->throttles, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&stats->throttled_ms, ms, memory_order_relaxed);
+    }
     return ms;
 }

@@ -136,7 +136,8 @@ certificate_fits(struct pg_conn *pg, struct ox_err *err)
                     &name, err) == OX_OK &&
         ox_str_eq(ox_text_str(&name), pg_startup_user(pg));
     ox_text_fini(&name);
-    fits = fits || common_name_is(tls->subject, pg_startup_user(pg));
+    fits = fits || (common_name_is(tls->subject, pg_startup_user(pg)) &&
+        engine_login_allowed(pg->engine.engine, pg_startup_user(pg)));
     if (!fits)
         ox_fail(err, OX_INVALID_AUTHORIZATION, "the certificate names somebody else");
     return fits;
@@ -175,8 +176,14 @@ pg_login_begin(struct pg_conn *pg)
 {
     enum pgwire_login how = pg->door->config.login;
     struct ox_err err;
-    if (how == PGWIRE_TRUST) {
+    if (how == PGWIRE_TRUST && engine_login_allowed(pg->engine.engine, pg_startup_user(pg))) {
         let_in(pg, "trust");
+        return;
+    }
+    if (how == PGWIRE_TRUST) {
+        ox_fail(&err, OX_INVALID_AUTHORIZATION, "role \"%.*s\" is not permitted to log in",
+            OX_STR_ARG(pg_startup_user(pg)));
+        pg_fatal(pg, &err);
         return;
     }
     bool cert = (how == PGWIRE_CERT || how == PGWIRE_AUTO) && certificate_fits(pg, &err);
