@@ -338,6 +338,25 @@ SKIP: {
     is_deeply([psql("user=ann password=new-secret sslmode=require", $who)], [0, 'ann'], 'the new one is');
     like(wire(qq(SaslHandshake 1 {mechanism: "PLAIN"}\nSaslAuthenticate 2 {auth_bytes: "\\x00ann\\x00new-secret"}\n)),
         qr/^SaslAuthenticate 2: \{error_code: 0/m, 'at both doors');
+    # Over a quota a statement rests.
+    my $long = 'q' x 30000;
+    psql($root, "INSERT INTO shut (_value) VALUES ('$long'); ALTER QUOTA FOR USER root SET consumer_byte_rate = 2000;");
+    my $started = time;
+    my ($slow, $read) = psql($root, "SELECT length(_value) FROM shut WHERE _offset = 1;\nSELECT 1;\n");
+    my $took = time - $started;
+    ok($slow == 0 && $read eq "30000\n1", 'a SELECT over its quota gives its rows') or diag $read;
+    ok($took >= 4 && $took < 30, 'and the session rests') or diag $took;
+    psql($root, 'ALTER QUOTA FOR USER root RESET consumer_byte_rate;');
+    my ($had, $throttles) = psql($root, "SELECT value > 0 FROM oxbow.metrics WHERE name = 'oxbow_quota_throttles_total'");
+    is($throttles, 't', 'which is counted');
+
+    # Without LOGIN nobody gets in, by no means.
+    psql($root, 'ALTER ROLE ann NOLOGIN;');
+    my $cert_login = "user=ann sslmode=verify-full $ca sslcert=$dir/ann.pem sslkey=$dir/ann.key";
+    is((psql($cert_login, $who))[0], 2, 'a role without LOGIN, not with its certificate');
+    like(tls($port{SSL}, shows('ann')), qr/^refused/, 'at neither door');
+    psql($root, 'ALTER ROLE ann LOGIN;');
+    is((psql($cert_login, $who))[0], 0, 'with LOGIN again');
     is((psql($root, "ALTER ROLE ben VALID UNTIL '2001-01-01'"))[0], 0, 'a password may end');
     is((psql('user=ben password=ben-secret sslmode=require', $who))[0], 2, 'and then it is refused');
 }
