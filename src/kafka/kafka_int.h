@@ -120,7 +120,7 @@ struct kafka_request {
 void kafka_login_init(struct kafka_conn *kc);
 void kafka_login_closed(struct kafka_conn *kc);
 /* May this request be answered now? False: the connection is to be closed. */
-bool kafka_login_admits(struct kafka_conn *kc, const struct kafka_request *req);
+bool kafka_login_admits(struct kafka_conn *kc, struct kafka_request *req);
 /* A token without headers (after a handshake of version 0). */
 void kafka_login_raw(struct kafka_conn *kc, const struct slice *message);
 

@@ -42,8 +42,35 @@ kafka_login_init(struct kafka_conn *kc)
         login_over(kc);
 }
 
+/* Something else where a token is due: the answer says so, in the way of its API,
+ * and is the last. */
+static void
+unexpected(struct kafka_request *req)
+{
+    const struct msg_struct *top = req->api->response->top;
+    char *response = ox_arena_alloc(&req->arena, top->size);
+    struct ox_err why;
+    msg_init(top, response);
+    for (uint16_t i = 0; i < top->field_count; i++)
+        if (strcmp(top->fields[i].name, "error_code") == 0)
+            *(int16_t *)(void *)(response + top->fields[i].offset) =
+                ox_code_kafka(OX_ILLEGAL_SASL_STATE);
+    ox_fail(&why, OX_ILLEGAL_SASL_STATE, "unexpected request of type %s", req->api->name);
+    engine_login_failed(req->sess, auth_mechanism_name(req->kc->mechanism), "", &why);
+    req->close_after = true;
+    kafka_answer(req, response);
+}
+
+static void
+answer_unexpected(struct kafka_request *req)
+{
+    struct kafka_api *api = ox_arena_copy(&req->arena, req->api, sizeof(*api));
+    api->handle = unexpected;
+    req->api = api;
+}
+
 bool
-kafka_login_admits(struct kafka_conn *kc, const struct kafka_request *req)
+kafka_login_admits(struct kafka_conn *kc, struct kafka_request *req)
 {
     int16_t key = req->api->key;
     switch (kc->login) {
@@ -54,7 +81,9 @@ kafka_login_admits(struct kafka_conn *kc, const struct kafka_request *req)
     case KAFKA_LOGIN_SECOND:
         return key == KEY_SASL_HANDSHAKE;
     case KAFKA_LOGIN_TOKENS:
-        return key == KEY_SASL_AUTHENTICATE;
+        if (key != KEY_SASL_AUTHENTICATE)
+            answer_unexpected(req);
+        return true;
     case KAFKA_LOGIN_RAW:
         return false;
     case KAFKA_LOGIN_DONE:
