@@ -88,6 +88,33 @@ each_of_memory(metric_fn fn, void *arg)
     }
 }
 
+/* One metric for all directories: a path is no label when it needs quoting. */
+static void
+each_of_log_dirs(struct engine *engine, metric_fn fn, void *arg)
+{
+    struct log_dir_stats stats[16];
+    char labels[16][600];
+    size_t count = 0;
+    struct log_dir *dir;
+    for (; count < 16 && (dir = replica_log_dir(engine->config.replica, count)) != NULL; count++) {
+        const char *path = log_dir_path(dir);
+        log_dir_stats(dir, &stats[count]);
+        if (strlen(path) > 512 || strpbrk(path, "\"\\\n") != NULL)
+            snprintf(labels[count], sizeof(labels[count]), "dir=\"%zu\"", count);
+        else
+            snprintf(labels[count], sizeof(labels[count]), "dir=\"%s\"", path);
+    }
+    for (size_t i = 0; i < count; i++)
+        fn(METRIC_LOG_DIR_OFFLINE, labels[i], stats[i].offline, arg);
+    for (size_t i = 0; i < count; i++)
+        fn(METRIC_LOG_DIR_TOTAL_BYTES, labels[i], (double)stats[i].total_bytes, arg);
+    for (size_t i = 0; i < count; i++)
+        fn(METRIC_LOG_DIR_USABLE_BYTES, labels[i], (double)stats[i].usable_bytes, arg);
+    for (size_t i = 0; i < count; i++)
+        fn(METRIC_LOG_DIR_FLUSHES_TOTAL, labels[i],
+            (double)(stats[i].wal_flushes + stats[i].direct_flushes), arg);
+}
+
 void
 engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
 {
@@ -95,11 +122,7 @@ engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
     each_of_net(engine, fn, arg);
     each_of_engine(engine, fn, arg);
     each_of_meta(engine, fn, arg);
-    struct file_space space;
-    if (fs_space(engine->env->fs, engine->config.data_dir, &space, NULL) == OX_OK) {
-        fn(METRIC_LOG_DIR_TOTAL_BYTES, "", (double)space.total, arg);
-        fn(METRIC_LOG_DIR_USABLE_BYTES, "", (double)space.usable, arg);
-    }
+    each_of_log_dirs(engine, fn, arg);
     each_of_compaction(engine, fn, arg);
     fn(METRIC_RESIDENT_MEMORY_BYTES, "", (double)mem_resident(), arg);
     each_of_memory(fn, arg);

@@ -327,6 +327,7 @@ plog_flush(struct plog *plog, struct ox_err *err)
     if (rc == OX_OK)
         rc = plog_sync_segments(plog, &end, err);
     if (rc == OX_OK) {
+        atomic_fetch_add(&plog->dir->direct_flushes, 1);
         pthread_mutex_lock(&plog->dir->round);
         plog_flushed(plog, generation, end);
         pthread_mutex_unlock(&plog->dir->round);

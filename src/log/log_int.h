@@ -406,6 +406,8 @@ ox_code plog_set_fault(struct plog *plog, ox_code code, const struct ox_err *err
  * before the plog is shared). seg: the segment that holds it. */
 ox_code plog_apply(struct plog *plog, struct log_segment *seg, const struct record_batch *batch,
     struct ox_err *err);
+/* What a new active segment gets: its jitter, and its space if that is wanted. */
+ox_code plog_prepare_segment(struct plog *plog, struct log_segment *seg, struct ox_err *err);
 /* Seals the active segment and makes a new one at the log end. Under lock. */
 ox_code plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err);
 /* Loads segments and state from disk, recovering when needed. recover.c */

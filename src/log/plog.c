@@ -807,6 +807,22 @@ snapshot_at_roll(struct plog *plog, int64_t offset, struct ox_err *err)
 }
 
 ox_code
+plog_prepare_segment(struct plog *plog, struct log_segment *seg, struct ox_err *err)
+{
+    int64_t jitter_max = OX_MIN(plog->config.segment_jitter_ms, plog->config.segment_ms);
+    plog->jitter_ms = 0;
+    if (jitter_max > 0) {
+        uint64_t random;
+        env_random(plog->dir->env, &random, sizeof(random));
+        plog->jitter_ms = (int64_t)(random % (uint64_t)jitter_max);
+    }
+    if (!plog->config.preallocate)
+        return OX_OK;
+    return fs_allocate(plog->fs, "segment.allocate", seg->file,
+        (uint64_t)plog->config.segment_bytes, err);
+}
+
+ox_code
 plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err)
 {
     struct log_segment *old = plog_active(plog), *seg;
@@ -816,12 +832,10 @@ plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err)
     if (rc != OX_OK)
         return rc;
     rc = snapshot_at_roll(plog, base, err);
-    if (rc == OX_OK && plog->config.preallocate) {
-        rc = fs_allocate(plog->fs, "segment.allocate", seg->file,
-            (uint64_t)plog->config.segment_bytes, err);
-        if (rc == OX_OK)
-            rc = fs_truncate(plog->fs, "segment.trim", old->file, old->size, err);
-    }
+    if (rc == OX_OK)
+        rc = plog_prepare_segment(plog, seg, err);
+    if (rc == OX_OK && plog->config.preallocate)
+        rc = fs_truncate(plog->fs, "segment.trim", old->file, old->size, err);
     if (rc != OX_OK) {
         log_segment_unlink(seg, NULL);
         log_segment_put(seg);
@@ -831,11 +845,6 @@ plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err)
     log_segment_end_times(old);
     old->sealed = old->index_stale = true;
     plog_push_segment(plog, seg);
-    if (plog->config.segment_jitter_ms > 0) {
-        uint64_t random;
-        env_random(plog->dir->env, &random, sizeof(random));
-        plog->jitter_ms = (int64_t)(random % (uint64_t)plog->config.segment_jitter_ms);
-    }
     /* The old one is flushed behind the appender's back. */
     log_dir_wake_checkpointer(plog->dir);
     return OX_OK;

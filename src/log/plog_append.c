@@ -172,7 +172,9 @@ replace_empty(struct plog *plog, int64_t base, struct ox_err *err)
     ox_code rc = log_segment_open(plog->fs, plog->path, base, true, &seg, err);
     if (rc != OX_OK)
         return rc;
-    rc = log_segment_unlink(old, err);
+    rc = plog_prepare_segment(plog, seg, err);
+    if (rc == OX_OK)
+        rc = log_segment_unlink(old, err);
     plog->segments[plog->segment_count - 1] = seg;
     log_segment_put(old);
     return rc;

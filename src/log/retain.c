@@ -442,6 +442,11 @@ restart_locked(struct plog *plog, int64_t offset, struct ox_err *err)
         rc = log_segment_open(plog->fs, plog->path, offset, true, &seg, err);
     if (rc != OX_OK)
         return rc;
+    rc = plog_prepare_segment(plog, seg, err);
+    if (rc != OX_OK) {
+        log_segment_put(seg);
+        return rc;
+    }
     seg->created_ms = env_wall_ms(plog->dir->env);
     plog->segment_count = 0;
     log_segment_put(old);

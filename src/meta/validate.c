@@ -178,6 +178,39 @@ change_check(const struct meta_config_change *changes, uint32_t at, struct ox_er
     return OX_OK;
 }
 
+/* Kafka's form of replicas: nothing, "*", or partition:broker and more of them. */
+static ox_code
+throttled_check(const struct param *param, struct str value, struct ox_err *err)
+{
+    bool good = true, digits = false, colon = false;
+    for (size_t i = 0; i <= value.len && good; i++) {
+        char c = i < value.len ? value.ptr[i] : ',';
+        if (c >= '0' && c <= '9') {
+            digits = true;
+        } else if (c == ':') {
+            good = digits && !colon;
+            colon = true;
+            digits = false;
+        } else {
+            good = c == ',' && digits && colon;
+            digits = colon = false;
+        }
+    }
+    if (good || value.len == 0 || ox_str_is(value, "*"))
+        return OX_OK;
+    return ox_fail(err, OX_INVALID_CONFIG,
+        "\"%s\" is \"%.*s\", neither \"*\" nor partition:broker and more of them",
+        param_wire_name(param), OX_STR_ARG(value));
+}
+
+static bool
+is_throttled_list(const struct param *param)
+{
+    return param->scope == PARAM_SCOPE_TOPIC &&
+           (param->index == PARAM_TOPIC_LEADER_REPLICATION_THROTTLED_REPLICAS ||
+               param->index == PARAM_TOPIC_FOLLOWER_REPLICATION_THROTTLED_REPLICAS);
+}
+
 static ox_code
 merge_change(struct merge *merge, const struct meta_config_change *change, struct ox_err *err)
 {
@@ -205,6 +238,8 @@ merge_change(struct merge *merge, const struct meta_config_change *change, struc
         value = edit_list(merge, param, value, change->op == META_CONFIG_APPEND);
     }
     ox_code code = param_canonical(param, PARAM_KAFKA, value, merge->arena, &value, err);
+    if (code == OX_OK && is_throttled_list(param))
+        code = throttled_check(param, value, err);
     if (code == OX_OK)
         merge_put(merge, param, ox_str_dup(merge->arena, value));
     return code;

@@ -12,6 +12,7 @@
  *  1. A table holds its view, every topic entry in it, and so every partition.
  *  2. Only the meta thread makes tables (and boot, before loops look).
  *  3. A loop's cached table is replaced only by that loop. */
+#include <pthread.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -51,7 +52,10 @@ struct replica {
     struct loop_cache *caches;
     struct loop_timer housekeeping;
     struct pool_job housekeeping_job;
-    bool housekeeping_out, stopping;
+    bool stopping; /* on loop 0 */
+    pthread_mutex_t housekeeping_mutex;
+    pthread_cond_t housekeeping_back;
+    bool housekeeping_out; /* under its mutex: a worker looks at the table */
     _Atomic bool starting;
     struct mover *mover;
     struct log_cleaner *cleaner;
@@ -342,6 +346,10 @@ housekeeping_work(struct pool_job *job)
     struct replica *replica = ox_container_of(job, struct replica, housekeeping_job);
     int64_t now_ms = env_wall_ms(replica->env);
     replica_each(replica, retain_one, &now_ms);
+    pthread_mutex_lock(&replica->housekeeping_mutex);
+    replica->housekeeping_out = false;
+    pthread_cond_signal(&replica->housekeeping_back);
+    pthread_mutex_unlock(&replica->housekeeping_mutex);
 }
 
 static void start_housekeeping(struct loop *loop, void *arg);
@@ -350,7 +358,6 @@ static void
 housekeeping_done(struct pool_job *job)
 {
     struct replica *replica = ox_container_of(job, struct replica, housekeeping_job);
-    replica->housekeeping_out = false;
     if (!replica->stopping)
         start_housekeeping(job->loop, replica);
 }
@@ -361,7 +368,9 @@ housekeeping_due(struct loop_timer *timer)
     struct replica *replica = ox_container_of(timer, struct replica, housekeeping);
     replica->housekeeping_job.work = housekeeping_work;
     replica->housekeeping_job.done = housekeeping_done;
+    pthread_mutex_lock(&replica->housekeeping_mutex);
     replica->housekeeping_out = true;
+    pthread_mutex_unlock(&replica->housekeeping_mutex);
     loop_pool_submit(timer->loop, &replica->housekeeping_job);
 }
 
@@ -382,6 +391,16 @@ stop_housekeeping(struct loop *loop, void *arg)
         replica->stopping = true;
         loop_timer_stop(&replica->housekeeping);
     }
+}
+
+/* A round that is at work holds the partitions: they are closed after it. */
+static void
+await_housekeeping(struct replica *replica)
+{
+    pthread_mutex_lock(&replica->housekeeping_mutex);
+    while (replica->housekeeping_out)
+        pthread_cond_wait(&replica->housekeeping_back, &replica->housekeeping_mutex);
+    pthread_mutex_unlock(&replica->housekeeping_mutex);
 }
 
 /* ---- life ---- */
@@ -413,6 +432,8 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     replica->env = env;
     replica->meta = meta;
     ox_lock_init(&replica->lock, LOCK_META_VIEW);
+    pthread_mutex_init(&replica->housekeeping_mutex, NULL);
+    pthread_cond_init(&replica->housekeeping_back, NULL);
     replica->caches = ox_calloc((size_t)loop_count(config->loops), sizeof(*replica->caches));
     for (int i = 0; i < loop_count(config->loops); i++)
         append_queue_init(&replica->caches[i].appends);
@@ -441,6 +462,7 @@ replica_quiesce(struct replica *replica)
 {
     meta_off_view(replica->meta, on_view, replica);
     loop_each_sync(replica->config.loops, stop_housekeeping, replica);
+    await_housekeeping(replica);
     log_cleaner_stop(replica->cleaner);
     mover_stop(replica->mover);
     replica_each(replica, quiesce_one, NULL);
@@ -457,6 +479,8 @@ replica_stop(struct replica *replica)
     log_cleaner_free(replica->cleaner);
     mover_free(replica->mover);
     ox_lock_fini(&replica->lock);
+    pthread_cond_destroy(&replica->housekeeping_back);
+    pthread_mutex_destroy(&replica->housekeeping_mutex);
     ox_free(replica->caches);
     ox_free(replica);
 }
