@@ -3,9 +3,14 @@
 # The server is killed under load, at random moments, and started again on its
 # directory; then everything that was acknowledged must be there: see
 # load/kill_load.c. A round is a kill or two and a check; OX_ROUNDS sets how
-# many (2; 50 with OX_LONG), OX_SEED when they come.
+# many (2; 50 with OX_LONG), OX_KILLS and OX_RECORDS how many kills and
+# acknowledged records there are to be at least, OX_SEED when kills come. With
+# OX_POWER each kill is a power cut: what had not been flushed is lost, by page, as
+# chance has it (load/power.c, load/power_cut.c); OX_POWER=lazy leaves a topic
+# lazily flushed, and must fail: the check sees what is lost.
 use strict;
 use warnings;
+use Cwd qw(abs_path);
 use File::Temp qw(tempdir);
 use IO::Select;
 use IO::Socket::INET;
@@ -16,6 +21,7 @@ use Time::HiRes qw(sleep time);
 my $program = "$Oxbow::BUILD/regress/load/kill_load";
 plan skip_all => 'kill_load is not built' unless -x $program;
 my $rounds = $ENV{OX_ROUNDS} // ($ENV{OX_LONG} ? 50 : 2);
+my ($kills_min, $records_min) = ($ENV{OX_KILLS} // 0, $ENV{OX_RECORDS} // 0);
 my $seed = $ENV{OX_SEED} // time ^ $$;
 srand $seed;
 diag "OX_SEED=$seed" if $ENV{OX_ROUNDS};
@@ -32,8 +38,21 @@ sub free_port {
 }
 my ($kafka, $sql) = (free_port(), free_port());
 my $dir = tempdir('kill9-XXXXXX', DIR => Oxbow::tmp());
-my $ox = Oxbow->start(dir => $dir, settings => {kafka_port => $kafka, sql_port => $sql})
+my $journal = abs_path($dir) . '.power';
+my %env;
+%env = (LD_PRELOAD => abs_path("$Oxbow::BUILD/regress/load/power.so"), OX_POWER_LOG => $journal,
+    OX_POWER_DIR => abs_path($dir), ASAN_OPTIONS => 'verify_asan_link_order=0:' . ($ENV{ASAN_OPTIONS} // ''))
+    if $ENV{OX_POWER};
+my $ox = Oxbow->start(dir => abs_path($dir), env => \%env, settings => {kafka_port => $kafka, sql_port => $sql})
     or die 'no server';
+
+my $undone = 0;
+sub cut_power {
+    return unless $ENV{OX_POWER};
+    my $said = `$Oxbow::BUILD/regress/load/power_cut $journal @{[int rand 1e9]} $dir`;
+    BAIL_OUT("power_cut: $said") unless $? == 0 && $said =~ /^(\d+) bytes/;
+    $undone += $1;
+}
 
 pipe(my $from_load, my $load_out) or die "pipe: $!";
 pipe(my $load_in, my $to_load) or die "pipe: $!";
@@ -69,7 +88,8 @@ sub command { syswrite $to_load, "$_[0]\n" }
 
 is(answer(qr/^ready/, 60), 'ready', 'the load is ready');
 my ($slowest, $kills) = (0, 0);
-for my $round (1 .. $rounds) {
+my $records = 0;
+for (my $round = 1; $round <= $rounds || $kills < $kills_min || $records < $records_min; $round++) {
     command('go');
     for (0 .. int rand 2) {
         sleep 0.05 + rand(rand() < 0.3 ? 1.5 : 0.5);
@@ -77,6 +97,7 @@ for my $round (1 .. $rounds) {
         waitpid $ox->{pid}, 0;
         $ox->{pid} = undef;
         $kills++;
+        cut_power();
         my $begun = time;
         $ox->run or BAIL_OUT('the server does not start after it was killed');
         my $took = time - $begun;
@@ -88,10 +109,13 @@ for my $round (1 .. $rounds) {
     command('check');
     like(my $found = answer(qr/^(?:fine|bad)/, 300), qr/^fine/, 'all that was acknowledged is there');
     print "# $found\n";
+    ($records) = $found =~ /(\d+) records/;
     last unless $found =~ /^fine/;
 }
-printf "# %d kills, slowest start %.2f s\n", $kills, $slowest;
+printf "# %d kills, %d records, slowest start %.2f s%s\n", $kills, $records, $slowest,
+    $ENV{OX_POWER} ? ", $undone bytes taken back" : '';
 is($ox->stop, 0, 'the server stops in order');
+unlink $journal;
 ok($ox->run, 'and starts');
 command('check');
 like(answer(qr/^(?:fine|bad)/, 300), qr/^fine/, 'with everything');
@@ -101,7 +125,7 @@ is($?, 0, 'the load ends well');
 is($ox->stop, 0, 'the server stops');
 if (Test::More->builder->is_passing) {
     File::Path::remove_tree($dir);
-    unlink "$dir.diag";
+    unlink "$dir.diag", $journal;
 } else {
     diag "kept: $dir and $dir.diag";
 }
