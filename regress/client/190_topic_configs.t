@@ -237,8 +237,10 @@ my @rows = (
         is(set('cleanup.policy' => 'neither'), 40, "$topic: another is refused: INVALID_CONFIG");
     },
     'min.cleanable.dirty.ratio' => sub {
-        create('cleanup.policy' => 'compact', 'segment.ms' => 1, 'min.cleanable.dirty.ratio' => '0.9');
+        create('cleanup.policy' => 'compact', 'segment.ms' => 1, 'min.cleanable.dirty.ratio' => 1);
         for (1 .. 4) { produce(at_ms($base + $_ * 100) . 'a=1') }
+        stays(\&records, 'a a a a', 'no log is more than all dirty');
+        is(set('min.cleanable.dirty.ratio' => '0.9'), 0, "$topic: set");
         until_is(\&records, 'a a', 'a log that is all dirty is compacted');
         produce(at_ms($base + 1000) . 'a=1');
         stays(\&records, 'a a a', 'one that is half dirty is not');
