@@ -64,7 +64,7 @@ search(const char *dir)
             continue;
         line[strcspn(line, "\n")] = '\0';
         uint64_t name[2] = {key[0], key[1]};
-        ox_map_put(&inodes, ox_str_n(name, sizeof(name)), strdup(line + used));
+        free(ox_map_put(&inodes, ox_str_n(name, sizeof(name)), strdup(line + used)));
     }
     if (in != NULL)
         pclose(in);
@@ -177,7 +177,19 @@ main(int argc, char **argv)
         struct cut_file *file = e->value;
         if (file->touched)
             shorten(file);
+        if (file->fd >= 0)
+            close(file->fd);
+        ox_map_fini(&file->fixed);
+        ox_free(file);
     }
+    next = 0;
+    for (struct map_entry *e; (e = ox_map_next(&inodes, &next)) != NULL;)
+        free(e->value);
+    ox_map_fini(&inodes);
+    ox_map_fini(&files);
+    ox_free(at);
+    if (base != NULL)
+        munmap((void *)base, len);
     printf("%llu bytes of %llu files were not on disk\n", (unsigned long long)undone_bytes,
         (unsigned long long)undone_files);
     return ftruncate(fd, 0);
