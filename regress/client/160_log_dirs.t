@@ -132,7 +132,13 @@ is(produce('x', $_, 'fine'), 0, "partition $_ is not") for @good;
 until_true(sub { fetch('x', $bad[0]) =~ /error_code: 56/ }, 'Fetch says so');
 like(fetch('x', $good[0]), qr/=v$good[0].*fine/, 'and reads the others');
 until_true(sub { $ox->wire('Metadata 9 {topics: [{name: "x"}]}') =~
-    /error_code: 5, partition_index: $bad[0], leader_id: -1.*offline_replicas: \[1\]/ }, 'Metadata: no leader');
+    /error_code: 5, partition_index: $bad[0], leader_id: -1, [^}]*isr_nodes: \[\], offline_replicas: \[1\]/ },
+    'Metadata: no leader');
+like($ox->wire('DescribeTopicPartitions 0 {topics: [{name: "x"}]}'),
+    qr/error_code: 0, partition_index: $bad[0], leader_id: -1, [^}]*isr_nodes: \[\], eligible_leader_replicas: \[1\], last_known_elr: \[1\], offline_replicas: \[1\]/,
+    'DescribeTopicPartitions: who may lead again');
+like($ox->wire("ListOffsets 7 {replica_id: -1, topics: [{name: \"x\", partitions: [{partition_index: $bad[0], timestamp: -1}]}]}"),
+    qr/error_code: 56/, 'ListOffsets: KAFKA_STORAGE_ERROR');
 like($ox->wire('Metadata 9 {topics: [{name: "x"}]}'),
     qr/error_code: 0, partition_index: $good[0], leader_id: 1/, 'but for the others');
 $described = $ox->wire('DescribeLogDirs 4 {}');

@@ -320,8 +320,8 @@ engine_partition(struct engine_session *sess, struct str name, const struct uuid
         return ox_fail(err, OX_NOT_LEADER, "node %d does not lead partition %d of topic \"%s\"",
             sess->engine->config.node_id, index, topic->name.ptr);
     *out = replica_partition(sess->engine->config.replica, &topic->id, index);
-    if (*out == NULL || partition_log(*out) == NULL)
-        return ox_fail(err, OX_STORAGE_ERROR, "partition %d of topic \"%s\" is not open", index,
-            topic->name.ptr);
+    if (*out == NULL || partition_offline(*out))
+        return ox_fail(err, OX_STORAGE_ERROR, "partition %d of topic \"%s\" is not open, or its "
+            "log directory is offline", index, topic->name.ptr);
     return OX_OK;
 }

@@ -56,6 +56,17 @@ topic_of(struct kafka_request *req, struct alter_replica_log_dirs_response *resp
     return out;
 }
 
+/* A partition that was answered already, for another directory: Kafka answers it
+ * once, with what it was asked last. */
+static part_out *
+row_of(topic_out *out, int32_t index, bool first_dir)
+{
+    for (int32_t i = 0; !first_dir && i < out->partitions.count; i++)
+        if (out->partitions.at[i].partition_index == index)
+            return &out->partitions.at[i];
+    return &out->partitions.at[out->partitions.count++];
+}
+
 void
 kafka_alter_replica_log_dirs(struct kafka_request *req)
 {
@@ -77,8 +88,7 @@ kafka_alter_replica_log_dirs(struct kafka_request *req)
                 int32_t index = topic->partitions.at[p];
                 ox_code code = may ? move_part(req, dir->path, topic->name, index)
                                    : OX_CLUSTER_AUTHORIZATION_FAILED;
-                out->partitions.at[out->partitions.count++] =
-                    (part_out){index, ox_code_kafka(code)};
+                *row_of(out, index, d == 0 || !may) = (part_out){index, ox_code_kafka(code)};
             }
         }
     }

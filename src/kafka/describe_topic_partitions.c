@@ -56,16 +56,21 @@ fill_partition(struct kafka_request *req, const struct meta_topic *topic,
     describe_topic_partitions_response_topics_partitions_init(row);
     bool alive = !kafka_replica_offline(req, topic, part, part->leader);
     bool reachable = alive && kafka_endpoint(req, part->leader) != NULL;
-    row->error_code = ox_code_kafka(reachable ? OX_OK
-                                    : alive   ? OX_LISTENER_NOT_FOUND
-                                              : OX_LEADER_NOT_AVAILABLE);
+    row->error_code = ox_code_kafka(reachable || !alive ? OX_OK : OX_LISTENER_NOT_FOUND);
     row->partition_index = part->index;
     row->leader_id = reachable ? part->leader : -1;
     row->leader_epoch = part->leader_epoch;
     row->replica_nodes = int32s(part->replicas, part->replica_count);
-    row->isr_nodes = int32s(part->isr, part->isr_count);
-    row->eligible_leader_replicas = (struct msg_int32s){NULL, 0};
-    row->last_known_elr = (struct msg_int32s){NULL, 0};
+    row->isr_nodes.at = kafka_array(req, int32_t, part->isr_count);
+    row->eligible_leader_replicas.at = kafka_array(req, int32_t, part->isr_count);
+    row->last_known_elr.at = row->eligible_leader_replicas.at;
+    row->isr_nodes.count = row->eligible_leader_replicas.count = row->last_known_elr.count = 0;
+    for (uint32_t i = 0; i < part->isr_count; i++) {
+        bool gone = kafka_replica_offline(req, topic, part, part->isr[i]);
+        struct msg_int32s *to = gone ? &row->eligible_leader_replicas : &row->isr_nodes;
+        to->at[to->count++] = part->isr[i];
+    }
+    row->last_known_elr.count = row->eligible_leader_replicas.count;
     row->offline_replicas.at = kafka_array(req, int32_t, part->replica_count);
     for (uint32_t i = 0; i < part->replica_count; i++)
         if (kafka_replica_offline(req, topic, part, part->replicas[i]))

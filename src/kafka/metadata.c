@@ -65,6 +65,22 @@ int32s(const int32_t *at, uint32_t count)
     return (struct msg_int32s){(int32_t *)(uintptr_t)at, (int32_t)count};
 }
 
+/* Of the replicas in sync those whose log directory works, as Kafka's controller
+ * takes the others out. */
+static struct msg_int32s
+in_sync(struct kafka_request *req, const struct meta_topic *topic,
+    const struct meta_partition *part)
+{
+    struct msg_int32s out = int32s(part->isr, part->isr_count);
+    if (!kafka_replica_offline(req, topic, part, part->leader))
+        return out;
+    out = (struct msg_int32s){kafka_array(req, int32_t, part->isr_count), 0};
+    for (uint32_t i = 0; i < part->isr_count; i++)
+        if (!kafka_replica_offline(req, topic, part, part->isr[i]))
+            out.at[out.count++] = part->isr[i];
+    return out;
+}
+
 static struct msg_int32s
 offline(struct kafka_request *req, const struct meta_topic *topic,
     const struct meta_partition *part)
@@ -113,7 +129,7 @@ fill_topic(struct kafka_request *req, const struct meta_topic *topic, topic_row 
             .leader_id = fault == OX_OK ? part->leader : -1,
             .leader_epoch = part->leader_epoch,
             .replica_nodes = int32s(part->replicas, part->replica_count),
-            .isr_nodes = int32s(part->isr, part->isr_count),
+            .isr_nodes = in_sync(req, topic, part),
             .offline_replicas = offline(req, topic, part),
         };
     }
