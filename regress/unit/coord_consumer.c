@@ -1056,7 +1056,7 @@ test_records(void)
         "record 7: the target");
     ok(last_record_is(KEY_CONSUMER_CURRENT,
            BYTES(0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 2, T_ID, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0,
-               0, 0, 3, 0, 1, 0)),
+               0, 0, 3, 1, 0, 17, 5, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0)),
         "record 8: what it has");
     static const char order[] = {5, 3, 7, 6, 8};
     ok(sim.log_count == sizeof(order), "five records");
@@ -1243,6 +1243,9 @@ compare_replay(void)
             ox_assert(tpset_equal(&a->assigned, &b->assigned));
             ox_assert(tpset_equal(&a->revoking, &b->revoking));
             ox_assert(tpset_equal(&a->target, &b->target));
+            for (uint32_t i = 0; i < a->assigned.count; i++)
+                ox_assert(consumer_since(a, &a->assigned.at[i]) ==
+                          consumer_since(b, &a->assigned.at[i]));
         }
     }
     other.log = NULL;

@@ -561,6 +561,7 @@ main(int argc, char **argv)
 {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     int walks = argc > 2 ? atoi(argv[2]) : 30;
+    ox_diag_set_level((enum ox_diag_level)(OX_DIAG_ERROR + 1));
     coord_config_init(&config);
     make_topology();
     topics();

@@ -51,6 +51,8 @@ member_free(struct consumer_member *member)
     tpset_fini(&member->assigned);
     tpset_fini(&member->revoking);
     tpset_fini(&member->target);
+    ox_free(member->assigned_epochs);
+    ox_free(member->revoking_epochs);
     heap_str_free(&member->id);
     ox_arena_fini(&member->arena);
     ox_free(member);
@@ -99,6 +101,16 @@ struct consumer_member *
 consumer_holder(const struct consumer_group *consumer, const struct tp *tp)
 {
     return ox_map_get(&consumer->held, tp_key(tp));
+}
+
+int32_t
+consumer_since(const struct consumer_member *member, const struct tp *tp)
+{
+    int64_t at = tpset_find(&member->assigned, tp);
+    if (at >= 0)
+        return member->assigned_epochs[at];
+    at = tpset_find(&member->revoking, tp);
+    return at >= 0 ? member->revoking_epochs[at] : -1;
 }
 
 const char *
@@ -267,6 +279,11 @@ set_current(struct consumer_member *member, struct consumer_current *from)
     let_go(member, &member->revoking);
     tpset_fini(&member->assigned);
     tpset_fini(&member->revoking);
+    ox_free(member->assigned_epochs);
+    ox_free(member->revoking_epochs);
+    member->assigned_epochs = from->assigned_epochs;
+    member->revoking_epochs = from->revoking_epochs;
+    from->assigned_epochs = from->revoking_epochs = NULL;
     member->epoch = from->epoch;
     member->previous_epoch = from->previous_epoch;
     member->state = from->state;

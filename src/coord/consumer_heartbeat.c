@@ -153,7 +153,7 @@ find_group(struct beat *beat, const char **message)
         return OX_COORDINATOR_NOT_AVAILABLE;
     bool shared = group != NULL && (group->share != NULL || group->streams != NULL);
     bool other = group != NULL && group->consumer == NULL &&
-                 (shared || group->state != GROUP_EMPTY || group->pending.count > 0) &&
+                 (shared || group->state != GROUP_EMPTY) &&
                  !(call->member_epoch == 0 && migrate_possible(group));
     if (other || (call->member_epoch != 0 && (group == NULL || group->consumer == NULL))) {
         *message = shared  ? "the group is of another kind"

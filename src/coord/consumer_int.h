@@ -69,6 +69,7 @@ struct consumer_member {
     int32_t epoch, previous_epoch;
     enum consumer_state state;
     struct tpset assigned, revoking, target;
+    int32_t *assigned_epochs, *revoking_epochs; /* when it got each; heap */
     struct coord_timer session;
     struct coord_timer rebalance; /* must give up; classic: must join again, or sync */
 };
@@ -98,6 +99,7 @@ struct consumer_current {
     int32_t epoch, previous_epoch;
     enum consumer_state state;
     struct tpset assigned, revoking;
+    int32_t *assigned_epochs, *revoking_epochs; /* heap */
 };
 
 /* A record's value; which fields count depends on its type. */
@@ -124,6 +126,9 @@ struct consumer_member *consumer_member_find(const struct group *group, struct s
 /* Who has the partition, assigned or still to be revoked; NULL: nobody. */
 struct consumer_member *consumer_holder(const struct consumer_group *consumer,
     const struct tp *tp);
+/* The epoch at which the member got the partition that it has or is giving up; -1: it
+ * has it not. */
+int32_t consumer_since(const struct consumer_member *member, const struct tp *tp);
 /* Whether some member reads the topic. */
 bool consumer_group_subscribed(const struct group *group, struct str topic);
 bool consumer_member_subscribed(const struct consumer_member *member, struct str topic);

@@ -13,7 +13,8 @@
  *   8  current            epoch i32, previous i32, state i8, assigned partitions,
  *                         revoking partitions
  *  16  pattern            topics[] s, version i64, time i64
- *      partitions         [ topic_id uuid, [] i32 ]
+ *      partitions         [ topic_id uuid, [] i32; of a current assignment tag 0:
+ *                           [] i32, when each was assigned ]
  *
  * Unknown tagged fields are skipped. */
 #include <string.h>
@@ -21,7 +22,7 @@
 #include "base/wire.h"
 #include "coord/consumer_int.h"
 
-enum { TAG_METADATA_HASH = 0, TAG_CLASSIC = 0 };
+enum { TAG_METADATA_HASH = 0, TAG_CLASSIC = 0, TAG_EPOCHS = 0 };
 
 /* ---- writing ---- */
 
@@ -65,7 +66,20 @@ put_tags(struct out *out)
 }
 
 static void
-put_partitions(struct out *out, const struct tpset *set)
+put_epochs(struct out *out, const int32_t *epochs, uint32_t count)
+{
+    size_t len = (size_t)wire_uvarlong_len(count + 1) + count * sizeof(*epochs);
+    wire_put_uvarint(&out->wire, 1);
+    wire_put_uvarint(&out->wire, TAG_EPOCHS);
+    wire_put_uvarint(&out->wire, len);
+    wire_put_uvarint(&out->wire, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        wire_put32(&out->wire, epochs[i]);
+}
+
+/* epochs NULL: it has none. */
+static void
+put_partitions(struct out *out, const struct tpset *set, const int32_t *epochs)
 {
     uint32_t topics = 0;
     for (uint32_t at = 0; at < set->count; at = tpset_run(set, at))
@@ -75,9 +89,13 @@ put_partitions(struct out *out, const struct tpset *set)
         uint32_t end = tpset_run(set, at);
         wire_put_bytes(&out->wire, &set->at[at].topic, sizeof(struct uuid));
         wire_put_uvarint(&out->wire, end - at + 1);
-        for (; at < end; at++)
-            wire_put32(&out->wire, set->at[at].partition);
-        put_tags(out);
+        for (uint32_t i = at; i < end; i++)
+            wire_put32(&out->wire, set->at[i].partition);
+        if (epochs != NULL)
+            put_epochs(out, epochs + at, end - at);
+        else
+            put_tags(out);
+        at = end;
     }
 }
 
@@ -168,9 +186,24 @@ put_target(struct write *write, struct str member_id, const struct tpset *target
     struct out out;
     out_init(&out, write);
     wire_put16(&out.wire, 0);
-    put_partitions(&out, target);
+    put_partitions(&out, target, NULL);
     put_tags(&out);
     emit(write, KEY_CONSUMER_TARGET, member_id, ox_text_str(&out.text));
+}
+
+/* When the member got each partition: what it has stays as it is. */
+static const int32_t *
+epochs_of(struct write *write, struct str member_id, const struct tpset *set, int32_t epoch)
+{
+    const struct group *group = write->group;
+    const struct consumer_member *member =
+        group->consumer != NULL ? consumer_member_find(group, member_id) : NULL;
+    int32_t *epochs = ox_arena_array(&write->arena, int32_t, set->count + 1);
+    for (uint32_t i = 0; i < set->count; i++) {
+        int32_t since = member != NULL ? consumer_since(member, &set->at[i]) : -1;
+        epochs[i] = since >= 0 ? since : epoch;
+    }
+    return epochs;
 }
 
 void
@@ -183,8 +216,8 @@ put_current(struct write *write, struct str member_id, int32_t epoch, int32_t pr
     wire_put32(&out.wire, epoch);
     wire_put32(&out.wire, previous_epoch);
     wire_put8(&out.wire, (int8_t)state);
-    put_partitions(&out, assigned);
-    put_partitions(&out, revoking);
+    put_partitions(&out, assigned, epochs_of(write, member_id, assigned, OX_MAX(epoch, 0)));
+    put_partitions(&out, revoking, epochs_of(write, member_id, revoking, OX_MAX(epoch, 0)));
     put_tags(&out);
     emit(write, KEY_CONSUMER_CURRENT, member_id, ox_text_str(&out.text));
 }
@@ -273,6 +306,51 @@ get_tags(struct wire_in *in, void (*tag)(void *arg, uint32_t number, struct wire
     }
 }
 
+/* Partitions of one topic, as they stand in a record, and the places of their
+ * epochs. */
+struct epoch_field {
+    const struct tpset *set;
+    int32_t *epochs;
+    const uint8_t *topic, *partitions;
+    uint32_t count;
+    bool bad;
+};
+
+static void
+epoch_tags(void *arg, uint32_t number, struct wire_in field)
+{
+    struct epoch_field *to = arg;
+    uint32_t count = number == TAG_EPOCHS ? wire_get_uvarint(&field) : 0;
+    if (count == 0)
+        return; /* null, or another field */
+    to->bad |= count - 1 != to->count;
+    for (uint32_t i = 0; i < to->count && !to->bad; i++) {
+        struct tp tp = {.partition = (int32_t)wire_load32(to->partitions + 4 * (size_t)i)};
+        memcpy(&tp.topic, to->topic, sizeof(tp.topic));
+        to->epochs[tpset_find(to->set, &tp)] = wire_get32(&field);
+    }
+    to->bad |= field.failed;
+}
+
+/* The same bytes again, for the epochs; those without are as old as the member's. */
+static void
+get_epochs(struct wire_in *in, const struct tpset *set, int32_t **epochs, int32_t epoch)
+{
+    uint32_t topics = get_count(in, sizeof(struct uuid) + 2);
+    *epochs = ox_calloc(set->count + 1, sizeof(**epochs));
+    for (uint32_t i = 0; i < set->count; i++)
+        (*epochs)[i] = OX_MAX(epoch, 0);
+    for (uint32_t i = 0; i < topics && !in->failed; i++) {
+        struct epoch_field field = {.set = set, .epochs = *epochs};
+        field.topic = wire_skip(in, sizeof(struct uuid));
+        field.count = get_count(in, 4);
+        field.partitions = wire_skip(in, (size_t)field.count * 4);
+        if (!in->failed)
+            get_tags(in, epoch_tags, &field);
+        in->failed |= field.bad;
+    }
+}
+
 static void
 get_partitions(struct wire_in *in, struct tpset *set)
 {
@@ -343,8 +421,16 @@ read_current(struct wire_in *in, struct consumer_current *out)
     out->epoch = wire_get32(in);
     out->previous_epoch = wire_get32(in);
     out->state = (enum consumer_state)wire_get8(in);
+    struct wire_in again = *in;
     get_partitions(in, &out->assigned);
+    if (!in->failed)
+        get_epochs(&again, &out->assigned, &out->assigned_epochs, out->epoch);
+    in->failed |= again.failed;
+    again = *in;
     get_partitions(in, &out->revoking);
+    if (!in->failed)
+        get_epochs(&again, &out->revoking, &out->revoking_epochs, out->epoch);
+    in->failed |= again.failed;
     get_tags(in, NULL, NULL);
     if (out->state != CONSUMER_STABLE && out->state != CONSUMER_UNREVOKED &&
         out->state != CONSUMER_UNRELEASED)
@@ -418,6 +504,8 @@ consumer_apply(struct shard *shard, int16_t type, struct str key, struct str byt
         consumer_group_set(group, type, &value);
     tpset_fini(&value.current.assigned);
     tpset_fini(&value.current.revoking);
+    ox_free(value.current.assigned_epochs);
+    ox_free(value.current.revoking_epochs);
     ox_arena_fini(&arena);
     return good;
 }

@@ -321,7 +321,8 @@ group_setting(const struct group *group, const char *name, int32_t value)
     return value;
 }
 
-/* An empty classic group goes, its offsets stay; what comes instead is next. */
+/* An empty classic group goes, its offsets stay; what comes instead is next. Who was
+ * given a member id there has to ask again. */
 void group_leave_classic(struct group *group, struct write *write);
 
 /* ---- rebalance.c ---- */

@@ -159,6 +159,9 @@ group_free(struct group *group)
 void
 group_leave_classic(struct group *group, struct write *write)
 {
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&group->pending, &at)) != NULL;)
+        group_remove_pending(entry->value);
     write->ahead = true;
     if (group->logged)
         write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);

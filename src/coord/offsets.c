@@ -55,7 +55,30 @@ commit_of_nobody(const struct coord_offset_commit_call *call)
            call->instance_id.ptr == NULL;
 }
 
-/* A consumer group: by member epoch. */
+/* Whether the member has had all these partitions since that epoch: its answer
+ * with a later one may still be on the way. */
+static bool
+had_since(const struct consumer_member *member, const struct coord_offset_commit_call *call)
+{
+    const struct coord_host *host = member->group->shard->coord->host;
+    struct coord_topic facts;
+    for (size_t i = 0; i < call->topic_count; i++) {
+        bool there = host->topic_by_name(host->self, call->topics[i].name, &facts);
+        for (size_t j = 0; j < call->topics[i].partition_count; j++) {
+            const struct coord_offset *offset = &call->topics[i].partitions[j];
+            struct tp tp = {.partition = offset->partition};
+            if (offset->code != OX_OK)
+                continue;
+            tp.topic = there ? facts.id : tp.topic;
+            int32_t since = consumer_since(member, &tp);
+            if (since < 0 || call->generation < since)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* A consumer group: by member epoch, or by when the partitions were assigned. */
 static ox_code
 commit_allowed_consumer(const struct group *group, const struct coord_offset_commit_call *call)
 {
@@ -64,13 +87,13 @@ commit_allowed_consumer(const struct group *group, const struct coord_offset_com
     const struct consumer_member *member = consumer_member_find(group, call->member_id);
     if (member == NULL)
         return OX_UNKNOWN_MEMBER_ID;
-    if (member->subscription.classic)
-        return call->generation == member->epoch ? OX_OK : OX_ILLEGAL_GENERATION;
-    if (call->version < 9 && !call->transactional)
+    bool classic = member->subscription.classic;
+    if (call->version < 9 && !call->transactional && !classic)
         return OX_UNSUPPORTED_VERSION;
-    return call->generation == member->epoch ? OX_OK
-           : call->transactional             ? OX_ILLEGAL_GENERATION
-                                             : OX_STALE_MEMBER_EPOCH;
+    if (call->generation == member->epoch ||
+        (call->generation < member->epoch && had_since(member, call)))
+        return OX_OK;
+    return call->transactional || classic ? OX_ILLEGAL_GENERATION : OX_STALE_MEMBER_EPOCH;
 }
 
 /* A member that is behind may commit what it has had since. */

@@ -140,8 +140,7 @@ find_group(struct beat *beat, const char **message)
     if (group != NULL && group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
     bool other = group != NULL && group->streams == NULL &&
-                 (!group_is_classic(group) || group->state != GROUP_EMPTY ||
-                     group->pending.count > 0);
+                 (!group_is_classic(group) || group->state != GROUP_EMPTY);
     if (other || (call->member_epoch != 0 && (group == NULL || group->streams == NULL))) {
         *message = other ? "the group is no streams group" : "the group does not exist";
         return OX_GROUP_ID_NOT_FOUND;
