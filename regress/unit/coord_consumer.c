@@ -437,6 +437,8 @@ test_regex(void)
     is_str(a.answer, "logs.a0", "a pattern");
     obey(&a);
     sim_set_topic(&sim, "logs.b", 1);
+    beat(&a);
+    is_str(a.answer, "-", "patterns are not looked up all the time");
     sim_advance(&sim, 10000);
     beat(&a);
     is_str(a.answer, "logs.a0 logs.b0", "meets a new topic");

@@ -449,12 +449,13 @@ resolve_patterns(struct beat *beat)
     struct map wanted;
     struct map_entry *entry;
     uint64_t now = shard_now(beat->shard);
-    bool stale = host->topics_generation(host->self) != consumer->topics_generation &&
+    bool stale = host->topics_generation(host->self) != consumer->regex_generation &&
                  now >= consumer->regex_ms + REGEX_REFRESH_MS;
     if (!consumer->regex_due && (!stale || consumer->regexes.count == 0))
         return;
     consumer->regex_due = false;
     consumer->regex_ms = now;
+    consumer->regex_generation = host->topics_generation(host->self);
     ox_map_init(&wanted);
     for (uint32_t at = 0; (entry = ox_map_next(&consumer->members, &at)) != NULL;) {
         const struct consumer_member *member = entry->value;

@@ -90,7 +90,8 @@ struct consumer_group {
     struct map held;       /* tp -> struct consumer_member: assigned or revoking */
     struct map regexes;    /* pattern -> struct consumer_regex */
     uint64_t topics_generation; /* metadata_hash was computed for it */
-    uint64_t regex_ms;     /* when patterns were last resolved, monotonic */
+    uint64_t regex_generation; /* of the topics when patterns were last resolved, */
+    uint64_t regex_ms;         /* and when that was, monotonic */
     bool regex_due;        /* a new pattern came */
 };
 
