@@ -68,6 +68,22 @@ is($ox->sql('SELECT count(*) FROM d'), 5, 'nothing is compacted');
 is($ox->sql("ALTER SYSTEM SET log_cleaner_enable = true"), '', 'and on again');
 until_is('SELECT count(*) FROM d', 2, 'it works again');
 
+# A limit of bytes per second makes passes wait, and is lifted while one waits.
+sub metric { return $ox->sql("SELECT value FROM oxbow.metrics WHERE name = '$_[0]'") }
+is($ox->sql("CREATE TOPIC w WITH (cleanup_policy = 'compact', segment_ms = 50, min_cleanable_dirty_ratio = 0.01)"),
+    '', 'a topic with larger records');
+is($ox->sql("ALTER SYSTEM SET log_cleaner_io_max_bytes_per_second = 20000"), '', 'a limit');
+for my $round (1 .. 3) {
+    $ox->sql("INSERT INTO w (_key, _value) SELECT 'k' || g % 10, repeat(md5(g::text || '$round'), 30) FROM generate_series(1, 150) g");
+    sleep 0.1;
+}
+my $until = time + 60;
+sleep 0.1 while metric('oxbow_compaction_throttled_seconds_total') < 1 && time < $until;
+cmp_ok(metric('oxbow_compaction_throttled_seconds_total'), '>=', 1, 'passes wait for it');
+is($ox->sql("ALTER SYSTEM RESET log_cleaner_io_max_bytes_per_second"), '', 'no limit');
+$ox->sql("INSERT INTO w (_key, _value) VALUES ('last', 'x')");
+until_is("SELECT count(*) < 170 FROM w", 't', 'the topic is compacted');
+
 # A kill, with passes at work.
 my $want = $ox->sql("SELECT sum(_offset), count(*) FROM c");
 ok($ox->restart('KILL'), 'killed and started again');
