@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 use Compress::Zlib ();
+use Encode ();
 use IO::Socket::INET;
 use KafkaJars;
 use Oxbow;
@@ -102,6 +103,8 @@ ok(serves(), 'it serves');
     my (undef, $code, @rows) = unpack 'N n N/(nnn)', $answer;
     is($code, 0, 'the list of APIs');
     my ($beside, @bad) = (0);
+    my %lowest = map { $rows[3 * $_] => $rows[3 * $_ + 1] } 0 .. @rows / 3 - 1;
+    is($lowest{0}, 0, 'Produce is offered from version 0, or librdkafka would not compress');
     while (my ($key, $low, $high) = splice @rows, 0, 3) {
         for my $version ($low - 1, $high + 1, 0x7fff) {
             next if $version < 0 || $key == 18;
@@ -259,6 +262,34 @@ is(produced(batch(bytes => "\x28\xb5\x2f\xfd\xe0" . "\xff" x 8 . 'x' x 50, attri
 is(produced(batch(bytes => $plain, attributes => $_)), 2, "attributes say codec $_, the bytes are plain") for 1 .. 4;
 cmp_ok(rss_kb($ox->{pid}), '<', 500 * 1024, 'memory came back') unless $Raw::ASAN;
 like($ox->sql('SELECT count(*) FROM bomb'), qr/^[67]$/, 'what was taken is there, in SQL too');
+
+# ---- groups are spread as Java spreads them ----
+
+{
+    my @groups = ('plain', "gr\x{fc}\x{df}e", "\x{1F600}", "\x{1F600}\x{4e2d}" x 20, 'x' x 200);
+    my $java = sub {
+        use bytes;
+        my $hash = 0;
+        $hash = (31 * $hash + $_) & 0xffffffff for unpack 'n*', Encode::encode('UTF-16BE', $_[0]);
+        return ($hash & 0x7fffffff) % 50;
+    };
+    my (@got, @want);
+    for my $name (@groups) {
+        my $group = Encode::encode('UTF-8', $name);
+        my $code;
+        for (1 .. 100) {
+            kafka_ask($socket, 10, 0, pack 'n/a', $group);
+            my $answer = kafka_ask($socket, 8, 2, pack('n/a N n q> N n/a N N q> n', $group, 0xffffffff, 0, -1, 1, 'bomb', 1, 0, 7, 0xffff));
+            (undef, undef, $code) = unpack 'x4 n/a N x4 s>', $answer;
+            last if $code == 0;
+            sleep 0.1;
+        }
+        push @want, $java->($name) . ' 0';
+        my $hex = unpack 'H*', $group;
+        push @got, $ox->sql("SELECT DISTINCT _partition FROM \"__consumer_offsets\" WHERE encode(_key::bytea, 'hex') LIKE '%$hex%'") . " $code";
+    }
+    is("@got", "@want", 'the partition of a group is Java\'s hash of its UTF-16');
+}
 
 # ---- room is not set aside by a length ----
 

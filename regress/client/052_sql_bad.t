@@ -255,6 +255,45 @@ send_all($socket, pg_message('Q', "SELECT 1\0"));
     is($count, 1, 'what was not finished is not there');
 }
 
+# ---- errors at every position ----
+
+# A word that fits nowhere, put before every word of a statement: the error says
+# where, and the shell points at it.
+{
+    my @statements = (
+        'SELECT a, count(*) FILTER (WHERE b > 1) AS n FROM bad_copy WHERE _key IN (1, 2) GROUP BY a HAVING count(*) > 1 ORDER BY n DESC LIMIT 5 OFFSET 1',
+        'INSERT INTO bad_copy (_key, _value) VALUES (1, 2) RETURNING _offset',
+        'CREATE TOPIC t PARTITIONS 3 WITH (retention_ms = 5)', 'ALTER TOPIC t SET (retention_ms = 5)', 'DROP TOPIC IF EXISTS t',
+        'SUBSCRIBE bad_copy FROM OFFSET 5 UNTIL LATEST LIMIT 3',
+        'COPY bad_copy (_key, _value) FROM STDIN WITH (FORMAT csv, HEADER)',
+        'WITH x AS (SELECT 1) SELECT CASE WHEN x.a IS NULL THEN 1 ELSE 2 END FROM x JOIN y ON x.a = y.a',
+        'SELECT CAST(a AS int), a::text, a[1] FROM (VALUES (1)) AS v (a)',
+        'DECLARE c CURSOR FOR SELECT 1', 'SET work_mem = 100', 'EXPLAIN ANALYZE SELECT 1', 'PREPARE p (int) AS SELECT $1',
+        'SELECT 1 UNION ALL SELECT 2 EXCEPT SELECT 3');
+    my ($tried, @wrong) = (0);
+    for my $statement (@statements) {
+        my @words = split /(?<=[ (),])|(?=[(),])/, $statement;
+        for my $at (0 .. @words) {
+            my $before = join '', @words[0 .. $at - 1];
+            my $text = "$before ]] " . join '', @words[$at .. $#words];
+            my ($seen, @messages) = pg_simple($socket, $text, 30);
+            my %err = pg_error(@messages);
+            # What is served is not known by its first word alone.
+            next if $at == 1 && $statement =~ /^(CREATE|ALTER|DROP)/ && $err{C} eq '0A000';
+            my $good = $seen eq 'EZ' && $err{C} eq '42601' && $err{P} && $err{P} == length($before) + 2;
+            push @wrong, "$text: $seen " . join ' ', map { "$_=" . ($err{$_} // '-') } qw(C P M) unless $good;
+            $tried++;
+        }
+    }
+    is(scalar @wrong, 0, "$tried statements with a word that fits nowhere: 42601 and where it is")
+        or diag join "\n", @wrong > 12 ? @wrong[0 .. 11] : @wrong;
+    alive_and_well();
+    my (undef, $out) = $ox->command("SELECT 1 +\n  2 ]] 3;\n", "$Oxbow::BUILD/oxsql", '-X');
+    like($out, qr/^ERROR:  syntax error at or near "\]".*^LINE 2: *2 \]\] 3;?\n +\^/ms, 'the shell shows the line and points at the word');
+    my ($line, $caret) = $out =~ /^(LINE 2: .*)\n( +\^)/m;
+    is(index($line // '', ']'), length($caret // '') - 1, 'exactly');
+}
+
 # ---- texts ----
 
 sub sql_code {
