@@ -1208,6 +1208,11 @@ stmt(A) ::= TRUNCATE(O) topicword qnames(B) behavior. {
     A = ast_stmt_new(p, AST_TRUNCATE, O.pos);
     A->drop.names = B;
 }
+stmt(A) ::= DELETE(O) FROM qname(B) where(W). {
+    A = ast_stmt_new(p, AST_DELETE, O.pos);
+    A->delete.name = B;
+    A->delete.where = W;
+}
 topicword ::= .
 topicword ::= TABLE.
 topicword ::= TOPIC.

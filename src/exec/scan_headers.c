@@ -145,7 +145,9 @@ decode_batch(struct scan_headers *scan, int64_t base, bool count)
 {
     struct exec_run *run = scan->op.run;
     struct log_cursor *cursor;
-    if (log_cursor_open(scan->plog, base, base + 1, 0, &cursor, run_err(run)) != OX_OK)
+    /* What is before the log's start cannot be asked for, the batch around it can. */
+    int64_t at = OX_MAX(base, scan->from);
+    if (log_cursor_open(scan->plog, at, at + 1, 0, &cursor, run_err(run)) != OX_OK)
         return false;
     struct record_batch batch;
     struct record_iter iter;

@@ -260,6 +260,7 @@ enum ast_stmt_kind {
     AST_ALTER_TOPIC,
     AST_DROP_TOPIC,
     AST_TRUNCATE,
+    AST_DELETE,
     AST_COMMENT,
     AST_DESCRIBE,
     AST_ALTER_SYSTEM,
@@ -438,6 +439,10 @@ struct ast_stmt {
             struct ast_list *names; /* of struct ast_name */
             bool if_exists;
         } drop; /* DROP TOPIC, TRUNCATE, DESCRIBE (one) */
+        struct {
+            struct ast_name *name;
+            struct ast_expr *where; /* or NULL */
+        } delete;
         struct {
             struct ast_name *name;
             struct str text; /* null: IS NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Statements on topics: CREATE, ALTER, DROP, TRUNCATE, COMMENT ON TOPIC, DESCRIBE,
- * ALTER SYSTEM. Each is a list of steps, one engine call a step, run one after the
+ * Statements on topics: CREATE, ALTER, DROP, TRUNCATE, DELETE, COMMENT ON TOPIC,
+ * DESCRIBE, ALTER SYSTEM. Each is a list of steps, one engine call a step, run one after the
  * other; the first failure ends the statement.
  *
  *   ddl_start -> step -> engine call --done--> next step ... -> session_complete */
@@ -21,6 +21,7 @@ struct step {
     int16_t replicas;
     struct engine_config_kv *configs;
     uint32_t config_count;
+    int64_t offset;   /* of STEP_TRUNCATE: the first that stays; -1: the end */
     struct str text;  /* a comment */
     int8_t resource;  /* of STEP_CONFIG */
     bool if_missing;  /* CREATE ... IF NOT EXISTS */
@@ -63,8 +64,9 @@ static void
 task_end(struct ddl_task *task, const struct ox_err *err)
 {
     struct sql_session *sess = task->sess;
-    const char *tag = task->tag;
+    char tag[64];
     struct ox_err copy;
+    snprintf(tag, sizeof(tag), "%s", task->tag);
     if (err != NULL)
         copy = *err;
     task_free(task);
@@ -146,7 +148,7 @@ start_step(struct ddl_task *task, const struct step *step)
         admin_prepare(task, &task->call.records.admin);
         task->call.records.topic = step->topic;
         task->call.records.partition = step->number;
-        task->call.records.offset = -1;
+        task->call.records.offset = step->offset;
         return engine_delete_records(&task->call.records);
     case STEP_SECURITY:
         admin_prepare(task, &task->call.security.admin);
@@ -178,7 +180,7 @@ add_step(struct ddl_task *task, enum step_kind kind, struct str topic)
         sizeof(*task->steps));
     struct step *step = &task->steps[task->count++];
     *step = (struct step){.kind = kind, .topic = ox_str_dup(&task->arena, topic), .number = -1,
-        .replicas = -1, .text = OX_STR_NULL, .resource = META_RESOURCE_TOPIC};
+        .replicas = -1, .offset = -1, .text = OX_STR_NULL, .resource = META_RESOURCE_TOPIC};
     return step;
 }
 
@@ -413,6 +415,102 @@ make_drop(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err
     return OX_OK;
 }
 
+/* ---- DELETE: the beginnings of partitions ---- */
+
+struct prefix {
+    int64_t partition; /* INT64_MIN: of each */
+    int64_t end;       /* the first offset that stays */
+};
+
+static ox_code
+not_a_prefix(const struct ast_expr *where, struct ox_err *err)
+{
+    ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "DELETE takes away the beginning of a log only");
+    err->position = where->pos + 1;
+    return ox_hint(err,
+        "Write DELETE FROM topic [WHERE [_partition = p AND] _offset < n]; a tombstone "
+        "(INSERT with a key and a NULL value) deletes a key of a compacted topic.");
+}
+
+/* One of: _partition = p, _offset < n, _offset <= n. */
+static ox_code
+read_prefix(struct ddl_task *task, const struct ast_expr *where, struct prefix *out,
+    struct ox_err *err)
+{
+    struct bind_config config;
+    struct datum value;
+    if (where->kind != AST_OP || where->a == NULL || where->a->kind != AST_COLUMN ||
+        where->a->name->count != 1)
+        return not_a_prefix(where, err);
+    struct str column = where->a->name->parts[0];
+    bool partition = ox_str_is(column, "_partition") && ox_str_is(where->text, "=");
+    bool less = ox_str_is(where->text, "<"), most = ox_str_is(where->text, "<=");
+    if (!partition && !(ox_str_is(column, "_offset") && (less || most)))
+        return not_a_prefix(where, err);
+    bind_config_of(task->sess, OX_STR(""), NULL, 0, &config);
+    ox_code code = bind_constant(&config, where->b, TYPE(TYPE_INT8), &task->arena, &value, err);
+    if (code != OX_OK) {
+        err->position = where->b->pos + 1;
+        return code;
+    }
+    if (value.null)
+        out->end = 0; /* true of no record */
+    else if (partition)
+        out->partition = value.i;
+    else
+        out->end = OX_MIN(out->end, most && value.i < INT64_MAX ? value.i + 1 : value.i);
+    return OX_OK;
+}
+
+static ox_code
+read_prefixes(struct ddl_task *task, const struct ast_expr *where, struct prefix *out,
+    struct ox_err *err)
+{
+    *out = (struct prefix){INT64_MIN, INT64_MAX};
+    if (where == NULL)
+        return OX_OK;
+    if (where->kind != AST_AND)
+        return read_prefix(task, where, out, err);
+    for (size_t i = 0; i < where->list->count; i++) {
+        ox_code code = read_prefix(task, ast_at(where->list, i, struct ast_expr), out, err);
+        if (code != OX_OK)
+            return code;
+    }
+    return OX_OK;
+}
+
+static ox_code
+make_delete(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    const struct meta_topic *topic;
+    struct prefix prefix;
+    int64_t count = 0;
+    ox_code code = find_topic(task, stmt->delete.name, false, &topic, err);
+    if (code == OX_OK)
+        code = read_prefixes(task, stmt->delete.where, &prefix, err);
+    if (code != OX_OK)
+        return code;
+    if (topic->internal)
+        return ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "topic \"%s\" is internal", topic->name.ptr);
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        struct partition_state state;
+        struct partition *part = replica_partition(
+            engine_replica(task->engine->engine), &topic->id, (int32_t)i);
+        if (part == NULL || (prefix.partition != INT64_MIN && prefix.partition != (int64_t)i))
+            continue;
+        partition_state(part, &state);
+        int64_t end = OX_MIN(prefix.end, state.high_watermark);
+        if (end <= state.log_start)
+            continue;
+        struct step *step = add_step(task, STEP_TRUNCATE, topic->name);
+        step->number = (int32_t)i;
+        step->offset = end;
+        count += end - state.log_start;
+    }
+    task->tag = ox_arena_printf(&task->arena, "DELETE %lld", (long long)count);
+    return OX_OK;
+}
+
 static ox_code
 make_comment(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
 {
@@ -485,6 +583,7 @@ make_steps(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *er
     case AST_ALTER_TOPIC: return make_alter(task, stmt->alter_topic, err);
     case AST_DROP_TOPIC:
     case AST_TRUNCATE: return make_drop(task, stmt, err);
+    case AST_DELETE: return make_delete(task, stmt, err);
     case AST_COMMENT: return make_comment(task, stmt, err);
     case AST_ALTER_SYSTEM: return make_alter_system(task, stmt, err);
     case AST_CREATE_ROLE:

@@ -883,6 +883,7 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_ALTER_TOPIC:
     case AST_DROP_TOPIC:
     case AST_TRUNCATE:
+    case AST_DELETE:
     case AST_COMMENT:
     case AST_ALTER_SYSTEM:
     case AST_CREATE_ROLE:
@@ -891,6 +892,12 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_ALTER_QUOTA:
     case AST_GRANT:
     case AST_REVOKE:
+        if (sess->read_only)
+            return ox_fail(err, OX_READ_ONLY_TRANSACTION,
+                "cannot execute %s in a read-only transaction",
+                ast->kind == AST_DELETE     ? "DELETE"
+                : ast->kind == AST_TRUNCATE ? "TRUNCATE TABLE"
+                                            : "a definition");
         sess->task = TASK_DDL;
         return ddl_start(sess, ast, err);
     case AST_REFUSED:
