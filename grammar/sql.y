@@ -34,8 +34,7 @@
     if (TOKEN.text.ptr == NULL)
         ast_fail(p, OX_SYNTAX_ERROR, TOKEN.pos, "syntax error at end of input");
     else
-        ast_fail(p, OX_SYNTAX_ERROR, TOKEN.pos, "syntax error at or near \"%.*s\"",
-            TOKEN.end - TOKEN.pos, p->text.ptr + TOKEN.pos);
+        ast_syntax_error(p, TOKEN);
 }
 %stack_overflow {
     ast_fail(p, OX_STATEMENT_TOO_COMPLEX, -1, "statement is nested too deeply");

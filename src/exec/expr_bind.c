@@ -1135,7 +1135,8 @@ expr_array(const struct expr_bind *bind, struct expr **items, uint32_t count, in
 {
     struct expr **copy = ox_arena_alloc(bind->arena, (count + 1) * sizeof(*copy));
     struct type type;
-    memcpy(copy, items, count * sizeof(*copy));
+    if (count > 0)
+        memcpy(copy, items, count * sizeof(*copy));
     if (count == 0) {
         *out = expr_new(bind->arena, EXPR_ARRAY, TYPE_ARRAY(TYPE_TEXT), position);
         set_args(bind->arena, *out, copy, 0);

@@ -5,6 +5,7 @@
  * deeply is refused here and no later walk can exhaust the stack. */
 #include "sql/ast.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,17 @@ ast_position(struct str text, int pos)
     if ((size_t)pos > text.len)
         pos = (int)text.len;
     return (int)ox_utf8_count(text.ptr, (size_t)pos) + 1;
+}
+
+void
+ast_syntax_error(struct ast_parse *p, struct ast_token token)
+{
+    bool first = p->code == OX_OK && token.pos == p->start;
+    ast_fail(p, OX_SYNTAX_ERROR, token.pos, "syntax error at or near \"%.*s\"",
+        token.end - token.pos, p->text.ptr + token.pos);
+    if (first && isalpha((unsigned char)p->text.ptr[token.pos]))
+        ox_hint(p->err, "Statements are SELECT, VALUES, TABLE, WITH, SUBSCRIBE, INSERT, COPY, DELETE, "
+                        "TRUNCATE, EXPLAIN, SET, SHOW, and CREATE, ALTER, DROP, DESCRIBE TOPIC.");
 }
 
 void

@@ -493,7 +493,8 @@ struct ast_parse {
     struct arena *arena;
     struct str text;
     struct ast_list stmts; /* of struct ast_stmt */
-    int params;            /* highest $n of the current statement */
+    int start;             /* of the current statement */
+    int params;            /* highest $n of it */
     struct ast_token first_param;
     ox_code code;          /* first failure; parsing goes no further */
     struct ox_err *err;
@@ -507,6 +508,8 @@ struct ast_alter_topic *ast_alter_refuse(struct ast_parse *p, struct ast_token a
     const char *what);
 struct ast_retain ast_retain_add(struct ast_parse *p, struct ast_retain all,
     struct ast_retain one);
+/* At a token; at the first of a statement the hint tells which there are. */
+void ast_syntax_error(struct ast_parse *p, struct ast_token token);
 void ast_fail(struct ast_parse *p, ox_code code, int pos, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 struct ast_list *ast_list_new(struct ast_parse *p);

@@ -185,6 +185,7 @@ parse_statement(struct feed *feed, struct ast_parse *p, void *parser)
 {
     size_t before = p->stmts.count;
     int pos = feed->token.pos, end = pos;
+    p->start = pos;
     p->params = 0;
     while (feed->code > 0 && feed->code != T_SEMI && p->code == OX_OK) {
         int code = look_ahead(feed);
