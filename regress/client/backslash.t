@@ -21,7 +21,7 @@ sub psql {
     my ($server, $script, @options) = @_;
     local @ENV{qw(PGHOST PGUSER PGDATABASE)} = qw(127.0.0.1 oxbow oxbow);
     my ($status, $out) = $ox->command($script, 'env', "PGPORT=$port{$server}", 'PGHOST=127.0.0.1',
-        'PGUSER=oxbow', 'PGDATABASE=oxbow', 'timeout', '30', 'psql', '-X', @options);
+        'PGUSER=oxbow', 'PGDATABASE=oxbow', 'timeout', '60', 'stdbuf', '-oL', 'psql', '-X', @options);
     $out =~ s/\b$port{$server}\b/PORT/g;
     return $out;
 }
@@ -33,9 +33,16 @@ CREATE TABLE things (_partition int, _offset int8, _timestamp timestamptz, _key 
 COMMENT ON TABLE things IS 'some';
 END
 
+# What each of the commands prints, all in one session: it starts slowly.
+sub session {
+    my ($server, @commands) = @_;
+    my $out = psql($server, join('', map { "$_\n\\echo @@@\n" } @commands));
+    return map { s/^\n//r } split /^\@\@\@\n/m, $out, -1;
+}
+
 # The same to the byte.
 my $copy = Oxbow::tmp() . "/backslash.$$";
-for my $script ('\d', '\d things', '\dt', '\dt things', '\dt nothing', '\d nothing', '\d no.such.thing.x',
+my @scripts = ('\d', '\d things', '\dt', '\dt things', '\dt nothing', '\d nothing', '\d no.such.thing.x',
     '\dv', '\di', '\ds', '\dm', '\dE', '\dp', '\dp things', '\z', '\du', '\dg', '\conninfo', '\dD', '\dT', '\df', '\da',
     '\dy', '\des', '\det', '\dew', '\dRp', '\dRs', '\dX', '\drds', '\ddp', '\dP', '\dl', '\dc', '\dO',
     '\sf no_such', '\sv no_such', '\encoding', '\echo :DBNAME :USER :PORT :ENCODING',
@@ -53,7 +60,16 @@ for my $script ('\d', '\d things', '\dt', '\dt things', '\dt nothing', '\d nothi
     "\\copy things (_key, _value) FROM '$copy'", "SELECT _key, _value FROM things ORDER BY 1;",
     "\\copy things (_key, _value) FROM STDIN\na\tb\tc\n\\.\n\\echo :SQLSTATE",
     "\\copy things FROM '/no/such/file'",
-    "\\timing off\n\\pset null '-'\nSELECT NULL AS n;", "SELECT \$1::int AS x;") {
+    "\\timing off\n\\pset null '-'\nSELECT NULL AS n;", "SELECT \$1::int AS x;");
+# Those that only describe go together, what sets something on its own.
+my @plain = grep { /^\\(?:d|z|sf|sv|conninfo|encoding|echo)/ && !/\n/ } @scripts;
+{
+    my @want = session('PostgreSQL', @plain);
+    my @got = session('Oxbow', @plain);
+    is(scalar @got, scalar @want, 'as many answers as questions');
+    is($got[$_], $want[$_], $plain[$_]) for 0 .. $#plain;
+}
+for my $script (grep { my $s = $_; !grep { $_ eq $s } @plain } @scripts) {
     my ($want, $got) = map { my $t = psql($_, "$script\n"); $t =~ s/^LOCATION: .*\n//mg; $t } qw(PostgreSQL Oxbow);
     is($got, $want, $script =~ s/\n.*//sr);
 }
@@ -68,12 +84,14 @@ sub shape {
     s/\s+/ /g, s/^ | $//g for @lines;
     return join "\n", @lines[0 .. $rule - 1];
 }
-for my $command ('\d+', '\d+ things', '\dt+', '\l', '\l+', '\du+', '\dn', '\dn+', '\df lower', '\df+ lower', '\dT int4',
+my @shaped = ('\d+', '\d+ things', '\dt+', '\l', '\l+', '\du+', '\dn', '\dn+', '\df lower', '\df+ lower', '\dT int4',
     '\dT+ int4', '\dTS', '\dvS', '\dtS', '\dS things', '\d pg_user', '\da sum', '\db', '\db+', '\dA', '\dA+', '\dL',
     '\dLS', '\dd', '\do', '\doS', '\dC', '\dconfig work_mem', '\dOS', '\dv+ pg_catalog.pg_user', '\di+',
-    '\dfS', '\daS', '\dx', '\dF', '\dFd', '\dFp', '\dFt') {
-    my ($want, $got) = map { shape(psql($_, "$command\n")) } qw(PostgreSQL Oxbow);
-    is($got, $want, "$command: titles and columns");
+    '\dfS', '\daS', '\dx', '\dF', '\dFd', '\dFp', '\dFt');
+{
+    my @want = map { shape($_) } session('PostgreSQL', @shaped);
+    my @got = map { shape($_) } session('Oxbow', @shaped);
+    is($got[$_], $want[$_], "$shaped[$_]: titles and columns") for 0 .. $#shaped;
 }
 like(psql('Oxbow', "\\sf upper\n"), qr/^CREATE OR REPLACE FUNCTION pg_catalog\.upper\(text\)\n RETURNS text\n LANGUAGE internal\n/,
     '\sf');
