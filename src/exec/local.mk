@@ -13,7 +13,8 @@ BUILT_SOURCES += src/exec/functions.gen.h src/exec/functions.gen.c
 nodist_liboxbow_a_SOURCES += src/exec/functions.gen.c
 liboxbow_a_SOURCES += src/exec/agg.c src/exec/agg_collect.c src/exec/expr.c src/exec/expr_bind.c \
     src/exec/expr_tree.c src/exec/func_array.c src/exec/func_bytes.c src/exec/func_catalog.c \
-    src/exec/func_compare.c src/exec/func_format.c src/exec/func_format_number.c src/exec/func_json.c src/exec/func_math.c \
+    src/exec/func_compare.c src/exec/func_format.c src/exec/func_format_number.c src/exec/func_json.c \
+    src/exec/func_jsonpath.c src/exec/json_path.c src/exec/func_math.c \
     src/exec/func_regex.c src/exec/func_set.c src/exec/func_sys.c src/exec/func_text.c src/exec/func_time.c src/exec/regex.c
 
 src/exec/functions.gen.h: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_functions.pm
@@ -33,10 +34,12 @@ regress_fuzz_exec_scan_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 
 check_PROGRAMS += regress/unit/exec_oracle regress/unit/exec_expr
-check_PROGRAMS += regress/unit/fuzz_exec_regex
+check_PROGRAMS += regress/unit/fuzz_exec_regex regress/unit/fuzz_exec_json_path
 regress_unit_fuzz_exec_regex_SOURCES = regress/fuzz/exec_regex.c regress/fuzz/replay.c
+regress_unit_fuzz_exec_json_path_SOURCES = regress/fuzz/exec_json_path.c regress/fuzz/replay.c
 
 if ENABLE_FUZZ
-noinst_PROGRAMS += regress/fuzz/exec_regex
+noinst_PROGRAMS += regress/fuzz/exec_regex regress/fuzz/exec_json_path
 regress_fuzz_exec_regex_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_exec_json_path_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
