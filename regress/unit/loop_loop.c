@@ -224,14 +224,19 @@ struct job {
 };
 
 static struct job jobs[LOOPS][JOBS];
-static _Atomic int jobs_done, jobs_wrong;
+static _Atomic int jobs_done, jobs_wrong, jobs_running, jobs_running_most;
 
 static void
 work(struct pool_job *job)
 {
+    int now = atomic_fetch_add(&jobs_running, 1) + 1;
+    for (int most = atomic_load(&jobs_running_most); now > most &&
+         !atomic_compare_exchange_weak(&jobs_running_most, &most, now);)
+        ;
     struct job *it = (struct job *)(void *)job;
     it->on_loop = loop_self() != NULL;
     it->output = it->input * 2;
+    atomic_fetch_sub(&jobs_running, 1);
 }
 
 static void
@@ -266,6 +271,19 @@ test_pool(void)
 }
 
 static void
+test_pool_size(void)
+{
+    static const int sizes[] = {1, 8, 3};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        loop_group_pool_resize(group, sizes[i]);
+        atomic_store(&jobs_done, 0);
+        atomic_store(&jobs_running_most, 0);
+        test_pool();
+        ok(atomic_load(&jobs_running_most) <= sizes[i], "no more at a time than there may be");
+    }
+}
+
+static void
 note_loop(struct loop *loop, void *arg)
 {
     ((int *)arg)[loop_index(loop)] += loop_is(loop) && loop_group_of(loop) == group;
@@ -286,6 +304,7 @@ main(void)
     test_timers();
     test_ticks();
     test_pool();
+    test_pool_size();
     loop_group_stop(group);
     ok(true, "loops stop");
     return done();

@@ -68,8 +68,11 @@ test_topics(void)
     is_int(REPLAY(4, 0, config_record, 2, OX_STR("t"), OX_STR("retention.ms"), OX_STR("1")), OX_OK,
         "a setting");
     is_int(kafka.configs.count, 1, "is there");
+    is_int(REPLAY(12, 0, feature_level_record, OX_STR("share.version"), 1), OX_OK, "a feature");
+    is_int(REPLAY(12, 0, feature_level_record, OX_STR("share.version"), 0), OX_OK, "goes down");
+    is_int(kafka.configs.count, 2, "and is kept");
     is_int(REPLAY(9, 0, remove_topic_record, id), OX_OK, "the topic is removed");
-    ok(topic_of() == NULL && kafka.configs.count == 0, "with its setting");
+    ok(topic_of() == NULL && kafka.configs.count == 1, "with its setting");
     is_int(REPLAY(9, 0, remove_topic_record, id), OX_DATA_CORRUPTED, "once");
     meta_kafka_fini(&kafka);
 }
@@ -102,7 +105,7 @@ test_refusals(void)
     is_int(meta_kafka_replay(&kafka, OX_STR("\x02\x02"), &err), OX_DATA_CORRUPTED,
         "an unknown frame");
     is_int(meta_kafka_replay(&kafka, OX_STR("\x01\x02"), &err), OX_DATA_CORRUPTED, "no frame");
-    is_int(replay(12, 0, NULL, NULL), OX_OK, "what tells of versions is passed over");
+    is_int(replay(20, 0, NULL, NULL), OX_OK, "what says nothing is passed over");
     meta_kafka_fini(&kafka);
 }
 

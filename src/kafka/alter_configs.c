@@ -41,15 +41,21 @@ find_doubles(struct kafka_request *req, const struct alter_configs *all)
 }
 
 static ox_code
-check_change(const struct engine_config_kv *change, bool doubled, struct ox_err *err)
+check_change(int8_t type, const struct engine_config_kv *change, bool doubled, struct ox_err *err)
 {
+    /* as Kafka, which comes upon them at different places */
+    ox_code unknown_op =
+        type == META_RESOURCE_BROKER ? OX_INVALID_REQUEST : OX_UNKNOWN_SERVER_ERROR;
+    ox_code unknown_name = type == META_RESOURCE_BROKER || type == META_RESOURCE_CLIENT_METRICS
+                               ? OX_INVALID_REQUEST
+                               : OX_INVALID_CONFIG;
     if (doubled)
         return ox_fail(err, OX_INVALID_REQUEST, "setting \"%.*s\" is named twice",
             OX_STR_ARG(change->name));
     if (change->name.len == 0)
-        return ox_fail(err, OX_INVALID_CONFIG, "a setting has no name");
+        return ox_fail(err, unknown_name, "a setting has no name");
     if (change->op < META_CONFIG_SET || change->op > META_CONFIG_SUBTRACT)
-        return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "operation %d on setting \"%.*s\" is not known",
+        return ox_fail(err, unknown_op, "operation %d on setting \"%.*s\" is not known",
             change->op, OX_STR_ARG(change->name));
     if (change->op != META_CONFIG_DELETE && change->value.ptr == NULL)
         return ox_fail(err, OX_INVALID_REQUEST, "value of setting \"%.*s\" is null",
@@ -76,6 +82,19 @@ check_min_insync(struct kafka_request *req, const struct alter_resource *job,
     return OX_OK;
 }
 
+/* By at most half or double at a time, as Kafka has it. */
+static ox_code
+check_threads(struct kafka_request *req, struct str value, struct ox_err *err)
+{
+    int now = engine_settings(kafka_engine(req))->pool_threads;
+    int64_t wanted;
+    if (ox_str_to_i64(value, &wanted) && (wanted < now / 2 || wanted > (int64_t)now * 2))
+        return ox_fail(err, OX_INVALID_REQUEST,
+            "\"num.io.threads\" is %d and changes to half or double at most, not to %lld", now,
+            (long long)wanted);
+    return OX_OK;
+}
+
 /* What Kafka's brokers can change while they run, and values, as they word it. */
 static ox_code
 check_broker_change(struct kafka_request *req, const struct alter_resource *job,
@@ -91,6 +110,8 @@ check_broker_change(struct kafka_request *req, const struct alter_resource *job,
     if (change->op == META_CONFIG_SET &&
         param_canonical(param, PARAM_KAFKA, change->value, &req->arena, &canonical, err) != OX_OK)
         return err->code = OX_INVALID_REQUEST;
+    if (param->index == PARAM_SERVER_POOL_THREADS && change->op == META_CONFIG_SET)
+        return check_threads(req, change->value, err);
     if (param->index == PARAM_SERVER_MIN_INSYNC_REPLICAS)
         return check_min_insync(req, job, change, err);
     return OX_OK;
@@ -147,17 +168,17 @@ check_resource(struct kafka_request *req, struct alter_resource *job, bool repla
         return type;
     if (job->call.resource == META_RESOURCE_TOPIC && job->call.name.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "a topic has no name: there is no default topic");
-    if (job->call.resource == META_RESOURCE_BROKER_LOGGER)
-        return kafka_loggers_check(req, job->call.name, job->changes, job->change_count, err);
     struct str *names = kafka_array(req, struct str, job->change_count);
     for (uint32_t i = 0; i < job->change_count; i++)
         names[i] = job->changes[i].name;
     const uint8_t *doubles = kafka_doubles(req, names, (int32_t)job->change_count);
     for (uint32_t i = 0; i < job->change_count; i++) {
-        ox_code code = check_change(&job->changes[i], doubles[i], err);
+        ox_code code = check_change(job->call.resource, &job->changes[i], doubles[i], err);
         if (code != OX_OK)
             return code;
     }
+    if (job->call.resource == META_RESOURCE_BROKER_LOGGER)
+        return kafka_loggers_check(req, job->call.name, job->changes, job->change_count, err);
     return job->call.resource == META_RESOURCE_BROKER ? check_broker(req, job, err) : OX_OK;
 }
 

@@ -60,6 +60,11 @@ kafka_alter_share_group_offsets(struct kafka_request *req)
     struct alter_shares *job = kafka_array(req, struct alter_shares, 1);
     struct coord_share_offsets_call *call = &job->call;
     job->req = req;
+    if (kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) == 0) {
+        call->call.code = OX_UNSUPPORTED_VERSION;
+        answer(req, call);
+        return;
+    }
     if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ)) {
         call->call.code = OX_GROUP_AUTHORIZATION_FAILED;
         answer(req, call);

@@ -42,6 +42,11 @@ kafka_delete_share_group_offsets(struct kafka_request *req)
     struct delete_shares *job = kafka_array(req, struct delete_shares, 1);
     struct coord_share_offsets_call *call = &job->call;
     job->req = req;
+    if (kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) == 0) {
+        call->call.code = OX_UNSUPPORTED_VERSION;
+        answer(req, call);
+        return;
+    }
     if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_DELETE)) {
         call->call.code = OX_GROUP_AUTHORIZATION_FAILED;
         answer(req, call);

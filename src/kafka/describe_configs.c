@@ -62,6 +62,24 @@ fill_config(struct kafka_request *req, const struct meta_config_fact *fact, conf
             fact->sensitive ? OX_STR_NULL : fact->synonyms[i].value, fact->synonyms[i].source};
 }
 
+/* One resource of a type that does not exist spoils the request. */
+static bool
+types_known(const struct describe_configs_request *request)
+{
+    for (int32_t i = 0; i < request->resources.count; i++)
+        switch (request->resources.at[i].resource_type) {
+        case META_RESOURCE_TOPIC:
+        case META_RESOURCE_BROKER:
+        case META_RESOURCE_BROKER_LOGGER:
+        case META_RESOURCE_CLIENT_METRICS:
+        case META_RESOURCE_GROUP:
+            break;
+        default:
+            return false;
+        }
+    return true;
+}
+
 static void
 describe(struct kafka_request *req, const resource_in *in, resource_out *out)
 {
@@ -74,9 +92,6 @@ describe(struct kafka_request *req, const resource_in *in, resource_out *out)
         code = meta_topic_name_check(in->resource_name, &err);
     if (code == OX_OK && in->resource_type == META_RESOURCE_BROKER_LOGGER)
         code = kafka_loggers_describe(req, in->resource_name, &facts, &count, &err);
-    else if (code == OX_OK && in->resource_type == META_RESOURCE_FEATURE)
-        code = ox_fail(&err, OX_INVALID_REQUEST, "resource type %d has no settings",
-            in->resource_type);
     else if (code == OX_OK)
         code = meta_config_describe(kafka_view(req), in->resource_type, in->resource_name,
             &req->arena, &facts, &count, &err);
@@ -98,12 +113,16 @@ kafka_describe_configs(struct kafka_request *req)
     describe_configs_response_init(&response);
     response.results.count = request->resources.count;
     response.results.at = kafka_array(req, resource_out, request->resources.count);
+    bool known = types_known(request);
     for (int32_t i = 0; i < request->resources.count; i++) {
         const resource_in *in = &request->resources.at[i];
         resource_out *out = &response.results.at[i];
         out->resource_type = in->resource_type;
         out->resource_name = in->resource_name;
-        describe(req, in, out);
+        out->error_code = ox_code_kafka(OX_INVALID_REQUEST);
+        out->error_message = OX_STR("a resource type does not exist");
+        if (known)
+            describe(req, in, out);
     }
     kafka_answer(req, &response);
 }

@@ -70,10 +70,13 @@ kafka_describe_share_group_offsets(struct kafka_request *req)
         job->all = all;
         job->call.op = COORD_SHARE_DESCRIBE;
         job->call.group_id = request->groups.at[i].group_id;
-        if (!kafka_may(req, ENGINE_GROUP, job->call.group_id, ENGINE_DESCRIBE)) {
-            job->call.call.code = OX_GROUP_AUTHORIZATION_FAILED;
+        job->call.call.code =
+            kafka_feature(req, PARAM_FEATURE_SHARE_VERSION) == 0 ? OX_UNSUPPORTED_VERSION
+            : kafka_may(req, ENGINE_GROUP, job->call.group_id, ENGINE_DESCRIBE)
+                ? OX_OK
+                : OX_GROUP_AUTHORIZATION_FAILED;
+        if (job->call.call.code != OX_OK)
             continue;
-        }
         fill_topics(req, &request->groups.at[i], &job->call);
         job->call.call.arena = kafka_arena(req);
         job->call.call.done = described;

@@ -46,13 +46,15 @@ kafka_streams_group_describe(struct kafka_request *req)
     struct describe_streams *all = kafka_array(req, struct describe_streams, 1);
     all->groups = kafka_array(req, struct describe_stream, request->group_ids.count);
     req->state = all;
+    bool off = kafka_feature(req, PARAM_FEATURE_STREAMS_VERSION) == 0;
     kafka_wait_init(&all->wait, req, finish);
     for (int32_t i = 0; i < request->group_ids.count; i++) {
         struct describe_stream *job = &all->groups[i];
         job->all = all;
         job->call.group_id = request->group_ids.at[i];
         bool may = kafka_may(req, ENGINE_GROUP, job->call.group_id, ENGINE_DESCRIBE);
-        job->call.call.code = !may                         ? OX_GROUP_AUTHORIZATION_FAILED
+        job->call.call.code = off                           ? OX_UNSUPPORTED_VERSION
+                              : !may                        ? OX_GROUP_AUTHORIZATION_FAILED
                               : job->call.group_id.len == 0 ? OX_INVALID_GROUP_ID
                                                             : OX_OK;
         if (job->call.call.code != OX_OK)

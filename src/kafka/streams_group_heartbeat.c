@@ -327,7 +327,9 @@ kafka_streams_group_heartbeat(struct kafka_request *req)
     struct streams_heartbeat *job = kafka_array(req, struct streams_heartbeat, 1);
     struct coord_streams_call *call = &job->call;
     job->req = req;
-    call->call.code = may_beat(req, call);
+    call->call.code = kafka_feature(req, PARAM_FEATURE_STREAMS_VERSION) > 0
+                          ? may_beat(req, call)
+                          : OX_UNSUPPORTED_VERSION;
     if (call->call.code != OX_OK) {
         answer(req, call);
         return;

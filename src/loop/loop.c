@@ -364,6 +364,12 @@ loop_group_stop(struct loop_group *group)
     ox_free(group);
 }
 
+void
+loop_group_pool_resize(struct loop_group *group, int threads)
+{
+    pool_resize(group->pool, threads);
+}
+
 int
 loop_count(const struct loop_group *group)
 {

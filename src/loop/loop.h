@@ -38,6 +38,9 @@ void loop_group_stop(struct loop_group *group);
  * turn, twice over: answers and closes on their way arrive. On: no loop. */
 void loop_group_drain(struct loop_group *group);
 
+/* Another number of blocking workers, 1..64. Any thread. */
+void loop_group_pool_resize(struct loop_group *group, int threads);
+
 int loop_count(const struct loop_group *group);
 struct loop *loop_at(struct loop_group *group, int index);
 struct loop_group *loop_group_of(struct loop *loop);

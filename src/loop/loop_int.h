@@ -9,6 +9,7 @@
 struct pool;
 
 struct pool *pool_start(int threads);
+void pool_resize(struct pool *pool, int threads); /* 1..64 */
 void pool_push(struct pool *pool, struct pool_job *job);
 /* Finish the jobs already taken and queued, join the workers, free. */
 void pool_stop(struct pool *pool);

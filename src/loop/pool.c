@@ -2,7 +2,8 @@
  *
  * Workers for blocking calls. A job runs on any worker, its completion is a
  * message to the loop that submitted it. Threads start with the first job, so
- * that an idle server pays for none. */
+ * that an idle server pays for none. At most `most` jobs run at a time; when that
+ * is lowered, threads that are over sleep. */
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -11,12 +12,14 @@
 #include "base/lock.h"
 #include "loop/loop_int.h"
 
+enum { POOL_THREADS_MAX = 64 };
+
 struct pool {
     struct lock lock;
     pthread_cond_t more;
     struct pool_job *first, **end;
-    pthread_t *threads;
-    int thread_max, thread_count, idle;
+    pthread_t threads[POOL_THREADS_MAX];
+    int most, running, thread_count, idle;
     bool stopping;
 };
 
@@ -27,22 +30,40 @@ finish(struct loop_msg *msg)
     job->done(job);
 }
 
+/* When stopping, what is left is done. */
+static bool
+nothing_to_do(const struct pool *pool)
+{
+    return !pool->stopping && (pool->first == NULL || pool->running >= pool->most);
+}
+
 static struct pool_job *
 take_job(struct pool *pool)
 {
     ox_lock(&pool->lock);
     pool->idle++;
-    while (pool->first == NULL && !pool->stopping)
+    while (nothing_to_do(pool))
         pthread_cond_wait(&pool->more, &pool->lock.mutex);
     pool->idle--;
     struct pool_job *job = pool->first;
     if (job != NULL) {
+        pool->running++;
         pool->first = job->next;
         if (pool->first == NULL)
             pool->end = &pool->first;
     }
     ox_unlock(&pool->lock);
     return job;
+}
+
+static void
+job_over(struct pool *pool)
+{
+    ox_lock(&pool->lock);
+    pool->running--;
+    if (pool->first != NULL) /* somebody may have been kept from it */
+        pthread_cond_signal(&pool->more);
+    ox_unlock(&pool->lock);
 }
 
 static void *
@@ -53,6 +74,7 @@ worker_main(void *arg)
     pthread_setname_np(pthread_self(), "oxbow-pool");
     while ((job = take_job(pool)) != NULL) {
         job->work(job);
+        job_over(pool);
         job->msg.fn = finish;
         loop_post(job->loop, &job->msg);
     }
@@ -66,9 +88,18 @@ pool_start(int threads)
     ox_lock_init(&pool->lock, LOCK_POOL);
     pthread_cond_init(&pool->more, NULL);
     pool->end = &pool->first;
-    pool->thread_max = threads;
-    pool->threads = ox_calloc((size_t)threads, sizeof(*pool->threads));
+    pool->most = threads;
     return pool;
+}
+
+void
+pool_resize(struct pool *pool, int threads)
+{
+    ox_assert(threads >= 1 && threads <= POOL_THREADS_MAX);
+    ox_lock(&pool->lock);
+    pool->most = threads;
+    pthread_cond_broadcast(&pool->more);
+    ox_unlock(&pool->lock);
 }
 
 void
@@ -79,7 +110,7 @@ pool_push(struct pool *pool, struct pool_job *job)
     ox_assert(!pool->stopping);
     *pool->end = job;
     pool->end = &job->next;
-    if (pool->idle == 0 && pool->thread_count < pool->thread_max) {
+    if (pool->idle == 0 && pool->thread_count < pool->most) {
         int failed = pthread_create(&pool->threads[pool->thread_count], NULL, worker_main, pool);
         ox_assert(failed == 0 || pool->thread_count > 0);
         pool->thread_count += failed == 0;
@@ -99,6 +130,5 @@ pool_stop(struct pool *pool)
         pthread_join(pool->threads[i], NULL);
     ox_lock_fini(&pool->lock);
     pthread_cond_destroy(&pool->more);
-    ox_free(pool->threads);
     ox_free(pool);
 }

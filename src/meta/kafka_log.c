@@ -251,6 +251,24 @@ take_config(struct frame *frame)
     return OX_OK;
 }
 
+/* Kept as our own setting of that name; 0 as Kafka does: none. */
+static ox_code
+take_feature(struct frame *frame)
+{
+    struct feature_level_record record;
+    struct meta_kafka *kafka = frame->kafka;
+    ox_code code = take_body(frame, &feature_level_record_type, &record);
+    if (code != OX_OK)
+        return code;
+    config_key(frame, META_RESOURCE_FEATURE, OX_STR(META_FEATURES), record.name);
+    struct meta_kafka_config *config = ox_arena_array(&kafka->arena, struct meta_kafka_config, 1);
+    *config = (struct meta_kafka_config){META_RESOURCE_FEATURE, OX_STR(META_FEATURES),
+        keep(frame, record.name),
+        ox_str(ox_arena_printf(&kafka->arena, "%d", record.feature_level))};
+    ox_map_put(&kafka->configs, ox_text_str(&frame->key), config);
+    return OX_OK;
+}
+
 static void
 scram_key(struct frame *frame, struct str user, int8_t mechanism)
 {
@@ -416,12 +434,13 @@ take_record(struct frame *frame)
         return take_token(frame);
     case KIND_REMOVE_TOKEN:
         return take_remove_token(frame);
+    case KIND_FEATURE_LEVEL:
+        return take_feature(frame);
     case KIND_REGISTER_BROKER:
     case KIND_UNREGISTER_BROKER:
     case KIND_FENCE_BROKER:
     case KIND_UNFENCE_BROKER:
     case KIND_BROKER_CHANGE:
-    case KIND_FEATURE_LEVEL:
     case KIND_NO_OP:
     case KIND_ZK_MIGRATION:
     case KIND_REGISTER_CONTROLLER:

@@ -90,7 +90,7 @@ has_meaning(struct takeover *takeover, const struct meta_kafka_config *config)
     struct ox_err err;
     if (config->resource != META_RESOURCE_TOPIC && config->resource != META_RESOURCE_BROKER &&
         config->resource != META_RESOURCE_CLIENT_METRICS &&
-        config->resource != META_RESOURCE_GROUP)
+        config->resource != META_RESOURCE_GROUP && config->resource != META_RESOURCE_FEATURE)
         return false;
     ox_code code = meta_validate_config_changes(NULL, config->resource, false, &change, 1,
         &takeover->arena, &items, &count, &err);
@@ -161,6 +161,24 @@ make_topics(struct takeover *takeover, struct ox_err *err)
         ox_arena_reset(&takeover->arena);
     }
     return code;
+}
+
+/* A feature that Kafka's log does not speak of is switched off there. */
+static ox_code
+make_features(struct takeover *takeover, struct ox_err *err)
+{
+    struct meta_config_change changes[PARAM_FEATURE_COUNT];
+    struct meta_command cmd = {.kind = META_CONFIG_ALTER};
+    cmd.config_alter.resource = META_RESOURCE_FEATURE;
+    cmd.config_alter.name = OX_STR(META_FEATURES);
+    cmd.config_alter.changes = changes;
+    for (int i = 0; i < PARAM_FEATURE_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_FEATURE, i);
+        if (param->min <= 0)
+            changes[cmd.config_alter.change_count++] = (struct meta_config_change){
+                ox_str(param->kafka_name), OX_STR("0"), META_CONFIG_SET};
+    }
+    return propose(takeover, &cmd, err);
 }
 
 /* Settings of brokers, groups and client metrics, an object at a time. */
@@ -259,6 +277,8 @@ make_all(struct takeover *takeover, struct ox_err *err)
     ox_code code = make_broker(takeover, err);
     if (code == OX_OK)
         code = make_topics(takeover, err);
+    if (code == OX_OK)
+        code = make_features(takeover, err);
     if (code == OX_OK)
         code = make_settings(takeover, err);
     if (code == OX_OK)

@@ -477,6 +477,7 @@ settings_changed(const struct meta_view *view, void *arg)
     limits_of(view->settings, &limits);
     net_set_limits(server->net, &limits);
     limit_memory(view->settings);
+    loop_group_pool_resize(server->loops, view->settings->pool_threads);
     ox_diag_set_level((enum ox_diag_level)view->settings->log_level);
 }
 
