@@ -139,6 +139,9 @@ sub requests {
     my @lines = ask($port, 'dora', qq(Metadata 8 {topics: null}\n) x 2);
     my ($most) = sort { $b <=> $a } map { told($_) } @lines;
     ok($most > 0 && $most <= 1000, "$who: request time is measured, a wait is a second at most") or diag @lines;
+    my $silent = qq(Produce 9 {acks: 0, timeout_ms: 5000, topic_data: [{name: "q", partition_data: [{index: 0, records: "k=v"}]}]}\n);
+    @lines = ask($port, 'dora', $silent x 20 . qq(Metadata 8 {topics: null}\n));
+    like($lines[-1], qr/^Metadata 8: \{throttle/, "$who: requests without answers are counted too");
     quota($port, {user => 'dora'}, request_percentage => undef);
 }
 

@@ -490,6 +490,8 @@ answered(struct kafka_request *req)
     ox_assert(!req->answered);
     ox_assert(loop_is(req->sess->loop));
     req->answered = true;
+    if (req->kc->running == req) /* its memory may be another's when its handler returns */
+        req->kc->running = NULL;
     /* Whoever is at the head sends what became ready behind it. */
     if (req->kc->requests.next == &req->link)
         advance(req->kc);
