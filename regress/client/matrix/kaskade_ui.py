@@ -34,7 +34,7 @@ def screen(words, wanted, seconds=40):
     if pid == 0:
         os.environ.update(TERM="xterm-256color", LANG="C.UTF-8")
         os.execvp(words[0], words)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 220, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 400, 220, 0, 0))
     text, deadline, found = "", time.time() + seconds, False
     while time.time() < deadline and not found:
         if select.select([terminal], [], [], 0.2)[0]:
