@@ -505,7 +505,8 @@ shard_flush(struct shard *shard)
     size_t at = 0;
     ox_list_each(node, &batch->writes) {
         struct write *write = ox_container_of(node, struct write, link);
-        memcpy(batch->records + at, write->records, write->record_count * sizeof(*write->records));
+        if (write->record_count > 0)
+            memcpy(batch->records + at, write->records, write->record_count * sizeof(*write->records));
         at += write->record_count;
     }
     batch->append = (struct coord_append){
