@@ -117,8 +117,8 @@ sub lines { my ($word, $number) = @_; return join '', map { "$word $_\n" } 1 .. 
 
 sub standalone {
     my $topic = "$NAME-file";
-    my $source = connector('Source', 'source', file => "$dir/in", topic => $topic);
-    my $sink = connector('Sink', 'sink', file => "$dir/out", topics => $topic,
+    my $source = connector('Source', "$NAME-source", file => "$dir/in", topic => $topic);
+    my $sink = connector('Sink', "$NAME-sink", file => "$dir/out", topics => $topic,
         'consumer.override.metadata.max.age.ms' => 1000);
     spew('>', "$dir/worker", $worker . "offset.storage.file.filename=$dir/offsets\n");
     spew('>', "$dir/source", properties($source));
@@ -127,13 +127,13 @@ sub standalone {
     spew('>', "$dir/in", $text);
     my @files = map { "$dir/$_" } qw(worker source sink);
     start('ConnectStandalone', @files);
-    ok(running('source', 'sink'), 'admin: it starts both connectors');
+    ok(running("$NAME-source", "$NAME-sink"), 'admin: it starts both connectors');
     ok(&until(sub { slurp("$dir/out") eq $text }), 'consume: the file comes out as it went in');
     $text .= lines('more', 100);
     spew('>>', "$dir/in", lines('more', 100));
     ok(&until(sub { slurp("$dir/out") eq $text }), 'produce: and what is added to it');
     ok(&until(sub {
-        my $offsets = rest('GET', '/connectors/sink/offsets') or return 0;
+        my $offsets = rest('GET', "/connectors/$NAME-sink/offsets") or return 0;
         return ($offsets->{offsets}[0]{offset}{kafka_offset} // 0) == 600;
     }), 'groups: the offsets of its group');
     stop();
@@ -142,11 +142,11 @@ sub standalone {
     start('ConnectStandalone', @files);
     ok(&until(sub { length slurp("$dir/out") >= length $text }) && slurp("$dir/out") eq $text,
         'groups: it goes on where it was stopped');
-    ok(defined rest('PUT', '/connectors/sink/stop') && &until(sub {
-        return (rest('GET', '/connectors/sink/status') // {connector => {state => ''}})->{connector}{state} eq 'STOPPED';
+    ok(defined rest('PUT', "/connectors/$NAME-sink/stop") && &until(sub {
+        return (rest('GET', "/connectors/$NAME-sink/status") // {connector => {state => ''}})->{connector}{state} eq 'STOPPED';
     }), 'admin: stop a connector');
-    ok(&until(sub { defined rest('DELETE', '/connectors/sink/offsets') }), 'groups: reset its offsets');
-    rest('PUT', '/connectors/sink/resume');
+    ok(&until(sub { defined rest('DELETE', "/connectors/$NAME-sink/offsets") }), 'groups: reset its offsets');
+    rest('PUT', "/connectors/$NAME-sink/resume");
     ok(&until(sub { slurp("$dir/out") eq $text . $text }), 'groups: it reads all again');
     stop();
 }
@@ -164,17 +164,17 @@ sub distributed {
     spew('>', "$dir/in2", $text);
     start('ConnectDistributed', "$dir/cluster");
     ok(&until(sub { defined rest('GET', '/connectors') }), 'groups: a worker forms a cluster');
-    my $source = connector('Source', 'once', file => "$dir/in2", topic => $topic,
+    my $source = connector('Source', "$NAME-once", file => "$dir/in2", topic => $topic,
         'exactly.once.support' => 'required', 'topic.creation.default.partitions' => 1,
         'topic.creation.default.replication.factor' => 1,
         'topic.creation.default.cleanup.policy' => 'compact,delete');
-    my $sink = connector('Sink', 'twice', file => "$dir/out2", topics => $topic,
+    my $sink = connector('Sink', "$NAME-twice", file => "$dir/out2", topics => $topic,
         'consumer.override.isolation.level' => 'read_committed',
         'consumer.override.metadata.max.age.ms' => 1000);
     ok(&until(sub {
-        defined rest('PUT', '/connectors/once/config', $source) && defined rest('PUT', '/connectors/twice/config', $sink);
+        defined rest('PUT', "/connectors/$NAME-once/config", $source) && defined rest('PUT', "/connectors/$NAME-twice/config", $sink);
     }), 'admin: connectors are made');
-    ok(running('once', 'twice') && &until(sub { slurp("$dir/out2") eq $text }),
+    ok(running("$NAME-once", "$NAME-twice") && &until(sub { slurp("$dir/out2") eq $text }),
         'transactions: a source writes exactly once');
     stop();
     $text .= lines('more', 100);
