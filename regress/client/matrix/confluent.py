@@ -147,7 +147,7 @@ def transactions():
     producer.init_transactions(30)
     producer.begin_transaction()
     send(producer, topic, ["yes%d" % i for i in range(10)])
-    source = consumer(NAME + "-txg")
+    source = served(consumer(NAME + "-txg"))
     producer.send_offsets_to_transaction([TopicPartition(NAME, 0, 2)], source.consumer_group_metadata(), 20)
     producer.commit_transaction(30)
     ok(True, "transactions: commit")
