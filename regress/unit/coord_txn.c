@@ -250,6 +250,7 @@ test_waiting(void)
     ok(call->done == 0, "the next transaction waits a little");
     sim_advance(&sim, 60);
     ok(call->done == 1 && call->c.call.code == OX_CONCURRENT_TRANSACTIONS, "not for long");
+    ok(call->c.parts[0].code == OX_CONCURRENT_TRANSACTIONS, "which is said of each partition");
     sim_txn_add_free(call);
     call = start_add(&sim, "t", next, 1, false);
     sim_run(&sim);

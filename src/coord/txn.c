@@ -579,7 +579,7 @@ out_of_patience(struct shard *shard, struct coord_timer *timer)
             continue;
         }
         ox_list_remove(&call->link);
-        call_finish(&call->call, OX_CONCURRENT_TRANSACTIONS);
+        txn_add_refuse(call, OX_CONCURRENT_TRANSACTIONS);
     }
     if (next != UINT64_MAX)
         shard_timer(shard, timer, (int64_t)(next - now), out_of_patience);
@@ -628,7 +628,7 @@ txns_fail_parked(struct shard *shard, ox_code code)
     for (uint32_t at = 0; (entry = ox_map_next(&shard->txns, &at)) != NULL;) {
         struct txn *txn = entry->value;
         for (struct list *node; (node = ox_list_pop(&txn->waiters)) != NULL;)
-            call_finish(&ox_container_of(node, struct coord_txn_add_call, link)->call, code);
+            txn_add_refuse(ox_container_of(node, struct coord_txn_add_call, link), code);
     }
 }
 

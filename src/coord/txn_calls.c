@@ -277,6 +277,12 @@ add(struct txn *txn, struct coord_txn_add_call *call)
 }
 
 void
+txn_add_refuse(struct coord_txn_add_call *call, ox_code code)
+{
+    add_answer(call, code);
+}
+
+void
 txn_add_again(struct txn *txn, struct coord_txn_add_call *call)
 {
     add(txn, call);

@@ -86,5 +86,6 @@ void txn_wait(struct txn *txn, struct coord_txn_add_call *call);
 
 /* txn_calls.c */
 void txn_add_again(struct txn *txn, struct coord_txn_add_call *call);
+void txn_add_refuse(struct coord_txn_add_call *call, ox_code code);
 
 #endif

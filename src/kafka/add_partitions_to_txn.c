@@ -27,13 +27,6 @@ struct add_partitions {
 
 static void finish(struct kafka_request *req);
 
-static void
-added(struct coord_call *call)
-{
-    struct add_txn *job = (struct add_txn *)(void *)call;
-    kafka_wait_done(&job->all->wait);
-}
-
 /* Which partitions, and what is wrong with them; OX_OK if nothing is. */
 static ox_code
 fill_parts(struct kafka_request *req, const txn_in *in, struct coord_txn_add_call *call)
@@ -66,6 +59,16 @@ refuse_others(struct coord_txn_add_call *call, ox_code code)
     for (size_t i = 0; i < call->part_count; i++)
         if (call->parts[i].code == OX_OK)
             call->parts[i].code = code;
+}
+
+/* What failed for all is said for each. */
+static void
+added(struct coord_call *call)
+{
+    struct add_txn *job = (struct add_txn *)(void *)call;
+    if (call->code != OX_OK)
+        refuse_others(&job->call, call->code);
+    kafka_wait_done(&job->all->wait);
 }
 
 static void
