@@ -77,8 +77,11 @@ vary_string(struct grid *grid, struct str *at, bool nullable)
         struct str value;
     } strings[] = {{"empty", OX_STR("")}, {"unknown", OX_STR("no-such")},
         {"odd", OX_STR("a b/c")}, {"long", ox_str_n(name, LONG_NAME)}, {"null", OX_STR_NULL}};
+    /* what it has already, wherever that stands, is not asked again */
     for (size_t i = 0; i < ox_count(strings) - !nullable; i++)
-        ask_with(grid, at, &strings[i].value, sizeof(*at), strings[i].word);
+        if (!ox_str_eq(strings[i].value, *at) ||
+            (strings[i].value.ptr == NULL) != (at->ptr == NULL))
+            ask_with(grid, at, &strings[i].value, sizeof(*at), strings[i].word);
 }
 
 static void
@@ -119,8 +122,9 @@ vary_array(struct grid *grid, const struct msg_field *field, bool nullable, char
 {
     struct msg_int8s *array = (struct msg_int8s *)(void *)at, kept = *array;
     size_t size = text_kind_size(field);
-    ask_with(grid, at, &(struct msg_int8s){NULL, 0}, sizeof(kept), "empty");
-    if (nullable)
+    if (kept.count != 0)
+        ask_with(grid, at, &(struct msg_int8s){NULL, 0}, sizeof(kept), "empty");
+    if (nullable && kept.count >= 0)
         ask_with(grid, at, &(struct msg_int8s){NULL, -1}, sizeof(kept), "null");
     if (kept.count <= 0)
         return;
