@@ -82,7 +82,7 @@ struct settings {
     struct setting_undo *undo;  /* of the transaction, newest first */
     bool changed; /* since they were last turned into what they mean: */
     struct row_format format;
-    const char *search_path[18];
+    const char **search_path; /* heap, NULL at its end */
     char *search_path_text; /* heap: search_path points into it */
     int64_t idle_block_ms, idle_session_ms;
     int64_t work_mem, statement_timeout_ms, row_limit, scan_bytes_limit;

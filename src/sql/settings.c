@@ -299,14 +299,17 @@ canonical(struct sql_session *sess, int id, const char *value, char *to, size_t 
 
 /* ---- What values mean ------------------------------------------------------------------- */
 
+enum { SEARCH_PATH_MAX = 17 };
+
 static void
 apply_search_path(struct settings *set)
 {
+    const char *found[SEARCH_PATH_MAX + 1];
     ox_free(set->search_path_text);
     set->search_path_text = ox_strdup(set->values[SET_SEARCH_PATH]);
     size_t count = 0;
     char *c = set->search_path_text;
-    while (*c != '\0' && count + 1 < ox_count(set->search_path)) {
+    while (*c != '\0' && count < SEARCH_PATH_MAX) {
         while (*c == ' ' || *c == ',')
             c++;
         if (*c == '\0')
@@ -320,9 +323,11 @@ apply_search_path(struct settings *set)
             c++;
         *end = '\0';
         if (strcmp(start, "$user") != 0 && *start != '\0')
-            set->search_path[count++] = start;
+            found[count++] = start;
     }
-    set->search_path[count] = NULL;
+    found[count++] = NULL;
+    set->search_path = ox_realloc(set->search_path, count * sizeof(*found));
+    memcpy(set->search_path, found, count * sizeof(*found));
 }
 
 static int
@@ -381,6 +386,7 @@ apply(struct sql_session *sess)
     sess->read_only = strcmp(set->values[SET_TRANSACTION_READ_ONLY], "on") == 0;
     sess->info.application_name = set->values[SET_APPLICATION_NAME];
     apply_search_path(set);
+    sess->info.search_path = set->search_path;
     set->changed = false;
 }
 
@@ -506,7 +512,6 @@ settings_init(struct sql_session *sess, const struct sql_session_config *config,
     sess->info.setting_set = info_set;
     sess->info.session_cancel = info_cancel;
     sess->info.self = sess;
-    sess->info.search_path = set->search_path;
     apply(sess);
     return code;
 }
@@ -529,6 +534,7 @@ settings_fini(struct sql_session *sess)
         set->undo = next;
     }
     ox_free(set->search_path_text);
+    ox_free(set->search_path);
     for (int i = 0; i < SETTING_COUNT; i++)
         if (set->values[i] != table[i].fallback)
             ox_free(set->values[i]);
