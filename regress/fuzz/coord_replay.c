@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fuzzes what a coordinator reads from __consumer_offsets: the input is a list
- * of records that is replayed, then the groups that came of it live for a while.
+ * Fuzzes what a coordinator reads from its topic: the input is a byte that says
+ * which (0 __consumer_offsets, 1 __transaction_state, 2 __share_group_state) and
+ * a list of records that is replayed, then what came of it lives for a while.
  *
  *   record: flags u8, key length u16, value length u16, key, value
  *   flags:  1 null value, 2 transactional, 4 marker (8: commit), 48 producer id */
@@ -33,6 +34,13 @@ replay(struct sim *sim, const uint8_t *data, size_t len)
 static void
 live(struct sim *sim)
 {
+    sim_run(sim);
+    sim_advance(sim, 2000000);
+}
+
+static void
+live_groups(struct sim *sim)
+{
     struct sim_snapshot *snapshot = sim_snapshot_new();
     struct map_entry *entry;
     sim_run(sim);
@@ -57,18 +65,26 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     ox_diag_set_level((enum ox_diag_level)(OX_DIAG_ERROR + 1));
     coord_config_init(&config);
     config.group_count_max = 100;
+    int topic = len > 0 ? data[0] % 3 : 0;
     sim_init(&sim, &config, 0);
-    sim.coord = coord_new(&config, &sim.host);
+    sim.txns = topic == 1;
+    sim.coord = topic == 1   ? coord_new_txns(&config, &sim.host)
+                : topic == 2 ? coord_new_states(&config, &sim.host)
+                             : coord_new(&config, &sim.host);
     for (int i = 0; i < SIM_PARTITIONS_MAX; i++)
         sim.alarms[i] = UINT64_MAX;
     coord_set_partitions(sim.coord, 1);
     sim.hold_load = true;
     coord_elected(sim.coord, 0, 0);
     sim_run(&sim);
-    replay(&sim, data, len);
+    if (len > 0)
+        replay(&sim, data + 1, len - 1);
     sim.load_wanted[0] = false;
     coord_loaded(sim.coord, 0, 0, OX_OK);
-    live(&sim);
+    if (topic == 0)
+        live_groups(&sim);
+    else
+        live(&sim);
     sim_fini(&sim);
     return 0;
 }

@@ -64,13 +64,15 @@ test_mailbox(void)
 static struct loop_msg hop;
 static int hops[LOOPS], hop_self;
 static _Atomic int hop_count;
-static bool in_turn, nested;
+static _Thread_local bool in_turn;
+static _Atomic bool nested;
 
 static void
 take_hop(struct loop_msg *msg)
 {
     struct loop *here = loop_self();
-    nested |= in_turn;
+    if (in_turn)
+        nested = true;
     in_turn = true;
     hops[loop_index(here)]++;
     if (++hop_count < 3 * LOOPS)
