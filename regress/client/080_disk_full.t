@@ -14,7 +14,7 @@ use Oxbow;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $size = 400; # MiB; the server keeps 256 in reserve
+my $size = 1500; # MiB; the server keeps 256 in reserve, the load takes some hundred
 my $mount = tempdir('full-XXXXXX', DIR => Oxbow::tmp());
 if (system("mount -t tmpfs -o size=${size}m none $mount 2>/dev/null")) {
     rmdir $mount;
