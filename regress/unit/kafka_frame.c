@@ -80,6 +80,14 @@ engine_coord(struct engine *engine)
     return NULL;
 }
 
+/* No quotas. */
+bool engine_quota_applies(struct engine_session *sess, enum engine_quota kind) { return false; }
+void engine_quota_changed(struct engine_session *sess) {}
+bool engine_quota_fetch(struct engine_session *sess, double amount) { return true; }
+size_t engine_quota_fetch_max(struct engine_session *sess, size_t most) { return most; }
+void engine_quota_use(struct engine_session *sess, enum engine_quota kind, double amount) {}
+uint32_t engine_throttle_take(struct engine_session *sess) { return 0; }
+void engine_session_fini(struct engine_session *sess) {}
 bool engine_enlist(struct engine_enlist *call) { ox_unreachable(); }
 struct share *engine_share(struct engine *engine) { return NULL; }
 void share_disconnected(struct share *share, uint64_t conn_id) { ox_unreachable(); }
