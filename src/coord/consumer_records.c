@@ -486,12 +486,7 @@ consumer_apply(struct shard *shard, int16_t type, struct str key, struct str byt
     if (!record_read_ids(key, &group_id, of_group ? NULL : &value.id))
         return false;
     if (bytes.ptr == NULL) {
-        group = group_find(shard, group_id);
-        if (group != NULL) {
-            consumer_group_unset(group, type, value.id);
-            if (shard->state == SHARD_LOADING)
-                group_maybe_drop(group);
-        }
+        record_unset(shard, type, group_id, value.id, consumer_group_unset);
         return true;
     }
     if (type == KEY_CONSUMER_TOPICS)

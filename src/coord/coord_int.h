@@ -414,6 +414,10 @@ struct msg_type;
 struct str record_encode(struct write *write, const struct msg_type *layout, const void *value);
 /* What a key names; id NULL: the group only. */
 bool record_read_ids(struct str key, struct str *group_id, struct str *id);
+/* A tombstone, of a group that may not be there; while loading the group goes when
+ * nothing is left of it. */
+void record_unset(struct shard *shard, int16_t type, struct str group_id, struct str id,
+    void (*unset)(struct group *group, int16_t type, struct str id));
 
 /* Apply one record to the shard, at load or when a write was committed. */
 void shard_apply(struct shard *shard, struct str key, struct str value, int64_t log_offset);

@@ -267,6 +267,18 @@ record_read_ids(struct str key, struct str *group_id, struct str *id)
 }
 
 void
+record_unset(struct shard *shard, int16_t type, struct str group_id, struct str id,
+    void (*unset)(struct group *group, int16_t type, struct str id))
+{
+    struct group *group = group_find(shard, group_id);
+    if (group == NULL)
+        return;
+    unset(group, type, id);
+    if (shard->state == SHARD_LOADING)
+        group_maybe_drop(group);
+}
+
+void
 record_read_key(struct str key, struct record_key *out)
 {
     struct reader reader = {wire_in(key.ptr, key.len), false};

@@ -372,11 +372,6 @@ streams_apply(struct shard *shard, int16_t type, struct str key, struct str byte
         return false;
     if (bytes.ptr != NULL)
         return apply_value(shard, type, group_id, bytes, &value);
-    struct group *group = group_find(shard, group_id);
-    if (group != NULL) {
-        streams_group_unset(group, type, value.id);
-        if (shard->state == SHARD_LOADING)
-            group_maybe_drop(group);
-    }
+    record_unset(shard, type, group_id, value.id, streams_group_unset);
     return true;
 }

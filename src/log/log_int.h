@@ -78,7 +78,7 @@ struct log_segment {
     struct file_system *fs;
     struct file *file;
     char *path; /* of the .log file */
-    const char *suffix; /* of all its names for now: "", ".cleaned" or ".swap" */
+    const char *suffix; /* that all its names end in: "", ".cleaned" or ".swap" */
     int64_t base_offset;
     int64_t created_ms;
     /* Under plog->lock from here. */

@@ -232,7 +232,7 @@ struct sql_session {
     struct portal *own;     /* the portal of the statement itself, dropped at its end */
     uint64_t max_rows, sent; /* of this Execute or FETCH; 0 all */
     bool extended;          /* started by sql_execute */
-    bool full;              /* the client wants no more for now */
+    bool full;              /* the client takes no more until it says so */
     bool parked;
     bool pumping;
     bool canceled;
