@@ -111,7 +111,7 @@ vary_value(struct grid *grid, const struct msg_field *field, bool nullable, char
         walk(grid, field->sub, at);
         break;
     default:
-        vary_number(grid, at, text_kind_size(field));
+        vary_number(grid, at, msg_kind_size(field));
         break;
     }
 }
@@ -121,7 +121,7 @@ static void
 vary_array(struct grid *grid, const struct msg_field *field, bool nullable, char *at)
 {
     struct msg_int8s *array = (struct msg_int8s *)(void *)at, kept = *array;
-    size_t size = text_kind_size(field);
+    size_t size = msg_kind_size(field);
     if (kept.count != 0)
         ask_with(grid, at, &(struct msg_int8s){NULL, 0}, sizeof(kept), "empty");
     if (nullable && kept.count >= 0)

@@ -409,7 +409,7 @@ do_let(const char *line)
             int index = word ? atoi(word) : 0;
             if (index >= array->count)
                 text_bad("no such element");
-            from = (const char *)array->at + text_kind_size(field) * (size_t)index;
+            from = (const char *)array->at + msg_kind_size(field) * (size_t)index;
         }
         st = field->sub;
         if (st == NULL && field->kind == MSG_BYTES)

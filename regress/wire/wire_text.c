@@ -88,16 +88,6 @@ parse_string(void)
     return ox_str_dup(&text_arena, ox_text_str(&out));
 }
 
-size_t
-text_kind_size(const struct msg_field *field)
-{
-    static const uint8_t sizes[] = {[MSG_BOOL] = sizeof(bool), [MSG_INT8] = 1, [MSG_INT16] = 2,
-        [MSG_INT32] = 4, [MSG_INT64] = 8, [MSG_UINT16] = 2, [MSG_UINT32] = 4, [MSG_FLOAT64] = 8,
-        [MSG_UUID] = 16, [MSG_STRING] = sizeof(struct str), [MSG_BYTES] = sizeof(struct str),
-        [MSG_RECORDS] = sizeof(struct msg_records)};
-    return field->kind == MSG_STRUCT ? field->sub->size : sizes[field->kind];
-}
-
 /* at:POS/HEX: */
 struct patch {
     size_t pos, len;
@@ -302,7 +292,7 @@ parse_array(const struct msg_field *field, struct msg_int8s *out)
         return;
     if (!take("["))
         text_bad("an array is expected");
-    size_t size = text_kind_size(field);
+    size_t size = msg_kind_size(field);
     out->at = ox_arena_alloc0(&text_arena, size * MAX);
     for (out->count = 0; !take("]"); out->count++)
         parse_value(field, true, (char *)out->at + size * (size_t)out->count);
@@ -470,7 +460,7 @@ print_array(const struct msg_field *field, const struct msg_int8s *array, int ve
         ox_text_adds(out, "null");
         return;
     }
-    size_t size = text_kind_size(field);
+    size_t size = msg_kind_size(field);
     char **rows = ox_arena_alloc(&text_arena, sizeof(*rows) * ((size_t)array->count + 1));
     for (int32_t i = 0; i < array->count; i++) {
         struct text row;

@@ -24,7 +24,5 @@ void text_parse(const struct msg_struct *st, char *to);
 void text_print(const struct msg_struct *st, const char *from, int version, struct text *out);
 void text_print_value(const struct msg_field *field, bool in_array, const void *from, int version,
     struct text *out);
-/* Bytes in memory of one value. */
-size_t text_kind_size(const struct msg_field *field);
 
 #endif

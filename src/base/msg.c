@@ -36,8 +36,8 @@ nullable(const struct msg_field *field, int version)
     return version >= field->null_from && version <= field->null_to;
 }
 
-static size_t
-kind_size(const struct msg_field *field)
+size_t
+msg_kind_size(const struct msg_field *field)
 {
     static const uint8_t sizes[] = {[MSG_BOOL] = sizeof(bool), [MSG_INT8] = 1, [MSG_INT16] = 2,
         [MSG_INT32] = 4, [MSG_INT64] = 8, [MSG_UINT16] = 2, [MSG_UINT32] = 4, [MSG_FLOAT64] = 8,
@@ -217,7 +217,7 @@ element_min(const struct decoder *dec, const struct msg_field *field)
     case MSG_BOOL:
         return 1;
     default:
-        return kind_size(field);
+        return msg_kind_size(field);
     }
 }
 
@@ -233,7 +233,7 @@ decode_array(struct decoder *dec, const struct msg_field *field, struct msg_int8
         return nullable(field, dec->version) || refuse(dec);
     if (count == 0)
         return true;
-    size_t size = kind_size(field), need = (size_t)count * size;
+    size_t size = msg_kind_size(field), need = (size_t)count * size;
     size_t fit = wire_left(dec->in) / OX_MAX(element_min(dec, field), (size_t)1);
     if (count > MSG_ARRAY_MAX || (size_t)count > fit || need > dec->arena->cap ||
         dec->arena->used > dec->arena->cap - need) {
@@ -437,7 +437,7 @@ encode_field(struct encoder *enc, const struct msg_field *field, const void *fro
     }
     int32_t count = OX_MAX(array->count, 0);
     put_length(enc, enc->flexible, false, count);
-    size_t size = kind_size(field);
+    size_t size = msg_kind_size(field);
     const char *at = (const char *)array->at;
     for (int32_t i = 0; i < count; i++, at += size)
         encode_value(enc, field, true, at);
@@ -616,8 +616,8 @@ print_field(const struct msg_field *field, const void *from, int version, struct
     ox_text_addc(out, '[');
     for (int32_t i = 0; i < array->count; i++) {
         ox_text_adds(out, i ? ", " : "");
-        print_value(field, true, (const char *)array->at + (size_t)i * kind_size(field), version,
-            out);
+        print_value(field, true,
+            (const char *)array->at + (size_t)i * msg_kind_size(field), version, out);
     }
     ox_text_addc(out, ']');
 }

@@ -135,6 +135,9 @@ void msg_encode(const struct msg_type *type, const void *msg, int version,
     struct wire_out *out, struct msg_splices *splices);
 size_t msg_size(const struct msg_type *type, const void *msg, int version);
 
+/* Bytes in memory of one value: of an element, where the field is an array. */
+size_t msg_kind_size(const struct msg_field *field);
+
 /* Sets every field to its default. */
 void msg_init(const struct msg_struct *st, void *out);
 
