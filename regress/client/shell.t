@@ -135,7 +135,9 @@ SKIP: {
     skip 'script(1) is not installed', 9 unless Oxbow::have('script');
     local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERM PAGER)} =
         ('127.0.0.1', $server->{sql_port}, 'oxbow', 'oxbow', 'dumb', 'cat');
-    my $pid = open2(my $from, my $to, 'script', '-qfc', "$oxsql -X; echo left with \$?; read line", '/dev/null');
+    # Ctrl-C reaches the shell around oxsql too; dash would end by it.
+    my $pid = open2(my $from, my $to, 'script', '-qfc',
+        "trap : INT; $oxsql -X; echo left with \$?; read line", '/dev/null');
     my $screen = '';
     my $wait = sub {
         my ($pattern, $sentence) = @_;

@@ -27,12 +27,14 @@ median(double *values, int count)
                             : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+/* CPU clocks may step by the tick of the kernel: a slice that used none of one counts as a
+ * microsecond, so that figures a CPU second stay numbers. */
 static double
 one_slice(struct target *target, void *arg, slice_fn fn, double *cpu)
 {
     uint64_t before = target_cpu_ns(target);
     double value = fn(target, arg);
-    *cpu = (double)(target_cpu_ns(target) - before);
+    *cpu = target->pid != 0 ? OX_MAX((double)(target_cpu_ns(target) - before), 1e3) : 0;
     return value;
 }
 
