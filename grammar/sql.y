@@ -1056,18 +1056,20 @@ returning(A) ::= RETURNING targets(B). { A = B; }
 
 %type copy {struct ast_copy *}
 %type copysource {struct ast_copy *}
+%type copytable {struct ast_copy *}
 %type copyfile {struct ast_token}
 %type copyopts {struct ast_list *}
 %type copyopt {struct ast_option *}
 %type coptlist {struct ast_list *}
 %type copt {struct ast_option *}
-stmt(A) ::= COPY(O) copysource(B) FROM copyfile(C) withword copyopts(D) where(W). {
+stmt(A) ::= COPY(O) copytable(B) FROM copyfile(C) withword copyopts(D) where(W). {
     A = ast_copy(p, O.pos, B, true, C, D, W);
 }
 stmt(A) ::= COPY(O) copysource(B) TO copyfile(C) withword copyopts(D). {
     A = ast_copy(p, O.pos, B, false, C, D, NULL);
 }
-copysource(A) ::= qname(B) colsopt(C). { A = ast_copy_new(p); A->table = B; A->columns = C; }
+copysource(A) ::= copytable(B). { A = B; }
+copytable(A) ::= qname(B) colsopt(C). { A = ast_copy_new(p); A->table = B; A->columns = C; }
 copysource(A) ::= LP select_bare(B) RP. { A = ast_copy_new(p); A->select = B; }
 copysource(A) ::= LP subscribe(B) RP. { A = ast_copy_new(p); A->subscribe = B; }
 copyfile(A) ::= STDIN. { A = NO_TOKEN; }

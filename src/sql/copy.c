@@ -107,7 +107,7 @@ copy_start(struct sql_session *sess, struct portal *portal, struct ox_err *err)
     ox_text_init(&task->out, NULL);
     ox_text_init(&task->bytes, NULL);
     task->in = ast->from;
-    ox_code code = copy_options_read(&task->with, ast, &task->arena, err);
+    ox_code code = copy_options_read(&task->with, ast, portal_source(portal), &task->arena, err);
     if (code == OX_OK)
         code = bind_source(portal, ast, task, err);
     if (code == OX_OK && !task->in && task->with.kind == COPY_RAW &&

@@ -18,9 +18,10 @@ struct copy_options {
     const struct ast_option *force_quote, *force_null, *force_not_null;
 };
 
-/* Fails: OX_INVALID_PARAMETER_VALUE, OX_FEATURE_NOT_SUPPORTED, OX_SYNTAX_ERROR */
+/* source: the statement's text. Fails: OX_INVALID_PARAMETER_VALUE, OX_FEATURE_NOT_SUPPORTED,
+ * OX_SYNTAX_ERROR, at the option's position */
 ox_code copy_options_read(struct copy_options *options, const struct ast_copy *ast,
-    struct arena *arena, struct ox_err *err);
+    struct str source, struct arena *arena, struct ox_err *err);
 /* The FORCE_* lists, once the columns are known. Fails: OX_UNDEFINED_COLUMN */
 ox_code copy_options_columns(struct copy_options *options, const struct str *names, uint32_t count,
     struct arena *arena, struct ox_err *err);
