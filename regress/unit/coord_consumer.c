@@ -603,9 +603,9 @@ test_other_calls(void)
     sim_run(&sim);
     is_int(old->c.call.code, OX_GROUP_ID_NOT_FOUND, "describe: not a classic group");
     sim_describe_free(old);
-    struct sim_consumer_describe *describe = sim_consumer_describe_new();
+    struct sim_modern_describe *describe = sim_modern_describe_new();
     describe->c.group_id = OX_STR("g");
-    coord_consumer_describe(sim.coord, &describe->c);
+    coord_modern_describe(sim.coord, &describe->c);
     sim_run(&sim);
     is_str(describe->c.state, "Stable", "describe: state");
     is_str(describe->c.assignor, "uniform", "assignor");
@@ -615,7 +615,7 @@ test_other_calls(void)
            ox_str_is(describe->c.members[0].assigned[0].topic, "t") &&
            describe->c.members[0].target_count == 1,
         "member, what it has and should have, by name");
-    sim_consumer_describe_free(describe);
+    sim_modern_describe_free(describe);
     struct sim_list *list = sim_list_new();
     coord_list(sim.coord, &list->c);
     sim_run(&sim);
@@ -925,15 +925,15 @@ test_upgrade(void)
     is_str(c.answer, "u0 u1", "what was given up goes to the consumer");
     obey(&c);
     is_str(state(), "Stable", "stable");
-    struct sim_consumer_describe *describe = sim_consumer_describe_new();
+    struct sim_modern_describe *describe = sim_modern_describe_new();
     describe->c.group_id = OX_STR("g");
-    coord_consumer_describe(sim.coord, &describe->c);
+    coord_modern_describe(sim.coord, &describe->c);
     sim_run(&sim);
     int old = 0;
     for (size_t i = 0; i < describe->c.member_count; i++)
         old += describe->c.members[i].classic;
     is_int(old, 2, "describe: two of them are classic");
-    sim_consumer_describe_free(describe);
+    sim_modern_describe_free(describe);
 
     struct classic d = {0};
     join_and_sync(&d);

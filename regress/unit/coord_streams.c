@@ -12,7 +12,6 @@
 #include "tap.h"
 
 SIM_CALL(coord_streams_call, streams)
-SIM_CALL(coord_streams_describe_call, describe_streams)
 
 static struct sim sim;
 static struct coord_config config;
@@ -198,12 +197,13 @@ static const char *
 state_of(const char *group)
 {
     static char state[32];
-    struct sim_describe_streams *call = sim_describe_streams_new();
+    struct sim_modern_describe *call = sim_modern_describe_new();
+    call->c.kind = COORD_STREAMS_GROUP;
     call->c.group_id = ox_str(group);
-    coord_streams_describe(sim.coord, &call->c);
+    coord_modern_describe(sim.coord, &call->c);
     sim_run(&sim);
     snprintf(state, sizeof(state), "%s", call->c.call.code == OX_OK ? call->c.state : "none");
-    sim_describe_streams_free(call);
+    sim_modern_describe_free(call);
     return state;
 }
 

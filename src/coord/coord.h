@@ -323,28 +323,6 @@ struct coord_consumer_call {
 };
 void coord_consumer_heartbeat(struct coord *coord, struct coord_consumer_call *call);
 
-/* ConsumerGroupDescribe, one group: OX_GROUP_ID_NOT_FOUND for classic ones too. */
-struct coord_consumer_member {
-    struct str member_id, instance_id, rack_id, client_id, client_host, regex;
-    int32_t member_epoch;
-    bool classic; /* it speaks the classic protocol */
-    struct str *topics;
-    size_t topic_count;
-    struct coord_topic_partitions *assigned, *target;
-    size_t assigned_count, target_count;
-};
-struct coord_consumer_describe_call {
-    struct coord_call call;
-    struct str group_id;
-    /* out */
-    const char *state; /* Empty, Assigning, Reconciling, Stable */
-    const char *assignor;
-    int32_t group_epoch, assignment_epoch;
-    struct coord_consumer_member *members;
-    size_t member_count;
-};
-void coord_consumer_describe(struct coord *coord, struct coord_consumer_describe_call *call);
-
 /* WriteTxnMarkers on one partition of __consumer_offsets: the offsets that the
  * transaction committed there take effect, or are forgotten. */
 struct coord_group_marker_call {
@@ -376,19 +354,6 @@ struct coord_share_call {
     size_t assignment_count;
 };
 void coord_share_heartbeat(struct coord *coord, struct coord_share_call *call);
-
-/* ShareGroupDescribe, one group: OX_GROUP_ID_NOT_FOUND for other kinds too.
- * Members have no instance, target or pattern. */
-struct coord_share_describe_call {
-    struct coord_call call;
-    struct str group_id;
-    /* out */
-    const char *state; /* Empty, Stable */
-    int32_t group_epoch, assignment_epoch;
-    struct coord_consumer_member *members;
-    size_t member_count;
-};
-void coord_share_describe(struct coord *coord, struct coord_share_describe_call *call);
 
 /* DescribeShareGroupOffsets, AlterShareGroupOffsets, DeleteShareGroupOffsets of
  * one group. Describe with topics NULL: all that are initialized. Alter makes
@@ -493,7 +458,19 @@ struct coord_streams_call {
 };
 void coord_streams_heartbeat(struct coord *coord, struct coord_streams_call *call);
 
-/* StreamsGroupDescribe, one group: OX_GROUP_ID_NOT_FOUND for other kinds too. */
+/* ConsumerGroupDescribe, ShareGroupDescribe, StreamsGroupDescribe (KIP-848, 932, 1071),
+ * one group of those that Kafka calls modern: the coordinator assigns. A group of
+ * another kind is OX_GROUP_ID_NOT_FOUND. */
+enum coord_modern { COORD_CONSUMER_GROUP, COORD_SHARE_GROUP, COORD_STREAMS_GROUP };
+struct coord_modern_member { /* of a consumer group; of a share group: no instance, pattern, target */
+    struct str member_id, instance_id, rack_id, client_id, client_host, regex;
+    int32_t member_epoch;
+    bool classic; /* it speaks the classic protocol */
+    struct str *topics;
+    size_t topic_count;
+    struct coord_topic_partitions *assigned, *target;
+    size_t assigned_count, target_count;
+};
 struct coord_internal_topic {
     struct str name;
     int32_t partitions; /* 0: not decided */
@@ -517,19 +494,23 @@ struct coord_streams_member {
     size_t tag_count;
     struct coord_tasks assigned[COORD_TASK_KINDS], target[COORD_TASK_KINDS];
 };
-struct coord_streams_describe_call {
+struct coord_modern_call {
     struct coord_call call;
+    enum coord_modern kind;
     struct str group_id;
     /* out */
-    const char *state; /* Empty, NotReady, Assigning, Reconciling, Stable */
-    int32_t group_epoch, assignment_epoch, topology_epoch;
+    const char *state;    /* Empty, NotReady, Assigning, Reconciling, Stable */
+    const char *assignor; /* "": of a streams group */
+    int32_t group_epoch, assignment_epoch;
+    size_t member_count;
+    struct coord_modern_member *members;          /* of consumer and share groups */
+    struct coord_streams_member *streams_members; /* and what else a streams group has: */
     bool has_topology;
+    int32_t topology_epoch;
     struct coord_subtopology *subtopologies;
     size_t subtopology_count;
-    struct coord_streams_member *members;
-    size_t member_count;
 };
-void coord_streams_describe(struct coord *coord, struct coord_streams_describe_call *call);
+void coord_modern_describe(struct coord *coord, struct coord_modern_call *call);
 
 /* Everything this node coordinates, for SQL: oxbow.groups, group_members,
  * group_offsets. A consistent picture of each group, not across groups. Shards

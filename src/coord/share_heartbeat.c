@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ShareGroupHeartbeat and ShareGroupDescribe. A heartbeat goes through
+ * ShareGroupHeartbeat. A heartbeat goes through
  *
  *   check the request -> find group and member -> check its epoch ->
  *   subscription (record 10) -> partitions to initialize (15) -> epoch (11) ->
@@ -397,61 +397,4 @@ void
 coord_share_heartbeat(struct coord *coord, struct coord_share_call *call)
 {
     call_start(coord, &call->call, call->group_id, heartbeat_run);
-}
-
-/* ---- describe ---- */
-
-static void
-describe_member(struct coord_share_describe_call *call, const struct share_member *member)
-{
-    struct arena *arena = call->call.arena;
-    struct coord_consumer_member *out = &call->members[call->member_count++];
-    *out = (struct coord_consumer_member){
-        .member_id = ox_str_dup(arena, member->id),
-        .rack_id = ox_str_dup(arena, member->rack_id),
-        .client_id = ox_str_dup(arena, member->client_id),
-        .client_host = ox_str_dup(arena, member->client_host),
-        .member_epoch = member->epoch,
-        .topics = ox_arena_array(arena, struct str, member->topic_count),
-        .topic_count = member->topic_count,
-    };
-    for (size_t i = 0; i < member->topic_count; i++)
-        out->topics[i] = ox_str_dup(arena, member->topics[i]);
-    consumer_list_partitions(member->group, &member->assigned, arena, true, &out->assigned,
-        &out->assigned_count);
-}
-
-static void
-describe_run(struct coord_call *base)
-{
-    struct coord_share_describe_call *call =
-        ox_container_of(base, struct coord_share_describe_call, call);
-    struct shard *shard = call_shard(base);
-    struct map_entry *entry;
-    ox_code code = shard_ready(shard);
-    call->state = "";
-    call->group_epoch = call->assignment_epoch = 0;
-    call->members = NULL;
-    call->member_count = 0;
-    const struct group *group = code == OX_OK ? group_find(shard, call->group_id) : NULL;
-    if (code == OX_OK && (group == NULL || group->share == NULL))
-        code = OX_GROUP_ID_NOT_FOUND;
-    if (code != OX_OK) {
-        call_finish(base, code);
-        return;
-    }
-    call->state = share_group_state(group);
-    call->group_epoch = group->share->epoch;
-    call->assignment_epoch = group->share->assignment_epoch;
-    call->members =
-        ox_arena_array(base->arena, struct coord_consumer_member, group->share->members.count);
-    for (uint32_t at = 0; (entry = ox_map_next(&group->share->members, &at)) != NULL;)
-        describe_member(call, entry->value);
-    call_finish(base, OX_OK);
-}
-
-void
-coord_share_describe(struct coord *coord, struct coord_share_describe_call *call)
-{
-    call_start(coord, &call->call, call->group_id, describe_run);
 }

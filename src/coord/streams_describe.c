@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * StreamsGroupDescribe: a streams group, its topology and members. Where the
+ * What StreamsGroupDescribe says: a streams group, its topology and members. Where the
  * topics of the topology are all there the topology is shown with the partitions
  * that were decided, else as the client gave it. */
 #include <stdlib.h>
@@ -87,7 +87,7 @@ by_id(const void *a, const void *b)
 }
 
 static void
-describe_topology(struct coord_streams_describe_call *call, const struct streams_group *streams)
+describe_topology(struct coord_modern_call *call, const struct streams_group *streams)
 {
     struct arena *arena = call->call.arena;
     const streams_topology *topology = streams->topology;
@@ -107,11 +107,10 @@ describe_topology(struct coord_streams_describe_call *call, const struct streams
 }
 
 static void
-describe_member(struct coord_streams_describe_call *call, const struct streams_member *member)
+describe_member(const struct streams_member *member, struct arena *arena,
+    struct coord_streams_member *out)
 {
-    struct arena *arena = call->call.arena;
     const struct streams_said *said = &member->said;
-    struct coord_streams_member *out = &call->members[call->member_count++];
     *out = (struct coord_streams_member){
         .member_id = ox_str_dup(arena, member->id),
         .instance_id = ox_str_dup(arena, said->instance_id),
@@ -136,39 +135,18 @@ describe_member(struct coord_streams_describe_call *call, const struct streams_m
     }
 }
 
-static void
-describe_run(struct coord_call *base)
+void
+streams_describe(const struct group *group, struct coord_modern_call *call)
 {
-    struct coord_streams_describe_call *call =
-        ox_container_of(base, struct coord_streams_describe_call, call);
-    struct shard *shard = call_shard(base);
-    struct map_entry *entry;
-    ox_code code = shard_ready(shard);
-    call->state = "";
-    call->group_epoch = call->assignment_epoch = 0;
-    call->has_topology = false;
-    call->subtopology_count = call->member_count = 0;
-    const struct group *group = code == OX_OK ? group_find(shard, call->group_id) : NULL;
-    if (code == OX_OK && (group == NULL || group->streams == NULL))
-        code = OX_GROUP_ID_NOT_FOUND;
-    if (code != OX_OK) {
-        call_finish(base, code);
-        return;
-    }
     const struct streams_group *streams = group->streams;
+    struct map_entry *entry;
     call->state = streams_group_state(group);
     call->group_epoch = streams->epoch;
     call->assignment_epoch = streams->assignment_epoch;
     describe_topology(call, streams);
-    call->members =
-        ox_arena_array(base->arena, struct coord_streams_member, streams->members.count);
+    call->streams_members = ox_arena_array(call->call.arena, struct coord_streams_member,
+        streams->members.count);
     for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;)
-        describe_member(call, entry->value);
-    call_finish(base, OX_OK);
-}
-
-void
-coord_streams_describe(struct coord *coord, struct coord_streams_describe_call *call)
-{
-    call_start(coord, &call->call, call->group_id, describe_run);
+        describe_member(entry->value, call->call.arena,
+            &call->streams_members[call->member_count++]);
 }

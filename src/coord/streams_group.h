@@ -185,6 +185,11 @@ void assign_tasks(const struct task_source *sources, size_t source_count, int32_
 void streams_restart_session(struct streams_member *member);
 void streams_start_rebalance_timer(struct streams_member *member);
 
+/* ---- streams_describe.c, for modern_describe.c ---- */
+
+/* All of it but the group's id, in the call's arena. */
+void streams_describe(const struct group *group, struct coord_modern_call *call);
+
 /* ---- streams_records.c: keys 17 and 19 to 23 ---- */
 
 enum {

@@ -2,30 +2,12 @@
  *
  * ConsumerGroupHeartbeat: the one call of the consumer protocol. Fields that are
  * null say "as before"; the coordinator remembers what that was. */
-#include "coord/coord.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 
 struct consumer_heartbeat {
     struct coord_consumer_call call; /* first: done() gets its head */
     struct kafka_request *req;
 };
-
-static void
-fill_assignment(struct kafka_request *req, const struct coord_consumer_call *call,
-    struct consumer_group_heartbeat_response *response)
-{
-    typedef struct consumer_group_heartbeat_response_assignment assignment_out;
-    typedef struct consumer_group_heartbeat_response_assignment_topic_partitions topic_out;
-    response->assignment = kafka_array(req, assignment_out, 1);
-    response->assignment->topic_partitions.at =
-        kafka_array(req, topic_out, call->assignment_count);
-    response->assignment->topic_partitions.count = (int32_t)call->assignment_count;
-    for (size_t i = 0; i < call->assignment_count; i++) {
-        const struct coord_topic_partitions *topic = &call->assignment[i];
-        response->assignment->topic_partitions.at[i] = (topic_out){topic->topic_id,
-            {topic->partitions, (int32_t)topic->partition_count}};
-    }
-}
 
 static void
 answer(struct kafka_request *req, const struct coord_consumer_call *call)
@@ -39,10 +21,10 @@ answer(struct kafka_request *req, const struct coord_consumer_call *call)
         response.member_epoch = call->out_member_epoch;
         response.heartbeat_interval_ms = call->heartbeat_interval_ms;
         if (call->has_assignment)
-            fill_assignment(req, call, &response);
+            response.assignment = kafka_assignment_row(req, call->assignment,
+                call->assignment_count);
     } else {
-        response.error_message =
-            call->message.ptr ? call->message : kafka_error_text(req, code, NULL);
+        response.error_message = kafka_heartbeat_text(req, code, call->message);
     }
     kafka_answer(req, &response);
 }
@@ -96,18 +78,12 @@ kafka_consumer_group_heartbeat(struct kafka_request *req)
     call->member_epoch = request->member_epoch;
     call->instance_id = request->instance_id;
     call->rack_id = request->rack_id;
-    call->client_id = req->client_id.ptr ? req->client_id : OX_STR("");
-    call->client_host = ox_str(ox_arena_printf(&req->arena, "/%s", req->sess->host));
+    call->client_id = kafka_client_id(req);
+    call->client_host = kafka_client_host(req);
     call->rebalance_timeout_ms = request->rebalance_timeout_ms;
     call->regex = request->subscribed_topic_regex;
     call->assignor = request->server_assignor;
-    if (request->subscribed_topic_names.count >= 0) {
-        static const struct str none;
-        call->topics = request->subscribed_topic_names.count > 0
-                           ? request->subscribed_topic_names.at
-                           : &none;
-        call->topic_count = (size_t)request->subscribed_topic_names.count;
-    }
+    call->topics = kafka_names_given(&request->subscribed_topic_names, &call->topic_count);
     fill_owned(req, call);
     coord_consumer_heartbeat(engine_coord(kafka_engine(req)), call);
 }

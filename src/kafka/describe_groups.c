@@ -2,8 +2,7 @@
  *
  * DescribeGroups: an unknown group is a dead one, and from version 6 on an error
  * too. */
-#include "coord/coord.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 
 typedef struct describe_groups_response_groups group_out;
 typedef struct describe_groups_response_groups_members member_out;
@@ -73,8 +72,7 @@ fill_group(struct kafka_request *req, const struct coord_describe_call *call, gr
     if (unknown)
         out->group_state = OX_STR("Dead");
     if (unknown && req->version >= 6)
-        out->error_message = ox_str(ox_arena_printf(&req->arena, "Group %.*s not found.",
-            OX_STR_ARG(call->group_id)));
+        out->error_message = kafka_group_text(req, code, call->group_id);
     if (code != OX_OK && !(unknown && req->version < 6))
         out->error_code = ox_code_kafka(code);
     if (request->include_authorized_operations && (code == OX_OK || unknown))

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * JoinGroup: parked by the coordinator until the group has its new generation. */
-#include "coord/coord.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 
 struct join_group {
     struct coord_join_call call; /* first: done() gets its head */
@@ -74,8 +73,8 @@ kafka_join_group(struct kafka_request *req)
     call->group_id = request->group_id;
     call->member_id = request->member_id;
     call->instance_id = request->group_instance_id;
-    call->client_id = req->client_id.ptr ? req->client_id : OX_STR("");
-    call->client_host = ox_str(ox_arena_printf(&req->arena, "/%s", req->sess->host));
+    call->client_id = kafka_client_id(req);
+    call->client_host = kafka_client_host(req);
     call->protocol_type = request->protocol_type;
     call->session_timeout_ms = request->session_timeout_ms;
     call->rebalance_timeout_ms = request->rebalance_timeout_ms;

@@ -13,7 +13,7 @@ liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
     src/kafka/describe_share_group_offsets.c src/kafka/describe_topic_partitions.c \
     src/kafka/describe_transactions.c src/kafka/dispatch.c src/kafka/end_txn.c \
     src/kafka/fetch.c src/kafka/fetch_session.c src/kafka/find_coordinator.c src/kafka/frame.c \
-    src/kafka/heartbeat.c src/kafka/init_producer_id.c src/kafka/join_group.c \
+    src/kafka/group_calls.c src/kafka/heartbeat.c src/kafka/init_producer_id.c src/kafka/join_group.c \
     src/kafka/leave_group.c src/kafka/list_groups.c src/kafka/list_offsets.c \
     src/kafka/list_transactions.c src/kafka/metadata.c src/kafka/offset_commit.c \
     src/kafka/offset_delete.c src/kafka/offset_fetch.c src/kafka/offset_for_leader_epoch.c \

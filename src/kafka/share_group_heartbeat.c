@@ -2,31 +2,18 @@
  *
  * ShareGroupHeartbeat: the one call of a share group's membership. The states of
  * what it reads are kept in a topic of their own, made with the first member. */
-#include "coord/coord.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 
-typedef struct share_group_heartbeat_response_assignment assignment_out;
-typedef struct share_group_heartbeat_response_assignment_topic_partitions topic_out;
+_Static_assert(sizeof(struct share_group_heartbeat_response_assignment) ==
+                       sizeof(kafka_assignment) &&
+                   sizeof(struct share_group_heartbeat_response_assignment_topic_partitions) ==
+                       sizeof(struct consumer_group_heartbeat_response_assignment_topic_partitions),
+    "one layout under two names");
 
 struct share_heartbeat {
     struct coord_share_call call; /* first: done() gets its head */
     struct kafka_request *req;
 };
-
-static void
-fill_assignment(struct kafka_request *req, const struct coord_share_call *call,
-    struct share_group_heartbeat_response *response)
-{
-    response->assignment = kafka_array(req, assignment_out, 1);
-    response->assignment->topic_partitions.at =
-        kafka_array(req, topic_out, call->assignment_count);
-    response->assignment->topic_partitions.count = (int32_t)call->assignment_count;
-    for (size_t i = 0; i < call->assignment_count; i++) {
-        const struct coord_topic_partitions *topic = &call->assignment[i];
-        response->assignment->topic_partitions.at[i] = (topic_out){topic->topic_id,
-            {topic->partitions, (int32_t)topic->partition_count}};
-    }
-}
 
 static void
 answer(struct kafka_request *req, const struct coord_share_call *call)
@@ -40,10 +27,10 @@ answer(struct kafka_request *req, const struct coord_share_call *call)
         response.member_epoch = call->out_member_epoch;
         response.heartbeat_interval_ms = call->heartbeat_interval_ms;
         if (call->has_assignment)
-            fill_assignment(req, call, &response);
+            response.assignment = (void *)kafka_assignment_row(req, call->assignment,
+                call->assignment_count);
     } else {
-        response.error_message =
-            call->message.ptr ? call->message : kafka_error_text(req, code, NULL);
+        response.error_message = kafka_heartbeat_text(req, code, call->message);
     }
     kafka_answer(req, &response);
 }
@@ -79,14 +66,8 @@ kafka_share_group_heartbeat(struct kafka_request *req)
     call->member_id = request->member_id;
     call->member_epoch = request->member_epoch;
     call->rack_id = request->rack_id;
-    call->client_id = req->client_id.ptr ? req->client_id : OX_STR("");
-    call->client_host = ox_str(ox_arena_printf(&req->arena, "/%s", req->sess->host));
-    if (request->subscribed_topic_names.count >= 0) {
-        static const struct str none; /* NULL would mean: as before */
-        call->topics = request->subscribed_topic_names.count > 0
-                           ? request->subscribed_topic_names.at
-                           : &none;
-        call->topic_count = (size_t)request->subscribed_topic_names.count;
-    }
+    call->client_id = kafka_client_id(req);
+    call->client_host = kafka_client_host(req);
+    call->topics = kafka_names_given(&request->subscribed_topic_names, &call->topic_count);
     coord_share_heartbeat(engine_coord(kafka_engine(req)), call);
 }

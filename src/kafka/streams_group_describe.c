@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * StreamsGroupDescribe: streams groups, their topologies and members. */
-#include "coord/coord.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 
 typedef struct streams_group_describe_response_groups group_out;
 typedef struct streams_group_describe_response_groups_members member_out;
 typedef struct streams_group_describe_response_groups_members_assignment assignment_out;
-typedef struct streams_group_describe_response_groups_members_assignment_active_tasks tasks_out;
 typedef struct streams_group_describe_response_groups_topology topology_out;
 typedef struct streams_group_describe_response_groups_topology_subtopologies subtopology_out;
 typedef struct
@@ -19,55 +17,10 @@ _Static_assert(sizeof(struct streams_group_describe_response_groups_members_targ
                    sizeof(assignment_out) &&
                sizeof(struct
                    streams_group_describe_response_groups_topology_subtopologies_repartition_source_topics) ==
-                   sizeof(topic_out),
+                   sizeof(topic_out) &&
+               sizeof(struct streams_group_describe_response_groups_members_assignment_active_tasks) ==
+                   sizeof(kafka_tasks),
     "one layout under two names");
-
-struct describe_streams {
-    struct kafka_wait wait;
-    struct describe_stream {
-        struct coord_streams_describe_call call; /* first: done() gets its head */
-        struct describe_streams *all;
-    } *groups;
-};
-
-static void finish(struct kafka_request *req);
-
-static void
-described(struct coord_call *call)
-{
-    struct describe_stream *job = (struct describe_stream *)(void *)call;
-    kafka_wait_done(&job->all->wait);
-}
-
-void
-kafka_streams_group_describe(struct kafka_request *req)
-{
-    const struct streams_group_describe_request *request = req->body;
-    struct describe_streams *all = kafka_array(req, struct describe_streams, 1);
-    all->groups = kafka_array(req, struct describe_stream, request->group_ids.count);
-    req->state = all;
-    bool off = kafka_feature(req, PARAM_FEATURE_STREAMS_VERSION) == 0;
-    kafka_wait_init(&all->wait, req, finish);
-    for (int32_t i = 0; i < request->group_ids.count; i++) {
-        struct describe_stream *job = &all->groups[i];
-        job->all = all;
-        job->call.group_id = request->group_ids.at[i];
-        bool may = kafka_may(req, ENGINE_GROUP, job->call.group_id, ENGINE_DESCRIBE);
-        job->call.call.code = off                           ? OX_UNSUPPORTED_VERSION
-                              : !may                        ? OX_GROUP_AUTHORIZATION_FAILED
-                              : job->call.group_id.len == 0 ? OX_INVALID_GROUP_ID
-                                                            : OX_OK;
-        if (job->call.call.code != OX_OK)
-            continue;
-        job->call.call.arena = kafka_arena(req);
-        job->call.call.done = described;
-        all->wait.pending++;
-        coord_streams_describe(engine_coord(kafka_engine(req)), &job->call);
-    }
-    kafka_wait_done(&all->wait);
-}
-
-/* ---- the answer ---- */
 
 static bool
 may_see_all(struct kafka_request *req, const struct coord_internal_topic *topics, size_t count)
@@ -109,7 +62,7 @@ fill_topics(struct kafka_request *req, const struct coord_internal_topic *from, 
 }
 
 static topology_out *
-fill_topology(struct kafka_request *req, const struct coord_streams_describe_call *call)
+fill_topology(struct kafka_request *req, const struct coord_modern_call *call)
 {
     topology_out *out = kafka_array(req, topology_out, 1);
     out->epoch = call->topology_epoch;
@@ -131,25 +84,16 @@ fill_topology(struct kafka_request *req, const struct coord_streams_describe_cal
     return out;
 }
 
-static tasks_out *
-fill_tasks(struct kafka_request *req, const struct coord_tasks *from, int32_t *count)
-{
-    tasks_out *out = kafka_array(req, tasks_out, from->count);
-    for (size_t i = 0; i < from->count; i++)
-        out[i] = (tasks_out){from->at[i].subtopology,
-            {from->at[i].partitions, from->at[i].partition_count}};
-    *count = (int32_t)from->count;
-    return out;
-}
-
 static assignment_out
 fill_assignment(struct kafka_request *req, const struct coord_tasks from[COORD_TASK_KINDS])
 {
     assignment_out out;
-    out.active_tasks.at = fill_tasks(req, &from[COORD_ACTIVE], &out.active_tasks.count);
+    out.active_tasks.at =
+        (void *)kafka_task_rows(req, &from[COORD_ACTIVE], &out.active_tasks.count);
     out.standby_tasks.at =
-        (void *)fill_tasks(req, &from[COORD_STANDBY], &out.standby_tasks.count);
-    out.warmup_tasks.at = (void *)fill_tasks(req, &from[COORD_WARMUP], &out.warmup_tasks.count);
+        (void *)kafka_task_rows(req, &from[COORD_STANDBY], &out.standby_tasks.count);
+    out.warmup_tasks.at =
+        (void *)kafka_task_rows(req, &from[COORD_WARMUP], &out.warmup_tasks.count);
     return out;
 }
 
@@ -181,8 +125,7 @@ fill_member(struct kafka_request *req, const struct coord_streams_member *from, 
 }
 
 static void
-fill_group(struct kafka_request *req, const struct coord_streams_describe_call *call,
-    group_out *out)
+fill_group(struct kafka_request *req, const struct coord_modern_call *call, group_out *out)
 {
     const struct streams_group_describe_request *request = req->body;
     streams_group_describe_response_groups_init(out);
@@ -192,9 +135,7 @@ fill_group(struct kafka_request *req, const struct coord_streams_describe_call *
         if (!may_see(req, &call->subtopologies[i]))
             code = OX_TOPIC_AUTHORIZATION_FAILED;
     out->error_code = ox_code_kafka(code);
-    if (code == OX_GROUP_ID_NOT_FOUND)
-        out->error_message = ox_str(ox_arena_printf(&req->arena, "Group %.*s not found.",
-            OX_STR_ARG(call->group_id)));
+    out->error_message = kafka_group_text(req, code, call->group_id);
     if (code == OX_TOPIC_AUTHORIZATION_FAILED)
         out->error_message = OX_STR("The described group uses topics that the client is not "
                                     "authorized to describe.");
@@ -208,7 +149,7 @@ fill_group(struct kafka_request *req, const struct coord_streams_describe_call *
     out->members.at = kafka_array(req, member_out, call->member_count);
     out->members.count = (int32_t)call->member_count;
     for (size_t i = 0; i < call->member_count; i++)
-        fill_member(req, &call->members[i], &out->members.at[i]);
+        fill_member(req, &call->streams_members[i], &out->members.at[i]);
     if (request->include_authorized_operations)
         out->authorized_operations = engine_allowed_mask(req->sess, ENGINE_GROUP, call->group_id);
 }
@@ -217,12 +158,19 @@ static void
 finish(struct kafka_request *req)
 {
     const struct streams_group_describe_request *request = req->body;
-    const struct describe_streams *all = req->state;
     struct streams_group_describe_response response;
     streams_group_describe_response_init(&response);
     response.groups.count = request->group_ids.count;
     response.groups.at = kafka_array(req, group_out, request->group_ids.count);
     for (int32_t i = 0; i < request->group_ids.count; i++)
-        fill_group(req, &all->groups[i].call, &response.groups.at[i]);
+        fill_group(req, kafka_described_group(req, i), &response.groups.at[i]);
     kafka_answer(req, &response);
+}
+
+void
+kafka_streams_group_describe(struct kafka_request *req)
+{
+    const struct streams_group_describe_request *request = req->body;
+    kafka_describe_modern(req, &request->group_ids, COORD_STREAMS_GROUP,
+        PARAM_FEATURE_STREAMS_VERSION, finish);
 }

@@ -3,13 +3,11 @@
  * StreamsGroupHeartbeat: the one call of a streams group's membership. Topics
  * that the topology needs and that are missing are made before the answer, which
  * still says that they are missing: the next heartbeat sees them. */
-#include "coord/coord.h"
 #include "gen/disk.gen.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 
 typedef struct streams_group_heartbeat_request_topology topology_in;
 typedef struct streams_group_heartbeat_request_topology_subtopologies subtopology_in;
-typedef struct streams_group_heartbeat_response_active_tasks tasks_out;
 typedef struct streams_group_heartbeat_response_partitions_by_user_endpoint endpoint_out;
 typedef struct streams_group_heartbeat_response_partitions_by_user_endpoint_active_partitions
     partitions_out;
@@ -27,7 +25,8 @@ _Static_assert(sizeof(topology_in) == sizeof(struct streams_group_topology_value
                    sizeof(struct
                        streams_group_topology_value_subtopologies_state_changelog_topics),
     "one layout under two names");
-_Static_assert(sizeof(struct streams_group_heartbeat_response_warmup_tasks) == sizeof(tasks_out),
+_Static_assert(
+    sizeof(struct streams_group_heartbeat_response_warmup_tasks) == sizeof(kafka_tasks),
     "rows of tasks are alike");
 
 struct streams_heartbeat {
@@ -41,17 +40,6 @@ struct streams_heartbeat {
 };
 
 /* ---- the answer ---- */
-
-static tasks_out *
-fill_tasks(struct kafka_request *req, const struct coord_tasks *from, int32_t *count)
-{
-    tasks_out *out = kafka_array(req, tasks_out, from->count);
-    for (size_t i = 0; i < from->count; i++)
-        out[i] = (tasks_out){from->at[i].subtopology,
-            {from->at[i].partitions, from->at[i].partition_count}};
-    *count = (int32_t)from->count;
-    return out;
-}
 
 static partitions_out *
 fill_partitions(struct kafka_request *req, const struct coord_endpoint *from, int kind,
@@ -99,10 +87,10 @@ fill_response(struct kafka_request *req, const struct coord_streams_call *call,
             (status_out){call->statuses[i].status, call->statuses[i].detail};
     if (call->has_tasks) {
         response->active_tasks.at =
-            fill_tasks(req, &call->tasks[COORD_ACTIVE], &response->active_tasks.count);
-        response->standby_tasks.at = (void *)fill_tasks(req, &call->tasks[COORD_STANDBY],
+            kafka_task_rows(req, &call->tasks[COORD_ACTIVE], &response->active_tasks.count);
+        response->standby_tasks.at = (void *)kafka_task_rows(req, &call->tasks[COORD_STANDBY],
             &response->standby_tasks.count);
-        response->warmup_tasks.at = (void *)fill_tasks(req, &call->tasks[COORD_WARMUP],
+        response->warmup_tasks.at = (void *)kafka_task_rows(req, &call->tasks[COORD_WARMUP],
             &response->warmup_tasks.count);
     }
     if (call->has_endpoints)
@@ -119,8 +107,7 @@ answer(struct kafka_request *req, const struct coord_streams_call *call)
     if (code == OX_OK)
         fill_response(req, call, &response);
     else
-        response.error_message =
-            call->message.ptr ? call->message : kafka_error_text(req, code, NULL);
+        response.error_message = kafka_heartbeat_text(req, code, call->message);
     kafka_answer(req, &response);
 }
 
@@ -342,8 +329,8 @@ kafka_streams_group_heartbeat(struct kafka_request *req)
     call->endpoint_epoch = request->endpoint_information_epoch;
     call->instance_id = request->instance_id;
     call->rack_id = request->rack_id;
-    call->client_id = req->client_id.ptr ? req->client_id : OX_STR("");
-    call->client_host = ox_str(ox_arena_printf(&req->arena, "/%s", req->sess->host));
+    call->client_id = kafka_client_id(req);
+    call->client_host = kafka_client_host(req);
     call->process_id = request->process_id;
     call->rebalance_timeout_ms = request->rebalance_timeout_ms;
     call->topology = (const struct streams_group_topology_value *)(const void *)request->topology;
