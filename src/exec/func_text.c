@@ -743,8 +743,10 @@ text_repeat(struct call *call, const struct datum *args, struct datum *out)
     if (n * len > TEXT_MAX)
         return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "requested length too large");
     char *to = call_alloc(call, n * len + 1);
-    for (uint64_t i = 0; i < n; i++)
-        memcpy(to + i * len, args[0].s.ptr, len);
+    if (n * len > 0)
+        memcpy(to, args[0].s.ptr, len);
+    for (uint64_t done = len; done < n * len; done *= 2)
+        memcpy(to + done, to, OX_MIN(done, n * len - done));
     out->s = ox_str_n(to, n * len);
     return OX_OK;
 }
