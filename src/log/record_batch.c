@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Record batches: see record_batch.h for the layout. The walk over records is
- * the hottest loop of Produce and of scans: it reads varints with a one-byte
- * fast path and asks for the cache lines PREFETCH_AHEAD bytes early, since the
- * lengths make a chain of dependent loads. */
+ * Record batches: see record_batch.h for the layout. The walks over records are
+ * the hottest loops of Produce (record_walk) and of scans (record_iter_next):
+ * varints have a fast path of one or two bytes, and cache lines are asked for
+ * PREFETCH_AHEAD bytes early, since the lengths make a chain of dependent
+ * loads. */
 #include "log/record_batch.h"
 
 #include "base/arena.h"
@@ -277,41 +278,205 @@ headers_ok(const struct raw_record *raw)
     return !in.failed && count == raw->header_count && wire_left(&in) == 0;
 }
 
+/* The walk in progress: what record_walk() will say, and the last timestamp,
+ * since many records of a batch have the same. */
+struct walker {
+    const struct record_batch *batch;
+    const uint8_t *end;
+    int64_t max, min;
+    uint32_t last_time; /* as it stands in the record */
+    int32_t max_at;
+    bool in_order, null_key;
+    const char *fault;
+};
+
+static inline void
+note_time(struct walker *walker, int64_t delta, int32_t index)
+{
+    int64_t time = record_time(walker->batch, delta);
+    if (time > walker->max) {
+        walker->max = time;
+        walker->max_at = index;
+    }
+    walker->min = OX_MIN(walker->min, time);
+}
+
+/* Any record; where the next one starts, or NULL. */
+static __attribute__((noinline)) const uint8_t *
+walk_any(struct walker *walker, const uint8_t *at, int32_t index)
+{
+    struct raw_record raw;
+    at = load_record(at, walker->end, &raw, &walker->fault);
+    if (at == NULL)
+        return NULL;
+    if (raw.header_count > 0 ? !headers_ok(&raw) : raw.headers != raw.end)
+        return bad_record(&walker->fault, "record headers do not fill the record");
+    note_time(walker, raw.timestamp_delta, index);
+    walker->in_order &= raw.offset_delta == index;
+    walker->null_key |= raw.key == NULL;
+    return at;
+}
+
+/* Varints that stand in a word are taken off its low end. The branches are
+ * what makes the walk fast: where the next record starts waits for no
+ * instruction that finds out how long a varint is. */
+struct word {
+    uint64_t bits;
+    const uint8_t *at; /* of its lowest byte */
+};
+
+static inline struct word
+load_word(const uint8_t *at)
+{
+    uint64_t bits;
+    memcpy(&bits, at, sizeof(bits));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bits = __builtin_bswap64(bits);
+#endif
+    return (struct word){bits, at};
+}
+
+/* False: more than two bytes. */
+static inline bool
+take_short(struct word *word, uint32_t *v)
+{
+    uint64_t bits = word->bits;
+    if ((bits & 0x80) == 0) {
+        *v = (uint32_t)bits & 0x7F;
+        word->bits = bits >> 8;
+        word->at++;
+        return true;
+    }
+    *v = ((uint32_t)bits & 0x7F) | ((uint32_t)bits >> 1 & 0x3F80);
+    word->bits = bits >> 16;
+    word->at += 2;
+    return (bits & 0x8000) == 0;
+}
+
+/* The offset delta that is due, as a varint; for all records for which that has
+ * the same length. */
+struct due {
+    uint32_t raw, end; /* zigzag: twice the index */
+    uint32_t mask;
+    unsigned len;
+};
+
+static inline uint32_t
+due_bytes(const struct due *due)
+{
+    uint32_t raw = due->raw, more = 0x808080 & due->mask >> 8;
+    return (raw & 0x7F) | (raw << 1 & 0x7F00) | (raw << 2 & 0x7F0000) | (raw << 3 & 0x7F000000) |
+           more;
+}
+
+/* From 2^27 on the varint is longer than what is compared, and never the same. */
+static void
+set_due(struct due *due, int32_t index)
+{
+    due->raw = (uint32_t)index << 1;
+    due->len = due->raw < 1 << 7 ? 1 : due->raw < 1 << 14 ? 2 : due->raw < 1 << 21 ? 3 : 4;
+    due->end = due->len < 4 ? 1u << 7 * due->len : UINT32_MAX;
+    due->mask = UINT32_MAX >> (32 - 8 * due->len);
+}
+
+/* As far as a short record is read before its key is looked at. */
+enum { SHORT_FRONT = 2 + 1 + 2 + 4 + sizeof(uint64_t) };
+
+/* A record without headers whose offset is due and whose lengths have at most two
+ * bytes, read by words:
+ *
+ *   length attributes timestamp | offset | key_length key value_length | value 0
+ *
+ * That the parts fill it exactly says that none of them leaves it. NULL: look
+ * at it closely. SHORT_FRONT bytes are there. */
+static inline const uint8_t *
+walk_short(struct walker *walker, const struct due *due, const uint8_t *at)
+{
+    uint32_t len, time, key, value;
+    struct word word = load_word(at);
+    if (ox_unlikely(!take_short(&word, &len) || (len & 1) != 0))
+        return NULL;
+    if (ox_unlikely(len >> 1 > walker->end - word.at))
+        return NULL;
+    const uint8_t *next = word.at + (len >> 1);
+    word.bits >>= 8; /* the attributes, which nobody uses */
+    word.at++;
+    if (ox_unlikely(!take_short(&word, &time)))
+        return NULL;
+    word = load_word(word.at);
+    if (ox_unlikely(((uint32_t)word.bits & due->mask) != due_bytes(due)))
+        return NULL;
+    word = load_word(word.at + due->len);
+    if ((word.bits & 0xFF) == 1) {
+        word.bits >>= 8;
+        word.at++;
+        walker->null_key = true;
+    } else {
+        if (ox_unlikely(!take_short(&word, &key) || (key & 1) != 0))
+            return NULL;
+        if (ox_unlikely((key >> 1) + sizeof(uint64_t) > (size_t)(walker->end - word.at)))
+            return NULL;
+        word = load_word(word.at + (key >> 1));
+    }
+    if (ox_unlikely(!take_short(&word, &value)))
+        return NULL;
+    if (ox_unlikely(next - word.at != (value >> 1) + 1 || (value & 1) != 0 || next[-1] != 0))
+        return NULL;
+    if (time != walker->last_time) {
+        walker->last_time = time;
+        note_time(walker, (int32_t)(time >> 1) ^ -(int32_t)(time & 1), (int32_t)(due->raw >> 1));
+    }
+    return next;
+}
+
+/* Walks from record *index to the last whose offset delta has as many bytes;
+ * where the next one starts, or NULL. */
+static const uint8_t *
+walk_some(struct walker *walker, const uint8_t *at, int32_t *index)
+{
+    struct walker w = *walker; /* in registers */
+    struct due due;
+    set_due(&due, *index);
+    uint32_t end = OX_MIN(due.end, (uint32_t)w.batch->count << 1);
+    for (; due.raw < end; due.raw += 2) {
+        const uint8_t *next = NULL;
+        __builtin_prefetch(at + PREFETCH_AHEAD);
+        if (ox_likely(w.end - at >= SHORT_FRONT))
+            next = walk_short(&w, &due, at);
+        if (ox_unlikely(next == NULL)) {
+            *walker = w;
+            next = walk_any(walker, at, (int32_t)(due.raw >> 1));
+            w = *walker;
+        }
+        at = next;
+        if (ox_unlikely(at == NULL))
+            break;
+    }
+    *walker = w;
+    *index = (int32_t)(due.raw >> 1);
+    return at;
+}
+
 ox_code
 record_walk(const struct record_iter *start, struct record_walk *walk, struct ox_err *err)
 {
     const struct record_batch *batch = &start->batch;
     const uint8_t *at = start->at, *end = start->end;
-    const char *fault = NULL;
-    *walk = (struct record_walk){.max_timestamp = -1, .min_timestamp = INT64_MAX,
-        .deltas_in_order = true, .inflated = (size_t)(end - at)};
-    int64_t max = INT64_MIN;
-    for (; walk->count < batch->count; walk->count++) {
-        struct raw_record raw;
-        at = load_record(at, end, &raw, &fault);
-        if (ox_likely(at != NULL) &&
-            ox_unlikely(raw.header_count > 0 ? !headers_ok(&raw) : raw.headers != raw.end)) {
-            fault = "record headers do not fill the record";
-            at = NULL;
-        }
-        if (ox_unlikely(at == NULL))
-            return ox_fail(err, OX_INVALID_RECORD, "record %d of the batch is not valid: %s",
-                walk->count, fault);
-        int64_t time = record_time(batch, raw.timestamp_delta);
-        if (time > max) {
-            max = time;
-            walk->max_timestamp_at = walk->count;
-        }
-        if (time < walk->min_timestamp)
-            walk->min_timestamp = time;
-        walk->deltas_in_order &= raw.offset_delta == walk->count;
-        walk->null_key |= raw.key == NULL;
-    }
+    struct walker walker = {.batch = batch, .end = end, .max = INT64_MIN, .min = INT64_MAX,
+        .last_time = UINT32_MAX, .in_order = true};
+    int32_t count = 0;
+    while (at != NULL && count < batch->count)
+        at = walk_some(&walker, at, &count);
+    *walk = (struct record_walk){.max_timestamp = count > 0 ? walker.max : -1,
+        .max_timestamp_at = walker.max_at, .deltas_in_order = walker.in_order,
+        .null_key = walker.null_key, .min_timestamp = walker.min, .count = count,
+        .inflated = (size_t)(end - start->at)};
+    if (at == NULL)
+        return ox_fail(err, OX_INVALID_RECORD, "record %d of the batch is not valid: %s", count,
+            walker.fault);
     if (at != end)
         return ox_fail(err, OX_INVALID_RECORD, "%zu bytes follow the last record of the batch",
             (size_t)(end - at));
-    if (walk->count > 0)
-        walk->max_timestamp = max;
     return OX_OK;
 }
 
