@@ -90,27 +90,17 @@ consumer_member_find(const struct group *group, struct str id)
     return ox_map_get(&group->consumer->members, id);
 }
 
-static struct str
-tp_key(const struct tp *tp)
-{
-    _Static_assert(sizeof(*tp) == 20, "no padding: partitions are keys");
-    return ox_str_n(tp, sizeof(*tp));
-}
-
 struct consumer_member *
 consumer_holder(const struct consumer_group *consumer, const struct tp *tp)
 {
-    return ox_map_get(&consumer->held, tp_key(tp));
+    return tp_holder(&consumer->held, tp);
 }
 
 int32_t
 consumer_since(const struct consumer_member *member, const struct tp *tp)
 {
-    int64_t at = tpset_find(&member->assigned, tp);
-    if (at >= 0)
-        return member->assigned_epochs[at];
-    at = tpset_find(&member->revoking, tp);
-    return at >= 0 ? member->revoking_epochs[at] : -1;
+    int32_t since = tpset_epoch(&member->assigned, member->assigned_epochs, tp);
+    return since >= 0 ? since : tpset_epoch(&member->revoking, member->revoking_epochs, tp);
 }
 
 const char *
@@ -208,22 +198,6 @@ member_get(struct group *group, struct str id)
 }
 
 static void
-let_go(struct consumer_member *member, const struct tpset *set)
-{
-    struct map *held = &member->group->consumer->held;
-    for (uint32_t i = 0; i < set->count; i++)
-        if (ox_map_get(held, tp_key(&set->at[i])) == member)
-            ox_map_remove(held, tp_key(&set->at[i]));
-}
-
-static void
-hold(struct consumer_member *member, const struct tpset *set)
-{
-    for (uint32_t i = 0; i < set->count; i++)
-        ox_map_put(&member->group->consumer->held, tp_key(&set->at[i]), member);
-}
-
-static void
 forget_instance(struct consumer_member *member)
 {
     struct str instance_id = member->subscription.instance_id;
@@ -235,10 +209,11 @@ forget_instance(struct consumer_member *member)
 static void
 remove_member(struct consumer_member *member)
 {
+    struct consumer_group *consumer = member->group->consumer;
     forget_instance(member);
-    let_go(member, &member->assigned);
-    let_go(member, &member->revoking);
-    ox_map_remove(&member->group->consumer->members, member->id);
+    tpset_let_go(&member->assigned, &consumer->held, member);
+    tpset_let_go(&member->revoking, &consumer->held, member);
+    ox_map_remove(&consumer->members, member->id);
     member_free(member);
 }
 
@@ -255,9 +230,7 @@ set_member(struct group *group, struct str id, const struct consumer_subscriptio
     own.client_host = ox_str_dup(&arena, from->client_host);
     own.regex = ox_str_dup(&arena, from->regex);
     own.assignor = ox_str_dup(&arena, from->assignor);
-    own.topics = ox_arena_array(&arena, struct str, from->topic_count);
-    for (size_t i = 0; i < from->topic_count; i++)
-        own.topics[i] = ox_str_dup(&arena, from->topics[i]);
+    own.topics = names_dup(from->topics, from->topic_count, &arena);
     own.protocols = ox_arena_array(&arena, struct member_protocol, from->protocol_count);
     for (size_t i = 0; i < from->protocol_count; i++) {
         own.protocols[i].name = ox_str_dup(&arena, from->protocols[i].name);
@@ -275,10 +248,11 @@ set_member(struct group *group, struct str id, const struct consumer_subscriptio
 static void
 set_current(struct consumer_member *member, struct consumer_current *from)
 {
-    let_go(member, &member->assigned);
-    let_go(member, &member->revoking);
-    tpset_fini(&member->assigned);
-    tpset_fini(&member->revoking);
+    struct map *held = &member->group->consumer->held;
+    tpset_let_go(&member->assigned, held, member);
+    tpset_let_go(&member->revoking, held, member);
+    tpset_take(&member->assigned, &from->assigned);
+    tpset_take(&member->revoking, &from->revoking);
     ox_free(member->assigned_epochs);
     ox_free(member->revoking_epochs);
     member->assigned_epochs = from->assigned_epochs;
@@ -287,11 +261,8 @@ set_current(struct consumer_member *member, struct consumer_current *from)
     member->epoch = from->epoch;
     member->previous_epoch = from->previous_epoch;
     member->state = from->state;
-    member->assigned = from->assigned;
-    member->revoking = from->revoking;
-    from->assigned = from->revoking = (struct tpset){0};
-    hold(member, &member->assigned);
-    hold(member, &member->revoking);
+    tpset_hold(&member->assigned, held, member);
+    tpset_hold(&member->revoking, held, member);
 }
 
 static void
@@ -301,9 +272,7 @@ set_regex(struct group *group, const struct consumer_value *value)
     struct consumer_regex *regex = ox_calloc(1, sizeof(*regex));
     ox_arena_init(&regex->arena);
     regex->topic_count = value->topic_count;
-    regex->topics = ox_arena_array(&regex->arena, struct str, value->topic_count);
-    for (size_t i = 0; i < value->topic_count; i++)
-        regex->topics[i] = ox_str_dup(&regex->arena, value->topics[i]);
+    regex->topics = names_dup(value->topics, value->topic_count, &regex->arena);
     regex->version = value->version;
     regex->time_ms = value->time_ms;
     struct consumer_regex *old = ox_map_put(&consumer->regexes, value->id, regex);
@@ -327,13 +296,9 @@ consumer_group_set(struct group *group, int16_t type, struct consumer_value *val
     case KEY_CONSUMER_TARGET_EPOCH:
         consumer->assignment_epoch = value->epoch;
         break;
-    case KEY_CONSUMER_TARGET: {
-        struct consumer_member *member = member_get(group, value->id);
-        tpset_fini(&member->target);
-        member->target = value->current.assigned;
-        value->current.assigned = (struct tpset){0};
+    case KEY_CONSUMER_TARGET:
+        tpset_take(&member_get(group, value->id)->target, &value->current.assigned);
         break;
-    }
     case KEY_CONSUMER_CURRENT:
         set_current(member_get(group, value->id), &value->current);
         break;
@@ -462,8 +427,7 @@ consumer_group_resume(struct group *group)
         ox_map_init(&consumer->held);
         consumer->epoch = OX_MAX(consumer->epoch, consumer->assignment_epoch);
     }
-    consumer->epoch = OX_MIN(OX_MAX(consumer->epoch, 0), INT32_MAX / 2);
-    consumer->assignment_epoch = OX_MIN(OX_MAX(consumer->assignment_epoch, 0), consumer->epoch);
+    group_epochs_mend(&consumer->epoch, &consumer->assignment_epoch);
     for (uint32_t at = 0; (entry = ox_map_next(&consumer->members, &at)) != NULL;)
         consumer_restart_session(entry->value);
     consumer->regex_due = consumer->regexes.count > 0;

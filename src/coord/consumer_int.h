@@ -26,6 +26,7 @@ void tpset_fini(struct tpset *set);
 void tpset_add(struct tpset *set, const struct uuid *topic, int32_t partition); /* unsorted */
 void tpset_sort(struct tpset *set); /* after the last add; drops repetitions */
 void tpset_copy(struct tpset *to, const struct tpset *from); /* replaces what was there */
+void tpset_take(struct tpset *to, struct tpset *from); /* the same; from is empty then */
 bool tpset_equal(const struct tpset *a, const struct tpset *b);
 bool tpset_has(const struct tpset *set, const struct tp *tp);
 int64_t tpset_find(const struct tpset *set, const struct tp *tp); /* its place, or -1 */
@@ -35,6 +36,14 @@ bool tpset_within(const struct tpset *a, const struct tpset *b); /* a is a subse
 /* out is initialised (empty) by these. */
 void tpset_and(struct tpset *out, const struct tpset *a, const struct tpset *b);
 void tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b);
+/* Epochs that stand beside a set, in its order: that of tp, -1 if it is not in the set. */
+int32_t tpset_epoch(const struct tpset *set, const int32_t *epochs, const struct tp *tp);
+
+/* Who holds what: a map from struct tp to a member, one holder each. Letting go leaves
+ * alone what another holds by now. */
+void *tp_holder(const struct map *held, const struct tp *tp); /* NULL: nobody */
+void tpset_hold(const struct tpset *set, struct map *held, void *holder);
+void tpset_let_go(const struct tpset *set, struct map *held, const void *holder);
 
 /* ---- consumer_group.c ---- */
 

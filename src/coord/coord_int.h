@@ -266,6 +266,11 @@ void group_free(struct group *group); /* parked calls were answered before */
 void group_maybe_drop(struct group *group);
 void group_check(const struct group *group);
 void group_transition(struct group *group, enum group_state to);
+/* At load, of a modern group: epochs that no record can have are brought into range, the
+ * assignment's to the group's at most. */
+void group_epochs_mend(int32_t *epoch, int32_t *assignment_epoch);
+/* Names and their bytes, in the arena. */
+struct str *names_dup(const struct str *names, size_t count, struct arena *arena);
 
 struct member *group_member(const struct group *group, struct str id);
 struct member *group_instance(const struct group *group, struct str instance_id);

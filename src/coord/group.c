@@ -183,6 +183,22 @@ group_maybe_drop(struct group *group)
 }
 
 void
+group_epochs_mend(int32_t *epoch, int32_t *assignment_epoch)
+{
+    *epoch = OX_MIN(OX_MAX(*epoch, 0), INT32_MAX / 2);
+    *assignment_epoch = OX_MIN(OX_MAX(*assignment_epoch, 0), *epoch);
+}
+
+struct str *
+names_dup(const struct str *names, size_t count, struct arena *arena)
+{
+    struct str *out = ox_arena_array(arena, struct str, count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = ox_str_dup(arena, names[i]);
+    return out;
+}
+
+void
 group_transition(struct group *group, enum group_state to)
 {
     static const uint8_t from[] = {

@@ -8,15 +8,6 @@
 
 /* ---- consumer groups ---- */
 
-static struct str *
-names_dup(const struct str *names, size_t count, struct arena *arena)
-{
-    struct str *out = ox_arena_array(arena, struct str, count);
-    for (size_t i = 0; i < count; i++)
-        out[i] = ox_str_dup(arena, names[i]);
-    return out;
-}
-
 static void
 consumer_member(const struct consumer_member *member, struct arena *arena,
     struct coord_modern_member *out)

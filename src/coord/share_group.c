@@ -107,9 +107,7 @@ set_member(struct share_member *member, const struct share_value *from)
 {
     struct arena arena;
     ox_arena_init(&arena);
-    struct str *topics = ox_arena_array(&arena, struct str, from->topic_count);
-    for (size_t i = 0; i < from->topic_count; i++)
-        topics[i] = ox_str_dup(&arena, from->topics[i]);
+    struct str *topics = names_dup(from->topics, from->topic_count, &arena);
     member->rack_id = ox_str_dup(&arena, from->rack_id);
     member->client_id = ox_str_dup(&arena, from->client_id);
     member->client_host = ox_str_dup(&arena, from->client_host);
@@ -118,14 +116,6 @@ set_member(struct share_member *member, const struct share_value *from)
     member->subscribed = true;
     ox_arena_fini(&member->arena);
     member->arena = arena;
-}
-
-static void
-take(struct tpset *to, struct tpset *from)
-{
-    tpset_fini(to);
-    *to = *from;
-    *from = (struct tpset){0};
 }
 
 void
@@ -146,17 +136,17 @@ share_group_set(struct group *group, int16_t type, struct share_value *value)
         share->assignment_epoch = value->epoch;
         break;
     case KEY_SHARE_TARGET:
-        take(&member->target, &value->partitions);
+        tpset_take(&member->target, &value->partitions);
         break;
     case KEY_SHARE_CURRENT:
         member->epoch = value->epoch;
         member->previous_epoch = value->previous_epoch;
-        take(&member->assigned, &value->partitions);
+        tpset_take(&member->assigned, &value->partitions);
         break;
     case KEY_SHARE_STATE:
-        take(&share->initializing, &value->initializing);
-        take(&share->initialized, &value->initialized);
-        take(&share->deleting, &value->deleting);
+        tpset_take(&share->initializing, &value->initializing);
+        tpset_take(&share->initialized, &value->initialized);
+        tpset_take(&share->deleting, &value->deleting);
         break;
     default:
         ox_unreachable();
@@ -245,8 +235,7 @@ share_group_resume(struct group *group)
         share->epoch = OX_MAX(share->epoch, share->assignment_epoch);
         tpset_fini(&share->initializing);
     }
-    share->epoch = OX_MIN(OX_MAX(share->epoch, 0), INT32_MAX / 2);
-    share->assignment_epoch = OX_MIN(OX_MAX(share->assignment_epoch, 0), share->epoch);
+    group_epochs_mend(&share->epoch, &share->assignment_epoch);
     for (uint32_t at = 0; (entry = ox_map_next(&share->members, &at)) != NULL;)
         share_restart_session(entry->value);
 }

@@ -237,14 +237,6 @@ streams_group_subscribed(const struct group *group, struct str topic)
            streams_reader(streams->topology, topic) != NULL;
 }
 
-/* When the active task was assigned, -1: it is not in the set. */
-static int32_t
-epoch_in(const struct tpset *set, const int32_t *epochs, const struct tp *task)
-{
-    int64_t at = tpset_find(set, task);
-    return at < 0 ? -1 : epochs[at];
-}
-
 bool
 streams_commit_allowed(const struct streams_member *member, struct str topic, int32_t partition,
     int32_t epoch)
@@ -256,9 +248,9 @@ streams_commit_allowed(const struct streams_member *member, struct str topic, in
     if (reader == NULL)
         return false;
     struct tp task = streams_task_find(streams, reader->subtopology_id, partition);
-    int32_t since = epoch_in(&now->assigned.of[COORD_ACTIVE], now->assigned_epochs, &task);
+    int32_t since = tpset_epoch(&now->assigned.of[COORD_ACTIVE], now->assigned_epochs, &task);
     if (since < 0)
-        since = epoch_in(&now->revoking.of[COORD_ACTIVE], now->revoking_epochs, &task);
+        since = tpset_epoch(&now->revoking.of[COORD_ACTIVE], now->revoking_epochs, &task);
     return since >= 0 && epoch >= since;
 }
 
@@ -280,34 +272,12 @@ member_get(struct group *group, struct str id)
     return member;
 }
 
-static struct str
-task_key(const struct tp *task)
-{
-    return ox_str_n(task, sizeof(*task));
-}
-
-static void
-let_go(struct streams_member *member, const struct tpset *set)
-{
-    struct map *held = &member->group->streams->held;
-    for (uint32_t i = 0; i < set->count; i++)
-        if (ox_map_get(held, task_key(&set->at[i])) == member)
-            ox_map_remove(held, task_key(&set->at[i]));
-}
-
-static void
-hold(struct streams_member *member, const struct tpset *set)
-{
-    for (uint32_t i = 0; i < set->count; i++)
-        ox_map_put(&member->group->streams->held, task_key(&set->at[i]), member);
-}
-
 static void
 remove_member(struct streams_member *member)
 {
     struct streams_group *streams = member->group->streams;
-    let_go(member, &member->current.assigned.of[COORD_ACTIVE]);
-    let_go(member, &member->current.revoking.of[COORD_ACTIVE]);
+    tpset_let_go(&member->current.assigned.of[COORD_ACTIVE], &streams->held, member);
+    tpset_let_go(&member->current.revoking.of[COORD_ACTIVE], &streams->held, member);
     ox_map_remove(&streams->members, member->id);
     if (streams->members.count == 0)
         heap_str_free(&streams->shutdown);
@@ -341,13 +311,14 @@ set_member(struct streams_member *member, const struct streams_said *from)
 static void
 set_current(struct streams_member *member, struct streams_current *from)
 {
-    let_go(member, &member->current.assigned.of[COORD_ACTIVE]);
-    let_go(member, &member->current.revoking.of[COORD_ACTIVE]);
+    struct map *held = &member->group->streams->held;
+    tpset_let_go(&member->current.assigned.of[COORD_ACTIVE], held, member);
+    tpset_let_go(&member->current.revoking.of[COORD_ACTIVE], held, member);
     current_fini(&member->current);
     member->current = *from;
     *from = (struct streams_current){0};
-    hold(member, &member->current.assigned.of[COORD_ACTIVE]);
-    hold(member, &member->current.revoking.of[COORD_ACTIVE]);
+    tpset_hold(&member->current.assigned.of[COORD_ACTIVE], held, member);
+    tpset_hold(&member->current.revoking.of[COORD_ACTIVE], held, member);
 }
 
 /* The plan was one of the topology before. */
@@ -458,7 +429,7 @@ member_flaw(const struct streams_member *member, const struct tpset *set)
     if (tasks_meet(&member->current.assigned, &member->current.revoking))
         return "a member has what it revokes";
     for (uint32_t i = 0; i < set->count; i++)
-        if (ox_map_get(held, task_key(&set->at[i])) != member)
+        if (tp_holder(held, &set->at[i]) != member)
             return "an active task is held twice";
     return NULL;
 }
@@ -512,8 +483,7 @@ streams_group_resume(struct group *group)
         ox_map_init(&streams->held);
         streams->epoch = OX_MAX(streams->epoch, streams->assignment_epoch);
     }
-    streams->epoch = OX_MIN(OX_MAX(streams->epoch, 0), INT32_MAX / 2);
-    streams->assignment_epoch = OX_MIN(OX_MAX(streams->assignment_epoch, 0), streams->epoch);
+    group_epochs_mend(&streams->epoch, &streams->assignment_epoch);
     for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;) {
         streams_restart_session(entry->value);
         streams_start_rebalance_timer(entry->value);

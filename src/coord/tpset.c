@@ -60,6 +60,14 @@ tpset_copy(struct tpset *to, const struct tpset *from)
     *to = copy;
 }
 
+void
+tpset_take(struct tpset *to, struct tpset *from)
+{
+    tpset_fini(to);
+    *to = *from;
+    *from = (struct tpset){0};
+}
+
 bool
 tpset_equal(const struct tpset *a, const struct tpset *b)
 {
@@ -138,4 +146,41 @@ void
 tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b)
 {
     filter(out, a, b, false);
+}
+
+int32_t
+tpset_epoch(const struct tpset *set, const int32_t *epochs, const struct tp *tp)
+{
+    int64_t at = tpset_find(set, tp);
+    return at >= 0 ? epochs[at] : -1;
+}
+
+/* ---- holders ---- */
+
+static struct str
+tp_key(const struct tp *tp)
+{
+    _Static_assert(sizeof(*tp) == 20, "no padding: partitions are keys");
+    return ox_str_n(tp, sizeof(*tp));
+}
+
+void *
+tp_holder(const struct map *held, const struct tp *tp)
+{
+    return ox_map_get(held, tp_key(tp));
+}
+
+void
+tpset_hold(const struct tpset *set, struct map *held, void *holder)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        ox_map_put(held, tp_key(&set->at[i]), holder);
+}
+
+void
+tpset_let_go(const struct tpset *set, struct map *held, const void *holder)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (tp_holder(held, &set->at[i]) == holder)
+            ox_map_remove(held, tp_key(&set->at[i]));
 }
