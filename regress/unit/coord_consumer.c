@@ -535,6 +535,59 @@ test_settings(void)
     end();
 }
 
+/* Who comes too soon after an assignment gets its partitions with a later heartbeat. */
+static void
+test_assignment_interval(void)
+{
+    struct coord_config usual = config;
+    config.consumer_assignment_ms = 1000;
+    begin();
+    struct client a = CLIENT(.id = "a"), b = CLIENT(.id = "b");
+    beat(&a);
+    is_str(a.answer, "t0 t1 t2 t3", "the first assignment is made at once");
+    obey(&a);
+    sim_advance(&sim, 300);
+    beat(&b);
+    is_str(b.answer, "", "the next waits for the assignment interval");
+    is_str(state(), "Assigning", "which the group's state says");
+    sim_advance(&sim, 600);
+    is_int(beat(&a), OX_OK, "the others go on meanwhile");
+    restart();
+    sim_advance(&sim, 50);
+    beat(&a);
+    is_str(a.answer, "-", "a restart does not shorten it");
+    sim_advance(&sim, 50);
+    beat(&a);
+    is_str(a.answer, "t0 t1", "when it is over the assignment is made");
+    obey(&a);
+    beat(&b);
+    is_str(b.answer, "t2 t3", "for all");
+    end();
+    config = usual;
+}
+
+static void
+test_assignors_allowed(void)
+{
+    struct coord_config usual = config;
+    config.consumer_assignors = 1 << COORD_RANGE;
+    config.consumer_assignor = COORD_RANGE;
+    begin();
+    struct client a = CLIENT(.id = "a", .assignor = "uniform"), b = CLIENT(.id = "b");
+    is_int(beat(&a), OX_UNSUPPORTED_ASSIGNOR, "an assignor that is not among those allowed");
+    is_int(beat(&b), OX_OK, "a member without a wish");
+    is_int(consumer_group_assignor(group()), COORD_RANGE, "gets the first of those allowed");
+    end();
+    config = usual;
+    config.consumer_size_max = 1;
+    begin();
+    struct client c = CLIENT(.id = "c"), d = CLIENT(.id = "d");
+    beat(&c);
+    is_int(beat(&d), OX_GROUP_MAX_SIZE_REACHED, "a group has a size of its own");
+    end();
+    config = usual;
+}
+
 static void
 test_other_calls(void)
 {
@@ -1019,6 +1072,32 @@ test_upgrade_cases(void)
     end();
 }
 
+static void
+test_migration_policy(void)
+{
+    config.upgrade = false;
+    begin();
+    struct classic a = {0}, b = {0};
+    classic_pair(&a, &b);
+    struct client c = CLIENT(.id = "c", .topics = "t u");
+    is_int(beat(&c), OX_GROUP_ID_NOT_FOUND, "no upgrade: the new protocol stays out");
+    is_int(classic_beat(&a), OX_OK, "and the group is as it was");
+    end();
+    config.upgrade = true;
+
+    config.downgrade = false;
+    begin();
+    struct classic d = {0}, e = {0};
+    classic_pair(&d, &e);
+    struct client f = CLIENT(.id = "f", .topics = "t u");
+    beat(&f);
+    f.epoch = -1;
+    is_int(beat(&f), OX_OK, "no downgrade: the last of the new protocol leaves");
+    ok(group()->consumer != NULL, "and the group stays one of consumers");
+    end();
+    config.downgrade = true;
+}
+
 /* ---- records ---- */
 
 static bool
@@ -1051,7 +1130,7 @@ test_records(void)
            BYTES(0, 0, 2, 'i', 0, 4, 'c', 'l', 'i', 3, '/', 'h', 2, 2, 't', 0, 0, 0, 0xEA, 0x60, 0,
                1, 0, 1, 0)),
         "record 5: the member");
-    ok(last_record_is(KEY_CONSUMER_TARGET_EPOCH, BYTES(0, 0, 0, 0, 0, 2, 0)),
+    ok(last_record_is(KEY_CONSUMER_TARGET_EPOCH, BYTES(0, 0, 0, 0, 0, 2, 1, 0, 8, 0, 0, 1, 0x8B, 0xCF, 0xE5, 0x68, 0)),
         "record 6: the target's epoch");
     ok(last_record_is(KEY_CONSUMER_TARGET,
            BYTES(0, 0, 2, T_ID, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0)),
@@ -1454,6 +1533,7 @@ main(int argc, char **argv)
     int walks = argc > 2 ? atoi(argv[2]) : 30;
     ox_diag_set_level((enum ox_diag_level)(OX_DIAG_ERROR + 1));
     coord_config_init(&config);
+    config.consumer_assignment_ms = config.share_assignment_ms = 0;
     test_request();
     test_epochs();
     test_leave();
@@ -1463,10 +1543,13 @@ main(int argc, char **argv)
     test_regex();
     test_log();
     test_settings();
+    test_assignment_interval();
+    test_assignors_allowed();
     test_other_calls();
     test_conversion();
     test_upgrade();
     test_upgrade_cases();
+    test_migration_policy();
     test_records();
     test_assignors();
     for (int i = 0; i < walks; i++) {

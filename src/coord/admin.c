@@ -324,7 +324,7 @@ snapshot_group(struct coord_snapshot_call *call, const struct group *group)
         .group_id = ox_str_dup(arena, group->id),
         .protocol_type = ox_str_dup(arena, group_protocol_type(group)),
         .protocol = chosen ? ox_str_dup(arena, group->protocol)
-                    : group->consumer != NULL ? ox_str(consumer_group_assignor(group))
+                    : group->consumer != NULL ? ox_str(assignor_name(consumer_group_assignor(group)))
                     : group->share != NULL    ? OX_STR("simple")
                     : group->streams != NULL  ? OX_STR("sticky")
                                               : OX_STR(""),

@@ -13,10 +13,30 @@
 
 #include "coord/consumer_int.h"
 
-bool
-assignor_known(struct str name)
+static const char *const assignors[] = {[COORD_UNIFORM] = "uniform", [COORD_RANGE] = "range"};
+
+enum coord_assignor
+coord_assignor_find(struct str name)
 {
-    return ox_str_is(name, "uniform") || ox_str_is(name, "range");
+    int found = 0;
+    while (found < COORD_ASSIGNOR_COUNT && !ox_str_is(name, assignors[found]))
+        found++;
+    return (enum coord_assignor)found;
+}
+
+const char *
+assignor_name(enum coord_assignor assignor)
+{
+    return assignors[assignor];
+}
+
+bool
+assignment_due(const struct shard *shard, int64_t last_ms, int32_t interval_ms)
+{
+    int64_t earliest;
+    return last_ms == 0 || interval_ms == 0 ||
+           __builtin_add_overflow(last_ms, (int64_t)interval_ms, &earliest) ||
+           shard_wall(shard) >= earliest || shard_wall(shard) < last_ms; /* set back */
 }
 
 static int

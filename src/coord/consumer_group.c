@@ -164,20 +164,22 @@ consumer_group_subscribed(const struct group *group, struct str topic)
     return false;
 }
 
-/* Two are known; a member without a wish counts for none, and uniform leads. */
-const char *
+/* What most members wish for; a member without a wish counts for none. */
+enum coord_assignor
 consumer_group_assignor(const struct group *group)
 {
-    uint32_t uniform = 0, range = 0;
+    enum coord_assignor best = group->shard->config.consumer_assignor;
+    uint32_t votes[COORD_ASSIGNOR_COUNT + 1] = {0};
     struct map_entry *entry;
     for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;) {
         const struct consumer_member *member = entry->value;
-        if (member->subscription.assignor.ptr == NULL)
-            continue;
-        uniform += ox_str_is(member->subscription.assignor, "uniform");
-        range += ox_str_is(member->subscription.assignor, "range");
+        if (member->subscription.assignor.ptr != NULL)
+            votes[coord_assignor_find(member->subscription.assignor)]++;
     }
-    return range > uniform ? "range" : "uniform";
+    for (int i = 0; i < COORD_ASSIGNOR_COUNT; i++)
+        if (votes[i] > votes[best])
+            best = (enum coord_assignor)i;
+    return best;
 }
 
 /* ---- what records do ---- */
@@ -295,6 +297,7 @@ consumer_group_set(struct group *group, int16_t type, struct consumer_value *val
         break;
     case KEY_CONSUMER_TARGET_EPOCH:
         consumer->assignment_epoch = value->epoch;
+        consumer->assignment_ms = value->time_ms;
         break;
     case KEY_CONSUMER_TARGET:
         tpset_take(&member_get(group, value->id)->target, &value->current.assigned);
@@ -329,6 +332,7 @@ consumer_group_unset(struct group *group, int16_t type, struct str id)
         break;
     case KEY_CONSUMER_TARGET_EPOCH:
         consumer->assignment_epoch = 0;
+        consumer->assignment_ms = 0;
         break;
     case KEY_CONSUMER_TARGET:
         if (member != NULL)

@@ -227,7 +227,7 @@ find_member(struct beat *beat, const char **message)
         *message = "the member is not part of the group";
         return OX_UNKNOWN_MEMBER_ID;
     }
-    if (group->consumer->members.count >= (uint32_t)beat->shard->config.group_size_max)
+    if (group->consumer->members.count >= (uint32_t)beat->shard->config.consumer_size_max)
         return OX_GROUP_MAX_SIZE_REACHED;
     return OX_OK;
 }
@@ -549,7 +549,10 @@ consumer_compute_target(struct group *group, struct write *write)
     struct topic_table table;
     struct arena arena;
     uint32_t count = 0;
-    if (consumer->assignment_epoch == consumer->epoch)
+    int32_t interval_ms = group_setting(group, "consumer.assignment.interval.ms",
+        group->shard->config.consumer_assignment_ms);
+    if (consumer->assignment_epoch == consumer->epoch ||
+        !assignment_due(group->shard, consumer->assignment_ms, interval_ms))
         return;
     read_topics(&table, group);
     ox_arena_init(&arena);
@@ -563,7 +566,7 @@ consumer_compute_target(struct group *group, struct write *write)
         to->before = &member->target;
         fill_topics(&table, member, to, &arena);
     }
-    if (strcmp(consumer_group_assignor(group), "range") == 0)
+    if (consumer_group_assignor(group) == COORD_RANGE)
         assign_range(table.topics, table.count, members, count);
     else
         assign_uniform(table.topics, table.count, members, count);
@@ -768,9 +771,10 @@ heartbeat_run(struct coord_call *base)
     ox_code code = shard_ready(beat.shard);
     if (code == OX_OK && (message = check_request(call)) != NULL)
         code = OX_INVALID_REQUEST;
-    if (code == OX_OK && call->assignor.ptr != NULL && !assignor_known(call->assignor)) {
+    if (code == OX_OK && call->assignor.ptr != NULL &&
+        !(beat.shard->config.consumer_assignors >> coord_assignor_find(call->assignor) & 1)) {
         code = OX_UNSUPPORTED_ASSIGNOR;
-        message = "the assignors are uniform and range";
+        message = "there is no such assignor";
     }
     if (code == OX_OK && call->regex.len > 0) {
         struct topic_regex *regex = topic_regex_new(call->regex, &reason);

@@ -93,6 +93,7 @@ struct consumer_regex {
 
 struct consumer_group {
     int32_t epoch, assignment_epoch;
+    int64_t assignment_ms; /* when the target was computed; 0: not known */
     int64_t metadata_hash; /* of the topics subscribed to; 0 none */
     struct map members;    /* id -> struct consumer_member */
     struct map instances;  /* instance id -> struct consumer_member */
@@ -145,7 +146,7 @@ bool consumer_member_subscribed(const struct consumer_member *member, struct str
 /* At load: members without a subscription are remains; sessions begin. */
 void consumer_group_resume(struct group *group);
 /* The name of the assignor that most members want. */
-const char *consumer_group_assignor(const struct group *group);
+enum coord_assignor consumer_group_assignor(const struct group *group);
 
 /* ---- consumer_heartbeat.c, for migrate.c and share groups ---- */
 
@@ -253,7 +254,9 @@ struct assign_member {
     struct tpset target; /* out */
 };
 
-bool assignor_known(struct str name);
+/* Whether enough time has passed since the last assignment of a group; 0: none known. */
+bool assignment_due(const struct shard *shard, int64_t last_ms, int32_t interval_ms);
+const char *assignor_name(enum coord_assignor assignor);
 /* Topics by rising id. Deterministic: the order of members does not matter. */
 void assign_uniform(const struct assign_topic *topics, uint32_t topic_count,
     struct assign_member *members, uint32_t member_count);

@@ -8,7 +8,7 @@
  *   5  member             instance ?s, rack ?s, client_id, client_host, topics[] s,
  *                         regex ?s, rebalance_timeout i32, assignor ?s; tag 0:
  *                         0, or 1, session_timeout i32, protocols[ name s, metadata B ]
- *   6  target epoch       epoch i32
+ *   6  target epoch       epoch i32; tag 0 assignment_timestamp i64
  *   7  target             partitions
  *   8  current            epoch i32, previous i32, state i8, assigned partitions,
  *                         revoking partitions
@@ -22,7 +22,7 @@
 #include "base/wire.h"
 #include "coord/consumer_int.h"
 
-enum { TAG_METADATA_HASH = 0, TAG_CLASSIC = 0, TAG_EPOCHS = 0 };
+enum { TAG_METADATA_HASH = 0, TAG_CLASSIC = 0, TAG_EPOCHS = 0, TAG_ASSIGNMENT_TIME = 0 };
 
 /* ---- writing ---- */
 
@@ -99,6 +99,20 @@ put_partitions(struct out *out, const struct tpset *set, const int32_t *epochs)
     }
 }
 
+/* One tagged field, left out at its default. */
+static void
+put_tagged64(struct out *out, uint32_t number, int64_t value)
+{
+    if (value == 0) {
+        put_tags(out);
+        return;
+    }
+    wire_put_uvarint(&out->wire, 1);
+    wire_put_uvarint(&out->wire, number);
+    wire_put_uvarint(&out->wire, sizeof(value));
+    wire_put64(&out->wire, value);
+}
+
 void
 put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash)
 {
@@ -106,14 +120,7 @@ put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash)
     out_init(&out, write);
     wire_put16(&out.wire, 0);
     wire_put32(&out.wire, epoch);
-    if (metadata_hash == 0) {
-        put_tags(&out);
-    } else {
-        wire_put_uvarint(&out.wire, 1);
-        wire_put_uvarint(&out.wire, TAG_METADATA_HASH);
-        wire_put_uvarint(&out.wire, sizeof(metadata_hash));
-        wire_put64(&out.wire, metadata_hash);
-    }
+    put_tagged64(&out, TAG_METADATA_HASH, metadata_hash);
     emit(write, KEY_CONSUMER_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
 }
 
@@ -176,7 +183,7 @@ put_target_epoch(struct write *write, int32_t epoch)
     out_init(&out, write);
     wire_put16(&out.wire, 0);
     wire_put32(&out.wire, epoch);
-    put_tags(&out);
+    put_tagged64(&out, TAG_ASSIGNMENT_TIME, shard_wall(write->group->shard));
     emit(write, KEY_CONSUMER_TARGET_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
 }
 
@@ -372,6 +379,13 @@ epoch_tag(void *arg, uint32_t number, struct wire_in field)
         ((struct consumer_value *)arg)->metadata_hash = wire_get64(&field);
 }
 
+static void
+time_tag(void *arg, uint32_t number, struct wire_in field)
+{
+    if (number == TAG_ASSIGNMENT_TIME)
+        ((struct consumer_value *)arg)->time_ms = wire_get64(&field);
+}
+
 struct member_tag {
     struct arena *arena;
     struct consumer_subscription *out;
@@ -453,7 +467,7 @@ read_value(int16_t type, struct str bytes, struct arena *arena, struct consumer_
         break;
     case KEY_CONSUMER_TARGET_EPOCH:
         out->epoch = wire_get32(&in);
-        get_tags(&in, NULL, NULL);
+        get_tags(&in, time_tag, out);
         break;
     case KEY_CONSUMER_TARGET:
         get_partitions(&in, &out->current.assigned);

@@ -40,6 +40,11 @@
 struct coord;
 struct coord_host; /* coord/coord_host.h: what the coordinators need from outside */
 
+/* How partitions are given to the members of a consumer group. */
+enum coord_assignor { COORD_UNIFORM, COORD_RANGE, COORD_ASSIGNOR_COUNT };
+/* By its name; COORD_ASSIGNOR_COUNT: none. */
+enum coord_assignor coord_assignor_find(struct str name);
+
 /* Bounds and periods; the names of the settings are Kafka's. */
 struct coord_config {
     int32_t session_timeout_ms_min;     /* group.min.session.timeout.ms */
@@ -55,8 +60,14 @@ struct coord_config {
     int32_t batch_bytes_max;            /* of one batch of records appended */
     int32_t consumer_session_ms;        /* group.consumer.session.timeout.ms */
     int32_t consumer_heartbeat_ms;      /* group.consumer.heartbeat.interval.ms */
+    int32_t consumer_size_max;          /* group.consumer.max.size */
+    int32_t consumer_assignment_ms;     /* group.consumer.assignment.interval.ms */
+    uint8_t consumer_assignors;         /* group.consumer.assignors: a bit for each */
+    uint8_t consumer_assignor;          /* the first of them */
+    bool upgrade, downgrade;            /* group.consumer.migration.policy */
     int32_t share_session_ms;           /* group.share.session.timeout.ms */
     int32_t share_heartbeat_ms;         /* group.share.heartbeat.interval.ms */
+    int32_t share_assignment_ms;        /* group.share.assignment.interval.ms */
     int32_t share_size_max;             /* group.share.max.size */
     int32_t streams_session_ms;         /* group.streams.session.timeout.ms */
     int32_t streams_heartbeat_ms;       /* group.streams.heartbeat.interval.ms */

@@ -74,7 +74,7 @@ migrate_possible(const struct group *group)
 {
     struct map_entry *entry;
     struct arena arena;
-    bool good = group->consumer == NULL && group->members.count > 0 &&
+    bool good = group->shard->config.upgrade && group->consumer == NULL && group->members.count > 0 &&
                 ox_str_is(group->protocol_type, "consumer");
     ox_arena_init(&arena);
     for (uint32_t at = 0; good && (entry = ox_map_next(&group->members, &at)) != NULL;) {
@@ -239,7 +239,7 @@ gather(struct group *group, struct arena *arena, struct moving *out)
 bool
 migrate_downgrade(struct group *group, struct write *write)
 {
-    if (!only_classic(group))
+    if (!group->shard->config.downgrade || !only_classic(group))
         return false;
     struct arena *arena = &write->arena;
     uint32_t count = group->consumer->members.count;
@@ -366,7 +366,7 @@ find_joining(struct joining *joining)
     joining->gone = fresh ? holder : NULL;
     joining->member = consumer_member_find(joining->group, joining->member_id);
     if (joining->member == NULL && joining->gone == NULL &&
-        consumer->members.count >= (uint32_t)joining->group->shard->config.group_size_max)
+        consumer->members.count >= (uint32_t)joining->group->shard->config.consumer_size_max)
         return OX_GROUP_MAX_SIZE_REACHED;
     if (fresh && call->instance_id.ptr == NULL && call->version >= 4)
         return OX_MEMBER_ID_REQUIRED;

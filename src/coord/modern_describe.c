@@ -45,7 +45,7 @@ consumer_describe(const struct group *group, struct coord_modern_call *call)
     const struct consumer_group *consumer = group->consumer;
     struct map_entry *entry;
     call->state = consumer_group_state(group);
-    call->assignor = consumer_group_assignor(group);
+    call->assignor = assignor_name(consumer_group_assignor(group));
     call->group_epoch = consumer->epoch;
     call->assignment_epoch = consumer->assignment_epoch;
     call->members = ox_arena_array(call->call.arena, struct coord_modern_member,

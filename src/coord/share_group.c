@@ -134,6 +134,7 @@ share_group_set(struct group *group, int16_t type, struct share_value *value)
         break;
     case KEY_SHARE_TARGET_EPOCH:
         share->assignment_epoch = value->epoch;
+        share->assignment_ms = value->assignment_ms;
         break;
     case KEY_SHARE_TARGET:
         tpset_take(&member->target, &value->partitions);
@@ -172,6 +173,7 @@ share_group_unset(struct group *group, int16_t type, struct str id)
         break;
     case KEY_SHARE_TARGET_EPOCH:
         share->assignment_epoch = 0;
+        share->assignment_ms = 0;
         break;
     case KEY_SHARE_TARGET:
         if (member != NULL)

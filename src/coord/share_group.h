@@ -24,6 +24,7 @@ struct share_member {
 
 struct share_group {
     int32_t epoch, assignment_epoch;
+    int64_t assignment_ms;      /* when the target was computed; 0: not known */
     int64_t metadata_hash;      /* of the topics subscribed to; 0 none */
     uint64_t topics_generation; /* metadata_hash was computed for it */
     struct map members;         /* id -> struct share_member */
@@ -39,7 +40,7 @@ struct share_group {
 struct share_value {
     struct str id; /* of the key: member id; null for the group itself */
     int32_t epoch, previous_epoch;
-    int64_t metadata_hash;
+    int64_t metadata_hash, assignment_ms;
     struct str rack_id, client_id, client_host;
     struct str *topics;
     size_t topic_count;

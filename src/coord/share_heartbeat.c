@@ -258,7 +258,10 @@ compute_target(struct group *group, struct write *write)
     struct tpset usable;
     struct arena arena;
     uint32_t count = 0;
-    if (share->assignment_epoch == share->epoch)
+    int32_t interval_ms = group_setting(group, "share.assignment.interval.ms",
+        group->shard->config.share_assignment_ms);
+    if (share->assignment_epoch == share->epoch ||
+        !assignment_due(group->shard, share->assignment_ms, interval_ms))
         return;
     ox_arena_init(&arena);
     read_topics(&table, group);

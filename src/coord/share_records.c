@@ -233,6 +233,7 @@ read_value(int16_t type, struct str bytes, struct arena *arena, struct share_val
         if (!share_group_target_assignment_metadata_value_decode(&in, 0, arena, &value))
             return false;
         out->epoch = value.assignment_epoch;
+        out->assignment_ms = value.assignment_timestamp;
         return true;
     }
     case KEY_SHARE_TARGET:

@@ -431,16 +431,12 @@ initial_over(struct shard *shard, struct coord_timer *timer)
     write_submit(shard, write);
 }
 
-/* Whether enough time has passed since the last assignment. */
 static bool
 may_assign(const struct beat *beat)
 {
     int32_t interval_ms = group_setting(beat->group, "streams.assignment.interval.ms",
         beat->shard->config.streams_assignment_ms);
-    int64_t last_ms = beat->streams->assignment_ms, earliest;
-    return last_ms == 0 || interval_ms == 0 ||
-           __builtin_add_overflow(last_ms, (int64_t)interval_ms, &earliest) ||
-           shard_wall(beat->shard) >= earliest;
+    return assignment_due(beat->shard, beat->streams->assignment_ms, interval_ms);
 }
 
 /* Moves the target, if it is time to. Returns false: the member has none yet. */

@@ -75,6 +75,21 @@ announce_gone(const struct announced *known, const struct meta_view *view)
     }
 }
 
+/* Names were checked at the start. */
+static void
+read_assignors(struct coord_config *config, const char *names)
+{
+    struct arena arena;
+    struct str *items;
+    ox_arena_init(&arena);
+    size_t count = param_list_items(ox_str(names), &arena, &items);
+    config->consumer_assignors = 0;
+    for (size_t i = 0; i < count; i++)
+        config->consumer_assignors |= (uint8_t)(1 << coord_assignor_find(items[i]));
+    config->consumer_assignor = coord_assignor_find(items[0]);
+    ox_arena_fini(&arena);
+}
+
 static void
 read_settings(struct coord_config *config, const struct server_config *settings)
 {
@@ -89,6 +104,13 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
     config->consumer_session_ms = settings->group_consumer_session_timeout_ms;
     config->consumer_heartbeat_ms = settings->group_consumer_heartbeat_interval_ms;
+    config->consumer_size_max = settings->group_consumer_max_size;
+    config->consumer_assignment_ms = settings->group_consumer_assignment_interval_ms;
+    read_assignors(config, settings->group_consumer_assignors);
+    int policy = settings->group_consumer_migration_policy; /* one way, the other, or both */
+    config->upgrade = policy & SERVER_GROUP_CONSUMER_MIGRATION_POLICY_UPGRADE;
+    config->downgrade = policy & SERVER_GROUP_CONSUMER_MIGRATION_POLICY_DOWNGRADE;
+    config->share_assignment_ms = settings->group_share_assignment_interval_ms;
     config->share_session_ms = settings->group_share_session_timeout_ms;
     config->share_heartbeat_ms = settings->group_share_heartbeat_interval_ms;
     config->share_size_max = settings->group_share_max_size;

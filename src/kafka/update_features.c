@@ -18,7 +18,12 @@ struct update_features {
 int
 kafka_feature(const struct kafka_request *req, int which)
 {
-    return meta_feature_level(kafka_view(req), which);
+    uint32_t protocols = engine_settings(kafka_engine(req))->group_coordinator_rebalance_protocols;
+    bool off = (which == PARAM_FEATURE_GROUP_VERSION &&
+                   !(protocols & SERVER_GROUP_COORDINATOR_REBALANCE_PROTOCOLS_CONSUMER)) ||
+               (which == PARAM_FEATURE_STREAMS_VERSION &&
+                   !(protocols & SERVER_GROUP_COORDINATOR_REBALANCE_PROTOCOLS_STREAMS));
+    return off ? 0 : meta_feature_level(kafka_view(req), which);
 }
 
 /* Results of single features are of versions 0 and 1. */

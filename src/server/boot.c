@@ -20,6 +20,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "coord/coord.h"
 #include "kafka/kafka.h"
 #include "pgwire/pgwire.h"
 #include "server/server.h"
@@ -364,6 +365,28 @@ check_authorizer(const struct server_config *config, struct ox_err *err)
 }
 
 static ox_code
+check_groups(const struct server_config *config, struct ox_err *err)
+{
+    struct arena arena;
+    struct str *items;
+    ox_code code = OX_OK;
+    if (!(config->group_coordinator_rebalance_protocols &
+            SERVER_GROUP_COORDINATOR_REBALANCE_PROTOCOLS_CLASSIC))
+        return ox_fail(err, OX_CONFIG_ERROR,
+            "\"group.coordinator.rebalance.protocols\" lacks classic");
+    ox_arena_init(&arena);
+    size_t count = param_list_items(ox_str(config->group_consumer_assignors), &arena, &items);
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        if (coord_assignor_find(items[i]) == COORD_ASSIGNOR_COUNT)
+            code = ox_fail(err, OX_CONFIG_ERROR, "\"group.consumer.assignors\" names \"%.*s\", "
+                "there are uniform and range", OX_STR_ARG(items[i]));
+    if (count == 0)
+        code = ox_fail(err, OX_CONFIG_ERROR, "\"group.consumer.assignors\" is empty");
+    ox_arena_fini(&arena);
+    return code;
+}
+
+static ox_code
 open_doors(struct server *server, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
@@ -494,10 +517,13 @@ start_all(struct server *server, struct ox_err *err)
     struct net_limits limits;
     limits_of(config, &limits);
     limit_memory(config);
+    ox_code code = check_groups(config, err);
+    if (code != OX_OK)
+        return code;
     if (limits.conns_max < (uint32_t)config->max_connections)
         ox_warn("fewer connections than \"max.connections\" fit the limit of open files",
             "connections=%u", limits.conns_max);
-    ox_code code = server_listeners(server->options, &server->arena, server->listeners,
+    code = server_listeners(server->options, &server->arena, server->listeners,
         &server->listener_count, err);
     if (code == OX_OK)
         code = make_dirs(server, err);
