@@ -30,27 +30,9 @@ static void
 fill_value(const struct msg_field *field, void *to, int version, int depth)
 {
     uint64_t word = ox_rand(&rng);
-    switch ((enum msg_kind)field->kind) {
-    case MSG_BOOL:
-        *(bool *)to = word & 1;
-        break;
-    case MSG_INT8:
-        *(int8_t *)to = (int8_t)word;
-        break;
-    case MSG_INT16:
-    case MSG_UINT16:
-        *(int16_t *)to = (int16_t)word;
-        break;
-    case MSG_INT32:
-    case MSG_UINT32:
-        *(int32_t *)to = (int32_t)word;
-        break;
-    case MSG_INT64:
-        *(int64_t *)to = (int64_t)word;
-        break;
-    case MSG_FLOAT64:
-        *(double *)to = (double)(int32_t)word / 8;
-        break;
+    if (msg_set_number(field, to, (int64_t)(field->kind == MSG_BOOL ? word & 1 : word)))
+        return;
+    switch (field->kind) {
     case MSG_UUID:
         memcpy(to, &word, 8);
         break;
@@ -70,13 +52,9 @@ fill_value(const struct msg_field *field, void *to, int version, int depth)
 static void
 fill_field(const struct msg_field *field, void *to, int version, int depth)
 {
-    static const uint8_t sizes[] = {[MSG_BOOL] = sizeof(bool), [MSG_INT8] = 1, [MSG_INT16] = 2,
-        [MSG_INT32] = 4, [MSG_INT64] = 8, [MSG_UINT16] = 2, [MSG_UINT32] = 4, [MSG_FLOAT64] = 8,
-        [MSG_UUID] = 16, [MSG_STRING] = sizeof(struct str), [MSG_BYTES] = sizeof(struct str),
-        [MSG_RECORDS] = sizeof(struct msg_records)};
     bool null_allowed = version >= field->null_from && version <= field->null_to;
     bool null = null_allowed && ox_rand_below(&rng, 4) == 0;
-    size_t size = field->kind == MSG_STRUCT ? field->sub->size : sizes[field->kind];
+    size_t size = msg_kind_size(field);
     if (field->flags & MSG_ARRAY) {
         struct msg_int8s *array = to;
         array->count = null ? -1 : (int32_t)ox_rand_below(&rng, depth > 2 ? 2 : 4);

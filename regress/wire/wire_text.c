@@ -239,23 +239,9 @@ parse_value(const struct msg_field *field, bool in_array, void *to)
 {
     struct str s;
     bool null = take("null");
-    switch ((enum msg_kind)field->kind) {
+    switch (field->kind) {
     case MSG_BOOL:
         *(bool *)to = take("true") || (!take("false") && parse_number());
-        break;
-    case MSG_INT8:
-        *(int8_t *)to = (int8_t)parse_number();
-        break;
-    case MSG_INT16:
-    case MSG_UINT16:
-        *(int16_t *)to = (int16_t)parse_number();
-        break;
-    case MSG_INT32:
-    case MSG_UINT32:
-        *(int32_t *)to = (int32_t)parse_number();
-        break;
-    case MSG_INT64:
-        *(int64_t *)to = parse_number();
         break;
     case MSG_FLOAT64:
         *(double *)to = parse_double();
@@ -279,6 +265,9 @@ parse_value(const struct msg_field *field, bool in_array, void *to)
         }
         if (!null)
             text_parse(field->sub, to);
+        break;
+    default:
+        msg_set_number(field, to, parse_number());
         break;
     }
 }

@@ -46,6 +46,36 @@ msg_kind_size(const struct msg_field *field)
     return field->kind == MSG_STRUCT ? field->sub->size : sizes[field->kind];
 }
 
+bool
+msg_set_number(const struct msg_field *field, void *to, int64_t value)
+{
+    switch (field->kind) {
+    case MSG_BOOL:
+        *(bool *)to = value != 0;
+        break;
+    case MSG_INT8:
+        *(int8_t *)to = (int8_t)value;
+        break;
+    case MSG_INT16:
+    case MSG_UINT16:
+        *(int16_t *)to = (int16_t)value;
+        break;
+    case MSG_INT32:
+    case MSG_UINT32:
+        *(int32_t *)to = (int32_t)value;
+        break;
+    case MSG_INT64:
+        *(int64_t *)to = value;
+        break;
+    case MSG_FLOAT64:
+        *(double *)to = (double)value;
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
 /* ---- defaults ---- */
 
 static void
@@ -57,27 +87,9 @@ init_field(const struct msg_field *field, void *at)
         array->count = field->flags & MSG_DEFAULT_NULL ? -1 : 0;
         return;
     }
-    switch ((enum msg_kind)field->kind) {
-    case MSG_BOOL:
-        *(bool *)at = field->initial != 0;
-        break;
-    case MSG_INT8:
-        *(int8_t *)at = (int8_t)field->initial;
-        break;
-    case MSG_INT16:
-    case MSG_UINT16:
-        *(int16_t *)at = (int16_t)field->initial;
-        break;
-    case MSG_INT32:
-    case MSG_UINT32:
-        *(int32_t *)at = (int32_t)field->initial;
-        break;
-    case MSG_INT64:
-        *(int64_t *)at = field->initial;
-        break;
-    case MSG_FLOAT64:
-        *(double *)at = (double)field->initial;
-        break;
+    if (msg_set_number(field, at, field->initial))
+        return;
+    switch (field->kind) {
     case MSG_UUID:
         memset(at, 0, sizeof(struct uuid));
         break;
@@ -94,6 +106,8 @@ init_field(const struct msg_field *field, void *at)
         else
             msg_init(field->sub, at);
         break;
+    default:
+        ox_unreachable();
     }
 }
 

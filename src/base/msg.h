@@ -138,6 +138,10 @@ size_t msg_size(const struct msg_type *type, const void *msg, int version);
 /* Bytes in memory of one value: of an element, where the field is an array. */
 size_t msg_kind_size(const struct msg_field *field);
 
+/* Stores a value (not an array) in a field's type: bool whether it is not 0, a double, else
+ * its low bits. False where the field holds no number; *to is then as before. */
+bool msg_set_number(const struct msg_field *field, void *to, int64_t value);
+
 /* Sets every field to its default. */
 void msg_init(const struct msg_struct *st, void *out);
 

@@ -203,14 +203,6 @@ take_partition_change(struct frame *frame)
     return OX_OK;
 }
 
-static void
-config_key(struct frame *frame, int8_t resource, struct str object, struct str name)
-{
-    ox_text_addf(&frame->key, "%d:", resource);
-    add_key(frame, object);
-    add_key(frame, name);
-}
-
 static ox_code
 take_remove_topic(struct frame *frame)
 {
@@ -231,24 +223,33 @@ take_remove_topic(struct frame *frame)
     return OX_OK;
 }
 
+/* A setting takes this value; null: it has none any more. */
+static void
+put_config(struct frame *frame, int8_t resource, struct str object, struct str name,
+    struct str value)
+{
+    struct meta_kafka *kafka = frame->kafka;
+    ox_text_addf(&frame->key, "%d:", resource);
+    add_key(frame, object);
+    add_key(frame, name);
+    if (value.ptr == NULL) {
+        ox_map_remove(&kafka->configs, ox_text_str(&frame->key));
+        return;
+    }
+    struct meta_kafka_config *config = ox_arena_array(&kafka->arena, struct meta_kafka_config, 1);
+    *config = (struct meta_kafka_config){resource, keep(frame, object), keep(frame, name),
+        keep(frame, value)};
+    ox_map_put(&kafka->configs, ox_text_str(&frame->key), config);
+}
+
 static ox_code
 take_config(struct frame *frame)
 {
     struct config_record record;
-    struct meta_kafka *kafka = frame->kafka;
     ox_code code = take_body(frame, &config_record_type, &record);
-    if (code != OX_OK)
-        return code;
-    config_key(frame, record.resource_type, record.resource_name, record.name);
-    if (record.value.ptr == NULL) {
-        ox_map_remove(&kafka->configs, ox_text_str(&frame->key));
-        return OX_OK;
-    }
-    struct meta_kafka_config *config = ox_arena_array(&kafka->arena, struct meta_kafka_config, 1);
-    *config = (struct meta_kafka_config){record.resource_type, keep(frame, record.resource_name),
-        keep(frame, record.name), keep(frame, record.value)};
-    ox_map_put(&kafka->configs, ox_text_str(&frame->key), config);
-    return OX_OK;
+    if (code == OX_OK)
+        put_config(frame, record.resource_type, record.resource_name, record.name, record.value);
+    return code;
 }
 
 /* Kept as our own setting of that name; 0 as Kafka does: none. */
@@ -256,17 +257,11 @@ static ox_code
 take_feature(struct frame *frame)
 {
     struct feature_level_record record;
-    struct meta_kafka *kafka = frame->kafka;
     ox_code code = take_body(frame, &feature_level_record_type, &record);
-    if (code != OX_OK)
-        return code;
-    config_key(frame, META_RESOURCE_FEATURE, OX_STR(META_FEATURES), record.name);
-    struct meta_kafka_config *config = ox_arena_array(&kafka->arena, struct meta_kafka_config, 1);
-    *config = (struct meta_kafka_config){META_RESOURCE_FEATURE, OX_STR(META_FEATURES),
-        keep(frame, record.name),
-        ox_str(ox_arena_printf(&kafka->arena, "%d", record.feature_level))};
-    ox_map_put(&kafka->configs, ox_text_str(&frame->key), config);
-    return OX_OK;
+    if (code == OX_OK)
+        put_config(frame, META_RESOURCE_FEATURE, OX_STR(META_FEATURES), record.name,
+            ox_str(ox_arena_printf(&frame->arena, "%d", record.feature_level)));
+    return code;
 }
 
 static void
