@@ -18,12 +18,6 @@
 
 enum { NUM_POS = 0x0000, NUM_NEG = 0x4000, NUM_NAN = 0xC000, NUM_PINF = 0xD000, NUM_NINF = 0xF000 };
 
-/* An unpacked value: 0.d0 d1 d2 ... * 10000^(weight+1). */
-struct num {
-    int ndigits, weight, sign, dscale;
-    const int16_t *digits;
-};
-
 ox_code numeric_in(
     struct str text, int32_t typmod, struct arena *arena, struct str *out, struct ox_err *err);
 void numeric_out(struct str num, struct text *to);
@@ -83,7 +77,6 @@ struct num_sum {
     int high, count;
     int dscale;
     uint64_t nans, pinfs, ninfs;
-    uint32_t adds;
 };
 void num_sum_add(struct num_sum *sum, struct str num, struct arena *arena);
 void num_sum_sub(struct num_sum *sum, struct str num, struct arena *arena);
