@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -238,6 +239,50 @@ test_idempotence(void)
     log_dir_close(dir);
 }
 
+/* Whether the file of a segment is as long as `len` and takes little more of the disk. */
+static bool
+file_is(int64_t base, uint64_t len, uint64_t spare)
+{
+    char name[128];
+    struct stat st;
+    snprintf(name, sizeof(name), "%s/a-0/%020lld.log", path, (long long)base);
+    if (stat(name, &st) != 0)
+        return false;
+    printf("# %lld bytes in %lld of disk\n", (long long)st.st_size, (long long)st.st_blocks * 512);
+    return (uint64_t)st.st_size == len && (uint64_t)st.st_blocks * 512 <= len + spare;
+}
+
+/* Blocks are asked for ahead of a segment's end. */
+static void
+test_ahead(void)
+{
+    enum { VALUE = 60000, SLACK = 1 << 17 };
+    static char value[VALUE + 1];
+    plog_config_init(&config);
+    config.timestamp_after_max_ms = config.timestamp_before_max_ms = INT64_MAX;
+    memset(value, 'v', VALUE);
+    open_dir();
+    open_plog("a");
+    bool all = true;
+    for (int i = 0; i < 12; i++)
+        all &= append(10, 1000 + i, value) == OX_OK;
+    uint64_t bytes = plog_bytes(plog);
+    ok(all && log_dir_flush_step(dir, &err) == OX_OK, "a large segment is written and flushed");
+    ok(file_is(0, bytes, bytes / 4 + SLACK), "its file ends where its records do");
+    ok(plog_roll(plog, &err) == OX_OK && file_is(0, bytes, SLACK),
+        "a roll gives back what was asked for ahead");
+    for (int i = 0; i < 12; i++)
+        all &= append(10, 2000 + i, value) == OX_OK;
+    ok(all && plog_truncate(plog, 200, &err) == OX_OK && append(10, 3000, value) == OX_OK,
+        "a log that is cut goes on");
+    is_int(count_records(0), 210, "and has what was written");
+    bytes = plog_bytes(plog) - bytes;
+    log_dir_flush_step(dir, &err);
+    plog_close(plog);
+    ok(file_is(120, bytes, SLACK), "and so does a clean end");
+    log_dir_close(dir);
+}
+
 int
 main(void)
 {
@@ -248,6 +293,7 @@ main(void)
     test_reopen();
     test_roll_retain();
     test_idempotence();
+    test_ahead();
     char command[128];
     snprintf(command, sizeof(command), "rm -rf %s", path);
     if (system(command) != 0)

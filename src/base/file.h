@@ -61,6 +61,10 @@ struct file_system_ops {
         struct ox_err *err);
     ox_code (*allocate)(void *fs, const char *site, struct file *file, uint64_t size,
         struct ox_err *err);
+    /* A hint, which may be absent: len bytes are going to be written behind size, the
+     * end of the file, which stays where it is; 0: none, what was set aside is given
+     * back. False: it does not help here, or there is no room. */
+    bool (*reserve)(void *fs, struct file *file, uint64_t size, uint64_t len);
     ox_code (*size)(void *fs, struct file *file, uint64_t *out, struct ox_err *err);
     ox_code (*stat)(void *fs, const char *path, struct file_stat *out, struct ox_err *err);
     ox_code (*rename)(void *fs, const char *site, const char *from, const char *to,
@@ -99,6 +103,8 @@ struct file_system *file_system_os(void);
     ((fs)->ops->truncate((fs)->self, (site), (file), (size), (err)))
 #define fs_allocate(fs, site, file, size, err) \
     ((fs)->ops->allocate((fs)->self, (site), (file), (size), (err)))
+#define fs_reserve(fs, file, size, len) \
+    ((fs)->ops->reserve != NULL && (fs)->ops->reserve((fs)->self, (file), (size), (len)))
 #define fs_size(fs, file, out, err) ((fs)->ops->size((fs)->self, (file), (out), (err)))
 #define fs_stat(fs, path, out, err) ((fs)->ops->stat((fs)->self, (path), (out), (err)))
 #define fs_rename(fs, site, from, to, err) \

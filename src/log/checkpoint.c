@@ -266,6 +266,7 @@ trim_active(struct plog *plog, struct ox_err *err)
     struct log_segment *seg = log_segment_get(plog_active(plog));
     uint64_t want = seg->size;
     log_segment_end_times(seg);
+    log_segment_unreserve(seg);
     ox_unlock(&plog->lock);
     ox_code rc = fs_size(plog->fs, seg->file, &size, err);
     if (rc == OX_OK && size > want) {

@@ -90,6 +90,7 @@ struct log_segment {
     struct log_index index, times;
     uint64_t unindexed; /* bytes since the last index entry */
     uint64_t flushed;   /* bytes that are on disk */
+    uint64_t reserved;  /* end of the blocks asked for ahead; UINT64_MAX: not to be asked */
     bool name_flushed;  /* the directory entry is on disk */
     bool sealed;
     bool index_stale;   /* sealed, but the index files are not written and flushed yet */
@@ -117,6 +118,10 @@ void log_segment_put(struct log_segment *seg);
 /* Bookkeeping for a batch that was written at the end. */
 void log_segment_added(struct log_segment *seg, const struct record_batch *batch, uint64_t pos,
     int32_t interval);
+/* Asks for blocks ahead of a write that ends at end, of at most limit bytes in all. */
+void log_segment_reserve(struct log_segment *seg, uint64_t end, uint64_t limit);
+/* Nothing will be written behind what is there: gives blocks back. */
+void log_segment_unreserve(struct log_segment *seg);
 /* Forces the last time index entry: before sealing and closing. */
 void log_segment_end_times(struct log_segment *seg);
 /* Largest position known to be at or before the batch that holds offset. */

@@ -818,6 +818,7 @@ plog_prepare_segment(struct plog *plog, struct log_segment *seg, struct ox_err *
     }
     if (!plog->config.preallocate)
         return OX_OK;
+    seg->reserved = UINT64_MAX;
     return fs_allocate(plog->fs, "segment.allocate", seg->file,
         (uint64_t)plog->config.segment_bytes, err);
 }
@@ -836,6 +837,8 @@ plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err)
         rc = plog_prepare_segment(plog, seg, err);
     if (rc == OX_OK && plog->config.preallocate)
         rc = fs_truncate(plog->fs, "segment.trim", old->file, old->size, err);
+    else if (rc == OX_OK)
+        log_segment_unreserve(old);
     if (rc != OX_OK) {
         log_segment_unlink(seg, NULL);
         log_segment_put(seg);

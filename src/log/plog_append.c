@@ -52,6 +52,7 @@ write_group(struct group *group, struct log_segment *seg, struct ox_err *err)
     ox_code rc = ox_fault("log.append");
     if (rc != OX_OK)
         return ox_fail_plain(err, rc);
+    log_segment_reserve(seg, seg->size + group->bytes, (uint64_t)plog->config.segment_bytes);
     rc = fs_pwritev(plog->fs, "log.append", seg->file, group->iov, (int)group->count, seg->size,
         err);
     if (rc == OX_OK)
@@ -59,6 +60,7 @@ write_group(struct group *group, struct log_segment *seg, struct ox_err *err)
     if (rc == OX_DISK_FULL)
         log_dir_found_full(plog->dir);
     struct ox_err cut_err;
+    seg->reserved = 0;
     if (fs_truncate(plog->fs, "log.append_undo", seg->file, seg->size, &cut_err) != OX_OK)
         plog_set_fault(plog, OX_STORAGE_ERROR, &cut_err);
     return rc;

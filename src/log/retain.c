@@ -258,6 +258,7 @@ cut_active(struct plog *plog, int64_t offset, struct ox_err *err)
         return rc;
     atomic_fetch_sub(&plog->bytes, seg->size - pos);
     seg->size = seg->flushed = pos;
+    seg->reserved = 0;
     seg->next_offset = next;
     seg->unindexed = 0;
     cut_indexes(seg, next);

@@ -18,7 +18,7 @@
 
 #include "base/check.h"
 
-enum { VERIFY_READ = 256 * 1024 };
+enum { VERIFY_READ = 256 * 1024, RESERVE_FROM = 1 << 20, RESERVE_MAX = 16 << 20 };
 
 void
 log_segment_path(char to[PATH_LEN_MAX], const char *dir, int64_t base, const char *suffix)
@@ -101,6 +101,27 @@ log_segment_put(struct log_segment *seg)
     ox_free((void *)seg->verified);
     ox_free(seg->path);
     ox_free(seg);
+}
+
+/* A quarter of what is there, so that thousands of small segments do not take
+ * the disk. */
+void
+log_segment_reserve(struct log_segment *seg, uint64_t end, uint64_t limit)
+{
+    if (ox_likely(end <= seg->reserved || end < RESERVE_FROM))
+        return;
+    uint64_t to = OX_MAX(OX_MIN(end + OX_MIN(end / 4, (uint64_t)RESERVE_MAX), limit), end);
+    seg->reserved = fs_reserve(seg->fs, seg->file, seg->size, to - seg->size) ? to : UINT64_MAX;
+}
+
+void
+log_segment_unreserve(struct log_segment *seg)
+{
+    /* Blocks may also be there from before a crash. */
+    if (seg->size < RESERVE_FROM || seg->reserved == UINT64_MAX)
+        return;
+    (void)fs_reserve(seg->fs, seg->file, seg->size, 0);
+    seg->reserved = 0;
 }
 
 static void
