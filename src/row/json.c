@@ -1,552 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON: the lazy finder of one member, the full parser, jsonb's normal form.
- *
- * The finder looks at 64 bytes at a time as bit masks: unescaped quotes give by
- * prefix xor what lies inside strings; brackets outside strings give the depth;
- * an opening quote at depth 1 whose next byte is the key's first is compared.
- * The last match wins, as in PostgreSQL. The vector form needs AVX2 and is
- * chosen at run time; the plain form fills the masks byte by byte. */
-#include "row/row.h"
-
-#include <stdio.h>
-
+ * JSON trees: the parser, jsonb's normal form (keys sorted and unique, numbers
+ * canonical), printing, comparing. A tree lives in an arena; its strings borrow
+ * the document where they have no escapes. Depth is bounded, so that recursion
+ * is. Reading one member needs no tree: json_find.c. */
 #include "base/check.h"
+#include "row/json_int.h"
 #include "row/row_int.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 enum { JSON_DEPTH_MAX = 1000 };
-
-/* ---- masks of 64 bytes ---------------------------------------------------------- */
-
-struct masks {
-    uint64_t quote, slash, open, close, first;
-};
-
-static void
-masks_plain(const uint8_t *at, uint8_t first, struct masks *m)
-{
-    memset(m, 0, sizeof(*m));
-    for (int i = 0; i < 64; i++) {
-        uint64_t bit = 1ull << i;
-        uint8_t c = at[i];
-        m->quote |= c == '"' ? bit : 0;
-        m->slash |= c == '\\' ? bit : 0;
-        m->open |= (c | 0x20) == '{' ? bit : 0;
-        m->close |= (c | 0x20) == '}' ? bit : 0;
-        m->first |= c == first ? bit : 0;
-    }
-}
-
-typedef void (*masks_fn)(const uint8_t *at, uint8_t first, struct masks *m);
-
-/* Bits of characters that a backslash before them escapes. */
-static inline uint64_t
-escaped_bits(uint64_t slash, uint64_t *carry)
-{
-    if (slash == 0) {
-        uint64_t r = *carry;
-        *carry = 0;
-        return r;
-    }
-    uint64_t escaped = 0;
-    bool pending = *carry != 0;
-    uint64_t todo = slash;
-    if (pending)
-        escaped |= 1, todo &= ~1ull;
-    *carry = 0;
-    while (todo != 0) {
-        int i = __builtin_ctzll(todo);
-        todo &= todo - 1;
-        if (i == 63) {
-            *carry = 1;
-            break;
-        }
-        escaped |= 2ull << i;
-        todo &= ~(2ull << i);
-    }
-    return escaped;
-}
-
-static inline uint64_t
-prefix_xor(uint64_t v)
-{
-    v ^= v << 1;
-    v ^= v << 2;
-    v ^= v << 4;
-    v ^= v << 8;
-    v ^= v << 16;
-    v ^= v << 32;
-    return v;
-}
-
-static inline bool
-is_ws(uint8_t c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-/* After an opening quote at `at`: does key" : follow? Then where the value starts. */
-static inline const uint8_t *
-key_matches(const uint8_t *at, const uint8_t *end, struct str key)
-{
-    if ((size_t)(end - at) < key.len + 3 || at[key.len + 1] != '"' ||
-        memcmp(at + 1, key.ptr, key.len) != 0)
-        return NULL;
-    at += key.len + 2;
-    while (at < end && is_ws(*at))
-        at++;
-    if (at == end || *at != ':')
-        return NULL;
-    at++;
-    while (at < end && is_ws(*at))
-        at++;
-    return at < end ? at : NULL;
-}
-
-struct scan {
-    const uint8_t *found;
-    bool slashes;
-};
-
-static inline __attribute__((always_inline)) void
-scan_member(
-    const uint8_t *start, const uint8_t *end, struct str key, masks_fn fill, struct scan *scan)
-{
-    uint8_t first = key.len > 0 ? (uint8_t)key.ptr[0] : '"';
-    uint64_t escape_carry = 0, inside = 0;
-    int64_t depth = 0;
-    for (const uint8_t *at = start; at < end; at += 64) {
-        uint8_t tail[64];
-        const uint8_t *block = at;
-        if (end - at < 64) {
-            memset(tail, ' ', sizeof(tail));
-            memcpy(tail, at, (size_t)(end - at));
-            block = tail;
-        }
-        struct masks m;
-        fill(block, first, &m);
-        if (m.slash | escape_carry) {
-            scan->slashes = true;
-            m.quote &= ~escaped_bits(m.slash, &escape_carry);
-        }
-        uint64_t in_string = prefix_xor(m.quote) ^ inside;
-        inside = (uint64_t)((int64_t)in_string >> 63);
-        uint64_t open = m.open & ~in_string, close = m.close & ~in_string;
-        uint64_t starts = m.quote & in_string & (m.first >> 1 | 1ull << 63);
-        while (starts != 0) {
-            int i = __builtin_ctzll(starts);
-            starts &= starts - 1;
-            uint64_t below = (1ull << i) - 1;
-            if (depth + __builtin_popcountll(open & below) - __builtin_popcountll(close & below) !=
-                1)
-                continue;
-            const uint8_t *value = key_matches(at + i, end, key);
-            if (value != NULL)
-                scan->found = value;
-        }
-        depth += __builtin_popcountll(open) - __builtin_popcountll(close);
-    }
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static inline void
-masks_avx2(const uint8_t *at, uint8_t first, struct masks *m)
-{
-    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)at);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(at + 32));
-    __m256i bit5 = _mm256_set1_epi8(0x20);
-    __m256i low5 = _mm256_or_si256(low, bit5), high5 = _mm256_or_si256(high, bit5);
-#define EQ64(a, b, c)                                                                              \
-    ((uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(c))) |         \
-        (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, _mm256_set1_epi8(c))) << 32)
-    m->quote = EQ64(low, high, '"');
-    m->slash = EQ64(low, high, '\\');
-    m->open = EQ64(low5, high5, '{');
-    m->close = EQ64(low5, high5, '}');
-    m->first = EQ64(low, high, (char)first);
-#undef EQ64
-}
-
-__attribute__((target("avx2,popcnt,bmi"))) static void
-scan_avx2(const uint8_t *start, const uint8_t *end, struct str key, struct scan *scan)
-{
-    scan_member(start, end, key, masks_avx2, scan);
-}
-#endif
-
-static void
-scan_plain(const uint8_t *start, const uint8_t *end, struct str key, struct scan *scan)
-{
-    scan_member(start, end, key, masks_plain, scan);
-}
-
-/* ---- walking byte by byte ------------------------------------------------------------ */
-
-/* The end of the string whose opening quote is at `at`; NULL: unterminated. */
-static const uint8_t *
-string_end(const uint8_t *at, const uint8_t *end)
-{
-    for (at++; at < end; at++) {
-        const uint8_t *quote = memchr(at, '"', (size_t)(end - at));
-        if (quote == NULL)
-            return NULL;
-        const uint8_t *back = quote;
-        while (back > at && back[-1] == '\\')
-            back--;
-        if ((quote - back) % 2 == 0)
-            return quote + 1;
-        at = quote;
-    }
-    return NULL;
-}
-
-/* The end of the value at `at`; NULL: cut short. */
-static const uint8_t *
-value_end(const uint8_t *at, const uint8_t *end)
-{
-    if (at >= end)
-        return NULL;
-    if (*at == '"')
-        return string_end(at, end);
-    if (*at != '{' && *at != '[') {
-        const uint8_t *start = at;
-        while (at < end && *at != ',' && *at != '}' && *at != ']' && *at != ':' && !is_ws(*at))
-            at++;
-        return at > start ? at : NULL;
-    }
-    int64_t depth = 0;
-    while (at < end) {
-        uint8_t c = *at;
-        if (c == '"') {
-            if ((at = string_end(at, end)) == NULL)
-                return NULL;
-            continue;
-        }
-        if ((c | 0x20) == '{')
-            depth++;
-        else if ((c | 0x20) == '}' && --depth == 0)
-            return at + 1;
-        at++;
-    }
-    return NULL;
-}
-
-static inline const uint8_t *
-skip_ws(const uint8_t *at, const uint8_t *end)
-{
-    while (at < end && is_ws(*at))
-        at++;
-    return at;
-}
-
-static bool unescape(const uint8_t *at, const uint8_t *end, struct arena *arena, bool strict,
-    struct str *out, const char **why);
-
-/* Members one by one, keys unescaped: for documents with backslashes. */
-static bool
-find_slow(struct str key, struct str doc, struct str *value)
-{
-    const uint8_t *at = (const uint8_t *)doc.ptr, *end = at + doc.len;
-    struct arena arena;
-    bool found = false;
-    ox_arena_init(&arena);
-    at = skip_ws(at, end);
-    at++;
-    for (;;) {
-        at = skip_ws(at, end);
-        if (at >= end || *at != '"')
-            break;
-        const uint8_t *stop = string_end(at, end), *colon;
-        if (stop == NULL || (colon = skip_ws(stop, end)) == end || *colon != ':')
-            break;
-        struct str name;
-        const uint8_t *start = skip_ws(colon + 1, end), *last = value_end(start, end);
-        if (last == NULL)
-            break;
-        if (unescape(at + 1, stop - 1, &arena, false, &name, NULL) && ox_str_eq(name, key)) {
-            *value = ox_str_n(start, (size_t)(last - start));
-            found = true;
-        }
-        at = skip_ws(last, end);
-        if (at >= end || *at != ',')
-            break;
-        at++;
-    }
-    ox_arena_fini(&arena);
-    return found;
-}
-
-void
-json_finder_init(struct json_finder *finder, struct str key)
-{
-    finder->key = key;
-    finder->plain = true;
-    finder->wide = false;
-    for (size_t i = 0; i < key.len; i++)
-        if ((uint8_t)key.ptr[i] < 0x20 || key.ptr[i] == '"' || key.ptr[i] == '\\')
-            finder->plain = false;
-#if defined(__x86_64__)
-    finder->wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") &&
-                   __builtin_cpu_supports("bmi");
-#endif
-}
-
-bool
-json_find(const struct json_finder *finder, struct str doc, struct str *value)
-{
-    const uint8_t *start = (const uint8_t *)doc.ptr, *end = start + doc.len;
-    start = skip_ws(start, end);
-    if (start == end || *start != '{')
-        return false;
-    if (!finder->plain)
-        return find_slow(finder->key, doc, value);
-    struct scan scan = {NULL, false};
-#if defined(__x86_64__)
-    if (finder->wide)
-        scan_avx2(start, end, finder->key, &scan);
-    else
-#endif
-        scan_plain(start, end, finder->key, &scan);
-    if (scan.found == NULL)
-        return scan.slashes && find_slow(finder->key, doc, value);
-    const uint8_t *stop = value_end(scan.found, end);
-    if (stop == NULL)
-        return false;
-    *value = ox_str_n(scan.found, (size_t)(stop - scan.found));
-    return true;
-}
-
-bool
-json_index(struct str doc, int64_t index, struct str *value)
-{
-    const uint8_t *at = (const uint8_t *)doc.ptr, *end = at + doc.len;
-    at = skip_ws(at, end);
-    if (at == end || *at != '[')
-        return false;
-    const uint8_t *first = skip_ws(at + 1, end);
-    if (index < 0) { /* count, then go forward */
-        int64_t count = 0;
-        for (const uint8_t *p = first; p < end && *p != ']';) {
-            const uint8_t *stop = value_end(p, end);
-            if (stop == NULL)
-                return false;
-            count++;
-            p = skip_ws(stop, end);
-            if (p < end && *p == ',')
-                p = skip_ws(p + 1, end);
-        }
-        index += count;
-        if (index < 0)
-            return false;
-    }
-    for (const uint8_t *p = first; p < end && *p != ']';) {
-        const uint8_t *stop = value_end(p, end);
-        if (stop == NULL)
-            return false;
-        if (index-- == 0) {
-            *value = ox_str_n(p, (size_t)(stop - p));
-            return true;
-        }
-        p = skip_ws(stop, end);
-        if (p < end && *p == ',')
-            p = skip_ws(p + 1, end);
-    }
-    return false;
-}
-
-enum json_kind
-json_kind_of(struct str value)
-{
-    const uint8_t *at = skip_ws((const uint8_t *)value.ptr, (const uint8_t *)value.ptr + value.len);
-    switch (at < (const uint8_t *)value.ptr + value.len ? *at : 'n') {
-    case '{':
-        return JSON_OBJECT;
-    case '[':
-        return JSON_ARRAY;
-    case '"':
-        return JSON_STRING;
-    case 't':
-        return JSON_TRUE;
-    case 'f':
-        return JSON_FALSE;
-    case 'n':
-        return JSON_NULL;
-    default:
-        return JSON_NUMBER;
-    }
-}
-
-/* ---- strings ---------------------------------------------------------------------------- */
-
-static int
-hex4(const uint8_t *at)
-{
-    int v = 0;
-    for (int i = 0; i < 4; i++) {
-        int c = at[i], d = c >= '0' && c <= '9'                 ? c - '0'
-                           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                                                : -1;
-        if (d < 0)
-            return -1;
-        v = v << 4 | d;
-    }
-    return v;
-}
-
-/* Between the quotes. strict: control characters are refused. */
-static bool
-unescape(const uint8_t *at, const uint8_t *end, struct arena *arena, bool strict, struct str *out,
-    const char **why)
-{
-    const char *reason = NULL;
-    size_t len = (size_t)(end - at);
-    bool plain = len == 0 || memchr(at, '\\', len) == NULL;
-    if (strict)
-        for (const uint8_t *p = at; p < end; p++)
-            if (*p < 0x20) {
-                reason = "Character must be escaped.";
-                goto bad;
-            }
-    if (plain) {
-        *out = ox_str_n(at, len);
-        return true;
-    }
-    char *to = ox_arena_alloc(arena, len + 1);
-    size_t n = 0;
-    while (at < end) {
-        if (*at != '\\') {
-            to[n++] = (char)*at++;
-            continue;
-        }
-        if (++at >= end)
-            goto bad;
-        int c = *at++;
-        switch (c) {
-        case 'b':
-            to[n++] = '\b';
-            break;
-        case 'f':
-            to[n++] = '\f';
-            break;
-        case 'n':
-            to[n++] = '\n';
-            break;
-        case 'r':
-            to[n++] = '\r';
-            break;
-        case 't':
-            to[n++] = '\t';
-            break;
-        case '"':
-        case '\\':
-        case '/':
-            to[n++] = (char)c;
-            break;
-        case 'u': {
-            int v = end - at >= 4 ? hex4(at) : -1;
-            if (v < 0)
-                goto bad;
-            at += 4;
-            uint32_t code = (uint32_t)v;
-            if (v == 0) {
-                reason = "\\u0000 cannot be converted to text.";
-                goto bad;
-            }
-            if (v >= 0xDC00 && v < 0xE000) {
-                reason = "Unicode low surrogate must follow a high surrogate.";
-                goto bad;
-            }
-            if (v >= 0xD800 && v < 0xDC00) {
-                int low = end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? hex4(at + 2) : -1;
-                if (low < 0xDC00 || low >= 0xE000) {
-                    reason = "Unicode low surrogate must follow a high surrogate.";
-                    goto bad;
-                }
-                at += 6;
-                code = 0x10000 + ((uint32_t)(v - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
-            }
-            n += ox_utf8_put(to + n, code);
-            break;
-        }
-        default:
-            goto bad;
-        }
-    }
-    *out = ox_str_n(to, n);
-    return true;
-bad:
-    if (why != NULL)
-        *why = reason;
-    return false;
-}
-
-bool
-json_as_text(struct str value, struct arena *arena, struct str *out, bool *valid)
-{
-    if (valid != NULL)
-        *valid = true;
-    switch (json_kind_of(value)) {
-    case JSON_NULL:
-        return false;
-    case JSON_STRING: {
-        const uint8_t *at = (const uint8_t *)value.ptr;
-        if (value.len < 2 || !unescape(at + 1, at + value.len - 1, arena, false, out, NULL)) {
-            if (valid != NULL)
-                *valid = false;
-            return false;
-        }
-        return true;
-    }
-    default:
-        *out = value;
-        return true;
-    }
-}
-
-void
-json_quote(struct str s, struct text *to)
-{
-    ox_text_addc(to, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = (uint8_t)s.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        ox_text_add(to, s.ptr + from, i - from);
-        from = i + 1;
-        switch (c) {
-        case '"':
-            ox_text_adds(to, "\\\"");
-            break;
-        case '\\':
-            ox_text_adds(to, "\\\\");
-            break;
-        case '\b':
-            ox_text_adds(to, "\\b");
-            break;
-        case '\f':
-            ox_text_adds(to, "\\f");
-            break;
-        case '\n':
-            ox_text_adds(to, "\\n");
-            break;
-        case '\r':
-            ox_text_adds(to, "\\r");
-            break;
-        case '\t':
-            ox_text_adds(to, "\\t");
-            break;
-        default:
-            ox_text_addf(to, "\\u%04x", c);
-        }
-    }
-    ox_text_add(to, s.ptr + from, s.len - from);
-    ox_text_addc(to, '"');
-}
 
 /* ---- the parser ----------------------------------------------------------------------------- */
 
@@ -687,7 +149,7 @@ static ox_code parse_value(struct parser *p, struct json_node **out);
 static ox_code
 parse_string(struct parser *p, struct str *out)
 {
-    const uint8_t *stop = string_end(p->at, p->end);
+    const uint8_t *stop = json_string_end(p->at, p->end);
     const char *why = NULL;
     if (stop == NULL) {
         p->at = p->end;
@@ -698,7 +160,7 @@ parse_string(struct parser *p, struct str *out)
         ox_arena_init(&scratch);
         arena = &scratch;
     }
-    bool good = unescape(p->at + 1, stop - 1, arena, true, out, &why);
+    bool good = json_unescape(p->at + 1, stop - 1, arena, true, out, &why);
     if (!p->build)
         ox_arena_fini(&scratch);
     if (!good && why != NULL && strstr(why, "u0000") != NULL) {
@@ -761,7 +223,7 @@ static ox_code
 parse_members(struct parser *p, struct json_node *node, uint8_t close)
 {
     p->at++;
-    p->at = skip_ws(p->at, p->end);
+    p->at = json_skip_ws(p->at, p->end);
     if (p->at < p->end && *p->at == close) {
         p->at++;
         return OX_OK;
@@ -771,12 +233,12 @@ parse_members(struct parser *p, struct json_node *node, uint8_t close)
         struct json_node *item = NULL;
         ox_code code;
         if (close == '}') {
-            p->at = skip_ws(p->at, p->end);
+            p->at = json_skip_ws(p->at, p->end);
             if (p->at >= p->end || *p->at != '"')
                 return bad_token(p);
             if ((code = parse_string(p, &key)) != OX_OK)
                 return code;
-            p->at = skip_ws(p->at, p->end);
+            p->at = json_skip_ws(p->at, p->end);
             if (p->at >= p->end || *p->at != ':')
                 return bad_token(p);
             p->at++;
@@ -785,7 +247,7 @@ parse_members(struct parser *p, struct json_node *node, uint8_t close)
             return code;
         if (p->build)
             json_node_add(node, key, item, p->arena);
-        p->at = skip_ws(p->at, p->end);
+        p->at = json_skip_ws(p->at, p->end);
         if (p->at < p->end && *p->at == close) {
             p->at++;
             return OX_OK;
@@ -819,7 +281,7 @@ normal_number(struct parser *p, struct json_node *node)
 static ox_code
 parse_value(struct parser *p, struct json_node **out)
 {
-    p->at = skip_ws(p->at, p->end);
+    p->at = json_skip_ws(p->at, p->end);
     const uint8_t *start = p->at;
     ox_code code = OX_OK;
     struct json_node *node = p->build ? json_node_new(p->arena, JSON_NULL) : NULL;
@@ -876,7 +338,7 @@ parse_all(struct parser *p, struct json_node **out)
     ox_code code = parse_value(p, out);
     if (code != OX_OK)
         return code;
-    p->at = skip_ws(p->at, p->end);
+    p->at = json_skip_ws(p->at, p->end);
     return p->at == p->end ? OX_OK : bad_token(p);
 }
 
@@ -1105,126 +567,4 @@ json_node_contains(const struct json_node *a, const struct json_node *b)
         return false;
     }
     return contains(a, b);
-}
-
-/* ---- any value as JSON ------------------------------------------------------------------------
- */
-
-static void
-array_to_json(const struct array_view *view, uint32_t dim, uint32_t *at,
-    const struct row_format *format, struct text *to)
-{
-    ox_text_addc(to, '[');
-    for (int32_t i = 0; view->ndim > 0 && i < view->len[dim]; i++) {
-        if (i > 0)
-            ox_text_addc(to, ',');
-        if (dim + 1 < view->ndim) {
-            array_to_json(view, dim + 1, at, format, to);
-        } else {
-            struct datum item = array_get(view, (*at)++);
-            json_from_datum(view->element, &item, format, to);
-        }
-    }
-    ox_text_addc(to, ']');
-}
-
-static void
-iso_time(
-    struct type type, const struct datum *value, const struct row_format *format, struct text *to)
-{
-    struct row_format iso = *format;
-    iso.date_style = DATE_ISO;
-    size_t at = to->len;
-    ox_text_addc(to, '"');
-    type_out_text(type, value, &iso, to);
-    for (; at < to->len; at++)
-        if (to->ptr[at] == ' ') {
-            if (to->ptr[at + 1] != 'B')
-                to->ptr[at] = 'T';
-            break;
-        }
-    if (type.id == TYPE_TIMESTAMPTZ && to->len > 3 && value->i != TIME_INF &&
-        value->i != TIME_NINF) {
-        char sign = to->ptr[to->len - 3];
-        if (sign == '+' || sign == '-') /* RFC 3339 wants minutes */
-            ox_text_adds(to, ":00");
-    }
-    ox_text_addc(to, '"');
-}
-
-void
-json_from_datum(
-    struct type type, const struct datum *value, const struct row_format *format, struct text *to)
-{
-    if (value->null) {
-        ox_text_adds(to, "null");
-        return;
-    }
-    if (type.array) {
-        struct array_view view;
-        uint32_t at = 0;
-        array_view(value->s, &view);
-        array_to_json(&view, 0, &at, format, to);
-        return;
-    }
-    switch (type.id) {
-    case TYPE_BOOL:
-        ox_text_adds(to, value->b ? "true" : "false");
-        return;
-    case TYPE_INT2:
-    case TYPE_INT4:
-    case TYPE_INT8:
-        row_put_int(value->i, to);
-        return;
-    case TYPE_JSON:
-    case TYPE_JSONB:
-        ox_text_add(to, value->s.ptr, value->s.len);
-        return;
-    case TYPE_DATE:
-    case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ:
-        iso_time(type, value, format, to);
-        return;
-    case TYPE_RECORD: {
-        struct arena arena;
-        struct record_view record;
-        ox_arena_init(&arena);
-        record_view(value->s, &arena, &record);
-        ox_text_addc(to, '{');
-        for (uint32_t i = 0; i < record.count; i++) {
-            char name[16];
-            snprintf(name, sizeof(name), "f%u", i + 1);
-            if (i > 0)
-                ox_text_addc(to, ',');
-            json_quote(record.names[i].ptr ? record.names[i] : ox_str(name), to);
-            ox_text_addc(to, ':');
-            json_from_datum(record.types[i], &record.values[i], format, to);
-        }
-        ox_text_addc(to, '}');
-        ox_arena_fini(&arena);
-        return;
-    }
-    case TYPE_FLOAT4:
-    case TYPE_FLOAT8:
-    case TYPE_NUMERIC: {
-        size_t at = to->len;
-        type_out_text(type, value, format, to);
-        char c = to->ptr[to->len - 1];
-        if (c == 'N' || c == 'y') { /* NaN and infinities are strings */
-            char word[16];
-            size_t len = to->len - at;
-            memcpy(word, to->ptr + at, len);
-            to->len = at;
-            json_quote(ox_str_n(word, len), to);
-        }
-        return;
-    }
-    default: {
-        struct text text;
-        ox_text_init(&text, NULL);
-        type_out_text(type, value, format, &text);
-        json_quote(ox_text_str(&text), to);
-        ox_text_fini(&text);
-    }
-    }
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 BUILT_SOURCES += src/row/types.gen.h src/row/types.gen.c
 nodist_liboxbow_a_SOURCES += src/row/types.gen.c
-liboxbow_a_SOURCES += src/row/array.c src/row/csv.c src/row/datetime.c src/row/interval.c src/row/json.c \
+liboxbow_a_SOURCES += src/row/array.c src/row/csv.c src/row/datetime.c src/row/interval.c \
+    src/row/json.c src/row/json_datum.c src/row/json_find.c src/row/json_string.c \
     src/row/num_digits.c src/row/num_math.c src/row/num_sum.c src/row/numeric.c src/row/text.c \
     src/row/timezone.c src/row/type.c src/row/vector.c
 
