@@ -423,9 +423,8 @@ file_read_all(struct file_system *fs, const char *path, size_t len_max, struct a
     return rc;
 }
 
-/* Writes path whole and flushes it; does not touch its directory. */
-static ox_code
-write_whole(struct file_system *fs, const char *site, const char *path, const void *ptr,
+ox_code
+file_write_whole(struct file_system *fs, const char *site, const char *path, const void *ptr,
     size_t len, struct ox_err *err)
 {
     struct file *file;
@@ -454,7 +453,7 @@ file_replace(struct file_system *fs, const char *site, const char *path, const v
         strcpy(dir, ".");
     else
         slash[slash == dir] = '\0';
-    ox_code rc = write_whole(fs, site, tmp, ptr, len, err);
+    ox_code rc = file_write_whole(fs, site, tmp, ptr, len, err);
     if (rc == OX_OK)
         rc = fs_rename(fs, site, tmp, path, err);
     if (rc == OX_OK)

@@ -125,6 +125,9 @@ ox_code file_pwrite(struct file_system *fs, const char *site, struct file *file,
 /* The whole file into the arena; OX_LIMIT_EXCEEDED when longer than len_max. */
 ox_code file_read_all(struct file_system *fs, const char *path, size_t len_max,
     struct arena *arena, char **ptr, size_t *len, struct ox_err *err);
+/* Writes path whole and flushes it; its name in the directory may get lost. */
+ox_code file_write_whole(struct file_system *fs, const char *site, const char *path,
+    const void *ptr, size_t len, struct ox_err *err);
 /* Replaces path safely: path.tmp whole, sync, rename, sync of the directory. */
 ox_code file_replace(struct file_system *fs, const char *site, const char *path, const void *ptr,
     size_t len, struct ox_err *err);

@@ -35,8 +35,8 @@ collect_dirty(struct plog *plog, struct dirty_list *list)
     list->items = ox_calloc(plog->segment_count, sizeof(*list->items));
     for (uint32_t i = 0; i < plog->segment_count; i++) {
         struct log_segment *seg = plog->segments[i];
-        if (seg->flushed == seg->size && seg->name_flushed)
-            continue;
+        if (seg->flushed == seg->size && (seg->name_flushed || seg->size == 0))
+            continue; /* an empty one's name is flushed with its first batch */
         list->names |= !seg->name_flushed;
         list->items[list->count++] = (struct dirty){log_segment_get(seg), seg->size};
     }
@@ -134,16 +134,18 @@ write_indexes(struct plog *plog, struct log_segment *seg, bool active, struct ox
         rc = sync_aborted(plog, seg, err);
     if (rc != OX_OK)
         write_again(plog, seg);
-    if (rc != OX_OK || active)
-        return rc;
     ox_lock(&plog->lock);
-    if (seg->index.entries != NULL)
-        log_index_seal(&seg->index);
-    if (seg->times.entries != NULL)
-        log_index_seal(&seg->times);
-    seg->index_stale = false;
+    log_index_release(&seg->index);
+    log_index_release(&seg->times);
+    if (rc == OX_OK && !active) {
+        if (seg->index.entries != NULL)
+            log_index_seal(&seg->index);
+        if (seg->times.entries != NULL)
+            log_index_seal(&seg->times);
+        seg->index_stale = false;
+    }
     ox_unlock(&plog->lock);
-    return OX_OK;
+    return rc;
 }
 
 static ox_code
@@ -174,9 +176,13 @@ plog_write_epochs(struct plog *plog, struct ox_err *err)
     struct text text;
     ox_text_init(&text, NULL);
     ox_lock(&plog->lock);
-    bool dirty = plog->epochs.dirty;
-    leader_epochs_encode(&plog->epochs, &text);
-    plog->epochs.dirty = false;
+    const struct leader_epochs *epochs = &plog->epochs;
+    bool dirty = epochs->dirty || (epochs->begun && epochs->count > 0 &&
+        epochs->entries[epochs->count - 1].start < plog_log_end(plog));
+    if (dirty) {
+        leader_epochs_encode(&plog->epochs, &text);
+        plog->epochs.dirty = plog->epochs.begun = false;
+    }
     ox_unlock(&plog->lock);
     ox_code rc = OX_OK;
     snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", plog->path);
@@ -278,6 +284,23 @@ trim_active(struct plog *plog, struct ox_err *err)
     return rc;
 }
 
+/* Whether a clean stop would write what is there. */
+static bool
+is_tidy(struct plog *plog, int64_t end)
+{
+    ox_lock(&plog->lock);
+    bool tidy = plog->tidy_end == end && plog->generation == 0 && !plog->epochs.dirty &&
+                !plog->config.preallocate;
+    for (uint32_t i = 0; i < plog->segment_count && tidy; i++) {
+        const struct log_segment *seg = plog->segments[i];
+        tidy = seg->size == 0 ||
+               (!seg->index_stale &&
+                   !(seg->aborted_loaded && seg->aborted_written != seg->aborted_count));
+    }
+    ox_unlock(&plog->lock);
+    return tidy;
+}
+
 ox_code
 plog_checkpoint(struct plog *plog, bool closing, struct ox_err *err)
 {
@@ -294,7 +317,7 @@ plog_checkpoint(struct plog *plog, bool closing, struct ox_err *err)
     pthread_mutex_lock(&plog->dir->round);
     plog_flushed(plog, generation, end);
     pthread_mutex_unlock(&plog->dir->round);
-    if (end == plog->recovery_point && !closing)
+    if (end == plog->recovery_point && (!closing || is_tidy(plog, end)))
         return plog_write_epochs(plog, err);
     if (closing)
         rc = trim_active(plog, err);
@@ -323,7 +346,7 @@ plog_flush(struct plog *plog, struct ox_err *err)
     uint32_t generation = plog->generation;
     ox_code rc = plog->fault;
     if (rc != OX_OK && err != NULL)
-        *err = plog->fault_err;
+        *err = *plog->fault_err;
     ox_unlock(&plog->lock);
     if (rc == OX_OK)
         rc = plog_sync_segments(plog, &end, err);

@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 
-enum { INDEX_CAP_FIRST = 64 };
+enum { INDEX_CAP_FIRST = 8 };
 
 void
 log_index_init(struct log_index *index, struct file_system *fs, const char *path,
@@ -23,9 +23,7 @@ log_index_init(struct log_index *index, struct file_system *fs, const char *path
 void
 log_index_fini(struct log_index *index)
 {
-    if (index->file != NULL)
-        fs_close(index->fs, index->file);
-    index->file = NULL;
+    log_index_release(index);
     ox_free(index->entries);
     ox_free(index->path);
     index->entries = NULL;
@@ -151,6 +149,14 @@ log_index_seal(struct log_index *index)
     ox_free(index->entries);
     index->entries = NULL;
     index->cap = 0;
+}
+
+void
+log_index_release(struct log_index *index)
+{
+    if (index->file != NULL)
+        fs_close(index->fs, index->file);
+    index->file = NULL;
 }
 
 void

@@ -148,6 +148,9 @@ struct plog_args {
      * do not overlap, and none runs once plog_close() has returned. */
     void (*on_flushed)(void *arg, int64_t flushed_end);
     void *arg;
+    /* The caller opens many: the name of a new directory is durable when it has
+     * called log_dir_flush_names(), before it lets anybody append. */
+    bool name_later;
 };
 
 /* Opens or makes the partition, recovering it if the last stop was not clean.
@@ -157,6 +160,8 @@ struct plog_args {
  *        that name), OX_FILE_EXISTS (already open), I/O codes */
 ox_code plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     struct ox_err *err);
+/* What name_later put off. A failure puts the directory offline. Blocks. */
+ox_code log_dir_flush_names(struct log_dir *dir, struct ox_err *err);
 /* Flushes and closes. Do not hold a lock that on_flushed takes. Ranges and
  * cursors that are still out stay valid. Blocks. */
 void plog_close(struct plog *plog);

@@ -67,6 +67,8 @@ ox_code log_index_get(struct log_index *index, uint32_t slot, uint8_t *entry, st
 /* Writes what the file does not have, cuts what it has too much; sync flushes. */
 ox_code log_index_write(struct log_index *index, bool sync, struct ox_err *err);
 /* Opens the file now: the directory is about to be renamed. */
+/* Lets go of the descriptor: it is opened again when it is needed. */
+void log_index_release(struct log_index *index);
 void log_index_pin(struct log_index *index);
 /* Drops the memory after a write. */
 void log_index_seal(struct log_index *index);
@@ -273,6 +275,8 @@ struct leader_epochs {
     struct leader_epoch *entries; /* both rise */
     uint32_t count, cap;
     bool dirty; /* differs from the file */
+    bool begun; /* in the last one only: it is not in the file, and is missed there
+                   only when it has batches */
 };
 
 void leader_epochs_fini(struct leader_epochs *epochs);
@@ -360,6 +364,7 @@ struct plog {
     char *topic;
     char *path; /* likewise */
     int32_t partition;
+    bool name_later; /* see plog_args */
     struct uuid topic_id;
     void (*on_flushed)(void *arg, int64_t flushed_end);
     void *arg;
@@ -376,7 +381,7 @@ struct plog {
     struct read_hint hints[READ_HINTS];
     uint32_t hint_next;
     ox_code fault;
-    struct ox_err fault_err;
+    struct ox_err *fault_err; /* NULL: fault is OX_OK */
     bool closed;
     uint32_t generation; /* raised by truncation: queued batches are void */
     int64_t unflushed_since_ms; /* of lazily flushed bytes, 0 none */
@@ -384,6 +389,9 @@ struct plog {
     _Atomic int64_t log_start, log_end, flushed_end, high_watermark, first_unstable;
     _Atomic uint64_t bytes;
     int64_t recovery_point; /* under dir->lock */
+    /* The log end for which all derived files are there as a clean stop leaves
+     * them, -1: none; of generation 0. */
+    int64_t tidy_end;
     _Atomic int64_t cleaned; /* compacted below; -1: never */
     struct compact_state compact; /* under lock */
     _Atomic bool compacting; /* a pass or a move is at work */
@@ -587,6 +595,7 @@ struct log_dir {
     struct wal wal;
 
     _Atomic bool offline, full;
+    _Atomic bool names_due; /* of new partitions */
     struct ox_err offline_err; /* written once, before offline is set */
     _Atomic uint64_t unchecked_bytes; /* written since free space was looked at */
     _Atomic uint64_t wal_flushes, direct_flushes, checkpoints, wal_batches, wal_batch_bytes;

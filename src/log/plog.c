@@ -91,6 +91,7 @@ plog_put(struct plog *plog)
     pthread_mutex_destroy(&plog->work);
     ox_free(plog->topic);
     ox_free(plog->path);
+    ox_free(plog->fault_err);
     ox_free(plog);
 }
 
@@ -139,7 +140,8 @@ plog_set_fault(struct plog *plog, ox_code code, const struct ox_err *err)
 {
     if (plog->fault == OX_OK) {
         plog->fault = code;
-        plog->fault_err = *err;
+        plog->fault_err = ox_malloc(sizeof(*plog->fault_err));
+        *plog->fault_err = *err;
         ox_diag_err(OX_DIAG_ERROR, "partition log is faulty", err);
     }
     return code;
@@ -155,32 +157,53 @@ log_write_partition_metadata(struct file_system *fs, const char *dir, const stru
     ox_uuid_to_base64(topic_id, id);
     int len = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s", id);
     snprintf(path, sizeof(path), "%s/partition.metadata", dir);
-    return file_replace(fs, "plog.metadata", path, text, (size_t)len, err);
+    return file_write_whole(fs, "plog.metadata", path, text, (size_t)len, err);
 }
 
-/* The names behind a partition are made in the order: directory, its
- * partition.metadata, then the entry in the log directory. */
+/* One that a crash cuts short is as one that is missing: there is nothing in the
+ * directory yet that it vouches for. */
 static ox_code
 make_directory(struct plog *plog, struct ox_err *err)
 {
     ox_code rc = fs_mkdir(plog->fs, "plog.mkdir", plog->path, err);
     if (rc != OX_OK && rc != OX_FILE_EXISTS)
         return rc;
-    rc = log_write_partition_metadata(plog->fs, plog->path, &plog->topic_id, err);
+    return log_write_partition_metadata(plog->fs, plog->path, &plog->topic_id, err);
+}
+
+/* The names of a new partition: of its files, then the entry in the log
+ * directory. */
+static ox_code
+flush_new_names(struct plog *plog, struct ox_err *err)
+{
+    ox_code rc = fs_sync_dir(plog->fs, "plog.mkdir", plog->path, err);
     if (rc == OX_OK)
+        plog_active(plog)->name_flushed = true;
+    if (rc == OX_OK && plog->name_later)
+        atomic_store(&plog->dir->names_due, true);
+    else if (rc == OX_OK)
         rc = fs_sync_dir(plog->fs, "plog.mkdir", plog->dir->path, err);
     return rc;
+}
+
+ox_code
+log_dir_flush_names(struct log_dir *dir, struct ox_err *err)
+{
+    if (!atomic_exchange(&dir->names_due, false))
+        return OX_OK;
+    ox_code rc = fs_sync_dir(dir->fs, "plog.mkdir", dir->path, err);
+    return rc == OX_OK ? OX_OK : log_dir_fail(dir, rc, err);
 }
 
 /* A directory that is there must be this topic's; one that Kafka made before
  * topic ids, or that a crash left without its metadata, becomes it. */
 static ox_code
-check_directory(struct plog *plog, bool *fresh, struct ox_err *err)
+check_directory(struct plog *plog, bool *fresh, bool *made, struct ox_err *err)
 {
     struct file_stat st;
     struct uuid id;
     ox_code rc = fs_stat(plog->fs, plog->path, &st, err);
-    *fresh = rc == OX_FILE_NOT_FOUND;
+    *made = *fresh = rc == OX_FILE_NOT_FOUND;
     if (*fresh) {
         /* What an older one of that name left in the checkpoints is not true
          * of this one: a log start would delete its records. */
@@ -189,7 +212,8 @@ check_directory(struct plog *plog, bool *fresh, struct ox_err *err)
     }
     if (rc != OX_OK)
         return rc;
-    if (!log_read_partition_metadata(plog->fs, plog->path, &id))
+    *made = !log_read_partition_metadata(plog->fs, plog->path, &id);
+    if (*made)
         return make_directory(plog, err);
     if (!ox_uuid_eq(&id, &plog->topic_id))
         return ox_fail(err, OX_INCONSISTENT_TOPIC_ID,
@@ -213,6 +237,7 @@ new_plog(struct log_dir *dir, const struct plog_args *args)
     plog->on_flushed = args->on_flushed;
     plog->arg = args->arg;
     plog->config = args->config;
+    plog->name_later = args->name_later;
     pthread_mutex_init(&plog->work, NULL);
     ox_lock_init(&plog->lock, LOCK_PLOG);
     producers_init(&plog->producers);
@@ -256,8 +281,8 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
         return ox_fail(err, OX_FILE_EXISTS, "partition log \"%s-%d\" is already open",
             args->topic, args->partition);
     struct plog *plog = new_plog(dir, args);
-    bool fresh;
-    ox_code rc = check_directory(plog, &fresh, err);
+    bool fresh, made;
+    ox_code rc = check_directory(plog, &fresh, &made, err);
     if (fresh)
         hint = PARTITION_HINT_NONE;
     atomic_store(&plog->log_start, OX_MAX(hint.log_start, 0));
@@ -265,6 +290,8 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     if (rc == OX_OK)
         rc = plog_recover(plog, OX_MAX(hint.recovery_point, 0),
             OX_MAX(hint.flushed_end, hint.recovery_point), dir->clean_start && !hint.dirty, err);
+    if (rc == OX_OK && made)
+        rc = flush_new_names(plog, err);
     if (rc != OX_OK) {
         plog_put(plog);
         return rc;
@@ -522,7 +549,7 @@ plog_fault(struct plog *plog, struct ox_err *err)
     ox_lock(&plog->lock);
     ox_code code = plog->fault;
     if (code != OX_OK && err != NULL)
-        *err = plog->fault_err;
+        *err = *plog->fault_err;
     ox_unlock(&plog->lock);
     return code;
 }
@@ -638,13 +665,15 @@ plog_begin_epoch(struct plog *plog, int32_t leader_epoch, struct ox_err *err)
 {
     pthread_mutex_lock(&plog->work);
     ox_lock(&plog->lock);
+    bool dirty = plog->epochs.dirty;
+    plog->epochs.dirty = false;
     leader_epochs_add(&plog->epochs, leader_epoch, plog_log_end(plog));
+    plog->epochs.begun |= plog->epochs.dirty;
+    plog->epochs.dirty = dirty;
     ox_code rc = plog->fault;
     if (rc != OX_OK && err != NULL)
-        *err = plog->fault_err;
+        *err = *plog->fault_err;
     ox_unlock(&plog->lock);
-    if (rc == OX_OK)
-        rc = plog_write_epochs(plog, err);
     pthread_mutex_unlock(&plog->work);
     return rc;
 }
@@ -860,7 +889,7 @@ plog_roll(struct plog *plog, struct ox_err *err)
     pthread_mutex_lock(&plog->work);
     ox_lock(&plog->lock);
     if (plog->fault != OX_OK)
-        rc = ox_fail(err, plog->fault, "%s", plog->fault_err.message);
+        rc = ox_fail(err, plog->fault, "%s", plog->fault_err->message);
     else if (plog_active(plog)->size > 0)
         rc = plog_roll_locked(plog, env_wall_ms(plog->dir->env), err);
     ox_unlock(&plog->lock);

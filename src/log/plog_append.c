@@ -191,7 +191,7 @@ roll_for(struct group *group, const struct record_batch *batch, int64_t now_ms,
     flush_group(group);
     struct plog *plog = group->plog;
     if (plog->fault != OX_OK)
-        return ox_fail(err, plog->fault, "%s", plog->fault_err.message);
+        return ox_fail(err, plog->fault, "%s", plog->fault_err->message);
     if (plog_active(plog)->size == 0)
         return replace_empty(plog, batch->base_offset, err);
     ox_code rc = plog_roll_locked(plog, now_ms, err);
@@ -288,7 +288,7 @@ add_one(struct group *group, size_t i, struct ox_err *err)
     struct log_append *append = group->appends[i];
     append->log_start = plog_log_start(plog);
     if (plog->fault != OX_OK)
-        return ox_fail(err, plog->fault, "%s", plog->fault_err.message);
+        return ox_fail(err, plog->fault, "%s", plog->fault_err->message);
     if (plog->closed)
         return ox_fail(err, OX_NOT_LEADER, "partition log \"%s-%d\" is closed", plog->topic,
             plog->partition);

@@ -427,6 +427,8 @@ make_future(struct move *move, struct ox_err *err)
     ox_code rc = fs_mkdir(plog->fs, "move.mkdir", move->path, err);
     if (rc == OX_OK)
         rc = log_write_partition_metadata(plog->fs, move->path, &plog->topic_id, err);
+    if (rc == OX_OK)
+        rc = fs_sync_dir(plog->fs, "move.mkdir", move->path, err);
     return rc == OX_OK ? fs_sync_dir(plog->fs, "move.mkdir", move->to->path, err) : rc;
 }
 

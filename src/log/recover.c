@@ -39,6 +39,8 @@ struct recovery {
     size_t base_count;
     int64_t recovery_point, flushed_end;
     bool clean;
+    bool renamed; /* names in the directory were changed */
+    bool rebuilt; /* a segment's indexes were not taken as they are */
 };
 
 static bool
@@ -163,6 +165,7 @@ resolve_names(struct recovery *rec, struct ox_err *err)
             rc = unlink_name(rec, name, err);
         changed = true;
     }
+    rec->renamed |= changed;
     if (rc == OX_OK && changed)
         rc = fs_sync_dir(rec->plog->fs, "recover.names", rec->plog->path, err);
     return rc == OX_OK && changed ? list_names(rec, err) : rc;
@@ -197,8 +200,10 @@ remove_orphans(struct recovery *rec, struct ox_err *err)
         int64_t base;
         if (name_base(name, &base) && !has_base(rec, base) &&
             (strcmp(name + 20, ".index") == 0 || strcmp(name + 20, ".timeindex") == 0 ||
-                strcmp(name + 20, ".txnindex") == 0))
+                strcmp(name + 20, ".txnindex") == 0)) {
             rc = unlink_name(rec, name, err);
+            rec->renamed = true;
+        }
     }
     return rc;
 }
@@ -558,6 +563,7 @@ judge(struct recovery *rec, size_t i, struct log_segment *seg, uint64_t size, bo
 {
     if (seg->next_offset < rec->flushed_end)
         return mark_corrupt(rec, seg);
+    rec->renamed = true;
     ox_code rc = fs_truncate(rec->plog->fs, "recover.cut", seg->file, seg->size, err);
     if (rc == OX_OK)
         rc = fs_sync(rec->plog->fs, "recover.cut", seg->file, err);
@@ -604,7 +610,12 @@ load_segment(struct recovery *rec, size_t i, struct ox_err *err)
         log_segment_put(seg);
         return rc;
     }
-    seg->flushed = taken ? seg->size : 0;
+    /* Below the recovery point bytes are on disk, and so are the names of segments
+     * that have some. */
+    bool known = taken || (whole && seg->next_offset <= rec->recovery_point);
+    seg->flushed = known ? seg->size : 0;
+    seg->name_flushed = seg->base_offset < rec->recovery_point;
+    rec->rebuilt |= !taken && seg->size > 0;
     seg->created_ms = env_wall_ms(plog->dir->env);
     plog_push_segment(plog, seg);
     atomic_fetch_add(&plog->bytes, seg->size);
@@ -624,6 +635,7 @@ skip_stillborn(struct recovery *rec, size_t i, bool *skip, struct ox_err *err)
     *skip = rc == OX_OK && st.size == 0;
     if (!*skip)
         return rc;
+    rec->renamed = true;
     unlink_derived(plog, rec->bases[i]);
     return fs_unlink(plog->fs, "recover.unlink", path, err);
 }
@@ -700,10 +712,12 @@ load_epochs(struct plog *plog)
     struct arena arena;
     snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", plog->path);
     ox_arena_init(&arena);
-    if (file_read_all(plog->fs, path, 16u << 20, &arena, &ptr, &len, NULL) != OX_OK ||
-        leader_epochs_decode(&plog->epochs, ox_str_n(ptr, len), NULL) != OX_OK) {
+    ox_code rc = file_read_all(plog->fs, path, 16u << 20, &arena, &ptr, &len, NULL);
+    if (rc == OX_OK)
+        rc = leader_epochs_decode(&plog->epochs, ox_str_n(ptr, len), NULL);
+    if (rc != OX_OK) {
         plog->epochs.count = 0;
-        plog->epochs.dirty = true;
+        plog->epochs.dirty = rc != OX_FILE_NOT_FOUND;
     }
     ox_arena_fini(&arena);
 }
@@ -745,15 +759,19 @@ settle(struct recovery *rec, struct ox_err *err)
 {
     struct plog *plog = rec->plog;
     ox_code rc = OX_OK;
+    bool names = rec->renamed;
     for (uint32_t i = 0; i < plog->segment_count && rc == OX_OK; i++) {
         struct log_segment *seg = plog->segments[i];
+        names |= seg->size > 0 && !seg->name_flushed;
         if (seg->flushed == seg->size)
             continue;
         rc = fs_sync(plog->fs, "recover.sync", seg->file, err);
         seg->flushed = seg->size;
     }
-    if (rc == OX_OK && !rec->clean)
+    if (rc == OX_OK && names)
         rc = fs_sync_dir(plog->fs, "recover.sync", plog->path, err);
+    for (uint32_t i = 0; i < plog->segment_count && rc == OX_OK && names; i++)
+        plog->segments[i]->name_flushed = true;
     return rc;
 }
 
@@ -786,7 +804,11 @@ finish(struct recovery *rec, bool epochs_lost, struct ox_err *err)
         rc = rebuild_epochs(plog, err);
     leader_epochs_cut_end(&plog->epochs, end);
     leader_epochs_cut_start(&plog->epochs, plog_log_start(plog));
-    return rc == OX_OK ? plog_rebuild_producers(plog, err) : rc;
+    if (rc == OX_OK)
+        rc = plog_rebuild_producers(plog, err);
+    bool tidy = rec->clean && !rec->rebuilt && plog->producers.snapshot_offset == end;
+    plog->tidy_end = end == 0 || tidy ? end : -1;
+    return rc;
 }
 
 ox_code

@@ -337,7 +337,7 @@ settle_before_cut(struct plog *plog, struct ox_err *err)
     ox_lock(&plog->lock);
     ox_code rc = plog->fault;
     if (rc != OX_OK && err != NULL)
-        *err = plog->fault_err;
+        *err = *plog->fault_err;
     ox_unlock(&plog->lock);
     if (rc == OX_OK)
         rc = plog_sync_segments(plog, &end, err);

@@ -118,7 +118,8 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     struct ox_err err;
     atomic_init(&part->refs, 1);
     part->replica = replica;
-    snprintf(part->topic, sizeof(part->topic), "%.*s", OX_STR_ARG(topic->name));
+    part->topic = ox_calloc(1, topic->name.len + 1);
+    memcpy(part->topic, topic->name.ptr, topic->name.len);
     part->topic_id = topic->id;
     part->index = facts->index;
     part->leader_epoch = facts->leader_epoch;
@@ -127,7 +128,7 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     ox_list_init(&part->readers);
     part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;
     struct plog_args args = {part->topic, facts->index, topic->id, .on_flushed = on_flushed,
-        .arg = part};
+        .arg = part, .name_later = true};
     read_config(&args.config, topic->config, replica_config(replica));
     struct log_dir *dir;
     part->fault = replica_choose_dir(replica, topic, part->topic, facts->index,
@@ -162,6 +163,7 @@ partition_put(struct partition *part)
     else if (part->log != NULL)
         plog_close(part->log);
     ox_lock_fini(&part->lock);
+    ox_free(part->topic);
     ox_free(part);
 }
 

@@ -13,7 +13,7 @@
 struct partition {
     _Atomic uint32_t refs;
     struct replica *replica;
-    char topic[256];
+    char *topic;
     struct uuid topic_id;
     int32_t index;
     struct plog *log; /* NULL when it could not be opened; fault says why */
