@@ -55,12 +55,6 @@ civil_valid(int64_t year, int month, int day)
     return month >= 1 && month <= 12 && day >= 1 && day <= civil_month_days(year, month);
 }
 
-static inline int64_t
-floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
 void
 civil_from_us(int64_t us, struct civil *out)
 {

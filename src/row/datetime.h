@@ -28,6 +28,13 @@ struct timezone;
 #define DATE_MIN_DAYS (-2451545)
 #define DATE_END_DAYS (2145031949)
 
+/* Towards minus infinity: of days before 2000 too. b > 0. */
+static inline int64_t
+floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
 /* Broken-down wall time; year 0 is 1 BC. */
 struct civil {
     int32_t year;

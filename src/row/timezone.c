@@ -469,12 +469,6 @@ timezone_name(const struct timezone *tz)
     return tz != NULL ? tz->name : "UTC";
 }
 
-static inline int64_t
-floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
 int32_t
 timezone_offset(const struct timezone *tz, int64_t us, const char **abbrev)
 {
