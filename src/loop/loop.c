@@ -8,8 +8,10 @@
  *   post --push--> inbox --take all, reverse--> run        wake: one uv_async
  *
  * Waking a sleeping thread costs far more than a turn, so after a turn that did
- * work the loop looks for more without sleeping for poll_ns. An idle loop sleeps
- * in epoll with no timeout but its next timer's.
+ * work the loop looks for more without sleeping for poll_ns, as long as that
+ * pays: luck counts up when work came in that time and down when it did not (a
+ * client that has a megabyte to read first). An idle loop sleeps in epoll with no
+ * timeout but its next timer's.
  *
  * Invariants
  *  1. A message is in at most one inbox; fn may free or repost it.
@@ -27,7 +29,12 @@
 #include "base/check.h"
 #include "loop/loop_int.h"
 
-enum { LOAD_WINDOW_NS = 20 * 1000 * 1000 };
+enum {
+    LOAD_WINDOW_NS = 20 * 1000 * 1000,
+    LUCK_MAX = 16,
+    LUCK_TRY = 64,   /* without luck: looks once in so many turns that did work */
+    READY_NS = 2000, /* work that comes sooner was there already */
+};
 
 struct loop {
     struct loop_group *group;
@@ -43,8 +50,11 @@ struct loop {
     uint32_t heap_count, heap_cap;
     struct loop_tick *ticks, **ticks_end;
     uint64_t now_ns, poll_until_ns;
+    uint64_t idle_since_ns; /* the end of the last turn that did work */
+    uint32_t luck, turns;
     int64_t wall_ms;
     bool worked;
+    bool looked; /* without sleeping, and found nothing, since idle_since_ns */
     uint64_t window_start_ns, window_busy_ns;
     _Atomic int load;
 };
@@ -239,6 +249,26 @@ read_clocks(struct loop *loop)
     loop->wall_ms = env_wall_ms(loop->env);
 }
 
+/* Work began at start_ns: was it, or would it have been, worth looking for? */
+static void
+note_luck(struct loop *loop, uint64_t start_ns)
+{
+    uint64_t gap = start_ns - loop->idle_since_ns, poll_ns = loop->group->config.poll_ns;
+    if (gap < READY_NS)
+        return;
+    /* To be woken takes time too. */
+    if (gap <= (loop->looked ? poll_ns : 2 * poll_ns))
+        loop->luck = OX_MIN(loop->luck + 2, (uint32_t)LUCK_MAX);
+    else if (loop->looked && loop->luck > 0)
+        loop->luck--;
+}
+
+static bool
+feels_lucky(struct loop *loop)
+{
+    return loop->luck > 0 || loop->turns++ % LUCK_TRY == 0;
+}
+
 static void
 note_load(struct loop *loop, uint64_t turn_start_ns)
 {
@@ -252,8 +282,12 @@ note_load(struct loop *loop, uint64_t turn_start_ns)
         loop->window_start_ns = now;
         loop->window_busy_ns = 0;
     }
-    if (loop->worked)
-        loop->poll_until_ns = now + loop->group->config.poll_ns;
+    if (loop->worked) {
+        note_luck(loop, turn_start_ns);
+        loop->poll_until_ns = now + (feels_lucky(loop) ? loop->group->config.poll_ns : 0);
+        loop->idle_since_ns = now;
+    }
+    loop->looked = !loop->worked;
     loop->now_ns = now;
 }
 
@@ -320,6 +354,7 @@ loop_init(struct loop *loop, struct loop_group *group, int index, const struct e
     loop->env = env;
     loop->index = index;
     loop->ticks_end = &loop->ticks;
+    loop->luck = LUCK_MAX;
     int failed = uv_loop_init(&loop->uv);
     ox_assert(failed == 0);
     failed = uv_async_init(&loop->uv, &loop->wake, on_wake);

@@ -212,8 +212,8 @@ consume_figure(struct target *raw, int connections, int fetch_bytes, const struc
         report_value("s", pair.ours_cpu_ns / 1e9 / gigabytes, REACH_AT_MOST, 0.120,
             "server CPU a GB fetched, %d KiB answers, %d conn%s", fetch_bytes / 1024, connections,
             connections > 1 ? "s" : "");
-    if (other == raw)
-        report_note("%s: %.0f ms of CPU a GB", raw->name,
+    if (other->pid != 0)
+        report_note("%s: %.0f ms of CPU a GB", other->name,
             pair.reference_cpu_ns / 1e6 / (pair.reference * opt.seconds / 1e9));
 }
 
