@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Everything outside the program, as tables of functions handed down by boot:
- * clock, randomness, files. env_os() is the real world, tests build their own
- * (file_sim.h, a clock that is set by hand). No code above base/, loop/ and
+ * clock, randomness, files, byte streams. env_os() is the real world, tests build
+ * their own (file_sim.h, stream_sim.h, a clock that is set by hand). No code above base/, loop/ and
  * net/ calls the operating system for these. */
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct file_system; /* base/file.h */
+struct stream_system; /* base/stream.h */
 
 struct clock {
     /* Monotonic nanoseconds: every timeout, lease, session, linger. */
@@ -23,6 +24,7 @@ struct clock {
 struct env {
     struct clock clock;
     struct file_system *fs;
+    const struct stream_system *net; /* NULL: the operating system's sockets */
     /* Fills with unpredictable bytes: nonces, salts, keys, ids. */
     void (*random_bytes)(void *self, void *to, size_t len);
     void *random_self;

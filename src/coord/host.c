@@ -888,7 +888,7 @@ coord_host_stop(struct coord_host *table)
     coord_stop(host->coord, &stop);
     ox_lock(&host->lock);
     while (!host->stopped || host->busy > 0)
-        pthread_cond_wait(&host->idle, &host->lock.mutex);
+        loop_group_wait(host->loops, &host->idle, &host->lock.mutex);
     ox_unlock(&host->lock);
     loop_each_sync(host->loops, stop_alarms, host);
 }

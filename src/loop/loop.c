@@ -63,6 +63,8 @@ struct loop_group {
     struct loop_config config;
     struct pool *pool;
     struct loop *loops;
+    struct pool_job *jobs; /* by hand: submitted, newest first */
+    bool in_turn;
 };
 
 static _Thread_local struct loop *self;
@@ -186,7 +188,7 @@ loop_post(struct loop *loop, struct loop_msg *msg)
         msg->next = head;
     while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, msg, memory_order_release,
         memory_order_relaxed));
-    if (head == NULL && self != loop)
+    if (head == NULL && self != loop && !loop->group->config.by_hand)
         uv_async_send(&loop->wake);
 }
 
@@ -317,6 +319,70 @@ run_turn(struct loop *loop)
     note_load(loop, start_ns);
 }
 
+/* Any order will do. */
+static bool
+run_jobs(struct loop_group *group)
+{
+    bool worked = false;
+    while (group->jobs != NULL) {
+        struct pool_job *job = group->jobs;
+        group->jobs = job->next;
+        job->work(job);
+        job->msg.fn = pool_finish;
+        loop_post(job->loop, &job->msg);
+        worked = true;
+    }
+    return worked;
+}
+
+bool
+loop_group_turn(struct loop_group *group, void (*ready)(void *arg), void *arg)
+{
+    bool worked = false;
+    ox_assert(self == NULL && group->config.by_hand);
+    group->in_turn = true;
+    for (int i = 0; i < group->config.count; i++) {
+        struct loop *loop = self = &group->loops[i];
+        loop->worked = false;
+        read_clocks(loop);
+        if (i == 0 && ready != NULL)
+            ready(arg);
+        run_messages(loop);
+        run_timers(loop);
+        worked |= loop->worked || loop->ticks != NULL;
+        run_ticks(loop);
+        self = NULL;
+    }
+    group->in_turn = false;
+    worked |= run_jobs(group);
+    if (group->config.turned != NULL)
+        group->config.turned(group->config.arg);
+    return worked;
+}
+
+void
+loop_group_wait(struct loop_group *group, pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    if (!group->config.by_hand) {
+        pthread_cond_wait(cond, mutex);
+        return;
+    }
+    pthread_mutex_unlock(mutex);
+    loop_group_turn(group, NULL, NULL);
+    pthread_mutex_lock(mutex);
+}
+
+static void
+loop_fini(struct loop *loop)
+{
+    run_messages(loop);
+    run_ticks(loop);
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->alarm, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&loop->uv);
+}
+
 static void *
 loop_main(void *arg)
 {
@@ -328,12 +394,7 @@ loop_main(void *arg)
     read_clocks(loop);
     while (!atomic_load_explicit(&loop->stopping, memory_order_acquire))
         run_turn(loop);
-    run_messages(loop);
-    run_ticks(loop);
-    uv_close((uv_handle_t *)&loop->wake, NULL);
-    uv_close((uv_handle_t *)&loop->alarm, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
-    uv_loop_close(&loop->uv);
+    loop_fini(loop);
     return NULL;
 }
 
@@ -377,6 +438,10 @@ loop_group_start(const struct loop_config *config, const struct env *env, struct
     for (int i = 0; i < config->count; i++)
         loop_init(&group->loops[i], group, i, env);
     for (int i = 0; i < config->count; i++) {
+        if (config->by_hand) {
+            read_clocks(&group->loops[i]);
+            continue;
+        }
         int failed = pthread_create(&group->loops[i].thread, NULL, loop_main, &group->loops[i]);
         ox_assert(failed == 0);
     }
@@ -390,9 +455,15 @@ loop_group_stop(struct loop_group *group)
     pool_stop(group->pool);
     for (int i = 0; i < group->config.count; i++) {
         struct loop *loop = &group->loops[i];
-        atomic_store_explicit(&loop->stopping, true, memory_order_release);
-        uv_async_send(&loop->wake);
-        pthread_join(loop->thread, NULL);
+        if (group->config.by_hand) {
+            self = loop;
+            loop_fini(loop);
+            self = NULL;
+        } else {
+            atomic_store_explicit(&loop->stopping, true, memory_order_release);
+            uv_async_send(&loop->wake);
+            pthread_join(loop->thread, NULL);
+        }
         ox_free(loop->heap);
     }
     ox_free(group->loops);
@@ -470,7 +541,12 @@ void
 loop_pool_submit(struct loop *loop, struct pool_job *job)
 {
     job->loop = loop;
-    pool_push(loop->group->pool, job);
+    if (!loop->group->config.by_hand) {
+        pool_push(loop->group->pool, job);
+        return;
+    }
+    job->next = loop->group->jobs;
+    loop->group->jobs = job;
 }
 
 struct each_call {
@@ -493,6 +569,15 @@ loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg
 {
     ox_assert(self == NULL);
     uv_sem_t done;
+    if (group->config.by_hand && !group->in_turn) /* what was posted before comes before */
+        loop_group_turn(group, NULL, NULL);
+    for (int i = 0; i < group->config.count && group->config.by_hand; i++) {
+        self = &group->loops[i];
+        fn(self, arg);
+        self = NULL;
+    }
+    if (group->config.by_hand)
+        return;
     uv_sem_init(&done, 0);
     for (int i = 0; i < group->config.count; i++) {
         struct each_call call = {{.fn = run_each}, fn, arg, &done};
@@ -512,6 +597,10 @@ pass(struct loop *loop, void *arg)
 void
 loop_group_drain(struct loop_group *group)
 {
-    for (int i = 0; i < 4; i++)
-        loop_each_sync(group, pass, NULL);
+    for (int i = 0; i < 4; i++) {
+        if (group->config.by_hand)
+            loop_group_turn(group, NULL, NULL);
+        else
+            loop_each_sync(group, pass, NULL);
+    }
 }

@@ -11,6 +11,7 @@
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,6 +26,11 @@ struct loop_config {
     int count;              /* loops, 1..64 */
     int pool_threads;       /* blocking workers, 1..64 */
     uint64_t poll_ns;       /* spin this long before sleeping after work was done */
+    /* No threads: who made the group calls loop_group_turn(), which also does the
+     * blocking work and, last, calls turned(arg). For simulations. */
+    bool by_hand;
+    void (*turned)(void *arg);
+    void *arg;
 };
 
 /* Start the threads. Gives the group; loops sleep until something is posted. */
@@ -37,6 +43,16 @@ void loop_group_stop(struct loop_group *group);
 /* Wait until every loop has run what was posted so far, and what that posted in
  * turn, twice over: answers and closes on their way arrive. On: no loop. */
 void loop_group_drain(struct loop_group *group);
+
+/* One turn of every loop of a group that is run by hand, its sockets aside: ready,
+ * if not NULL, is called on loop 0 before its messages. Jobs that do blocking work
+ * may take turns of their own. True: something was done.
+ * On: no loop. */
+bool loop_group_turn(struct loop_group *group, void (*ready)(void *arg), void *arg);
+
+/* pthread_cond_wait() for what a loop will signal; of a group that is run by hand
+ * it takes a turn instead, without the mutex. On: no loop. */
+void loop_group_wait(struct loop_group *group, pthread_cond_t *cond, pthread_mutex_t *mutex);
 
 /* Another number of blocking workers, 1..64. Any thread. */
 void loop_group_pool_resize(struct loop_group *group, int threads);

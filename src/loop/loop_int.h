@@ -11,6 +11,8 @@ struct pool;
 struct pool *pool_start(int threads);
 void pool_resize(struct pool *pool, int threads); /* 1..64 */
 void pool_push(struct pool *pool, struct pool_job *job);
+/* What tells a job's loop that it is done: calls job->done. */
+void pool_finish(struct loop_msg *msg);
 /* Finish the jobs already taken and queued, join the workers, free. */
 void pool_stop(struct pool *pool);
 

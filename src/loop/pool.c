@@ -23,8 +23,8 @@ struct pool {
     bool stopping;
 };
 
-static void
-finish(struct loop_msg *msg)
+void
+pool_finish(struct loop_msg *msg)
 {
     struct pool_job *job = ox_container_of(msg, struct pool_job, msg);
     job->done(job);
@@ -75,7 +75,7 @@ worker_main(void *arg)
     while ((job = take_job(pool)) != NULL) {
         job->work(job);
         job_over(pool);
-        job->msg.fn = finish;
+        job->msg.fn = pool_finish;
         loop_post(job->loop, &job->msg);
     }
     return NULL;

@@ -108,6 +108,7 @@ struct conn {
     uint64_t write_progress_ns;
     uint64_t bytes_in, bytes_out, messages;
     struct loop_tick flush_tick, close_tick, input_tick;
+    struct loop_msg free_msg; /* of a simulated socket */
 };
 
 static void update_poll(struct conn *conn);
@@ -274,8 +275,7 @@ send_slices(struct conn *conn)
         }
         iov[iov_count++] = (struct iovec){piece->buf->ptr + piece->pos, piece->len};
     }
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)iov_count};
-    return sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+    return sock_send(conn->home->net, conn->fd, iov, iov_count, more);
 }
 
 static ssize_t
@@ -285,7 +285,8 @@ send_head(struct conn *conn)
     if (piece->buf != NULL)
         return send_slices(conn);
     off_t pos = (off_t)piece->pos;
-    ssize_t got = sendfile(conn->fd, piece->fd, &pos, OX_MIN(piece->len, (size_t)SENDFILE_MAX));
+    ssize_t got = sock_send_file(conn->home->net, conn->fd, piece->fd, &pos,
+        OX_MIN(piece->len, (size_t)SENDFILE_MAX));
     if (got == 0 && piece->len > 0) { /* the file is shorter than promised */
         errno = EIO;
         return -1;
@@ -352,7 +353,7 @@ send_tls(struct conn *conn)
             return -1;
         sent(conn, (size_t)got);
     }
-    ssize_t got = tls_send(conn->tls, conn->fd);
+    ssize_t got = tls_send(conn->tls, conn->home->net, conn->fd);
     if (got > 0)
         conn->write_progress_ns = loop_now_ns(conn->home->loop);
     return got;
@@ -363,10 +364,10 @@ output_empty(struct conn *conn)
 {
     if (conn->state == CONN_DRAINING && conn->tls != NULL) {
         tls_goodbye(conn->tls);
-        tls_send(conn->tls, conn->fd);
+        tls_send(conn->tls, conn->home->net, conn->fd);
     }
     if (conn->state == CONN_DRAINING) {
-        shutdown(conn->fd, SHUT_WR);
+        sock_shutdown(conn->home->net, conn->fd);
         conn->state = CONN_LINGER;
         conn->write_progress_ns = loop_now_ns(conn->home->loop);
         update_poll(conn);
@@ -543,12 +544,13 @@ use_shared(struct net_loop *home)
 static ssize_t
 receive(struct conn *conn, struct buf *buf, size_t at, size_t len)
 {
-    ssize_t got = conn->tls != NULL ? tls_read(conn->tls, conn->fd, buf->ptr + at, len)
-                                    : recv(conn->fd, buf->ptr + at, len, MSG_DONTWAIT);
+    const struct net *net = conn->home->net;
+    ssize_t got = conn->tls != NULL ? tls_read(conn->tls, net, conn->fd, buf->ptr + at, len)
+                                    : sock_recv(net, conn->fd, buf->ptr + at, len);
     if (conn->tls != NULL && tls_out_len(conn->tls) > 0) {
         int saved = errno;
         if (got < 0 && saved == EPROTO)
-            tls_send(conn->tls, conn->fd); /* the alert that says why */
+            tls_send(conn->tls, net, conn->fd); /* the alert that says why */
         loop_at_tick_end(conn->home->loop, &conn->flush_tick);
         errno = saved;
     }
@@ -646,7 +648,7 @@ read_linger(struct conn *conn)
 {
     char waste[4096];
     for (int i = 0; i < READS_PER_TURN; i++) {
-        ssize_t got = recv(conn->fd, waste, sizeof(waste), MSG_DONTWAIT);
+        ssize_t got = sock_recv(conn->home->net, conn->fd, waste, sizeof(waste));
         if (got > 0 || (got < 0 && errno == EINTR))
             continue;
         if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
@@ -724,14 +726,10 @@ conn_resume(struct conn *conn)
 /* ---- the socket ---- */
 
 static void
-on_ready(uv_poll_t *poll, int status, int events)
+ready(void *arg, int events)
 {
-    struct conn *conn = ox_container_of(poll, struct conn, poll);
+    struct conn *conn = arg;
     loop_mark_work(conn->home->loop);
-    if (status < 0) {
-        conn_close(conn);
-        return;
-    }
     if (events & UV_WRITABLE) {
         conn_flush(conn);
         tell_drained(conn);
@@ -745,6 +743,16 @@ on_ready(uv_poll_t *poll, int status, int events)
     else if (events & UV_READABLE)
         conn->came_paused = true;
     update_poll(conn);
+}
+
+static void
+on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct conn *conn = ox_container_of(poll, struct conn, poll);
+    if (status < 0)
+        conn_close(conn);
+    else
+        ready(conn, events);
 }
 
 static void
@@ -769,7 +777,11 @@ update_poll(struct conn *conn)
     if (events == conn->events)
         return;
     conn->events = events;
-    uv_poll_start(&conn->poll, events, on_ready);
+    const struct stream_system *streams = conn->home->net->streams;
+    if (streams == NULL)
+        uv_poll_start(&conn->poll, events, on_ready);
+    else
+        streams->watch(streams->self, conn->fd, events, ready, conn);
 }
 
 static void
@@ -777,6 +789,29 @@ on_poll_closed(uv_handle_t *handle)
 {
     struct conn *conn = ox_container_of(handle, struct conn, poll);
     ox_free(conn);
+}
+
+static void
+free_simulated(struct loop_msg *msg)
+{
+    ox_free(ox_container_of(msg, struct conn, free_msg));
+}
+
+/* The struct goes in a later turn: hooks of this one may still run. */
+static void
+close_socket(struct conn *conn)
+{
+    bool simulated = conn->home->net->streams != NULL;
+    if (!simulated)
+        uv_poll_stop(&conn->poll);
+    tls_free(conn->tls);
+    sock_close(conn->home->net, conn->fd);
+    if (!simulated) {
+        uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
+        return;
+    }
+    conn->free_msg.fn = free_simulated;
+    loop_post(conn->home->loop, &conn->free_msg);
 }
 
 static void
@@ -797,10 +832,7 @@ on_close_tick(struct loop_tick *tick)
     net_count_out(home->net, conn->peer_host);
     if (!conn->known)
         atomic_fetch_sub(&home->net->strangers, 1);
-    uv_poll_stop(&conn->poll);
-    tls_free(conn->tls);
-    close(conn->fd);
-    uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
+    close_socket(conn);
 }
 
 void
@@ -940,7 +972,8 @@ conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, vo
     home->conn_count++;
     if (!loop_timer_running(&home->sweep))
         loop_timer_start(home->loop, &home->sweep, SECOND_NS, on_sweep);
-    int failed = uv_poll_init(loop_uv(home->loop), &conn->poll, fd);
+    int failed = home->net->streams != NULL ? 0
+                                            : uv_poll_init(loop_uv(home->loop), &conn->poll, fd);
     ox_assert(failed == 0);
     uint32_t most = NET_LIMIT(home->net, strangers_max);
     uint32_t strangers = atomic_fetch_add(&home->net->strangers, 1) + 1;

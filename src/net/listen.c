@@ -53,12 +53,14 @@ struct turned_away {
 enum { TURNED_AWAY_MAX = 1024 };
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
+static void acceptable(void *arg, int events);
 
 struct net *
 net_new(struct loop_group *loops, const struct net_limits *limits)
 {
     struct net *net = ox_calloc(1, sizeof(*net));
     net->loops = loops;
+    net->streams = loop_env(loop_at(loops, 0))->net;
     net->limits = *limits;
     ox_lock_init(&net->lock, LOCK_CONN_COUNTS);
     ox_map_init(&net->by_ip);
@@ -191,11 +193,23 @@ set_socket_options(int fd)
 }
 
 static void
+poll_listener(struct listener *listener, bool on)
+{
+    const struct stream_system *streams = listener->net->streams;
+    if (streams != NULL)
+        streams->watch(streams->self, listener->fd, on ? STREAM_READABLE : 0, acceptable, listener);
+    else if (on)
+        uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+    else
+        uv_poll_stop(&listener->poll);
+}
+
+static void
 accept_again(struct loop_timer *timer)
 {
     struct listener *listener = ox_container_of(timer, struct listener, again);
     if (listener->polling)
-        uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+        poll_listener(listener, true);
 }
 
 /* The socket stays readable: do not spin on it. */
@@ -203,7 +217,7 @@ static void
 wait_for_descriptor(struct listener *listener)
 {
     ox_warn("no descriptor is free for a connection", "port=%d", listener->port);
-    uv_poll_stop(&listener->poll);
+    poll_listener(listener, false);
     loop_timer_start(loop_at(listener->net->loops, 0), &listener->again, NO_DESCRIPTOR_NS,
         accept_again);
 }
@@ -223,7 +237,7 @@ close_away(struct turned_away *away)
     loop_timer_stop(&away->timer);
     ox_list_remove(&away->link);
     away->net->turned_away_count--;
-    close(away->fd);
+    sock_close(away->net, away->fd);
     ox_free(away);
 }
 
@@ -238,7 +252,7 @@ turn_away(struct net *net, int fd, uint64_t ms)
 {
     atomic_fetch_add(&net->refused, 1);
     if (ms == 0 || net->turned_away_count >= TURNED_AWAY_MAX) {
-        close(fd);
+        sock_close(net, fd);
         return;
     }
     struct turned_away *away = ox_calloc(1, sizeof(*away));
@@ -278,26 +292,41 @@ slow_down(struct listener *listener, uint64_t now_ms)
     double ms = OX_MAX(all, own);
     if (!(ms > 0))
         return false;
-    uv_poll_stop(&listener->poll);
+    poll_listener(listener, false);
     loop_timer_start(loop_at(net->loops, 0), &listener->again, (uint64_t)(ms * 1e6),
         accept_again);
     return true;
+}
+
+/* A socket of a peer that waits; -1 with errno. */
+static int
+take_socket(struct listener *listener, char *host, size_t size, int *port)
+{
+    const struct stream_system *streams = listener->net->streams;
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    if (streams != NULL) {
+        snprintf(host, size, "127.0.0.1");
+        return streams->accept(streams->self, listener->fd, port);
+    }
+    int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        name_peer(&address, host, size, port);
+        set_socket_options(fd);
+    }
+    return fd;
 }
 
 static bool
 accept_one(struct listener *listener)
 {
     struct net *net = listener->net;
-    struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-    int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    char host[48] = "";
+    int port = 0, fd = take_socket(listener, host, sizeof(host), &port);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
         wait_for_descriptor(listener);
     if (fd < 0)
         return errno == EINTR || errno == ECONNABORTED;
-    char host[48] = "";
-    int port = 0;
-    name_peer(&address, host, sizeof(host), &port);
     bool surplus = listener->handler->tells_surplus;
     uint64_t now_ms = loop_now_ns(loop_at(net->loops, 0)) / 1000000, away_ms = 0;
     uint32_t per_ip = UINT32_MAX;
@@ -309,7 +338,6 @@ accept_one(struct listener *listener)
         return more;
     }
     atomic_fetch_add(&net->accepted, 1);
-    set_socket_options(fd);
     struct net_loop *home = pick_loop(net);
     if (loop_is(home->loop)) {
         conn_start(home, fd, listener->handler, listener->arg, listener->tls, host, port,
@@ -331,7 +359,13 @@ accept_one(struct listener *listener)
 static void
 on_acceptable(uv_poll_t *poll, int status, int events)
 {
-    struct listener *listener = ox_container_of(poll, struct listener, poll);
+    acceptable(ox_container_of(poll, struct listener, poll), events);
+}
+
+static void
+acceptable(void *arg, int events)
+{
+    struct listener *listener = arg;
     loop_mark_work(loop_at(listener->net->loops, 0));
     for (int i = 0; i < ACCEPTS_PER_TURN; i++)
         if (!accept_one(listener))
@@ -344,9 +378,11 @@ start_polling(struct loop *loop, void *arg)
     struct listener *listener = arg;
     if (loop_index(loop) != 0)
         return;
-    int failed = uv_poll_init(loop_uv(loop), &listener->poll, listener->fd);
+    int failed = listener->net->streams != NULL
+                     ? 0
+                     : uv_poll_init(loop_uv(loop), &listener->poll, listener->fd);
     ox_assert(failed == 0);
-    uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+    poll_listener(listener, true);
     listener->polling = true;
 }
 
@@ -393,8 +429,13 @@ ox_code
 net_listen(struct net *net, const char *address, int port, const struct conn_handler *handler,
     void *listener_arg, struct net_tls *tls, struct listener **out, struct ox_err *err)
 {
-    int fd = -1;
-    ox_code code = bind_socket(address, port, &fd, err);
+    const struct stream_system *streams = net->streams;
+    int fd = streams != NULL ? streams->listen(streams->self, port) : -1;
+    ox_code code = OX_OK;
+    if (streams == NULL)
+        code = bind_socket(address, port, &fd, err);
+    else if (fd < 0)
+        code = ox_fail_errno(err, errno, "cannot listen on %s port %d", address, port);
     if (code != OX_OK)
         return code;
     struct listener *listener = ox_calloc(1, sizeof(*listener));
@@ -403,7 +444,7 @@ net_listen(struct net *net, const char *address, int port, const struct conn_han
     listener->arg = listener_arg;
     listener->tls = tls;
     listener->fd = fd;
-    listener->port = bound_port(fd);
+    listener->port = streams != NULL ? streams->port(streams->self, fd) : bound_port(fd);
     listener->next = net->listeners;
     net->listeners = listener;
     *out = listener;
@@ -433,9 +474,10 @@ stop_polling(struct loop *loop, void *arg)
     for (struct listener *listener = net->listeners; listener; listener = listener->next) {
         if (!listener->polling)
             continue;
-        uv_poll_stop(&listener->poll);
+        poll_listener(listener, false);
         loop_timer_stop(&listener->again);
-        uv_close((uv_handle_t *)&listener->poll, NULL);
+        if (net->streams == NULL)
+            uv_close((uv_handle_t *)&listener->poll, NULL);
         listener->polling = false;
     }
     while (!ox_list_empty(&net->turned_away))
@@ -448,7 +490,7 @@ net_stop_accepting(struct net *net)
     loop_each_sync(net->loops, stop_polling, net);
     for (struct listener *listener = net->listeners; listener; listener = listener->next) {
         if (listener->fd >= 0)
-            close(listener->fd);
+            sock_close(net, listener->fd);
         listener->fd = -1;
     }
 }

@@ -102,6 +102,7 @@ struct conn_tls {
 
 /* ---- listening ---- */
 
+/* Over the sockets that the loops' environment has. */
 struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
 /* From now on; connections over a lowered number stay. Any thread. */
 void net_set_limits(struct net *net, const struct net_limits *limits);

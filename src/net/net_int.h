@@ -7,10 +7,16 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/param.h"
 #include "base/rate.h"
+#include "base/stream.h"
 #include "net/net.h"
 
 /* What one loop keeps for its connections. Only that loop touches it. */
@@ -28,6 +34,7 @@ struct net_loop {
 
 struct net {
     struct loop_group *loops;
+    const struct stream_system *streams; /* simulated sockets; or NULL */
     struct net_limits limits; /* read with NET_LIMIT() */
     struct net_loop *per_loop;
     struct listener *listeners;
@@ -44,6 +51,54 @@ struct net {
 #define NET_LIMIT(net, name) __atomic_load_n(&(net)->limits.name, __ATOMIC_RELAXED)
 /* Connections beyond the limits that are only told so. */
 enum { NET_SURPLUS_MAX = 32 };
+
+/* ---- sockets: the operating system's, or simulated ones. As the system calls. ---- */
+
+static inline ssize_t
+sock_recv(const struct net *net, int fd, void *to, size_t len)
+{
+    if (__builtin_expect(net->streams != NULL, 0))
+        return net->streams->recv(net->streams->self, fd, to, len);
+    return recv(fd, to, len, MSG_DONTWAIT);
+}
+
+static inline ssize_t
+sock_send(const struct net *net, int fd, const struct iovec *iov, int count, bool more)
+{
+    if (__builtin_expect(net->streams != NULL, 0))
+        return net->streams->send(net->streams->self, fd, iov, count);
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+        .msg_iovlen = (size_t)count};
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+}
+
+/* Simulated files have no descriptors: nobody comes here with one. */
+static inline ssize_t
+sock_send_file(const struct net *net, int fd, int file, off_t *pos, size_t len)
+{
+    if (__builtin_expect(net->streams == NULL, 1))
+        return sendfile(fd, file, pos, len);
+    errno = EINVAL;
+    return -1;
+}
+
+static inline void
+sock_shutdown(const struct net *net, int fd)
+{
+    if (net->streams != NULL)
+        net->streams->shutdown(net->streams->self, fd);
+    else
+        shutdown(fd, SHUT_WR);
+}
+
+static inline void
+sock_close(const struct net *net, int fd)
+{
+    if (net->streams != NULL)
+        net->streams->close(net->streams->self, fd);
+    else
+        close(fd);
+}
 
 /* Take over an accepted socket. On: target's loop. */
 void conn_start(struct net_loop *home, int fd, const struct conn_handler *handler,
@@ -63,14 +118,14 @@ void tls_free(struct tls *tls); /* NULL is allowed */
 /* Bytes of the peer that were read already. */
 void tls_feed(struct tls *tls, const void *bytes, size_t len);
 /* As recv(): plain bytes; 0 the end; -1 with EAGAIN, or EPROTO: it is broken. */
-ssize_t tls_read(struct tls *tls, int fd, void *to, size_t len);
+ssize_t tls_read(struct tls *tls, const struct net *net, int fd, void *to, size_t len);
 /* tls_read() would find more without the socket becoming readable. */
 bool tls_has_input(const struct tls *tls);
 bool tls_ready(const struct tls *tls); /* the handshake is done */
 /* Plain bytes to be sent: how many were taken; -1 with EAGAIN or EPROTO. */
 ssize_t tls_write(struct tls *tls, const void *from, size_t len);
 size_t tls_out_len(const struct tls *tls); /* sealed, not sent */
-ssize_t tls_send(struct tls *tls, int fd); /* as send() */
+ssize_t tls_send(struct tls *tls, const struct net *net, int fd); /* as send() */
 void tls_goodbye(struct tls *tls);         /* close_notify */
 const struct conn_tls *tls_facts(const struct tls *tls);
 

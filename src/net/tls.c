@@ -462,21 +462,21 @@ broken(struct tls *tls, int error)
 
 /* Bytes for the library from the socket; as recv(). */
 static ssize_t
-receive(struct tls *tls, int fd)
+receive(struct tls *tls, const struct net *net, int fd)
 {
     uint8_t bytes[RECV_LEN];
     if (tls->in == NULL) { /* the library has tried */
         errno = EAGAIN;
         return -1;
     }
-    ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    ssize_t got = sock_recv(net, fd, bytes, sizeof(bytes));
     if (got > 0)
         BIO_write(tls->in, bytes, (int)got);
     return got;
 }
 
 ssize_t
-tls_read(struct tls *tls, int fd, void *to, size_t len)
+tls_read(struct tls *tls, const struct net *net, int fd, void *to, size_t len)
 {
     for (int i = 0; i < RECVS_PER_READ && !tls->broken;) {
         ERR_clear_error();
@@ -492,7 +492,7 @@ tls_read(struct tls *tls, int fd, void *to, size_t len)
             return 0;
         if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
             return broken(tls, error);
-        ssize_t received = receive(tls, fd);
+        ssize_t received = receive(tls, net, fd);
         if (received == 0 && !tls->ready)
             return broken(tls, SSL_ERROR_SYSCALL);
         if (received == 0)
@@ -541,14 +541,14 @@ tls_out_len(const struct tls *tls)
 }
 
 ssize_t
-tls_send(struct tls *tls, int fd)
+tls_send(struct tls *tls, const struct net *net, int fd)
 {
     char *bytes;
     long len = tls->out != NULL ? BIO_get_mem_data(tls->out, &bytes) : 0;
     if ((size_t)len == tls->out_sent)
         return 0;
-    ssize_t got = send(fd, bytes + tls->out_sent, (size_t)len - tls->out_sent,
-        MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct iovec iov = {bytes + tls->out_sent, (size_t)len - tls->out_sent};
+    ssize_t got = sock_send(net, fd, &iov, 1, false);
     if (got > 0)
         tls->out_sent += (size_t)got;
     if (tls->out_sent == (size_t)len) {

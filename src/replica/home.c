@@ -484,7 +484,8 @@ await_housekeeping(struct replica *replica)
 {
     pthread_mutex_lock(&replica->housekeeping_mutex);
     while (replica->housekeeping_out)
-        pthread_cond_wait(&replica->housekeeping_back, &replica->housekeeping_mutex);
+        loop_group_wait(replica->config.loops, &replica->housekeeping_back,
+            &replica->housekeeping_mutex);
     pthread_mutex_unlock(&replica->housekeeping_mutex);
 }
 

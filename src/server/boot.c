@@ -102,6 +102,26 @@ check_dir(struct server *server, struct ox_err *err)
     return code == OX_FILE_NOT_FOUND ? OX_OK : code;
 }
 
+/* The name of the data directory outlives a power cut before anything in it is
+ * promised to. Who did not make it may lack the right to: that is not our fault. */
+static ox_code
+sync_parent(struct file_system *fs, const char *dir, ox_code made, struct ox_err *err)
+{
+    struct text parent;
+    struct str path = ox_str(dir);
+    ox_text_init(&parent, NULL);
+    while (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    while (path.len > 0 && path.ptr[path.len - 1] != '/')
+        path.len--;
+    while (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    ox_text_addf(&parent, "%.*s", OX_STR_ARG(path.len > 0 ? path : OX_STR(".")));
+    ox_code code = fs_sync_dir(fs, "server.mkdir", parent.ptr, made == OX_OK ? err : NULL);
+    ox_text_fini(&parent);
+    return made == OX_OK ? code : made;
+}
+
 static ox_code
 make_dirs(struct server *server, struct ox_err *err)
 {
@@ -112,6 +132,10 @@ make_dirs(struct server *server, struct ox_err *err)
         return checked;
     for (size_t i = 0; i < ox_count(dirs); i++) {
         ox_code code = fs_mkdir(fs, "server.mkdir", dirs[i], err);
+        if (code != OX_OK && code != OX_FILE_EXISTS)
+            return code;
+        if (i == 0)
+            code = sync_parent(fs, dirs[i], code, err);
         if (code != OX_OK && code != OX_FILE_EXISTS)
             return code;
     }
@@ -209,7 +233,7 @@ open_log_dir(struct server *server, struct str path, struct ox_err *err)
     config.path = ox_arena_strndup(&server->arena, path.ptr, path.len);
     config.cluster_id = meta_identity(server->meta)->cluster_id;
     config.node_id = meta_identity(server->meta)->node_id;
-    config.threads = true;
+    config.threads = !server->options->by_hand;
     config.on_offline = log_dir_offline;
     config.arg = server;
     ox_code code =
@@ -506,6 +530,15 @@ settings_changed(const struct meta_view *view, void *arg)
 
 /* ---- life ---- */
 
+/* What the logs' own threads do where there are some. */
+static void
+flush_logs(void *arg)
+{
+    struct server *server = arg;
+    for (size_t i = 0; i < server->log_dir_count && server->options->by_hand; i++)
+        log_dir_flush_step(server->log_dirs[i], NULL);
+}
+
 static ox_code
 start_all(struct server *server, struct ox_err *err)
 {
@@ -513,7 +546,7 @@ start_all(struct server *server, struct ox_err *err)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct loop_config loop_config = {config->loops > 0 ? config->loops
                                                         : (int)OX_MAX(1, OX_MIN(cores, 64)),
-        config->pool_threads, 20 * 1000};
+        config->pool_threads, 20 * 1000, server->options->by_hand, flush_logs, server};
     struct net_limits limits;
     limits_of(config, &limits);
     limit_memory(config);
@@ -557,7 +590,7 @@ server_start(const struct server_options *options, struct server **out, struct o
 {
     struct server *server = ox_calloc(1, sizeof(*server));
     struct text path;
-    server->env = env_os();
+    server->env = options->env != NULL ? options->env : env_os();
     server->options = options;
     ox_arena_init(&server->arena);
     ox_diag_set_level((enum ox_diag_level)options->config.log_level);
@@ -622,6 +655,12 @@ server_stop(struct server *server)
     ox_free(server->temp_dir);
     ox_free(server->pid_path);
     ox_free(server);
+}
+
+bool
+server_turn(struct server *server, void (*ready)(void *arg), void *arg)
+{
+    return loop_group_turn(server->loops, ready, arg);
 }
 
 void

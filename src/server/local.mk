@@ -6,3 +6,8 @@ oxbow_SOURCES = src/server/boot.c src/server/certificates.c src/server/config.c 
 check_PROGRAMS += regress/unit/server_listeners
 regress_unit_server_listeners_SOURCES = regress/unit/server_listeners.c src/server/listeners.c \
     src/server/certificates.c
+
+# A whole node in a simulated world; the door of HTTP is the test's.
+check_PROGRAMS += regress/unit/server_sim
+regress_unit_server_sim_SOURCES = regress/unit/server_sim.c src/server/boot.c \
+    src/server/certificates.c src/server/config.c src/server/listeners.c

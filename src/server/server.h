@@ -28,6 +28,8 @@ struct server_options {
     struct meta_setting *settings; /* what files and command line set */
     size_t setting_count;
     struct server_config config; /* effective at start */
+    const struct env *env; /* NULL: the operating system's */
+    bool by_hand; /* no loops and flushers of its own: see server_turn() */
 };
 
 /* Read argv, then the configuration file; -c wins over the file. Every bad
@@ -97,6 +99,10 @@ ox_code server_start(const struct server_options *options, struct server **out,
 /* Controlled shutdown: refuse new connections, answer what is under way, close
  * the logs cleanly. */
 void server_stop(struct server *server);
+
+/* For simulations (options.by_hand): one turn of the loops and one flush of the
+ * logs; ready as loop_group_turn() has it. True: something was done. */
+bool server_turn(struct server *server, void (*ready)(void *arg), void *arg);
 
 struct server_doors {
     int32_t node_id;

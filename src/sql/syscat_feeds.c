@@ -276,7 +276,7 @@ groups_ask(struct engine *engine, struct group_call *call, bool members, bool of
     loop_post(loop_at(engine_loops(engine), 0), &ask.msg);
     pthread_mutex_lock(&call->lock);
     while (!call->done)
-        pthread_cond_wait(&call->wake, &call->lock);
+        loop_group_wait(engine_loops(engine), &call->wake, &call->lock);
     pthread_mutex_unlock(&call->lock);
 }
 
