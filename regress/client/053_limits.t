@@ -67,6 +67,19 @@ is(create_topic(dial($kafka), 'small', 'max.message.bytes' => 1000), 0, 'and one
     meets('tagged_fields', 'counted');
     is(produce_code($socket = dial($kafka), 'small', batch(bytes => record(0, undef, 'x' x 2000))), 10, 'a batch too large: MESSAGE_TOO_LARGE');
     meets('batch', 'counted');
+    my $many = sub {
+        my $body = "\0" . varint(0) . varint(0) . varint(-1) . varint(1) . 'v' . varint($_[0]) . (varint(1) . 'h' . varint(-1)) x $_[0];
+        return batch(bytes => varint(length $body) . $body);
+    };
+    is(produce_code($socket, 'big', $many->(1001)), 87, 'a record with too many headers: INVALID_RECORD');
+    is(produce_code($socket, 'big', $many->(1000)), 0, 'a thousand are not too many');
+    meets('record_headers', 'counted');
+    my $headers = sub { return "INSERT INTO big (_value, _headers) SELECT 'x', ('{' || string_agg('\"h' || n || '\": \"v\"', ',') || '}')::json FROM generate_series(1, $_[0]) n" };
+    is(answer($session, $headers->(1000)), 'ok', 'SQL may write as many');
+    is(answer($session, $headers->(1001)), '54000', 'and no more');
+    my $wide = kafka_ask($socket, 19, 2, pack('N', 3) . join('', map { pack('n/a N n N N', $_, 3500, 1, 0, 0) } qw(w1 w2 w3)) . pack('N C', 10000, 0));
+    is(join(' ', unpack 'x4 x4 (n/x s> n/x)3', $wide), '44 44 44', 'partitions too many for a request: POLICY_VIOLATION, none is made');
+    meets('partitions_created', 'counted');
     my $produce = framed(kafka_header(0, 7, 7) . produce_body('big', batch(bytes => record(0, 'k', 'v'))));
     send_all($socket, $produce x 2000);
     meets('requests_under_way', 'reading stops');
@@ -103,6 +116,12 @@ is(create_topic(dial($kafka), 'small', 'max.message.bytes' => 1000), 0, 'and one
     ($seen, @messages) = pg_until($many, 'Z', 60);
     is({pg_error(@messages)}->{C}, '54000', 'a portal too many is refused');
     meets('sql_portals', 'counted');
+    $many = pg_dial($sql);
+    is(answer($many, 'BEGIN; ' . join '; ', map { "DECLARE c$_ CURSOR FOR SUBSCRIBE big" } 1 .. 64), 'ok', '64 subscriptions of a session');
+    is(answer($many, 'DECLARE one_more CURSOR FOR SELECT 1'), 'ok', 'others may be opened beside them');
+    is(answer($many, 'CLOSE c7; DECLARE again CURSOR FOR SUBSCRIBE big'), 'ok', 'and another one when one goes');
+    is(answer($many, 'DECLARE too_many CURSOR FOR SUBSCRIBE big'), '54000', 'one too many is refused');
+    meets('sql_subscriptions', 'counted');
 }
 
 # ---- connections and time ----

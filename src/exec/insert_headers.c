@@ -2,10 +2,10 @@
 #include "exec/insert_int.h"
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/wire.h"
 #include "row/row.h"
 
-enum { HEADERS_MAX = 10000 };
 
 static void
 blanks(struct str *s)
@@ -127,8 +127,11 @@ insert_headers(
         return bad(err, "must be an object or an array");
     bool empty = skip(&rest, array ? ']' : '}');
     while (!empty) {
-        if (*count == HEADERS_MAX)
-            return bad(err, "holds too many headers");
+        if (*count == LIMIT_RECORD_HEADERS_VALUE) {
+            limit_met(LIMIT_RECORD_HEADERS);
+            return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "a record has at most %d headers",
+                LIMIT_RECORD_HEADERS_VALUE);
+        }
         struct str item = next_value(&rest);
         if (array) {
             code = element(item, arena, &to, err);

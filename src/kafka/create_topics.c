@@ -3,7 +3,7 @@
  * CreateTopics: every topic is a command of its own, all under way together. */
 #include "kafka/kafka_int.h"
 
-enum { PARTITIONS_MAX = 10000 }; /* of a topic, by this door */
+#include "base/limits.h"
 
 typedef struct create_topics_request_topics topic_in;
 typedef struct create_topics_response_topics topic_out;
@@ -92,15 +92,28 @@ prepare(struct kafka_request *req, const topic_in *in, struct engine_topic_creat
     ox_code code = read_configs(req, in, call);
     if (code != OX_OK)
         return code;
-    if (in->num_partitions > PARTITIONS_MAX)
-        return ox_fail(&call->admin.err, OX_POLICY_VIOLATION,
-            "%d partitions are more than one request may create: %d", in->num_partitions,
-            PARTITIONS_MAX);
     call->name = in->name;
     call->partitions = in->num_partitions;
     call->replication_factor = in->replication_factor;
     call->validate_only = request->validate_only;
     return OX_OK;
+}
+
+static bool
+too_many_partitions(struct kafka_request *req)
+{
+    const struct create_topics_request *request = req->body;
+    int64_t sum = 0;
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        const topic_in *in = &request->topics.at[i];
+        int32_t count = in->assignments.count > 0 ? in->assignments.count : in->num_partitions;
+        if (count == -1)
+            count = engine_settings(kafka_engine(req))->num_partitions;
+        sum += OX_MAX(count, 0);
+    }
+    if (sum > LIMIT_PARTITIONS_CREATED_VALUE)
+        limit_met(LIMIT_PARTITIONS_CREATED);
+    return sum > LIMIT_PARTITIONS_CREATED_VALUE;
 }
 
 void
@@ -115,6 +128,7 @@ kafka_create_topics(struct kafka_request *req)
     for (int32_t i = 0; i < request->topics.count; i++)
         names[i] = request->topics.at[i].name;
     const uint8_t *doubles = kafka_doubles(req, names, request->topics.count);
+    bool too_many = too_many_partitions(req);
     for (int32_t i = 0; i < request->topics.count; i++) {
         const topic_in *in = &request->topics.at[i];
         struct create_topic *job = &all->topics[i];
@@ -127,7 +141,10 @@ kafka_create_topics(struct kafka_request *req)
                 "topic \"%.*s\" is named twice", OX_STR_ARG(in->name)));
             continue;
         }
-        ox_code code = ox_str_is(in->name, "__cluster_metadata")
+        ox_code code = too_many
+            ? ox_fail(&job->call.admin.err, OX_POLICY_VIOLATION,
+                  "Excessively large number of partitions per request.")
+            : ox_str_is(in->name, "__cluster_metadata")
                            ? ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
                                  "topic \"__cluster_metadata\" cannot be created")
                            : prepare(req, in, &job->call);

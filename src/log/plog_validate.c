@@ -192,6 +192,10 @@ check_records(struct log_append *append, const struct plog_config *config,
     ox_code rc = record_walk(iter, walk, err);
     if (rc != OX_OK || append->origin != LOG_FROM_CLIENT)
         return rc;
+    if (ox_unlikely(walk->headers_max > LIMIT_RECORD_HEADERS_VALUE)) {
+        limit_met(LIMIT_RECORD_HEADERS);
+        return refuse(append, err, OX_INVALID_RECORD, "a record has more headers than it may");
+    }
     bool suspect = config->policy_compact && walk->null_key;
     if (config->log_append_time)
         suspect |= (append->batch.attributes & RECORD_LOG_APPEND_TIME) != 0;

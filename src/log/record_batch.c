@@ -286,6 +286,7 @@ struct walker {
     int64_t max, min;
     uint32_t last_time; /* as it stands in the record */
     int32_t max_at;
+    int64_t headers_max;
     bool in_order, null_key;
     const char *fault;
 };
@@ -314,6 +315,7 @@ walk_any(struct walker *walker, const uint8_t *at, int32_t index)
     note_time(walker, raw.timestamp_delta, index);
     walker->in_order &= raw.offset_delta == index;
     walker->null_key |= raw.key == NULL;
+    walker->headers_max = OX_MAX(walker->headers_max, raw.header_count);
     return at;
 }
 
@@ -469,7 +471,8 @@ record_walk(const struct record_iter *start, struct record_walk *walk, struct ox
         at = walk_some(&walker, at, &count);
     *walk = (struct record_walk){.max_timestamp = count > 0 ? walker.max : -1,
         .max_timestamp_at = walker.max_at, .deltas_in_order = walker.in_order,
-        .null_key = walker.null_key, .min_timestamp = walker.min, .count = count,
+        .null_key = walker.null_key, .headers_max = walker.headers_max,
+        .min_timestamp = walker.min, .count = count,
         .inflated = (size_t)(end - start->at)};
     if (at == NULL)
         return ox_fail(err, OX_INVALID_RECORD, "record %d of the batch is not valid: %s", count,

@@ -161,6 +161,7 @@ struct record_walk {
     int32_t max_timestamp_at;   /* index of the first record with it */
     bool deltas_in_order;       /* offset deltas are exactly 0, 1, 2, ... */
     bool null_key;              /* some key is null */
+    int64_t headers_max;        /* of one record */
     int64_t min_timestamp;
     int32_t count;              /* records seen */
     size_t inflated;            /* bytes of the plain records */

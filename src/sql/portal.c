@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "sql/session.h"
 
 /* ---- Binding ------------------------------------------------------------------- */
@@ -322,6 +323,23 @@ check_columns(struct portal *portal, struct ox_err *err)
                               "cached plan must not change result type");
 }
 
+/* A portal that follows a topic keeps its place, its waiter and what it has read. */
+static ox_code
+check_subscriptions(const struct portal *portal, struct ox_err *err)
+{
+    const struct map_entry *entry;
+    uint32_t at = 0, others = 0;
+    if (!portal->bound.live)
+        return OX_OK;
+    while ((entry = ox_map_next(&portal->sess->portals, &at)) != NULL)
+        others += entry->value != portal && ((const struct portal *)entry->value)->bound.live;
+    if (others < LIMIT_SQL_SUBSCRIPTIONS_VALUE)
+        return OX_OK;
+    limit_met(LIMIT_SQL_SUBSCRIPTIONS);
+    return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "a session has at most %d subscriptions",
+        LIMIT_SQL_SUBSCRIPTIONS_VALUE);
+}
+
 static ox_code
 plan_query(struct portal *portal, struct ox_err *err)
 {
@@ -329,6 +347,8 @@ plan_query(struct portal *portal, struct ox_err *err)
         portal->param_types, portal->param_count, &portal->arena, &portal->bound, err);
     if (code == OX_OK)
         code = check_columns(portal, err);
+    if (code == OX_OK)
+        code = check_subscriptions(portal, err);
     if (code != OX_OK)
         return code;
     portal->tag = portal->ast->kind == AST_INSERT           ? "INSERT"
