@@ -160,7 +160,8 @@ if ($theirs) {
 }
 
 # A producer pushes its metrics while it runs, and when it ends.
-tool('ProducerPerformance', qw(--topic at --num-records 300 --record-size 10 --throughput 100));
+$ox->sql('CREATE TOPIC measured');
+tool('ProducerPerformance', qw(--topic measured --num-records 300 --record-size 10 --throughput 100));
 my $pushed = $ox->sql("SELECT count(*) > 0 FROM oxbow.client_metrics WHERE metric LIKE 'org.apache.kafka.producer.%' AND software LIKE 'apache-kafka-java 4%'");
 is($pushed, 't', 'metrics of a Java producer are in oxbow.client_metrics');
 is($ox->sql("SELECT kind FROM oxbow.client_metrics WHERE metric = 'org.apache.kafka.producer.connection.creation.total' LIMIT 1"),
