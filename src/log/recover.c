@@ -906,6 +906,7 @@ static ox_code
 load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, size_t count,
     int64_t *from, struct ox_err *err)
 {
+    bool removed = false;
     *from = -1;
     for (size_t i = count; i-- > 0;) {
         char path[PATH_LEN_MAX], *ptr;
@@ -917,14 +918,16 @@ load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, si
             file_read_all(plog->fs, path, 256u << 20, arena, &ptr, &len, NULL) == OX_OK &&
             producers_decode(&plog->producers, ptr, len, NULL) == OX_OK) {
             *from = offsets[i];
-            return OX_OK;
+            break;
         }
         ox_code rc = plog->fault == OX_OK ? unlink_snapshot(plog, offsets[i], err) : OX_OK;
         if (rc != OX_OK)
             return rc;
+        removed |= plog->fault == OX_OK;
     }
-    producers_clear(&plog->producers);
-    return OX_OK;
+    if (*from < 0)
+        producers_clear(&plog->producers);
+    return removed ? fs_sync_dir(plog->fs, "snapshot.unlink", plog->path, err) : OX_OK;
 }
 
 /* Control batches are read whole: the marker is in the record. */
