@@ -326,6 +326,9 @@ SKIP: {
     $allowed->('SELECT _value FROM open', 'o', 'reads what was granted');
     $allowed->("INSERT INTO open (_value) VALUES ('p')", '', 'writes it');
     $denied->('SELECT _value FROM shut', 'another topic');
+    $allowed->("SELECT has_table_privilege('open', 'SELECT'), has_table_privilege('open', 'INSERT'), has_table_privilege('open', 'DELETE'), has_table_privilege('shut', 'SELECT,INSERT'), has_table_privilege('root', 'shut', 'SELECT')",
+        't|t|f|f|t', 'and privileges are what may be done');
+    $allowed->("SELECT bool_or(query = '<insufficient privilege>') FROM pg_stat_activity WHERE usename <> 'ann'", '', "nobody else's statements are shown");
     $denied->('SELECT o._value FROM open o JOIN shut s ON true', 'a join with another topic');
     my $fetch = qq(SaslHandshake 1 {mechanism: "PLAIN"}\nSaslAuthenticate 2 {auth_bytes: "\\x00ann\\x00ann-secret"}\n)
         . qq(Fetch 11 {replica_id: -1, max_wait_ms: 10, min_bytes: 1, max_bytes: 1000, session_epoch: -1, topics: [{topic: "%s", partitions: [{partition: 0, fetch_offset: 0, partition_max_bytes: 1000}]}]}\n);

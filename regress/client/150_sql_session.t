@@ -6,7 +6,9 @@
 use strict;
 use warnings;
 use Test::More;
+use Time::HiRes qw(sleep);
 use Oxbow;
+use Postgres;
 
 plan skip_all => 'psql is not installed' unless Oxbow::have('psql');
 my $server = Oxbow->start or BAIL_OUT('the server does not start');
@@ -36,5 +38,47 @@ like(psql("SET statement_timeout = '200ms';\nSELECT count(*) FROM generate_serie
     qr/57014/, 'also one that computes');
 like(psql("SELECT current_database();\n", database => 'shop'), qr/NOTICE.*"shop"/s,
     'another database name is noticed');
+
+# What pg_stat_activity says of others.
+sub states {
+    my $conn = Postgres::connect($server->{sql_port}, 'oxbow');
+    my ($answer) = $conn->query('SELECT state, wait_event, query FROM pg_stat_activity '
+            . 'WHERE pid <> pg_backend_pid() ORDER BY 1');
+    return [map { s/\t/|/gr } @{$answer->{rows}}];
+}
+
+sub becomes {
+    my ($want, $sentence) = @_;
+    my $got;
+    for (1 .. 200) {
+        $got = states();
+        last if "@$got" eq "@$want";
+        sleep 0.1;
+    }
+    is_deeply($got, $want, $sentence);
+}
+
+my $first = Postgres::connect($server->{sql_port}, 'oxbow');
+my $second = Postgres::connect($server->{sql_port}, 'oxbow');
+$first->query('BEGIN');
+$second->query('SELECT 1');
+becomes(['idle|ClientRead|SELECT 1', 'idle in transaction|ClientRead|BEGIN'],
+    'who idles, and who does in a transaction');
+$first->query('nonsense');
+becomes(['idle|ClientRead|SELECT 1', 'idle in transaction (aborted)|ClientRead|nonsense'],
+    'or in one that failed');
+$first->query('ROLLBACK');
+my $text = 'SUBSCRIBE idle FROM EARLIEST';
+print {$second->{socket}} 'Q' . pack('N', 5 + length $text) . "$text\0";
+$second->{socket}->flush;
+becomes(['idle|ClientRead|ROLLBACK', "streaming|LogEnd|$text"], 'a subscription streams');
+close $_->{socket} for $first, $second;
+
+# Every relation of the catalog can be read.
+my $conn = Postgres::connect($server->{sql_port}, 'oxbow');
+my ($views) = $conn->query("SELECT format('%I.%I', schemaname, viewname) FROM pg_views");
+ok(@{$views->{rows}} > 150, 'the catalog is large');
+my @unread = grep { ($conn->query("SELECT * FROM $_"))[0]{error} } @{$views->{rows}};
+is_deeply(\@unread, [], 'and can be read');
 is($server->stop, 0, 'and the server stops in order');
 done_testing;

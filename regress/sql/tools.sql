@@ -55,3 +55,36 @@ SELECT pg_database_size(current_database()) >= pg_table_size('tools'), pg_table_
 SHOW timezone;
 SHOW INTERVALSTYLE;
 DROP TOPIC tools;
+-- the session's own: prepared statements, cursors, settings, activity
+PREPARE tools_p(int) AS SELECT $1 + 1 AS a, 'x'::text;
+SELECT name, statement, parameter_types, result_types, from_sql, prepare_time <= now() FROM pg_prepared_statements;
+DEALLOCATE tools_p;
+BEGIN;
+DECLARE tools_c CURSOR WITH HOLD FOR SELECT 1;
+SELECT name, statement, is_holdable, is_binary, is_scrollable FROM pg_cursors;
+SELECT state, xact_start IS NOT NULL AS in_transaction, query LIKE 'SELECT state%' AS this FROM pg_stat_activity WHERE pid = pg_backend_pid();
+SELECT (SELECT count(*) FROM pg_cursors) AS cursors, EXISTS (SELECT 1 FROM pg_stat_activity) AS active, (SELECT count(*) FROM pg_prepared_statements) AS prepared;
+COMMIT;
+CLOSE tools_c;
+SET work_mem = '7MB';
+SET statement_timeout = '5s';
+SELECT name, setting, unit, source, vartype, min_val, boot_val, reset_val FROM pg_settings WHERE name IN ('work_mem', 'statement_timeout') ORDER BY 1;
+SELECT name, setting, enumvals FROM pg_settings WHERE name = 'transaction_isolation';
+RESET ALL;
+SELECT setting FROM pg_settings WHERE name = 'work_mem';
+SELECT name, utc_offset FROM pg_timezone_names WHERE name IN ('Asia/Kolkata', 'UTC') ORDER BY 1;
+SELECT datname, numbackends > 0 AS some FROM pg_stat_database;
+SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid();
+-- rights
+CREATE TOPIC tools PARTITIONS 1;
+SELECT has_table_privilege('tools', 'select, INSERT with grant option'), has_table_privilege('oxbow', 'tools'::regclass, 'DELETE'), has_table_privilege(0, 'SELECT');
+SELECT has_table_privilege('nowhere', 'SELECT');
+SELECT has_table_privilege('tools', 'LOOK');
+SELECT has_any_column_privilege('tools', 'SELECT'), has_column_privilege('tools', '_key', 'SELECT');
+SELECT has_schema_privilege('public', 'USAGE'), has_database_privilege('oxbow', 'CONNECT'), has_type_privilege('int4', 'USAGE'), has_parameter_privilege('work_mem', 'SET');
+SELECT has_schema_privilege('nowhere', 'USAGE');
+SELECT has_database_privilege('nowhere', 'CONNECT');
+SELECT has_sequence_privilege('tools', 'USAGE');
+SELECT grantee, privilege_type, is_grantable FROM information_schema.table_privileges WHERE table_name = 'tools' ORDER BY 2;
+SELECT count(*) > 0 FROM information_schema.role_table_grants;
+DROP TOPIC tools;

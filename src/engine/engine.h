@@ -29,6 +29,12 @@ struct share;
 /* ---- who ---- */
 
 /* A principal behind a connection. Embedded by the front end. */
+/* What a session does right now. Texts live until its loop goes on. */
+struct engine_activity {
+    const char *application, *state, *wait_type, *wait, *query; /* NULL: unknown, none */
+    int64_t xact_start_us, query_start_us, state_change_us; /* since 2000; 0 none */
+};
+
 struct engine_session {
     struct engine *engine;
     struct loop *loop;
@@ -53,6 +59,9 @@ struct engine_session {
     } bounds[4];
     uint64_t bounds_of; /* version of the quotas they hold for; 0: look them up */
     uint32_t throttle_ms;
+    /* Of who serves it, or NULL. On: its loop. */
+    void (*activity)(const void *of, struct engine_activity *out);
+    const void *activity_of;
 };
 
 void engine_session_init(struct engine_session *sess, struct engine *engine, struct loop *loop,

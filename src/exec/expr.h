@@ -290,6 +290,10 @@ struct session_info {
         void *self, const char *name, const char *value, bool local, struct ox_err *err);
     /* Cancel what another session runs, or end it; false: there is none of that number. */
     bool (*session_cancel)(void *self, int32_t backend_pid, bool end);
+    /* May the user (null: the session's) do what a privilege ("SELECT") names to a relation? */
+    bool (*may)(void *self, struct str user, uint32_t oid, const char *privilege);
+    /* Facts of the session as JSON, for relations of the catalog: an array of rows. */
+    void (*facts)(void *self, struct str what, struct text *to);
     void *self;
 };
 

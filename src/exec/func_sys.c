@@ -150,6 +150,21 @@ sys_set_config(struct call *call, const struct datum *args, struct datum *out)
     return give(call, now != NULL ? now : value, out);
 }
 
+/* Behind pg_cursors and other relations that are the session's own. */
+ox_code
+sys_session_facts(struct call *call, const struct datum *args, struct datum *out)
+{
+    const struct session_info *info = session(call);
+    struct text text;
+    ox_text_init(&text, call->arena);
+    if (info->facts != NULL)
+        info->facts(info->self, args[0].s, &text);
+    else
+        ox_text_adds(&text, "[]");
+    out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
 ox_code
 sys_typeof(struct call *call, const struct datum *args, struct datum *out)
 {

@@ -596,13 +596,14 @@ visit_scan(struct finish *finish, const struct plan_scan_topic *scan)
     visit_expr(finish, scan->until_value);
 }
 
-/* A WITH query may be computed by whoever asks first, an expression too. */
+/* A WITH query may be computed by whoever asks first, an expression too. Parameters are
+ * facts of the session and see no rows. */
 static void
 visit_catalog(struct finish *finish, struct plan_scan_catalog *scan)
 {
     struct plan_root *root = finish->root;
     scan->kept = finish->sync > 0;
-    if (scan->param_count > 0 || (finish->sync == 0 && finish->in_cte == 0))
+    if (finish->sync == 0 && finish->in_cte == 0)
         return;
     ox_arena_grow(root->arena, (void **)&root->kept, &finish->kept_cap, root->kept_count + 1,
         sizeof(*root->kept));

@@ -305,6 +305,14 @@ const struct timezone *timezone_find(struct str name);
  * "+02" is west of Greenwich as POSIX has it. */
 const struct timezone *timezone_find_spoken(struct str name);
 const char *timezone_name(const struct timezone *tz);
+struct timezone_facts {
+    const char *name, *abbrev;
+    int32_t offset; /* seconds east */
+    bool dst;
+};
+/* Each zone that the system names, as it is at that time. Reads hundreds of files. */
+void timezone_each(int64_t us, void (*fn)(void *arg, const struct timezone_facts *facts),
+    void *arg);
 /* Seconds east of UTC at a UTC instant (us since 2000); abbrev may be NULL. */
 int32_t timezone_offset(const struct timezone *tz, int64_t us, const char **abbrev);
 /* Local wall time (us since 2000) to UTC, PostgreSQL's choice in gaps and folds. */

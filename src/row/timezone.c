@@ -311,23 +311,32 @@ zones_init(void)
     ox_lock_init(&zones_lock, LOCK_TIMEZONES);
 }
 
-static bool
-zone_read_file(struct timezone *tz, const char *name)
+/* A file below the zone folder, at most so long; NULL: there is none. */
+static uint8_t *
+read_below(const char *name, size_t len_max, size_t *len)
 {
-    if (strstr(name, "..") != NULL || name[0] == '/' || name[0] == '\0' || name[0] == '.')
-        return false;
     char path[256];
     const char *dir = getenv("TZDIR");
     snprintf(path, sizeof(path), "%s/%s", dir ? dir : "/usr/share/zoneinfo", name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
-    uint8_t *bytes = ox_malloc(65536);
-    size_t len = 0;
-    for (ssize_t n; len < 65536 && (n = read(fd, bytes + len, 65536 - len)) > 0;)
-        len += (size_t)n;
+        return NULL;
+    uint8_t *bytes = ox_malloc(len_max);
+    *len = 0;
+    for (ssize_t n; *len < len_max && (n = read(fd, bytes + *len, len_max - *len)) > 0;)
+        *len += (size_t)n;
     close(fd);
-    bool ok = tzif_load(tz, bytes, len);
+    return bytes;
+}
+
+static bool
+zone_read_file(struct timezone *tz, const char *name)
+{
+    if (strstr(name, "..") != NULL || name[0] == '/' || name[0] == '\0' || name[0] == '.')
+        return false;
+    size_t len;
+    uint8_t *bytes = read_below(name, 65536, &len);
+    bool ok = bytes != NULL && tzif_load(tz, bytes, len);
     ox_free(bytes);
     return ok;
 }
@@ -416,6 +425,14 @@ zone_read(struct timezone *tz, struct str name)
     return posix_parse(tz, text);
 }
 
+static void
+zone_fini(struct timezone *tz)
+{
+    ox_free(tz->when);
+    ox_free(tz->which);
+    ox_free(tz->types);
+}
+
 const struct timezone *
 timezone_find(struct str name)
 {
@@ -433,9 +450,7 @@ timezone_find(struct str name)
     tz = ox_calloc(1, sizeof(*tz));
     snprintf(tz->name, sizeof(tz->name), "%.*s", OX_STR_ARG(name));
     if (!zone_read(tz, name)) {
-        ox_free(tz->when);
-        ox_free(tz->which);
-        ox_free(tz->types);
+        zone_fini(tz);
         ox_free(tz);
         return NULL;
     }
@@ -461,6 +476,41 @@ timezone_find_spoken(struct str name)
     snprintf(posix, sizeof(posix), "%c%.*s", name.ptr[0] == '+' ? '-' : '+', (int)name.len - 1,
         name.ptr + 1);
     return timezone_find(ox_str(posix));
+}
+
+/* One line of tzdata.zi: "Z name ..." is a zone, "L target name" another name of one. */
+static bool
+zone_of_line(const char *line, char name[64])
+{
+    char target[64];
+    if (line[0] == 'Z' && sscanf(line, "Z %63s", name) == 1)
+        return true;
+    return line[0] == 'L' && sscanf(line, "L %63s %63s", target, name) == 2;
+}
+
+/* They are not kept: there are hundreds. */
+void
+timezone_each(int64_t us, void (*fn)(void *arg, const struct timezone_facts *facts), void *arg)
+{
+    enum { LIST_MAX = 1 << 20 };
+    size_t len;
+    char *list = (char *)read_below("tzdata.zi", LIST_MAX, &len);
+    if (list == NULL)
+        return;
+    list[OX_MIN(len, (size_t)LIST_MAX - 1)] = '\0';
+    char *rest = list;
+    for (char *line; (line = strtok_r(rest, "\n", &rest)) != NULL;) {
+        struct timezone tz = {0};
+        char name[64];
+        if (zone_of_line(line, name) && zone_read_file(&tz, name)) {
+            const struct zone_type *type =
+                zone_type(&tz, floor_div(us, 1000000) + ROW_EPOCH_UNIX_S);
+            struct timezone_facts facts = {name, type->abbrev, type->offset, type->dst};
+            fn(arg, &facts);
+        }
+        zone_fini(&tz);
+    }
+    ox_free(list);
 }
 
 const char *

@@ -132,20 +132,6 @@ bind_add_topic(struct bind *b, struct scope *scope, const struct meta_topic *top
     return rel;
 }
 
-/* pg_settings (name, setting, ...): a setting of the session is what the session
- * says it is, coalesce(current_setting(name, true), setting). */
-static void
-ask_session(struct bind *b, struct rel *rel)
-{
-    struct expr *args[2], *values[2];
-    args[0] = bind_column_ref(b, &rel->columns[0], 0, b->scope, -1);
-    args[1] = expr_const(b->arena, TYPE(TYPE_BOOL), (struct datum){.b = 1}, 0);
-    values[1] = bind_column_ref(b, &rel->columns[1], 0, b->scope, -1);
-    if (expr_function(&b->eb, OX_STR("current_setting"), args, 2, false, 0, &values[0], NULL) ==
-        OX_OK)
-        expr_choice(&b->eb, EXPR_COALESCE, values, 2, 0, &rel->columns[1].merged, NULL);
-}
-
 static struct rel *
 add_catalog(struct bind *b, struct scope *scope, const struct syscat_relation *relation,
     struct str alias, int pos)
@@ -160,8 +146,6 @@ add_catalog(struct bind *b, struct scope *scope, const struct syscat_relation *r
     rel->catalog = relation;
     rel->oid = relation->oid;
     rel->schema = ox_str(relation->schema);
-    if (ox_str_is(OX_STR("pg_settings"), relation->name))
-        ask_session(b, rel);
     return rel;
 }
 
@@ -927,6 +911,24 @@ plan_topic_leaf(struct bind *b, struct rel *rel, struct expr **list, uint32_t co
     add_filter(b, out, rest, rest_count);
 }
 
+/* "$cursors" in a relation's SELECT is a parameter: what session_facts('cursors') gives. */
+static struct expr **
+session_facts(struct bind *b, const char *sql, uint32_t *count)
+{
+    const char *at = strchr(sql, '$');
+    *count = 0;
+    if (at == NULL)
+        return NULL;
+    size_t len = strspn(++at, "abcdefghijklmnopqrstuvwxyz_");
+    struct expr **params = ox_arena_array(b->arena, struct expr *, 1);
+    struct expr *what = expr_const(b->arena, TYPE(TYPE_TEXT), datum_str(ox_str_n(at, len)), 0);
+    ox_code code =
+        expr_function(&b->eb, OX_STR("session_facts"), &what, 1, false, 0, &params[0], b->err);
+    ox_assert(code == OX_OK);
+    *count = 1;
+    return params;
+}
+
 static void
 plan_catalog_leaf(struct bind *b, struct rel *rel, struct fragment *out)
 {
@@ -949,7 +951,10 @@ plan_catalog_leaf(struct bind *b, struct rel *rel, struct fragment *out)
         columns[count++] = *column;
     }
     ox_text_addf(&sql, " FROM (%s)", rel->catalog->sql);
-    out->plan = plan_scan_catalog_new(b->arena, ox_text_str(&sql), NULL, 0, columns, count);
+    uint32_t param_count;
+    struct expr **params = session_facts(b, rel->catalog->sql, &param_count);
+    out->plan = plan_scan_catalog_new(b->arena, ox_text_str(&sql), params, param_count, columns,
+        count);
     out->ids = rel_ids(b, rel, true, &out->count);
 }
 

@@ -126,7 +126,7 @@ statement_new(struct sql_session *sess, struct str name, struct str text, const 
         statement_put(stmt);
         return code;
     }
-    (void)sess;
+    stmt->made_us = session_wall_us(sess);
     *out = stmt;
     return OX_OK;
 }
@@ -182,6 +182,7 @@ portal_new(struct sql_session *sess, struct str name, struct statement *stmt,
     struct portal *portal = ox_calloc(1, sizeof(*portal));
     ox_arena_init(&portal->arena);
     portal->sess = sess;
+    portal->made_us = session_wall_us(sess);
     portal->ast = ast;
     portal->stmt = stmt;
     portal->in_transaction = sess->explicit_block;

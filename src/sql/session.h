@@ -124,6 +124,7 @@ struct statement {
     uint32_t column_count;
     uint32_t refs; /* the name, and portals */
     bool from_sql; /* PREPARE */
+    int64_t made_us;
 };
 
 enum portal_state { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE, PORTAL_FAILED };
@@ -150,6 +151,7 @@ struct portal {
     bool cursor, hold, live; /* a SQL cursor; over a SUBSCRIBE statement */
     bool in_transaction;     /* made in an explicit block */
     const char *tag;         /* "SELECT" */
+    int64_t made_us;
 };
 
 /* Room for one more that has a name. Fails: OX_PROGRAM_LIMIT_EXCEEDED */
@@ -194,6 +196,12 @@ enum task_kind {
 
 enum { SAVEPOINTS_MAX = 10000 };
 
+/* What pg_stat_activity shows of a session. */
+struct session_activity {
+    char query[256]; /* the newest statement, cut */
+    int64_t query_start_us, changed_us; /* since 2000 */
+};
+
 struct copy_task; /* copy.c */
 struct ddl_task;  /* ddl.c */
 struct held;      /* hold.c */
@@ -220,6 +228,7 @@ struct sql_session {
     } *savepoints; /* the newest last */
     size_t savepoint_count, savepoint_cap;
     struct map statements, portals;
+    struct session_activity activity;
     /* The simple Query that runs. */
     bool in_query;
     struct arena query_arena;
@@ -284,6 +293,20 @@ struct roles_work {
 ox_code roles_read(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *err);
 void ddl_forget(struct sql_session *sess);
 ox_code ddl_describe(struct portal *portal, struct ox_err *err);
+
+/* session_facts.c */
+void session_facts_init(struct sql_session *sess);
+/* A statement begins; it ended and the client is told that we are ready. */
+void session_active(struct sql_session *sess, struct str query);
+void session_idle(struct sql_session *sess);
+/* The i-th setting with its present value; false: there are no more. */
+struct setting_state {
+    const char *name, *value, *unit, *type, *source, *fallback, *reset, *choices, *doc;
+    int64_t min, max;
+    bool number, fixed;
+};
+bool settings_state(struct sql_session *sess, int i, struct arena *arena,
+    struct setting_state *out);
 
 /* hold.c */
 bool hold_wanted(const struct sql_session *sess, const struct portal *portal);

@@ -697,3 +697,38 @@ settings_at(struct sql_session *sess, int i, const char **name, const char **val
     *doc = table[i].doc;
     return true;
 }
+
+/* Times in ms, sizes in kB: as pg_settings tells them. */
+static const char *
+number_text(const struct setting *s, const char *value, struct arena *arena)
+{
+    int64_t number = 0;
+    if (s->kind != TIME && s->kind != BYTES)
+        return value;
+    setting_number(s->kind, value, &number);
+    char *text = ox_arena_alloc(arena, 24);
+    snprintf(text, 24, "%lld", (long long)(s->kind == BYTES ? number / 1024 : number));
+    return text;
+}
+
+bool
+settings_state(struct sql_session *sess, int i, struct arena *arena, struct setting_state *out)
+{
+    struct setting_facts facts;
+    if (!settings_facts((uint32_t)i, &facts))
+        return false;
+    const struct setting *s = &table[i];
+    const struct settings *set = &sess->settings;
+    const char *start = start_of(set, i);
+    bool sized = s->kind == BYTES;
+    *out = (struct setting_state){.name = s->name, .value = number_text(s, set->values[i], arena),
+        .unit = s->kind == TIME ? "ms" : sized ? "kB" : NULL, .type = facts.type, .doc = s->doc,
+        .fallback = number_text(s, s->fallback, arena), .reset = number_text(s, start, arena),
+        .choices = s->kind == ENUM ? s->choices : NULL, .min = sized ? s->min / 1024 : s->min,
+        .max = sized ? s->max / 1024 : s->max,
+        .number = s->kind == INT || s->kind == TIME || sized, .fixed = s->kind == FIXED};
+    out->source = strcmp(set->values[i], start) != 0      ? "session"
+                  : strcmp(start, s->fallback) != 0 ? "client"
+                                                    : "default";
+    return true;
+}

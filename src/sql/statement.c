@@ -176,6 +176,7 @@ sql_session_new(const struct sql_session_config *config, struct sql_session **ou
         .client_address = config->engine->host, .backend_pid = config->pid,
         .started_us = sess->started_us, .server_started_us = config->server->started_us};
     ox_code code = settings_init(sess, config, err);
+    session_facts_init(sess);
     sess->settings.format.names = &sess->server->names;
     if (code != OX_OK) {
         sql_session_free(sess);
@@ -200,6 +201,7 @@ sql_session_free(struct sql_session *sess)
 {
     if (sess == NULL)
         return;
+    sess->config.engine->activity = NULL;
     let_go(sess);
     portal_drop(sess, sess->own);
     portal_drop_transaction(sess, false, true);
@@ -329,6 +331,7 @@ sql_sync(struct sql_session *sess)
         portal_drop_transaction(sess, true, false);
         session_end(sess, true);
     }
+    session_idle(sess);
     return sess->status;
 }
 
@@ -422,6 +425,7 @@ query_end(struct sql_session *sess)
     ox_arena_fini(&sess->query_arena);
     if (!sess->explicit_block)
         session_end(sess, true);
+    session_idle(sess);
     sess->client->ready(sess->client, sess->status);
 }
 
@@ -957,6 +961,7 @@ sql_query(struct sql_session *sess, struct str text)
     ox_assert(!sql_busy(sess));
     ox_arena_init(&sess->query_arena);
     sess->in_query = true;
+    session_active(sess, text);
     sess->query_next = 0;
     sess->extended = false;
     ox_code code = sql_parse(text, &sess->query_arena, &sess->query_parse, &err);
@@ -989,6 +994,7 @@ sql_execute(struct sql_session *sess, struct str name, uint64_t max_rows)
         sess->client->empty(sess->client);
         return;
     }
+    session_active(sess, portal_source(portal));
     ox_code code = start(sess, portal, max_rows, &err);
     if (code != OX_OK)
         session_fail(sess, &err);

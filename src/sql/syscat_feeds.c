@@ -7,6 +7,7 @@
  * A row is an array of cells in the scan's arena. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -19,7 +20,7 @@
 #include "sql/scan.h"
 #include "sql/syscat.h"
 
-enum { CELLS_MAX = 20 };
+enum { CELLS_MAX = 21 };
 
 enum cell_kind { CELL_NULL, CELL_INT, CELL_DOUBLE, CELL_TEXT };
 
@@ -359,6 +360,28 @@ collect_offsets(struct feed_rows *rows)
 
 /* ---- connections ---- */
 
+/* Microseconds since 2000; 0: there is none. */
+static struct cell
+cell_us(int64_t us)
+{
+    return us == 0 ? (struct cell){0} : cell_int(us);
+}
+
+static void
+add_activity(struct feed_rows *rows, const struct engine_session *sess, struct cell *row)
+{
+    struct engine_activity now = {0};
+    sess->activity(sess->activity_of, &now);
+    row[0] = cell_text(rows, now.application);
+    row[1] = cell_text(rows, now.state);
+    row[2] = cell_text(rows, now.wait_type);
+    row[3] = cell_text(rows, now.wait);
+    row[4] = cell_us(now.xact_start_us);
+    row[5] = cell_us(now.query_start_us);
+    row[6] = cell_us(now.state_change_us);
+    row[7] = cell_text(rows, now.query);
+}
+
 static void
 add_connection(struct conn *conn, const struct conn_facts *facts, void *arg)
 {
@@ -379,6 +402,9 @@ add_connection(struct conn *conn, const struct conn_facts *facts, void *arg)
     row[8] = cell_time(facts->opened_ms);
     row[10] = cell_int((int64_t)facts->bytes_in);
     row[11] = cell_int((int64_t)facts->bytes_out);
+    row[20] = cell_int(sess != NULL && sess->encrypted);
+    if (sess != NULL && sess->activity != NULL)
+        add_activity(rows, sess, &row[12]);
 }
 
 static void
@@ -611,6 +637,29 @@ collect_memory(struct feed_rows *rows)
     row[2] = cell_int(0);
 }
 
+/* ---- time zones ---- */
+
+static void
+add_timezone(void *arg, const struct timezone_facts *facts)
+{
+    struct feed_rows *rows = arg;
+    struct cell *row = add_row(rows);
+    char offset[24];
+    int32_t away = abs(facts->offset);
+    snprintf(offset, sizeof(offset), "%s%02d:%02d:%02d", facts->offset < 0 ? "-" : "",
+        away / 3600, away / 60 % 60, away % 60);
+    row[0] = cell_text(rows, facts->name);
+    row[1] = cell_text(rows, facts->abbrev);
+    row[2] = cell_text(rows, offset);
+    row[3] = cell_int(facts->dst);
+}
+
+static void
+collect_timezones(struct feed_rows *rows)
+{
+    timezone_each(row_us_from_unix_ms(env_wall_ms(engine_env(rows->engine))), add_timezone, rows);
+}
+
 /* ---- what SQL itself is made of ---- */
 
 static void
@@ -775,7 +824,9 @@ static const struct feed_def defs[] = {
         collect_offsets, true},
     {"f_connections", "id int8, protocol text, principal text, client_id text, software text, "
                       "host text, port int4, loop int4, opened int8, requests int8, "
-                      "bytes_in int8, bytes_out int8",
+                      "bytes_in int8, bytes_out int8, application text, state text, "
+                      "wait_type text, wait text, xact_start int8, query_start int8, "
+                      "state_change int8, query text, encrypted int4",
         collect_connections, true},
     {"f_client_metrics", "client_instance_id text, client_id text, software text, host text, "
                          "metric text, attributes text, kind text, unit text, value float8, "
@@ -794,6 +845,8 @@ static const struct feed_def defs[] = {
         collect_metrics, false},
     {"f_limits", "name text, value int8, unit text, setting text, door text, met int8, doc text",
         collect_limits, false},
+    {"f_timezones", "name text, abbrev text, utc_offset text, is_dst int4", collect_timezones,
+        false},
     {"f_memory", "class text, bytes int8, limited int4", collect_memory, false},
     {"f_types", "oid int8, name text, len int4, kind text, category text, preferred int4, "
                 "element int8, array_oid int8",
