@@ -6,8 +6,10 @@
  *
  * The guard is taken before the coordinator is asked. If the transaction ends in
  * between, its marker voids the guard and the append is refused; so a message
- * that was late cannot leave a transaction open that nobody will end. Then the
- * coordinator's answer is put into the words that a client of that version
+ * that was late cannot leave a transaction open that nobody will end. The
+ * coordinator may let the call wait for the end of the transaction before, whose
+ * markers void guards, too: then guards are taken and the coordinator is asked
+ * again. Then its answer is put into the words that a client of that version
  * knows: old ones retry NOT_ENOUGH_REPLICAS. */
 #include <string.h>
 
@@ -15,8 +17,11 @@
 #include "coord/host.h"
 #include "engine/engine_int.h"
 
+enum { ENLIST_TRIES = 3 };
+
 struct enlist {
     struct coord_txn_add_call call;
+    int tries;
     struct engine_enlist *owner;
     struct engine_enlist_part **asked; /* in the order of call.parts */
 };
@@ -67,11 +72,34 @@ settle(const struct engine_enlist *call, struct engine_enlist_part *part, ox_cod
     part->part = NULL;
 }
 
+/* Was a guard voided while the coordinator had the call? Then there is another. */
+static bool
+guards_changed(struct enlist *self)
+{
+    const struct engine_enlist *call = self->owner;
+    bool changed = false;
+    for (size_t i = 0; i < self->call.part_count; i++) {
+        struct engine_enlist_part *part = self->asked[i];
+        if (self->call.parts[i].code != OX_OK)
+            continue;
+        uint64_t guard = plog_txn_guard(partition_log(part->part), call->producer_id,
+            call->producer_epoch, part->first_sequence, adds(call));
+        changed |= guard != part->guard;
+        part->guard = guard;
+    }
+    return changed;
+}
+
 static void
 asked(struct coord_call *base)
 {
     struct enlist *self = ox_container_of(base, struct enlist, call.call);
     struct engine_enlist *call = self->owner;
+    if (base->code == OX_OK && adds(call) && ++self->tries < ENLIST_TRIES &&
+        guards_changed(self)) {
+        coord_txn_add(call->sess->engine->txns, &self->call);
+        return;
+    }
     for (size_t i = 0; i < self->call.part_count; i++) {
         ox_code code = self->call.parts[i].code;
         settle(call, self->asked[i], code != OX_OK ? code : base->code);
