@@ -79,9 +79,10 @@ END
         open STDERR, '>&', \*STDOUT or die;
         exec @java, 'kafka.Kafka', "$dir/server.properties" or POSIX::_exit(127);
     }
-    for (1 .. 300) {
+    for (1 .. 1200) {
         my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
         return {pid => $pid, port => $port, dir => $dir} if $socket && sleep 3;
+        return undef if waitpid($pid, POSIX::WNOHANG()) > 0;
         sleep 0.1;
     }
     stop_broker({pid => $pid});
