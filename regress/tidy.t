@@ -77,6 +77,30 @@ for my $path (sort keys %text) {
 }
 is_deeply(\@wide, [], 'lines are short');
 
+# Time, randomness, files, sockets and memory are asked for in base/, loop/ and net/
+# alone: what the compiled code needs of the C library says so. HTTP has a library
+# with sockets of its own; zones of time are the system's files, not ours.
+my $system = qr/clock_gettime|gettimeofday|time|clock|nanosleep|usleep|sleep|localtime_r?|gmtime_r?|mktime|timegm|
+    rand|rand_r|random|srand|getrandom|drand48|arc4random|
+    (?:open|openat|creat|pread|pwrite|preadv|pwritev|stat|lstat|fstat|readdir|fopen|ftruncate|truncate|mmap)(?:64)?|
+    read|write|close|readv|writev|fsync|fdatasync|rename|unlink|mkdir|rmdir|opendir|fread|fclose|getline|munmap|mkstemp|mkdtemp|tmpfile|
+    socket|socketpair|bind|listen|accept4?|connect|send|sendmsg|sendto|recv|recvmsg|recvfrom|sendfile|shutdown|poll|select|epoll_\w+|pipe2?|
+    malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf|posix_memalign|aligned_alloc|memalign/x;
+my %known = ('src/server/http.o' => qr/socket|bind|listen|poll|pipe2|close/, 'src/row/timezone.o' => qr/open|open64|read|close/);
+my @objects = $ENV{OX_BUILD} ? grep { !m{/(base|loop|net|shell|tool)/} } glob "$ENV{OX_BUILD}/src/*/*.o" : ();
+SKIP: {
+    skip 'nothing is built, or no nm', 1 if !@objects || !`nm --version 2>&1`;
+    my @calls;
+    open my $nm, '-|', 'nm', '-A', '-u', @objects or die "nm: $!";
+    while (<$nm>) {
+        my ($name, $call) = m{(src/[^/]+/[^/:]+\.o):\s+U (\w+)} or next;
+        push @calls, "$name: $call"
+            if $call =~ /^(?:$system)$/ && !($known{$name} && $call =~ /^(?:$known{$name})$/);
+    }
+    close $nm;
+    is_deeply(\@calls, [], 'the system is asked in base/, loop/ and net/ alone');
+}
+
 my @bare = grep { !-e "$_/README.md" } glob "src/*";
 is_deeply(\@bare, [], 'every folder has its README') or diag("missing: @bare");
 

@@ -12,16 +12,19 @@ src/row/types.gen.c: $(srcdir)/catalog/types.tbl $(TBL_DEPS) $(srcdir)/src/gen/t
 	$(AM_V_GEN)$(MKDIR_P) src/row && $(TBL) types $(srcdir)/catalog/types.tbl $@
 
 check_PROGRAMS += regress/unit/row_type regress/unit/fuzz_row_json regress/unit/fuzz_row_type \
-    regress/unit/fuzz_row_copy
+    regress/unit/fuzz_row_copy regress/unit/fuzz_row_timezone
 regress_unit_fuzz_row_json_SOURCES = regress/fuzz/row_json.c regress/fuzz/replay.c
 regress_unit_fuzz_row_type_SOURCES = regress/fuzz/row_type.c regress/fuzz/replay.c
 regress_unit_fuzz_row_copy_SOURCES = regress/fuzz/row_copy.c regress/fuzz/replay.c
+regress_unit_fuzz_row_timezone_SOURCES = regress/fuzz/row_timezone.c regress/fuzz/replay.c
 
 noinst_PROGRAMS += regress/bench/row_bench
 
 if ENABLE_FUZZ
-noinst_PROGRAMS += regress/fuzz/row_json regress/fuzz/row_type regress/fuzz/row_copy
+noinst_PROGRAMS += regress/fuzz/row_json regress/fuzz/row_type regress/fuzz/row_copy \
+    regress/fuzz/row_timezone
 regress_fuzz_row_json_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 regress_fuzz_row_type_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 regress_fuzz_row_copy_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+regress_fuzz_row_timezone_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif

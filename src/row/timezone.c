@@ -41,7 +41,7 @@ struct timezone {
     struct zone_rule start, end;
 };
 
-enum { ZONES_MAX = 4096 };
+enum { ZONES_MAX = 4096, OFFSET_MAX = 26 * 3600 };
 
 static struct timezone *zones;
 static uint32_t zone_count;
@@ -242,12 +242,14 @@ tzif_body(struct timezone *tz, struct wire_in *in, bool wide, bool keep)
         tz->when[i] =
             wide ? (int64_t)wire_load64(when + i * 8) : (int32_t)wire_load32(when + i * 4);
         tz->which[i] = which[i];
-        if (which[i] >= types)
+        if (which[i] >= types || (i > 0 && tz->when[i] <= tz->when[i - 1]))
             return false;
     }
     tz->first = UINT32_MAX;
     for (uint32_t i = 0; i < types; i++) {
         tz->types[i].offset = (int32_t)wire_load32(type + i * 6);
+        if (tz->types[i].offset > OFFSET_MAX || tz->types[i].offset < -OFFSET_MAX)
+            return false;
         tz->types[i].dst = type[i * 6 + 4] != 0;
         uint32_t name = type[i * 6 + 5];
         for (uint32_t k = 0; k < 11 && name + k < chars && names[name + k] != 0; k++)

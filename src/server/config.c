@@ -21,6 +21,8 @@ enum { CONFIG_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct reader {
     struct arena *arena;
+    struct file_system *fs;
+    FILE *to; /* faults */
     struct meta_setting *settings;
     size_t count, cap;
     int faults;
@@ -43,7 +45,7 @@ static void
 report(struct reader *reader, const char *where, const struct ox_err *err)
 {
     reader->faults++;
-    fprintf(stderr, "oxbow: %s: %s%s%s%s%s\n", where, err->message,
+    fprintf(reader->to, "oxbow: %s: %s%s%s%s%s\n", where, err->message,
         err->detail[0] ? ". " : "", err->detail, err->hint[0] ? " " : "", err->hint);
 }
 
@@ -193,7 +195,7 @@ read_file(struct reader *reader, const char *path, bool must_exist, struct ox_er
 {
     char *content;
     size_t len;
-    ox_code code = file_read_all(env_os()->fs, path, CONFIG_BYTES_MAX, reader->arena, &content,
+    ox_code code = file_read_all(reader->fs, path, CONFIG_BYTES_MAX, reader->arena, &content,
         &len, err);
     if (code == OX_FILE_NOT_FOUND && !must_exist)
         return OX_OK;
@@ -247,7 +249,7 @@ static ox_code
 read_all(struct server_options *options, char **assignments, int assignment_count,
     struct ox_err *err)
 {
-    struct reader reader = {.arena = &options->arena};
+    struct reader reader = {.arena = &options->arena, .fs = env_os()->fs, .to = stderr};
     bool named = options->config_file != NULL;
     if (!named)
         options->config_file = ox_arena_printf(&options->arena, "%s/oxbow.conf", options->dir);
@@ -309,7 +311,9 @@ ox_code
 server_options_reload(const struct server_options *options, struct arena *arena,
     struct meta_setting **settings, size_t *count, struct ox_err *err)
 {
-    struct reader reader = {.arena = arena};
+    struct reader reader = {.arena = arena,
+        .fs = options->env != NULL ? options->env->fs : env_os()->fs,
+        .to = options->faults != NULL ? options->faults : stderr};
     ox_text_init(&reader.ignored, NULL);
     ox_code code = read_file(&reader, options->config_file, false, err);
     ox_code faults = finish(&reader, code == OX_OK ? err : NULL);

@@ -11,3 +11,12 @@ regress_unit_server_listeners_SOURCES = regress/unit/server_listeners.c src/serv
 check_PROGRAMS += regress/unit/server_sim
 regress_unit_server_sim_SOURCES = regress/unit/server_sim.c src/server/boot.c \
     src/server/certificates.c src/server/config.c src/server/listeners.c
+check_PROGRAMS += regress/unit/fuzz_server_config
+regress_unit_fuzz_server_config_SOURCES = regress/fuzz/server_config.c regress/fuzz/replay.c \
+    src/server/config.c
+
+if ENABLE_FUZZ
+noinst_PROGRAMS += regress/fuzz/server_config
+regress_fuzz_server_config_SOURCES = regress/fuzz/server_config.c src/server/config.c
+regress_fuzz_server_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

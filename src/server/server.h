@@ -5,6 +5,8 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "engine/engine.h"
@@ -29,6 +31,7 @@ struct server_options {
     size_t setting_count;
     struct server_config config; /* effective at start */
     const struct env *env; /* NULL: the operating system's */
+    FILE *faults; /* where bad settings are reported; NULL: stderr */
     bool by_hand; /* no loops and flushers of its own: see server_turn() */
 };
 
