@@ -5,7 +5,7 @@ nodist_liboxbow_a_SOURCES += src/base/errors.gen.c src/base/params.gen.c src/bas
 liboxbow_a_SOURCES += src/base/arena.c src/base/buf.c src/base/check.c src/base/codec.c \
     src/base/crc32c.c src/base/diag.c src/base/env.c src/base/err.c src/base/fault.c \
     src/base/file.c src/base/file_sim.c src/base/late.c src/base/limits.c \
-    src/base/lock.c src/base/map.c src/base/mem.c src/base/msg.c src/base/param.c \
+    src/base/lock.c src/base/map.c src/base/mem.c src/base/msg.c src/base/near.c src/base/param.c \
     src/base/rate.c src/base/str.c src/base/stream_sim.c \
     src/base/wire.c
 

@@ -4,6 +4,7 @@
  * argument types, which casts it takes to get there, what type a list of
  * expressions shares. The rules are those of PostgreSQL's chapter on type
  * conversion. */
+#include "base/near.h"
 #include "exec/expr_int.h"
 
 #include <stdio.h>
@@ -742,6 +743,45 @@ type_list(struct arena *arena, struct expr **args, uint32_t nargs)
     return nargs > 0 ? text.ptr : "";
 }
 
+/* What other databases call it, and what PostgreSQL has that cannot be here. */
+static const struct {
+    const char *name, *hint;
+} known_functions[] = {{"charindex", "Use strpos()."}, {"date_format", "Use to_char()."},
+    {"currval", "There are no sequences: _offset numbers the records of a partition."},
+    {"getdate", "Use now()."}, {"group_concat", "Use string_agg()."}, {"if", "Use CASE WHEN."},
+    {"ifnull", "Use coalesce()."}, {"instr", "Use strpos()."}, {"isnull", "Use IS NULL."},
+    {"lcase", "Use lower()."}, {"len", "Use length()."},
+    {"nextval", "There are no sequences: _offset numbers the records of a partition."},
+    {"nvl", "Use coalesce()."}, {"pg_advisory_lock", "Locks between sessions are not served."},
+    {"pg_advisory_xact_lock", "Locks between sessions are not served."},
+    {"pg_notify", "INSERT appends a record that SUBSCRIBE shows."},
+    {"pg_try_advisory_lock", "Locks between sessions are not served."},
+    {"sysdate", "Use now()."}, {"to_tsquery", "Use LIKE or a regular expression."},
+    {"to_tsvector", "Use LIKE or a regular expression."}, {"ucase", "Use upper()."},
+    {"unix_timestamp", "Use extract(epoch FROM ...)."}};
+
+static void
+hint_function(struct str name, struct ox_err *err)
+{
+    uint32_t count;
+    struct near near;
+    for (size_t i = 0; i < ox_count(known_functions); i++)
+        if (ox_str_is(name, known_functions[i].name)) {
+            ox_hint(err, "%s", known_functions[i].hint);
+            return;
+        }
+    near_init(&near, name);
+    for (uint32_t i = 0; func_find(name, &count) == NULL && i < func_count; i++)
+        if (func_table[i].kind != FUNC_OPERATOR && func_table[i].kind != FUNC_CAST &&
+            (i == 0 || strcmp(func_table[i].name, func_table[i - 1].name) != 0))
+            near_offer(&near, ox_str(func_table[i].name), NULL);
+    if (near_found(&near) > 0)
+        ox_hint(err, "Perhaps you meant the function \"%.*s\".", OX_STR_ARG(near.names[0]));
+    else
+        ox_hint(err, "No function matches the given name and argument types. You might need to "
+                     "add explicit type casts.");
+}
+
 ox_code
 expr_function(const struct expr_bind *bind, struct str name, struct expr **args, uint32_t nargs,
     bool variadic, int position, struct expr **out, struct ox_err *err)
@@ -783,8 +823,7 @@ expr_function(const struct expr_bind *bind, struct str name, struct expr **args,
     }
     ox_fail(err, OX_UNDEFINED_FUNCTION, "function %.*s(%s) does not exist", OX_STR_ARG(name),
         type_list(arena, args, nargs));
-    ox_hint(err, "No function matches the given name and argument types. You might need to add "
-                 "explicit type casts.");
+    hint_function(name, err);
     return at_position(OX_UNDEFINED_FUNCTION, err, position);
 }
 

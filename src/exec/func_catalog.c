@@ -43,6 +43,24 @@ cat_no_oid(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+/* Nobody blocks anybody. */
+ox_code
+cat_no_pids(struct call *call, const struct datum *args, struct datum *out)
+{
+    (void)args;
+    out->s = array_make(TYPE(TYPE_INT4), NULL, 0, call->arena);
+    return OX_OK;
+}
+
+ox_code
+cat_zero_float(struct call *call, const struct datum *args, struct datum *out)
+{
+    (void)call;
+    (void)args;
+    out->f = 0;
+    return OX_OK;
+}
+
 static const struct row_names *
 names_of(struct call *call)
 {
@@ -127,6 +145,18 @@ cat_zero_size(struct call *call, const struct datum *args, struct datum *out)
     (void)call;
     (void)args;
     out->i = 0;
+    return OX_OK;
+}
+
+/* Bit 3 is INSERT, which topics take, bit 4 DELETE. */
+ox_code
+cat_updatable(struct call *call, const struct datum *args, struct datum *out)
+{
+    const struct row_names *names = names_of(call);
+    struct str schema = names != NULL && names->to_schema != NULL
+                            ? names->to_schema(names->self, (uint32_t)args[0].i)
+                            : OX_STR_NULL;
+    out->i = ox_str_is(schema, "public") ? 1 << 3 | 1 << 4 : 0;
     return OX_OK;
 }
 

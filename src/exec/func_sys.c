@@ -263,6 +263,38 @@ sys_size_pretty_num(struct call *call, const struct datum *args, struct datum *o
     return code != OX_OK ? code : pretty(call, size, out);
 }
 
+/* "12 MB" */
+ox_code
+sys_size_bytes(struct call *call, const struct datum *args, struct datum *out)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
+    const char *text = ox_arena_strndup(call->arena, args[0].s.ptr, args[0].s.len);
+    char *unit;
+    double size = strtod(text, &unit);
+    bool bad = unit == text || size != size;
+    unit += strspn(unit, " ");
+    size_t len = strcspn(unit, " ");
+    bool found = len == 0;
+    for (size_t i = 0; i < ox_count(units) && !found; i++) {
+        found = ox_str_ieq(ox_str_n(unit, len), ox_str(units[i])) ||
+                (i == 0 && ox_str_ieq(ox_str_n(unit, len), OX_STR("B")));
+        size *= found || i == 0 ? (double)(INT64_C(1) << (10 * (int)i)) : 1;
+    }
+    if (bad || !found || unit[len + strspn(unit + len, " ")] != '\0') {
+        ox_code code = call_fail(call, OX_INVALID_PARAMETER_VALUE, "invalid size: \"%s\"", text);
+        if (!bad && !found) {
+            ox_detail(call->err, "Invalid size unit: \"%.*s\".", (int)len, unit);
+            ox_hint(call->err, "Valid units are \"bytes\", \"B\", \"kB\", \"MB\", \"GB\", \"TB\", "
+                               "and \"PB\".");
+        }
+        return code;
+    }
+    if (!(size < 9.2e18 && size > -9.2e18))
+        return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range");
+    out->i = (int64_t)(size < 0 ? size - 0.5 : size + 0.5);
+    return OX_OK;
+}
+
 ox_code
 sys_column_size(struct call *call, const struct datum *args, struct datum *out)
 {

@@ -4,6 +4,7 @@
  * node knows the depth of the tree below it, so that a statement nested too
  * deeply is refused here and no later walk can exhaust the stack. */
 #include "sql/ast.h"
+#include "sql/refuse.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ void
 ast_syntax_error(struct ast_parse *p, struct ast_token token)
 {
     bool first = p->code == OX_OK && token.pos == p->start;
+    if (p->code == OX_OK && refuse_syntax(p, token))
+        return;
     ast_fail(p, OX_SYNTAX_ERROR, token.pos, "syntax error at or near \"%.*s\"",
         token.end - token.pos, p->text.ptr + token.pos);
     if (first && isalpha((unsigned char)p->text.ptr[token.pos]))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The doors of binding, and the numbering of columns (see bind_int.h). */
+#include "base/near.h"
 #include "sql/bind_int.h"
+#include "sql/refuse.h"
 #include "sql/syscat.h"
 
 #include <stdarg.h>
@@ -80,7 +82,8 @@ bind_type(const struct bind_config *config, const struct ast_type *ast, struct t
     const struct ast_name *name = ast->name;
     struct str last = name->parts[name->count - 1];
     if (!type_from_name(last, out)) {
-        ox_fail(err, OX_UNDEFINED_OBJECT, "type \"%.*s\" does not exist", OX_STR_ARG(last));
+        if (refuse_type(last, err) == OX_OK)
+            ox_fail(err, OX_UNDEFINED_OBJECT, "type \"%.*s\" does not exist", OX_STR_ARG(last));
         err->position = ast->pos + 1;
         return err->code;
     }
@@ -157,6 +160,38 @@ same_but_case(const struct meta_view *view, struct str name)
     return NULL;
 }
 
+/* Of the topics that may be seen the one whose name is nearest. */
+static void
+hint_topic(const struct bind_config *config, const struct ast_name *name, struct ox_err *err)
+{
+    const struct meta_view *view = engine_view(config->session->engine);
+    struct str last = name->parts[name->count - 1];
+    const struct meta_topic *other = same_but_case(view, last);
+    if (other != NULL && !ox_str_eq(other->name, last)) {
+        ox_hint(err, "There is a topic \"%s\"; write it in double quotes.", other->name.ptr);
+        return;
+    }
+    if (other != NULL) {
+        ox_hint(err, "There is a topic \"%s\", in schema \"%s\".", other->name.ptr,
+            other->internal ? "oxbow_internal" : "public");
+        return;
+    }
+    struct near near;
+    near_init(&near, last);
+    for (uint32_t i = 0; name->count == 1 && i < view->topic_count; i++) {
+        const struct meta_topic *topic = meta_view_topic_at(view, i);
+        if (!topic->internal &&
+            engine_allowed(config->session, ENGINE_TOPIC, topic->name, ENGINE_DESCRIBE))
+            near_offer(&near, topic->name, topic);
+    }
+    for (uint32_t i = 0; name->count == 1 && i < syscat_relation_count; i++)
+        if (ox_str_starts(last, OX_STR("pg_")) &&
+            strcmp(syscat_relations[i].schema, "pg_catalog") == 0)
+            near_offer(&near, ox_str(syscat_relations[i].name), NULL);
+    if (near_found(&near) > 0)
+        ox_hint(err, "Perhaps you meant \"%.*s\".", OX_STR_ARG(near.names[0]));
+}
+
 static bool
 is_catalog(const struct ast_name *name)
 {
@@ -196,10 +231,8 @@ bind_topic(const struct bind_config *config, const struct ast_name *name,
     }
     ox_fail(err, OX_UNDEFINED_TABLE, "relation \"%s\" does not exist", dotted);
     err->position = name->pos + 1;
-    const struct meta_topic *near = same_but_case(view, last);
-    if (near != NULL)
-        ox_hint(err, "There is a topic \"%s\"; write it in double quotes.", near->name.ptr);
-    return err->code;
+    hint_topic(config, name, err);
+    return OX_UNDEFINED_TABLE;
 }
 
 /* ---- numbering ---- */

@@ -5,6 +5,7 @@
  * until a plan gives them a place. Aggregates, window functions and
  * set-returning functions are lifted out into their scope and stand in the tree
  * as columns that a later node of the plan will give. */
+#include "base/near.h"
 #include "sql/bind_int.h"
 
 #include <stdio.h>
@@ -129,24 +130,76 @@ whole_row(struct bind *b, struct rel *rel, uint32_t level, struct scope *scope, 
     return expr_row(b->arena, fields, names, count, pos + 1);
 }
 
+/* The nearest columns that could be referenced here. */
+static void
+hint_column(struct bind *b, const struct ast_name *name, struct str rel, struct str column)
+{
+    static const char *const bare[] = {"value", "key", "offset", "partition", "timestamp",
+        "headers"};
+    for (size_t i = 0; i < ox_count(bare); i++)
+        if (ox_str_is(column, bare[i])) {
+            ox_hint(b->err, "The system column is \"_%s\".", bare[i]);
+            return;
+        }
+    struct near near;
+    near_init(&near, column);
+    for (struct scope *scope = b->scope; scope != NULL; scope = scope->parent)
+        for (uint32_t i = 0; i < scope->rel_count; i++) {
+            const struct rel *from = scope->rels[i];
+            bool named = rel.ptr == NULL || rel_matches(from, OX_STR_NULL, rel);
+            for (uint32_t j = 0; named && j < from->column_count; j++)
+                near_offer(&near, from->columns[j].name, from);
+        }
+    int found = near_found(&near);
+    const struct rel *first = near.tags[0], *second = near.tags[1];
+    if (found == 1)
+        ox_hint(b->err, "Perhaps you meant to reference the column \"%.*s.%.*s\".",
+            OX_STR_ARG(first->alias), OX_STR_ARG(near.names[0]));
+    else if (found == 2)
+        ox_hint(b->err,
+            "Perhaps you meant to reference the column \"%.*s.%.*s\" or the column \"%.*s.%.*s\".",
+            OX_STR_ARG(first->alias), OX_STR_ARG(near.names[0]), OX_STR_ARG(second->alias),
+            OX_STR_ARG(near.names[1]));
+    else if (name->count == 1 && (size_t)name->pos < b->config->text.len &&
+             b->config->text.ptr[name->pos] == '"')
+        ox_hint(b->err, "Double quotes are for names; text is written in single quotes.");
+}
+
+ox_code
+bind_missing_relation(struct bind *b, int pos, struct str name)
+{
+    for (struct scope *scope = b->scope; scope != NULL; scope = scope->parent)
+        for (uint32_t i = 0; i < scope->rel_count; i++) {
+            const struct rel *rel = scope->rels[i];
+            struct str own = rel->kind == REL_TOPIC && rel->topic_count == 1 ? rel->topics[0].name
+                             : rel->kind == REL_CATALOG ? ox_str(rel->catalog->name)
+                                                        : OX_STR_NULL;
+            if (own.ptr == NULL || !ox_str_eq(own, name))
+                continue;
+            ox_code code = bind_fail(b, OX_UNDEFINED_TABLE, pos,
+                "invalid reference to FROM-clause entry for table \"%.*s\"", OX_STR_ARG(name));
+            ox_hint(b->err, "Perhaps you meant to reference the table alias \"%.*s\".",
+                OX_STR_ARG(rel->alias));
+            return code;
+        }
+    return bind_fail(b, OX_UNDEFINED_TABLE, pos, "missing FROM-clause entry for table \"%.*s\"",
+        OX_STR_ARG(name));
+}
+
 static ox_code
 missing_column(struct bind *b, const struct ast_name *name, struct str rel, struct str column,
     bool rel_found)
 {
     if (rel.ptr != NULL && !rel_found)
-        return bind_fail(b, OX_UNDEFINED_TABLE, name->pos,
-            "missing FROM-clause entry for table \"%.*s\"", OX_STR_ARG(rel));
+        return bind_missing_relation(b, name->pos, rel);
     if (rel.ptr != NULL)
-        return bind_fail(b, OX_UNDEFINED_COLUMN, name->pos, "column %.*s.%.*s does not exist",
+        bind_fail(b, OX_UNDEFINED_COLUMN, name->pos, "column %.*s.%.*s does not exist",
             OX_STR_ARG(rel), OX_STR_ARG(column));
-    bind_fail(b, OX_UNDEFINED_COLUMN, name->pos, "column \"%.*s\" does not exist",
-        OX_STR_ARG(column));
-    static const char *const near[] = {"value", "key", "offset", "partition", "timestamp",
-        "headers"};
-    for (size_t i = 0; i < ox_count(near); i++)
-        if (ox_str_is(column, near[i]))
-            ox_hint(b->err, "The system column is \"_%s\".", near[i]);
-    return b->err->code;
+    else
+        bind_fail(b, OX_UNDEFINED_COLUMN, name->pos, "column \"%.*s\" does not exist",
+            OX_STR_ARG(column));
+    hint_column(b, name, rel, column);
+    return OX_UNDEFINED_COLUMN;
 }
 
 /* The relation's own oid: what tools join pg_description with. */
@@ -955,6 +1008,17 @@ static ox_code
 bind_args(struct bind *b, const struct ast_expr *ast, struct expr ***args, uint32_t *count)
 {
     const struct ast_call *call = ast->call;
+    static const char *const hypothetical[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
+    struct str name = call->name->parts[call->name->count - 1];
+    *args = NULL;
+    *count = 0;
+    for (size_t i = 0; call->within_group && i < ox_count(hypothetical); i++)
+        if (ox_str_is(name, hypothetical[i])) {
+            ox_code code = bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
+                "the hypothetical-set aggregate %s is not served", hypothetical[i]);
+            ox_hint(b->err, "%s() OVER (ORDER BY ...) ranks rows that are there.", hypothetical[i]);
+            return code;
+        }
     size_t plain = call->args != NULL ? call->args->count : 0;
     size_t ordered = call->within_group ? call->order->count : 0;
     *args = ox_arena_array(b->arena, struct expr *, plain + ordered);

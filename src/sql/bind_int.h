@@ -232,6 +232,8 @@ struct str bind_target_name(const struct ast_expr *ast);
 /* NULL: none, or ambiguous with *ambiguous set. */
 struct rel_column *bind_find_column(struct scope *scope, struct str rel, struct str column,
     bool *ambiguous, bool *rel_found);
+/* Fails: the name is no relation of FROM; it may be one under another name. */
+ox_code bind_missing_relation(struct bind *b, int pos, struct str name);
 struct expr *bind_column_ref(struct bind *b, struct rel_column *column, uint32_t level,
     struct scope *scope, int pos);
 

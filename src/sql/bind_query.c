@@ -74,8 +74,7 @@ add_star(struct bind *b, struct target_list *list, const struct ast_expr *star)
         return OX_OK;
     }
     (void)before;
-    return bind_fail(b, OX_UNDEFINED_TABLE, star->pos,
-        "missing FROM-clause entry for table \"%.*s\"", OX_STR_ARG(name));
+    return bind_missing_relation(b, star->pos, name);
 }
 
 /* (record).* */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/near.h"
 #include "base/param.h"
 #include "sql/session.h"
 #include "sql/syscat.h"
@@ -120,6 +121,20 @@ static const struct setting table[] = {
 };
 enum { SETTING_COUNT = ox_count(table) };
 _Static_assert((int)SETTING_COUNT <= (int)SETTINGS_MAX, "room for all settings");
+
+static ox_code
+unknown_setting(struct str name, struct ox_err *err)
+{
+    struct near near;
+    near_init(&near, name);
+    for (int i = 0; i < SETTING_COUNT; i++)
+        near_offer(&near, ox_str(table[i].name), NULL);
+    ox_code code = ox_fail(err, OX_UNDEFINED_OBJECT,
+        "unrecognized configuration parameter \"%.*s\"", OX_STR_ARG(name));
+    if (near_found(&near) > 0)
+        ox_hint(err, "Perhaps you meant \"%.*s\".", OX_STR_ARG(near.names[0]));
+    return code;
+}
 
 static int
 find(struct str name)
@@ -472,8 +487,7 @@ start_setting(struct sql_session *sess, struct str name, struct str value, struc
     char text[1024], to[1024];
     int id = find(name);
     if (id < 0 && memchr(name.ptr, '.', name.len) == NULL)
-        return ox_fail(err, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%.*s\"",
-            OX_STR_ARG(name));
+        return unknown_setting(name, err);
     if (value.len >= sizeof(text))
         return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
             "value of parameter \"%.*s\" is longer than %zu bytes", OX_STR_ARG(name),
@@ -594,8 +608,7 @@ set_custom(struct sql_session *sess, struct str name, const char *value, bool lo
     struct ox_err *err)
 {
     if (memchr(name.ptr, '.', name.len) == NULL)
-        return ox_fail(err, OX_UNDEFINED_OBJECT,
-            "unrecognized configuration parameter \"%.*s\"", OX_STR_ARG(name));
+        return unknown_setting(name, err);
     struct map *custom = &sess->settings.custom;
     remember(sess, -1, name, ox_map_get(custom, name), local);
     if (value == NULL)
@@ -637,8 +650,7 @@ settings_get(struct sql_session *sess, struct str name, const char **value, stru
     int id = find(name);
     *value = id >= 0 ? sess->settings.values[id] : ox_map_get(&sess->settings.custom, name);
     if (*value == NULL)
-        return ox_fail(err, OX_UNDEFINED_OBJECT,
-            "unrecognized configuration parameter \"%.*s\"", OX_STR_ARG(name));
+        return unknown_setting(name, err);
     return OX_OK;
 }
 
