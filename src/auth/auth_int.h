@@ -10,7 +10,6 @@
 #include "base/check.h"
 
 /* ---- keys.c; mechanism: enum meta_mechanism ---- */
-const EVP_MD *auth_md(int mechanism);
 size_t auth_md_len(int mechanism);
 void auth_hmac(int mechanism, const void *key, size_t key_len, const void *data, size_t len,
     uint8_t *out);

@@ -14,8 +14,8 @@ auth_wipe(void *ptr, size_t len)
         OPENSSL_cleanse(ptr, len);
 }
 
-const EVP_MD *
-auth_md(int mechanism)
+static const EVP_MD *
+message_digest(int mechanism)
 {
     return mechanism == META_SCRAM_SHA_256 ? EVP_sha256() : EVP_sha512();
 }
@@ -31,7 +31,7 @@ auth_hmac(int mechanism, const void *key, size_t key_len, const void *data, size
     uint8_t *out)
 {
     unsigned int out_len;
-    bool done = HMAC(auth_md(mechanism), key, (int)key_len, data, len, out, &out_len) != NULL;
+    bool done = HMAC(message_digest(mechanism), key, (int)key_len, data, len, out, &out_len) != NULL;
     ox_assert(done && out_len == auth_md_len(mechanism));
 }
 
@@ -39,7 +39,7 @@ void
 auth_hash(int mechanism, const void *data, size_t len, uint8_t *out)
 {
     unsigned int out_len;
-    int done = EVP_Digest(data, len, out, &out_len, auth_md(mechanism), NULL);
+    int done = EVP_Digest(data, len, out, &out_len, message_digest(mechanism), NULL);
     ox_assert(done == 1 && out_len == auth_md_len(mechanism));
 }
 
@@ -64,7 +64,7 @@ auth_keys_derive(int mechanism, struct str password, struct str salt, int iterat
     uint8_t salted[AUTH_KEY_MAX];
     size_t len = auth_md_len(mechanism);
     if (PKCS5_PBKDF2_HMAC(password.len > 0 ? password.ptr : "", (int)password.len,
-            (const uint8_t *)salt.ptr, (int)salt.len, iterations, auth_md(mechanism), (int)len,
+            (const uint8_t *)salt.ptr, (int)salt.len, iterations, message_digest(mechanism), (int)len,
             salted) != 1)
         return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "keys of a password cannot be derived");
     ox_code code = auth_keys_of_salted(mechanism, ox_str_n(salted, len), out, err);

@@ -141,8 +141,8 @@ names_hold(const struct str *names, size_t count, struct str name)
     return false;
 }
 
-bool
-consumer_member_subscribed(const struct consumer_member *member, struct str topic)
+static bool
+member_subscribed(const struct consumer_member *member, struct str topic)
 {
     const struct consumer_subscription *subscription = &member->subscription;
     if (names_hold(subscription->topics, subscription->topic_count, topic))
@@ -159,7 +159,7 @@ consumer_group_subscribed(const struct group *group, struct str topic)
 {
     struct map_entry *entry;
     for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;)
-        if (consumer_member_subscribed(entry->value, topic))
+        if (member_subscribed(entry->value, topic))
             return true;
     return false;
 }

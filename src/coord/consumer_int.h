@@ -142,7 +142,6 @@ struct consumer_member *consumer_holder(const struct consumer_group *consumer,
 int32_t consumer_since(const struct consumer_member *member, const struct tp *tp);
 /* Whether some member reads the topic. */
 bool consumer_group_subscribed(const struct group *group, struct str topic);
-bool consumer_member_subscribed(const struct consumer_member *member, struct str topic);
 /* At load: members without a subscription are remains; sessions begin. */
 void consumer_group_resume(struct group *group);
 /* The name of the assignor that most members want. */

@@ -204,8 +204,8 @@ streams_member_find(const struct group *group, struct str id)
     return ox_map_get(&group->streams->members, id);
 }
 
-bool
-streams_reconciled(const struct streams_member *member, int32_t assignment_epoch)
+static bool
+reconciled(const struct streams_member *member, int32_t assignment_epoch)
 {
     return member->current.state == CONSUMER_STABLE && member->current.epoch == assignment_epoch;
 }
@@ -224,7 +224,7 @@ streams_group_state(const struct group *group)
     if (streams->epoch > streams->assignment_epoch)
         return "Assigning";
     for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;)
-        if (!streams_reconciled(entry->value, streams->assignment_epoch))
+        if (!reconciled(entry->value, streams->assignment_epoch))
             return "Reconciling";
     return "Stable";
 }

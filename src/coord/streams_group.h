@@ -139,7 +139,6 @@ struct coord_tasks streams_task_rows(const struct streams_group *streams,
     const struct tpset *set, struct arena *arena);
 /* The subtopology that reads the topic, or NULL. */
 const streams_subtopology *streams_reader(const streams_topology *topology, struct str topic);
-bool streams_reconciled(const struct streams_member *member, int32_t assignment_epoch);
 
 /* ---- streams_topology.c ---- */
 

@@ -332,6 +332,9 @@ struct move {
     txn_moved_fn done;
 };
 
+static void wake(struct txn *txn);
+static void send_markers(struct txn *txn);
+
 static void
 move_done(struct shard *shard, struct write *write, ox_code code)
 {
@@ -355,9 +358,9 @@ move_done(struct shard *shard, struct write *write, ox_code code)
     if (done != NULL)
         done(txn, call, code == OX_OK ? OX_OK : write_error(code));
     if (shard->state == SHARD_ACTIVE && code == OX_OK && txn_preparing(txn))
-        txn_send_markers(txn);
+        send_markers(txn);
     else if (shard->state == SHARD_ACTIVE)
-        txn_wake(txn);
+        wake(txn);
 }
 
 void
@@ -546,8 +549,9 @@ add_marker(struct txn *txn, struct txn_topic *topic, int32_t partition)
     ox_list_push(&txn->markers, &out->link);
 }
 
-void
-txn_send_markers(struct txn *txn)
+/* The decision is in the log: markers, then the end. */
+static void
+send_markers(struct txn *txn)
 {
     struct map_entry *entry;
     ox_assert(txn_preparing(txn) && ox_list_empty(&txn->markers));
@@ -595,8 +599,9 @@ txn_wait(struct txn *txn, struct coord_txn_add_call *call)
         shard_timer(txn->shard, &txn->patience, PATIENCE_MS, out_of_patience);
 }
 
-void
-txn_wake(struct txn *txn)
+/* Have the calls that wait tried again. */
+static void
+wake(struct txn *txn)
 {
     struct list waiters;
     ox_list_init(&waiters);
@@ -616,7 +621,7 @@ txns_resume(struct shard *shard)
     for (uint32_t at = 0; (entry = ox_map_next(&shard->txns, &at)) != NULL;) {
         struct txn *txn = entry->value;
         if (txn_preparing(txn))
-            txn_send_markers(txn);
+            send_markers(txn);
     }
     shard->expire_ms = shard_now(shard) + (uint64_t)shard->config.txn_expire_check_ms;
 }

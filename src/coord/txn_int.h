@@ -77,10 +77,6 @@ struct txn_facts txn_end_facts(const struct txn *txn, bool commit, int8_t versio
     int64_t next_id);
 /* Abort what is open, so that its producer is fenced off. */
 void txn_fence(struct txn *txn, struct coord_call *call, txn_moved_fn done);
-/* The decision is in the log: markers, then the end. */
-void txn_send_markers(struct txn *txn);
-/* Have the calls that wait tried again. */
-void txn_wake(struct txn *txn);
 /* The call is tried again when the transaction is over, or refused soon. */
 void txn_wait(struct txn *txn, struct coord_txn_add_call *call);
 

@@ -166,18 +166,6 @@ engine_allowed(struct engine_session *sess, enum engine_resource type, struct st
     return known->allowed;
 }
 
-bool
-engine_allowed_any(struct engine_session *sess, enum engine_resource type, enum engine_op op)
-{
-    struct engine *engine = sess->engine;
-    if (!engine_authorizes(engine) || engine_is_super(sess))
-        return true;
-    const struct meta_view *view = engine_view(engine);
-    struct auth_question question = question_of(sess, type, OX_STR_NULL, op);
-    return view->settings->allow_everyone_if_no_acl_found ||
-        auth_ask_any(view->security, &question);
-}
-
 int32_t
 engine_allowed_mask(struct engine_session *sess, enum engine_resource type, struct str name)
 {

@@ -125,7 +125,6 @@ bool engine_quota_applies(struct engine_session *sess, enum engine_quota kind);
  * Fails: OX_THROTTLING_QUOTA_EXCEEDED */
 ox_code engine_quota_mutate(struct engine_session *sess, double count, bool strict,
     struct ox_err *err);
-bool engine_throttle_due(const struct engine_session *sess);
 /* How long the session is to be muted, in milliseconds; forgotten with the call. */
 uint32_t engine_throttle_take(struct engine_session *sess);
 /* The client id changed: other quotas may apply. */
@@ -307,9 +306,6 @@ ox_code engine_partition(struct engine_session *sess, struct str topic,
 /* May the session do op on the resource? The one place that asks: super users
  * may, then the access rules say; without an authorizer everybody may. */
 bool engine_allowed(struct engine_session *sess, enum engine_resource type, struct str name,
-    enum engine_op op);
-/* On some resource of the type? */
-bool engine_allowed_any(struct engine_session *sess, enum engine_resource type,
     enum engine_op op);
 /* Are access rules enforced? */
 bool engine_authorizes(struct engine *engine);

@@ -425,12 +425,6 @@ engine_quota_mutate(struct engine_session *sess, double count, bool strict, stru
                    : OX_OK;
 }
 
-bool
-engine_throttle_due(const struct engine_session *sess)
-{
-    return sess->throttle_ms > 0;
-}
-
 uint32_t
 engine_throttle_take(struct engine_session *sess)
 {

@@ -106,7 +106,8 @@ keytable_hash(const struct keytable *table, const struct vector *cols, const uin
         hash_column(table->types[i], &cols[i], sel, n, i == 0, hashes);
 }
 
-bool
+/* Two values of one type, nulls equal. */
+static bool
 vector_same(const struct vector *a, uint32_t arow, const struct vector *b, uint32_t brow)
 {
     if (a->constant)

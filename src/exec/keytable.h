@@ -46,7 +46,4 @@ void keytable_hash(const struct keytable *table, const struct vector *cols, cons
 void keytable_find(struct keytable *table, const struct vector *cols, const uint32_t *sel,
     uint32_t n, const uint64_t *hashes, bool add, uint32_t *ids);
 
-/* Two values of one type, nulls equal. */
-bool vector_same(const struct vector *a, uint32_t arow, const struct vector *b, uint32_t brow);
-
 #endif

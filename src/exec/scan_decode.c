@@ -177,6 +177,8 @@ corrupt(const struct scan_cut *cut, const struct scan_sink *sink, struct ox_err 
     return false;
 }
 
+static struct str scan_text(struct str bytes, struct arena *arena);
+
 static bool
 key_wanted(const struct scan_bounds *bounds, struct str key, struct arena *arena)
 {
@@ -396,7 +398,8 @@ slow:
     return memchr(at, 0, (size_t)(end - at)) == NULL && ox_utf8_valid(s.ptr, s.len);
 }
 
-struct str
+/* Text form of key and value: as is when UTF-8 without NUL, else \x and hex. */
+static struct str
 scan_text(struct str bytes, struct arena *arena)
 {
     if (bytes.ptr == NULL || text_safe(bytes))

@@ -119,8 +119,6 @@ bool scan_cut_backward(struct scan_cut *cut, struct scan_sink *sink, uint64_t li
 /* The sink's rows as the plan's columns. */
 void scan_sink_batch(struct scan_sink *sink, struct batch *out);
 
-/* Text form of key and value: as is when UTF-8 without NUL, else \x and hex. */
-struct str scan_text(struct str bytes, struct arena *arena);
 /* jsonb of encoded record headers. */
 struct str scan_headers_json(struct str encoded, int32_t count, struct arena *arena);
 

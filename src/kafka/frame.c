@@ -23,8 +23,8 @@
 #include "kafka/kafka_int.h"
 #include "share/share.h"
 
-void
-kafka_door_put(struct kafka_door *door)
+static void
+door_put(struct kafka_door *door)
 {
     if (atomic_fetch_sub(&door->refs, 1) != 1)
         return;
@@ -51,7 +51,7 @@ free_if_done(struct kafka_conn *kc)
 {
     if (kc->conn != NULL || kc->request_count > 0 || kc->holds > 0)
         return;
-    kafka_door_put(kc->door);
+    door_put(kc->door);
     auth_exchange_free(kc->exchange);
     engine_session_fini(&kc->sess);
     ox_free(kc);
@@ -563,7 +563,7 @@ kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out,
     ox_code code = net_listen(config->net, config->address, config->port, &handler, door,
         config->tls, &listener, err);
     if (code != OX_OK) {
-        kafka_door_put(door);
+        door_put(door);
         return code;
     }
     net_listener_rate(listener, config->conns_rate_max);
@@ -576,5 +576,5 @@ void
 kafka_door_free(struct kafka_door *door)
 {
     if (door != NULL)
-        kafka_door_put(door);
+        door_put(door);
 }

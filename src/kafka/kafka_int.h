@@ -47,7 +47,6 @@ struct kafka_door {
         uint32_t count;
     } spares[64];
 };
-void kafka_door_put(struct kafka_door *door);
 
 /* Where the login of a connection is (sasl.c). */
 enum kafka_login {

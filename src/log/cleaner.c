@@ -18,7 +18,6 @@
  *    the back-off. */
 #include "log/log_int.h"
 
-#include <float.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -45,19 +44,6 @@ struct log_cleaner {
     struct log_cleaner_stats stats;
     struct worker workers[LOG_CLEANER_THREADS_MAX];
 };
-
-void
-log_cleaner_config_init(struct log_cleaner_config *config)
-{
-    *config = (struct log_cleaner_config){
-        .enabled = true,
-        .threads = 1,
-        .buffer_bytes = 134217728,
-        .io_buffer_bytes = 524288,
-        .io_bytes_per_second = DBL_MAX,
-        .backoff_ms = 15000,
-    };
-}
 
 /* ---- choosing ---- */
 

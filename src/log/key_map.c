@@ -60,8 +60,9 @@ load_le64(const uint8_t *at)
     return word;
 }
 
-void
-key_map_hash(const uint64_t secret[2], struct str key, uint64_t out[2])
+/* SipHash-2-4 with 128 bits of output. */
+static void
+hash_key(const uint64_t secret[2], struct str key, uint64_t out[2])
 {
     uint64_t v[4] = {secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du ^ 0xee,
         secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u};
@@ -103,7 +104,7 @@ key_map_fini(struct key_map *map)
 static struct key_slot *
 find(const struct key_map *map, struct str key, uint64_t hash[2])
 {
-    key_map_hash(map->secret, key, hash);
+    hash_key(map->secret, key, hash);
     uint64_t i = (uint64_t)(((unsigned __int128)hash[0] * map->slot_count) >> 64);
     for (;;) {
         struct key_slot *slot = &map->slots[i];

@@ -189,8 +189,6 @@ ox_code log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partit
 void plog_set_config(struct plog *plog, const struct plog_config *config);
 void plog_get_config(struct plog *plog, struct plog_config *out);
 
-const char *plog_topic(const struct plog *plog);
-int32_t plog_partition(const struct plog *plog);
 const struct uuid *plog_topic_id(const struct plog *plog);
 /* The directory that has it now. */
 struct log_dir *plog_log_dir(const struct plog *plog);
@@ -386,8 +384,6 @@ ox_code plog_advance_log_start(struct plog *plog, int64_t offset, struct ox_err 
 /* Removes everything at and above offset (whole batches: the batch that holds
  * offset goes too). Blocks. */
 ox_code plog_truncate(struct plog *plog, int64_t offset, struct ox_err *err);
-/* Removes everything and starts again, empty, at offset. Blocks. */
-ox_code plog_restart_at(struct plog *plog, int64_t offset, struct ox_err *err);
 /* Closes the active segment and begins the next (tests, compaction). Blocks. */
 ox_code plog_roll(struct plog *plog, struct ox_err *err);
 
@@ -476,8 +472,6 @@ struct log_cleaner_config {
 
 enum { LOG_CLEANER_THREADS_MAX = 16 };
 
-/* Kafka's defaults. */
-void log_cleaner_config_init(struct log_cleaner_config *config);
 /* Compacts logs with cleanup.policy=compact when they are dirty enough or old
  * enough, the dirtiest first. dirs is borrowed until log_cleaner_stop(). */
 struct log_cleaner *log_cleaner_start(const struct log_cleaner_config *config,

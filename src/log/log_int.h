@@ -316,8 +316,6 @@ key_map_room(const struct key_map *map)
 /* Offsets of one key must come rising. The caller has seen that there is room. */
 void key_map_put(struct key_map *map, struct str key, int64_t offset);
 int64_t key_map_get(const struct key_map *map, struct str key); /* -1: not there */
-/* SipHash-2-4 with 128 bits of output. */
-void key_map_hash(const uint64_t secret[2], struct str key, uint64_t out[2]);
 
 /* ---- compact.c: one pass over one log ---- */
 
@@ -454,9 +452,6 @@ int plog_codec_level(const struct plog_config *config, enum ox_codec codec);
 
 /* Opens what readers may still need by name, before names change. */
 void plog_pin_files(struct plog *plog);
-/* To `<topic>-<partition>.<uuid>-<what>`, durably; `to` is the new path. */
-ox_code log_dir_rename_partition(struct log_dir *dir, const char *topic, int32_t partition,
-    const char *what, char to[PATH_LEN_MAX], struct ox_err *err);
 /* That, and it goes after delay_ms; the directory forgets the partition. */
 ox_code log_dir_condemn_partition(struct log_dir *dir, const char *topic, int32_t partition,
     int64_t delay_ms, struct ox_err *err);

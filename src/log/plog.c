@@ -367,8 +367,8 @@ plog_drop(struct plog *plog)
 }
 
 /* To `<topic>-<partition>.<uuid>-<what>`, the topic cut so that 255 bytes do. */
-ox_code
-log_dir_rename_partition(struct log_dir *dir, const char *topic, int32_t partition,
+static ox_code
+rename_partition(struct log_dir *dir, const char *topic, int32_t partition,
     const char *what, char to[PATH_LEN_MAX], struct ox_err *err)
 {
     char from[PATH_LEN_MAX], hex[37], tail[64];
@@ -408,7 +408,7 @@ log_dir_condemn_partition(struct log_dir *dir, const char *topic, int32_t partit
     int64_t delay_ms, struct ox_err *err)
 {
     char to[PATH_LEN_MAX];
-    ox_code rc = log_dir_rename_partition(dir, topic, partition, "delete", to, err);
+    ox_code rc = rename_partition(dir, topic, partition, "delete", to, err);
     if (rc != OX_OK)
         return rc;
     log_dir_condemn(dir, to, true, env_wall_ms(dir->env) + delay_ms);
@@ -494,7 +494,7 @@ log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partition, str
     char to[PATH_LEN_MAX];
     ox_code rc = refuse_open(dir, topic, partition, err);
     if (rc == OX_OK)
-        rc = log_dir_rename_partition(dir, topic, partition, "stray", to, err);
+        rc = rename_partition(dir, topic, partition, "stray", to, err);
     if (rc != OX_OK)
         return rc;
     rc = clear_hint(dir, topic, partition, err);
@@ -518,18 +518,6 @@ plog_get_config(struct plog *plog, struct plog_config *out)
     ox_lock(&plog->lock);
     *out = plog->config;
     ox_unlock(&plog->lock);
-}
-
-const char *
-plog_topic(const struct plog *plog)
-{
-    return plog->topic;
-}
-
-int32_t
-plog_partition(const struct plog *plog)
-{
-    return plog->partition;
 }
 
 const struct uuid *

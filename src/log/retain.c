@@ -460,8 +460,9 @@ restart_locked(struct plog *plog, int64_t offset, struct ox_err *err)
     return after_truncation(plog, err);
 }
 
-ox_code
-plog_restart_at(struct plog *plog, int64_t offset, struct ox_err *err)
+/* Removes everything and starts again, empty, at offset. Blocks. */
+static ox_code
+restart_at(struct plog *plog, int64_t offset, struct ox_err *err)
 {
     struct ox_err local;
     err = err != NULL ? err : &local;
@@ -479,7 +480,7 @@ ox_code
 plog_advance_log_start(struct plog *plog, int64_t offset, struct ox_err *err)
 {
     if (offset > plog_log_end(plog))
-        return plog_restart_at(plog, offset, err);
+        return restart_at(plog, offset, err);
     ox_lock(&plog->lock);
     if (offset > plog_log_start(plog)) {
         atomic_store_explicit(&plog->log_start, offset, memory_order_release);

@@ -144,9 +144,6 @@ struct server_config *meta_settings_server_new(const struct view *view);
 struct topic_config *meta_settings_topic_new(const struct view *view,
     const struct meta_config_set *own);
 
-/* What set has for the setting, or null. */
-struct str meta_settings_lookup(const struct meta_config_set *set, const struct param *param);
-
 /* Scope of a resource's settings, or -1. */
 int meta_settings_scope(int resource);
 

@@ -63,8 +63,9 @@ levels_of(const struct view *view)
     };
 }
 
-struct str
-meta_settings_lookup(const struct meta_config_set *set, const struct param *param)
+/* What set has for the setting, or null. */
+static struct str
+lookup(const struct meta_config_set *set, const struct param *param)
 {
     for (uint32_t i = 0; set != NULL && i < set->count; i++)
         if (set->items[i].param == param)
@@ -76,7 +77,7 @@ int
 meta_feature_level(const struct meta_view *view, int which)
 {
     const struct param *param = param_at(PARAM_SCOPE_FEATURE, which);
-    struct str value = meta_settings_lookup(
+    struct str value = lookup(
         meta_view_config(view, META_RESOURCE_FEATURE, OX_STR(META_FEATURES)), param);
     int64_t level = 0;
     ox_str_to_i64(value.ptr != NULL ? value : ox_str(param->fallback), &level);
@@ -87,7 +88,7 @@ meta_feature_level(const struct meta_view *view, int which)
 static struct str
 default_value(const struct levels *levels, const struct param *param)
 {
-    struct str value = meta_settings_lookup(levels->broker_default, param);
+    struct str value = lookup(levels->broker_default, param);
     if (value.ptr != NULL || !levels->min_insync_said ||
         param->index != PARAM_SERVER_MIN_INSYNC_REPLICAS)
         return value;
@@ -100,7 +101,7 @@ server_value(const struct levels *levels, int level, const struct param *param)
 {
     switch (level) {
     case LEVEL_BROKER:
-        return meta_settings_lookup(levels->broker, param);
+        return lookup(levels->broker, param);
     case LEVEL_BROKER_DEFAULT:
         return default_value(levels, param);
     case LEVEL_STATIC:
@@ -246,7 +247,7 @@ meta_settings_topic_new(const struct view *view, const struct meta_config_set *o
     ox_arena_init(&arena);
     for (int i = 0; i < PARAM_TOPIC_COUNT; i++) {
         const struct param *param = param_at(PARAM_SCOPE_TOPIC, i);
-        struct str value = meta_settings_lookup(own, param);
+        struct str value = lookup(own, param);
         if (value.ptr == NULL)
             value = is_text(param) ? ox_str(param->fallback) : inherited(&levels, param, &arena);
         if (param_store(param, value, config, NULL) != OX_OK)
@@ -291,7 +292,7 @@ static void
 describe_param(struct describe *describe, const struct param *param,
     struct meta_config_fact *fact)
 {
-    struct str own = meta_settings_lookup(describe->own, param);
+    struct str own = lookup(describe->own, param);
     bool server = param->scope == PARAM_SCOPE_SERVER;
     int chain[8], count = 0, level;
     if (server)

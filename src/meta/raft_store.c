@@ -800,12 +800,6 @@ raft_store_tick(struct raft_store *store)
         store->tick(&store->io);
 }
 
-bool
-raft_store_snapshotting(const struct raft_store *store)
-{
-    return store->put_pending;
-}
-
 void
 raft_store_stats(const struct raft_store *store, struct raft_store_stats *out)
 {

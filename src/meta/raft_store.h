@@ -46,9 +46,6 @@ void raft_store_tick(struct raft_store *store);
 /* Non-OK after the first failed write; nothing is promised from then on. */
 ox_code raft_store_health(const struct raft_store *store, struct ox_err *err);
 
-/* A local snapshot is being written: see raft-io's known crash. */
-bool raft_store_snapshotting(const struct raft_store *store);
-
 struct raft_store_stats {
     uint64_t commits, commit_ns_sum;
     uint64_t first, last; /* log entries kept; 0 when there are none */

@@ -95,8 +95,8 @@ net_set_limits(struct net *net, const struct net_limits *limits)
 
 /* ---- counting by address ---- */
 
-bool
-net_count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus)
+static bool
+count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus)
 {
     ox_lock(&net->lock);
     uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
@@ -333,7 +333,7 @@ accept_one(struct listener *listener)
     bool more = !slow_down(listener, now_ms);
     if (net->gate != NULL)
         away_ms = net->gate(net->gate_arg, host, now_ms, &per_ip);
-    if (away_ms > 0 || !net_count_in(net, host, per_ip, &surplus)) {
+    if (away_ms > 0 || !count_in(net, host, per_ip, &surplus)) {
         turn_away(net, fd, away_ms);
         return more;
     }

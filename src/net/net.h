@@ -89,7 +89,6 @@ ox_code net_tls_load(struct net_tls *tls, const struct net_tls_config *config,
     struct ox_err *err);
 /* After all its connections are closed. NULL is allowed. */
 void net_tls_free(struct net_tls *tls);
-void net_tls_stats(struct net_tls *tls, uint64_t *handshakes, uint64_t *failures);
 
 /* What a handshake came to. */
 struct conn_tls {

@@ -106,7 +106,6 @@ void conn_start(struct net_loop *home, int fd, const struct conn_handler *handle
 /* Count a connection of host; false if it is one too many. *surplus: whether it
  * may be let in all the same, and then whether it was. per_ip: how many the host
  * may have, UINT32_MAX: as the limits say. Any thread. */
-bool net_count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus);
 void net_count_out(struct net *net, const char *host);
 /* Close every connection of this loop. On: the loop. */
 void conn_close_all(struct net_loop *home);

@@ -350,13 +350,6 @@ net_tls_free(struct net_tls *tls)
     ox_free(tls);
 }
 
-void
-net_tls_stats(struct net_tls *tls, uint64_t *handshakes, uint64_t *failures)
-{
-    *handshakes = atomic_load(&tls->handshakes);
-    *failures = atomic_load(&tls->failures);
-}
-
 /* ---- a connection ---- */
 
 struct tls *

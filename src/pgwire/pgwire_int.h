@@ -80,7 +80,6 @@ void pg_simple(struct pg_conn *pg, char type); /* a message without content */
 
 /* ---- startup.c ---- */
 void pg_startup(struct pg_conn *pg, const struct slice *message);
-void pg_forget_key(struct pg_conn *pg);
 /* sql_client.cancel */
 bool pg_cancel(struct sql_client *client, int32_t pid, bool end);
 
@@ -103,7 +102,5 @@ void pg_unknown_type(struct pg_conn *pg, uint8_t type); /* ends the connection *
 /* ---- result.c ---- */
 void pg_client_init(struct pg_conn *pg);
 void pg_row_description(struct pg_conn *pg, const struct sql_result *result);
-/* Statement ended or takes input again: read on. */
-void pg_resume_reading(struct pg_conn *pg);
 
 #endif

@@ -14,8 +14,9 @@ of_client(struct sql_client *client)
     return ox_container_of(client, struct pg_conn, client);
 }
 
-void
-pg_resume_reading(struct pg_conn *pg)
+/* Statement ended or takes input again: read on. */
+static void
+resume_reading(struct pg_conn *pg)
 {
     if (pg->paused) {
         pg->paused = false;
@@ -139,13 +140,13 @@ on_copy_in_begin(struct sql_client *client, const struct sql_copy *copy)
     struct pg_conn *pg = of_client(client);
     pg->copy_in = true;
     send_copy_begin(pg, 'G', copy);
-    pg_resume_reading(pg);
+    resume_reading(pg);
 }
 
 static void
 on_copy_in_more(struct sql_client *client)
 {
-    pg_resume_reading(of_client(client));
+    resume_reading(of_client(client));
 }
 
 /* The statement is over: an Execute reads on, a Query waits for ready(). */
@@ -155,7 +156,7 @@ statement_ended(struct pg_conn *pg)
     pg->copy_in = false;
     if (pg->state == PG_EXECUTE) {
         pg->state = PG_IDLE;
-        pg_resume_reading(pg);
+        resume_reading(pg);
     }
 }
 
@@ -202,7 +203,7 @@ on_ready(struct sql_client *client, char status)
     pg->state = PG_IDLE;
     pg->copy_in = false;
     pg_ready(pg, status);
-    pg_resume_reading(pg);
+    resume_reading(pg);
 }
 
 void

@@ -108,8 +108,8 @@ take_key(struct pg_conn *pg)
     ox_unlock(&door->lock);
 }
 
-void
-pg_forget_key(struct pg_conn *pg)
+static void
+forget_key(struct pg_conn *pg)
 {
     if (pg->pid == 0)
         return;
@@ -479,7 +479,7 @@ on_closed(struct conn *conn)
 {
     struct pg_conn *pg = conn_user(conn);
     loop_timer_stop(&pg->idle);
-    pg_forget_key(pg);
+    forget_key(pg);
     pg_login_closed(pg);
     free_startup(pg);
     sql_session_free(pg->sql);

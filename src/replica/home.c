@@ -71,12 +71,6 @@ struct replica {
     struct log_cleaner_config cleaner_config; /* as the newest view has it */
 };
 
-const struct env *
-replica_env(const struct replica *replica)
-{
-    return replica->env;
-}
-
 const struct replica_config *
 replica_config(const struct replica *replica)
 {

@@ -77,7 +77,6 @@ ox_code replica_choose_dir(struct replica *replica, const struct meta_topic *top
 /* The partitions of the first view are opened. */
 bool replica_is_starting(const struct replica *replica);
 
-const struct env *replica_env(const struct replica *replica);
 const struct replica_config *replica_config(const struct replica *replica);
 
 #endif

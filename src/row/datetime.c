@@ -247,8 +247,9 @@ word_eq(const char *word, const char *lower)
     return ox_str_ieq(ox_str(word), ox_str(lower));
 }
 
-int
-datetime_month(const char *word, size_t len)
+/* 1-12 for a month's name or its first three letters, else 0. */
+static int
+month_of_name(const char *word, size_t len)
 {
     for (int i = 0; i < 12; i++) {
         size_t full = strlen(month_names[i]);
@@ -429,7 +430,7 @@ parse_date(struct parsed *p, const char *text, int order)
         return PARSE_BAD;
     for (int i = 0; i < n; i++)
         if (part[i].word) {
-            if (p->has_month || (p->month = datetime_month(part[i].at, (size_t)part[i].len)) == 0)
+            if (p->has_month || (p->month = month_of_name(part[i].at, (size_t)part[i].len)) == 0)
                 return PARSE_BAD;
             p->has_month = true;
         }
@@ -464,7 +465,7 @@ static int
 parse_word(struct parsed *p, const char *word, const struct row_format *format, bool *zone_only)
 {
     int month;
-    if ((month = datetime_month(word, strlen(word))) > 0) {
+    if ((month = month_of_name(word, strlen(word))) > 0) {
         if (p->has_month) {
             /* the number read first was the day: "2 Jan 2024" */
             if (p->has_day)

@@ -478,8 +478,8 @@ bytes_order(struct str a, struct str b)
     return c != 0 ? (c < 0 ? -1 : 1) : a.len < b.len ? -1 : a.len > b.len;
 }
 
-int
-json_node_compare(const struct json_node *a, const struct json_node *b)
+static int
+node_compare(const struct json_node *a, const struct json_node *b)
 {
     int ra = kind_rank(a), rb = kind_rank(b);
     if (ra != rb)
@@ -502,7 +502,7 @@ json_node_compare(const struct json_node *a, const struct json_node *b)
     for (uint32_t i = 0; i < a->count; i++) {
         int c = a->kind == JSON_OBJECT ? bytes_order(a->keys[i], b->keys[i]) : 0;
         if (c == 0)
-            c = json_node_compare(a->items[i], b->items[i]);
+            c = node_compare(a->items[i], b->items[i]);
         if (c != 0)
             return c;
     }
@@ -523,7 +523,7 @@ jsonb_compare(struct str a, struct str b)
         /* An empty array is below everything, by PostgreSQL's history. */
         bool ex = x->kind == JSON_ARRAY && x->count == 0,
              ey = y->kind == JSON_ARRAY && y->count == 0;
-        c = ex != ey ? (ex ? -1 : 1) : json_node_compare(x, y);
+        c = ex != ey ? (ex ? -1 : 1) : node_compare(x, y);
     }
     ox_arena_fini(&arena);
     return c;
@@ -554,7 +554,7 @@ contains(const struct json_node *a, const struct json_node *b)
         }
         return true;
     }
-    return kind_rank(a) == kind_rank(b) && a->kind != JSON_OBJECT && json_node_compare(a, b) == 0;
+    return kind_rank(a) == kind_rank(b) && a->kind != JSON_OBJECT && node_compare(a, b) == 0;
 }
 
 bool

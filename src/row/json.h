@@ -37,7 +37,6 @@ ox_code json_parse(
 /* As jsonb prints: {"a": 1, "b": [1, 2]} */
 void json_write(const struct json_node *node, struct text *to);
 void json_write_pretty(const struct json_node *node, int indent, struct text *to);
-int json_node_compare(const struct json_node *a, const struct json_node *b);
 bool json_node_contains(const struct json_node *a, const struct json_node *b); /* a @> b */
 /* Builders. Objects are put in order by json_object_sort. */
 struct json_node *json_node_new(struct arena *arena, enum json_kind kind);

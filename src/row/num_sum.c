@@ -51,12 +51,6 @@ num_sum_add(struct num_sum *sum, struct str num, struct arena *arena)
 }
 
 void
-num_sum_sub(struct num_sum *sum, struct str num, struct arena *arena)
-{
-    sum_apply(sum, num, -1, arena);
-}
-
-void
 num_sum_merge(struct num_sum *into, const struct num_sum *from, struct arena *arena)
 {
     into->nans += from->nans;

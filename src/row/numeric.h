@@ -79,7 +79,6 @@ struct num_sum {
     uint64_t nans, pinfs, ninfs;
 };
 void num_sum_add(struct num_sum *sum, struct str num, struct arena *arena);
-void num_sum_sub(struct num_sum *sum, struct str num, struct arena *arena);
 void num_sum_merge(struct num_sum *into, const struct num_sum *from, struct arena *arena);
 struct str num_sum_get(const struct num_sum *sum, struct arena *arena);
 

@@ -192,11 +192,6 @@ uint8_t *vector_nulls(struct vector *vec, uint32_t count, struct arena *arena);
 void vector_constant(struct vector *vec, struct type type, struct datum value, struct arena *arena);
 void vector_set(
     struct vector *vec, uint32_t row, struct datum value); /* nulls array must exist for a null */
-/* hashes[k] of the k-th selected row is combined with (not replaced by) the value's. */
-void vector_hash(const struct vector *vec, const uint32_t *sel, uint32_t n, uint64_t *hashes);
-/* to[k] = from[sel[k]], strings borrowed. `to` is initialised with n rows. */
-void vector_gather(struct vector *to, const struct vector *from, const uint32_t *sel, uint32_t n,
-    struct arena *arena);
 
 static inline bool
 vector_null(const struct vector *vec, uint32_t row)
@@ -286,12 +281,10 @@ void type_out_binary(struct type type, const struct datum *value, struct text *t
 ox_code row_check_text(struct str text, struct ox_err *err);
 /* Decimal digits; shortest exact (extra_digits > 0) or rounded floats. */
 void row_put_int(int64_t value, struct text *to);
-void row_put_float(double value, bool narrow, int extra_digits, struct text *to);
 
 /* Column-wise writers for hot paths: row is not null. */
 void vector_out_text(
     const struct vector *vec, uint32_t row, const struct row_format *format, struct text *to);
-void vector_out_binary(const struct vector *vec, uint32_t row, struct text *to);
 /* A pgwire column: int32 length (-1 = null) and the text or binary form. */
 void vector_out_field(const struct vector *vec, uint32_t row, bool binary,
     const struct row_format *format, struct text *to);
@@ -304,7 +297,6 @@ const struct timezone *timezone_find(struct str name);
 /* A zone as times and AT TIME ZONE name it: an abbreviation is one offset all year,
  * "+02" is west of Greenwich as POSIX has it. */
 const struct timezone *timezone_find_spoken(struct str name);
-const char *timezone_name(const struct timezone *tz);
 struct timezone_facts {
     const char *name, *abbrev;
     int32_t offset; /* seconds east */

@@ -6,9 +6,6 @@
 
 #include "row/row.h"
 
-/* 1-12 for a month's name or its first three letters, else 0. */
-int datetime_month(const char *word, size_t len);
-
 /* array.c */
 ox_code array_in_text(struct type type, struct str text, const struct row_format *format,
     struct arena *arena, struct datum *out, struct ox_err *err);
@@ -32,9 +29,5 @@ void csv_quote_tail(const struct copy_format *copy, uint32_t column, size_t star
 size_t csv_line_end(const struct copy_format *copy, struct str input); /* SIZE_MAX: not there */
 ox_code csv_split_line(const struct copy_format *copy, struct str line, struct arena *arena,
     struct str *fields, uint32_t fields_max, uint32_t *count, struct ox_err *err);
-
-/* type.c: [+-]digits with blanks around. */
-ox_code int_in(
-    struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err);
 
 #endif

@@ -515,12 +515,6 @@ timezone_each(int64_t us, void (*fn)(void *arg, const struct timezone_facts *fac
     ox_free(list);
 }
 
-const char *
-timezone_name(const struct timezone *tz)
-{
-    return tz != NULL ? tz->name : "UTC";
-}
-
 int32_t
 timezone_offset(const struct timezone *tz, int64_t us, const char **abbrev)
 {

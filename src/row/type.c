@@ -261,7 +261,8 @@ bad_text(const char *type, struct str text, struct ox_err *err)
         "invalid input syntax for type %s: \"%.*s\"", type, OX_STR_ARG(text));
 }
 
-ox_code
+/* [+-]digits with blanks around. */
+static ox_code
 int_in(
     struct str text, const char *type, int64_t min, int64_t max, int64_t *out, struct ox_err *err)
 {
@@ -658,8 +659,8 @@ shows_exactly(const char *sci, double v, bool narrow)
     return d != ((long double)v + up) / 2 && d != ((long double)v + down) / 2;
 }
 
-void
-row_put_float(double v, bool narrow, int extra_digits, struct text *to)
+static void
+put_float(double v, bool narrow, int extra_digits, struct text *to)
 {
     if (isnan(v)) {
         ox_text_adds(to, "NaN");
@@ -788,10 +789,10 @@ type_out_text(
         reg_out(type, (uint32_t)v->i, format, to);
         break;
     case TYPE_FLOAT4:
-        row_put_float(v->f, true, format->extra_float_digits, to);
+        put_float(v->f, true, format->extra_float_digits, to);
         break;
     case TYPE_FLOAT8:
-        row_put_float(v->f, false, format->extra_float_digits, to);
+        put_float(v->f, false, format->extra_float_digits, to);
         break;
     case TYPE_NUMERIC:
         numeric_out(v->s, to);
@@ -1066,7 +1067,7 @@ vector_out_text(
     type_out_text(vec->type, &value, format, to);
 }
 
-void
+static void
 vector_out_binary(const struct vector *vec, uint32_t row, struct text *to)
 {
     struct datum value = vector_get(vec, row);

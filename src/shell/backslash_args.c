@@ -179,6 +179,8 @@ arg_unterminated(struct shell *sh)
     arg_skip_rest(sh);
 }
 
+static void arg_fold(char *name, bool fold);
+
 char *
 arg_next(struct shell *sh, enum arg_kind kind, bool strip, char *quoted)
 {
@@ -233,7 +235,8 @@ arg_next(struct shell *sh, enum arg_kind kind, bool strip, char *quoted)
     return arg;
 }
 
-void
+/* Lower case outside of double quotes, which go. In place. */
+static void
 arg_fold(char *name, bool fold)
 {
     bool inside = false;

@@ -32,8 +32,8 @@ shell_clock_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-void
-shell_print_timing(double ms)
+static void
+print_timing(double ms)
 {
     if (ms < 1000.0) {
         printf("Time: %.3f ms\n", ms);
@@ -88,8 +88,9 @@ word_is(struct str word, const char *text)
     return word.ptr && ox_str_ieq(word, ox_str(text));
 }
 
-bool
-query_is_live(const char *query)
+/* Whether rows of the statement come while it runs, perhaps without end. */
+static bool
+is_live(const char *query)
 {
     const char *at = query;
     struct str first = query_word(&at);
@@ -126,8 +127,9 @@ stands_alone(const char *query)
            (word_is(second, "database") || word_is(second, "tablespace"));
 }
 
-void
-query_outcome(struct shell *sh, const PGresult *result, bool worked)
+/* Remember a result's outcome in ERROR, SQLSTATE, ROW_COUNT... */
+static void
+note_outcome(struct shell *sh, const PGresult *result, bool worked)
 {
     if (worked) {
         const char *rows = PQcmdTuples((PGresult *)result);
@@ -280,7 +282,7 @@ query_send(struct shell *sh, const char *query)
     if (point && !rollback_point(sh))
         worked = false;
     if (sh->timing)
-        shell_print_timing(elapsed);
+        print_timing(elapsed);
     if (!conn_alive(sh))
         worked = false;
     else if (PQconsumeInput(sh->conn))
@@ -350,7 +352,7 @@ run_live(struct shell *sh)
     bool canceled = false;
     live_run(sh, &last, &canceled);
     bool worked = last && PQresultStatus(last) != PGRES_FATAL_ERROR;
-    query_outcome(sh, last, worked);
+    note_outcome(sh, last, worked);
     if (!last) {
         query_complain(sh, NULL);
     } else if (!worked && canceled && sh->interactive) {
@@ -375,7 +377,7 @@ run_results(struct shell *sh, const char *query, double *elapsed_ms)
     if (!send_it(sh, query))
         return false;
     bool plain = !sh->once.gset && !sh->once.gexec;
-    bool live = plain && query_is_live(query);
+    bool live = plain && is_live(query);
     if ((live || (sh->vars.set.fetch_count > 0 && plain)) && PQsetSingleRowMode(sh->conn)) {
         worked = run_live(sh);
         *elapsed_ms = shell_clock_ms() - start;
@@ -498,6 +500,9 @@ print_tag(struct shell *sh, const PGresult *result, FILE *out)
         fprintf(sh->log, "%s\n", tag);
 }
 
+static void print_result(struct shell *sh, const PGresult *result, const struct print_opts *opts,
+    FILE *out);
+
 static bool
 print_rows(struct shell *sh, const PGresult *result)
 {
@@ -508,7 +513,7 @@ print_rows(struct shell *sh, const PGresult *result)
         if (!out)
             return false;
     }
-    query_print(sh, result, query_opts(sh), out);
+    print_result(sh, result, query_opts(sh), out);
     const char *tag = PQcmdStatus((PGresult *)result);
     bool wrote = strncmp(tag, "INSERT", 6) == 0 || strncmp(tag, "UPDATE", 6) == 0 ||
                  strncmp(tag, "DELETE", 6) == 0 || strncmp(tag, "UPSERT", 6) == 0;
@@ -544,20 +549,20 @@ take_result(struct shell *sh, PGresult **result, bool last)
     case PGRES_COPY_OUT:
         return true;
     default:
-        query_outcome(sh, *result, false);
+        note_outcome(sh, *result, false);
         query_complain(sh, *result);
         keep_error(sh, *result);
         *result = NULL;
         return false;
     }
     if (worked)
-        query_outcome(sh, *result, true);
+        note_outcome(sh, *result, true);
     return worked;
 }
 
 /* Headers, cells and alignment of a result as the printer wants them. */
-void
-query_print(struct shell *sh, const PGresult *result, const struct print_opts *opts, FILE *out)
+static void
+print_result(struct shell *sh, const PGresult *result, const struct print_opts *opts, FILE *out)
 {
     struct arena arena;
     ox_arena_init(&arena);
@@ -592,7 +597,7 @@ describe_only(struct shell *sh, const char *query, double *elapsed_ms)
     PGresult *described = NULL, *prepared = PQprepare(sh->conn, "", query, 0, NULL);
     if (PQresultStatus(prepared) != PGRES_COMMAND_OK) {
         query_complain(sh, prepared);
-        query_outcome(sh, prepared, false);
+        note_outcome(sh, prepared, false);
         keep_error(sh, prepared);
         return false;
     }
@@ -619,7 +624,7 @@ describe_only(struct shell *sh, const char *query, double *elapsed_ms)
         PGresult *names = PQexec(sh->conn, text.ptr);
         worked = PQresultStatus(names) == PGRES_TUPLES_OK;
         if (worked)
-            query_print(sh, names, query_opts(sh), sh->out);
+            print_result(sh, names, query_opts(sh), sh->out);
         else
             query_complain(sh, names);
         PQclear(names);
@@ -659,7 +664,7 @@ query_hidden(struct shell *sh, const char *query)
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
         return result;
     query_complain(sh, result);
-    query_outcome(sh, result, false);
+    note_outcome(sh, result, false);
     keep_error(sh, result);
     conn_alive(sh);
     return NULL;

@@ -113,7 +113,6 @@ void conn_variables(struct shell *sh);
 void conn_settings(struct shell *sh);
 bool conn_info_print(struct shell *sh);
 void conn_banner(struct shell *sh);
-char *conn_prompt_password(const char *prompt, bool echo); /* heap; NULL at end of file */
 
 /* --- query.c --- */
 
@@ -123,26 +122,18 @@ bool query_send(struct shell *sh, const char *query);
 PGresult *query_hidden(struct shell *sh, const char *query);
 /* The same without any message, for completion. */
 PGresult *query_quiet(struct shell *sh, const char *query);
-/* Print a result with the session's settings (or once's). */
-void query_print(struct shell *sh, const PGresult *result, const struct print_opts *opts,
-    FILE *out);
 /* Run again and again every `seconds` until interrupted. */
 bool query_watch(struct shell *sh, const char *query, double seconds);
 /* Settings of the next statement's result. */
 const struct print_opts *query_opts(struct shell *sh);
 void query_once_reset(struct shell *sh);
-/* Whether rows of the statement come while it runs, perhaps without end. */
-bool query_is_live(const char *query);
 /* The word that starts at or after text, comments skipped; ptr NULL if none. */
 struct str query_word(const char **text);
-/* Remember a result's outcome in ERROR, SQLSTATE, ROW_COUNT... */
-void query_outcome(struct shell *sh, const PGresult *result, bool worked);
 /* Complains with the message of a failed result (or of the connection). */
 void query_complain(struct shell *sh, const PGresult *result);
 FILE *query_output_open(struct shell *sh, const char *file, bool *pipe);
 void query_output_close(FILE *file, bool pipe);
 double shell_clock_ms(void);
-void shell_print_timing(double ms);
 /* Prints notifications that were already read from the connection; reads nothing, so that whoever
  * polls misses nothing. */
 void query_notifies(struct shell *sh);
@@ -183,8 +174,6 @@ enum arg_kind { ARG_PLAIN, ARG_IDENT, ARG_IDENT_KEEP, ARG_FILEPIPE, ARG_LINE };
  * NULL) receives the quote it began with, 0 none. A trailing ';' goes when strip is set. */
 char *arg_next(struct shell *sh, enum arg_kind kind, bool strip, char *quoted);
 void arg_skip_rest(struct shell *sh);
-/* Lower case outside of double quotes, which go. In place. */
-void arg_fold(char *name, bool fold);
 /* Variable text for splitter_variable(). */
 char *shell_lookup(void *arg, struct str name, enum split_quote quote);
 

@@ -19,8 +19,9 @@ on_notice(void *arg, const char *message)
     shell_say(arg, message);
 }
 
-char *
-conn_prompt_password(const char *prompt, bool echo)
+/* heap; NULL at end of file */
+static char *
+prompt_password(const char *prompt, bool echo)
 {
     struct termios saved, quiet;
     FILE *tty = fopen("/dev/tty", "r+");
@@ -135,7 +136,7 @@ connect_with_password(struct shell *sh, const struct conn_wish *wish)
     char *password = NULL;
     PGconn *conn = NULL;
     if (sh->password == PASSWORD_ALWAYS)
-        password = conn_prompt_password("Password: ", false);
+        password = prompt_password("Password: ", false);
     for (int attempt = 0; attempt < 2; attempt++) {
         conn = connect_once(sh, wish, password);
         if (!conn || PQstatus(conn) == CONNECTION_OK || !PQconnectionNeedsPassword(conn) || password ||
@@ -146,7 +147,7 @@ connect_with_password(struct shell *sh, const struct conn_wish *wish)
         ox_text_addf(&prompt, "Password for user %s: ", PQuser(conn));
         PQfinish(conn);
         conn = NULL;
-        password = conn_prompt_password(prompt.ptr, false);
+        password = prompt_password(prompt.ptr, false);
         ox_text_fini(&prompt);
     }
     if (password)
