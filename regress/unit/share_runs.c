@@ -30,6 +30,7 @@ static struct share_runs runs;
 static struct arena arena;
 static struct rand_state dice;
 static uint64_t now_ms;
+static bool bury; /* there is a dead-letter queue */
 
 static bool
 row_done(const struct row *row)
@@ -54,7 +55,8 @@ model_end(struct row *row, enum run_state state)
 static void
 model_back(struct row *row)
 {
-    model_end(row, row->count >= LIMIT ? RUN_ARCHIVED : RUN_AVAILABLE);
+    enum run_state given_up = bury ? RUN_ARCHIVING : RUN_ARCHIVED;
+    model_end(row, row->count >= LIMIT ? given_up : RUN_AVAILABLE);
 }
 
 /* The run that holds the offset, or NULL. */
@@ -171,7 +173,9 @@ step_acknowledge(void)
         else if (type == SHARE_RELEASE)
             model_back(&model[at]);
         else
-            model_end(&model[at], type == SHARE_ACCEPT ? RUN_ACKNOWLEDGED : RUN_ARCHIVED);
+            model_end(&model[at], type == SHARE_ACCEPT         ? RUN_ACKNOWLEDGED
+                                  : type == SHARE_REJECT && bury ? RUN_ARCHIVING
+                                                                 : RUN_ARCHIVED);
     }
     model_trim();
     return true;
@@ -227,6 +231,28 @@ step_cut(void)
     return true;
 }
 
+/* What waits for the dead-letter queue and was told gets there, run by run. */
+static bool
+step_bury(void)
+{
+    struct share_run run;
+    if (!runs_archiving(&runs, &run)) {
+        for (int64_t at = start; at < end; at++)
+            if (model[at].state == RUN_ARCHIVING && model[at].told_done &&
+                model[at].told == RUN_ARCHIVING)
+                return false;
+        return true;
+    }
+    for (int64_t at = run.first; at <= run.last; at++) {
+        if (model[at].state != RUN_ARCHIVING || model[at].told != RUN_ARCHIVING)
+            return false;
+        model_end(&model[at], RUN_ARCHIVED);
+    }
+    runs_buried(&runs, run.first, run.last);
+    model_trim();
+    return true;
+}
+
 /* Every offset whose state the share coordinator should know is among the dirty
    ones; what it then has is what a restart finds. */
 static bool
@@ -273,11 +299,12 @@ step_restart(void)
         *row = row->told_done ? (struct row){row->told, row->told_count, 0, 0, true, row->told,
                                     row->told_count}
                               : (struct row){0};
-        if (!row_done(row))
+        if (!row_done(row) && row->state != RUN_ARCHIVING)
             row->state = RUN_AVAILABLE;
     }
     runs_fini(&runs);
     runs_init(&runs, start);
+    runs.bury = bury;
     runs_load(&runs, batches, count);
     end = last + 1;
     model_trim();
@@ -289,14 +316,15 @@ walk(void)
 {
     static bool (*const steps[])(void) = {step_extend, step_extend, step_acquire, step_acquire,
         step_acquire, step_acknowledge, step_acknowledge, step_acknowledge, step_release,
-        step_archive, step_cut, step_tell, step_restart};
+        step_bury, step_archive, step_cut, step_tell, step_restart};
     start = end = 10;
     now_ms = 1000;
     runs_init(&runs, start);
+    runs.bury = bury = ox_rand_below(&dice, 2) > 0;
     bool good = true;
     for (int step = 0; step < STEPS && good; step++) {
         uint32_t kind = ox_rand_below(&dice, ox_count(steps));
-        if (kind >= 9 && ox_rand_below(&dice, 3) > 0)
+        if (kind >= 10 && ox_rand_below(&dice, 3) > 0)
             kind = 3;
         good = steps[kind]() && same();
         if (!good)

@@ -343,6 +343,19 @@ print_string(struct str s, struct text *out)
     ox_text_addc(out, '"');
 }
 
+/* {name:value ...}, nothing if there are none. */
+static void
+print_headers(const struct record *record, struct text *out)
+{
+    struct wire_in in = record_headers(record);
+    struct record_header header;
+    for (int32_t i = 0; i < record->header_count && record_header_next(&in, &header); i++)
+        ox_text_addf(out, "%s%.*s:%.*s", i == 0 ? "{" : " ", OX_STR_ARG(header.key),
+            OX_STR_ARG(header.value));
+    if (record->header_count > 0)
+        ox_text_addc(out, '}');
+}
+
 static void
 print_batch(const struct record_batch *batch, struct text *out)
 {
@@ -361,6 +374,7 @@ print_batch(const struct record_batch *batch, struct text *out)
             if (record.key.ptr != NULL)
                 ox_text_addf(out, "%.*s=", OX_STR_ARG(record.key));
             ox_text_addf(out, "%.*s", (int)record.value.len, record.value.ptr ? record.value.ptr : "null");
+            print_headers(&record, out);
         }
     ox_text_addc(out, ']');
 }

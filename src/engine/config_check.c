@@ -4,6 +4,7 @@
  * bounds that the server's own settings give to those of groups, and patterns in
  * subscriptions to client metrics. meta/ checks the rest. */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "coord/coord.h"
@@ -75,6 +76,11 @@ check_group(const struct server_config *config, const struct engine_config_kv *c
         !share_reset_valid(change->value))
         return ox_fail(err, OX_INVALID_CONFIG,
             "\"share.auto.offset.reset\" is earliest, latest or by_duration:PnDTnHnMnS");
+    if (ox_str_is(change->name, "errors.deadletterqueue.topic.name") && change->value.len >= 2 &&
+        memcmp(change->value.ptr, "__", 2) == 0)
+        return ox_fail(err, OX_INVALID_CONFIG,
+            "the name of a dead-letter queue cannot begin with __, as \"%.*s\" does",
+            OX_STR_ARG(change->value));
     for (size_t i = 0; i < ox_count(bounds); i++) {
         if (!ox_str_is(change->name, bounds[i].name) || !ox_str_to_i64(change->value, &value))
             continue;

@@ -173,7 +173,8 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
     engine->states = coord_new_states(&config, engine->state_host);
     coord_host_set(engine->state_host, engine->states);
     coord_set_states(engine->coord, engine->states);
-    engine->share = share_new(engine->config.loops, engine->config.replica, engine->states);
+    engine->share = share_new(engine->config.loops, engine->config.replica, engine->states,
+        engine_dead_letters, engine);
     engine->txn_host = coord_host_new_txns(engine->config.loops, engine->config.replica,
         engine->env, engine->config.meta, engine->config.node_id, engine->coord);
     txn_settings(&config);

@@ -36,6 +36,10 @@ ox_code engine_groups_start(struct engine *engine, struct ox_err *err);
 void engine_groups_quiesce(struct engine *engine);
 void engine_groups_stop(struct engine *engine);
 
+/* dead_letters.c: writes what a share group gave up; a share_bury_fn. */
+struct share_burial;
+void engine_dead_letters(void *engine, struct share_burial *burial);
+
 void engine_quotas_start(struct engine *engine);
 void engine_quotas_stop(struct engine *engine);
 

@@ -130,6 +130,7 @@ struct plog_config {
     int64_t delete_retention_ms, min_compaction_lag_ms, max_compaction_lag_ms;
     double min_cleanable_dirty_ratio;
     int64_t producer_id_expiration_ms; /* of the node */
+    int32_t decompressed_max;          /* max.decompressed.message.bytes: of what is appended */
     int64_t inflated_max;              /* bytes a compressed batch may inflate to, 64 MiB */
 };
 

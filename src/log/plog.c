@@ -46,6 +46,7 @@ plog_config_init(struct plog_config *config)
         .max_compaction_lag_ms = INT64_MAX,
         .min_cleanable_dirty_ratio = 0.5,
         .producer_id_expiration_ms = 86400000,
+        .decompressed_max = INT32_MAX,
         .inflated_max = LIMIT_INFLATED_BATCH_VALUE,
     };
 }

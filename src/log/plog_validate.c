@@ -286,8 +286,13 @@ walk_and_change(struct log_append *append, const struct plog_config *config, str
     /* Whose clock it is, is the topic's to say. */
     if (append->origin == LOG_FROM_CLIENT && !config->log_append_time)
         append->batch.attributes &= ~RECORD_LOG_APPEND_TIME;
-    ox_code rc = record_iter_init(&iter, &append->batch, scratch, (size_t)config->inflated_max,
-        err);
+    int64_t most = append->origin == LOG_FROM_CLIENT
+        ? OX_MIN(config->inflated_max, (int64_t)config->decompressed_max)
+        : config->inflated_max;
+    ox_code rc = record_iter_init(&iter, &append->batch, scratch, (size_t)most, err);
+    if (rc == OX_MESSAGE_TOO_LARGE && most < config->inflated_max)
+        return ox_fail(err, OX_INVALID_RECORD, "the batch inflates to more than "
+            "\"max.decompressed.message.bytes\" (%lld)", (long long)most);
     if (rc == OX_OK)
         rc = check_records(append, config, &iter, &walk, err);
     if (rc != OX_OK)

@@ -409,6 +409,8 @@ acknowledge(struct share_call *call, struct share_call_part *part)
         code = OX_UNKNOWN_TOPIC_OR_PARTITION;
     if (code == OX_OK && sp->state != PART_READY)
         code = OX_INVALID_RECORD_STATE;
+    if (code == OX_OK)
+        part_settings(sp);
     for (size_t i = 0; i < part->ack_count && code == OX_OK; i++)
         code = runs_check(&sp->runs, sess->id, &part->acks[i], call->renew && sp->renew);
     for (size_t i = 1; i < part->ack_count && code == OX_OK; i++)
@@ -542,12 +544,15 @@ share_disconnected(struct share *share, uint64_t conn_id)
 /* ---- life ---- */
 
 struct share *
-share_new(struct loop_group *loops, struct replica *replica, struct coord *states)
+share_new(struct loop_group *loops, struct replica *replica, struct coord *states,
+    share_bury_fn bury, void *arg)
 {
     struct share *share = ox_calloc(1, sizeof(*share));
     share->loops = loops;
     share->replica = replica;
     share->states = states;
+    share->bury = bury;
+    share->bury_arg = arg;
     share->homes = ox_calloc((size_t)loop_count(loops), sizeof(*share->homes));
     for (int i = 0; i < loop_count(loops); i++) {
         struct share_home *home = &share->homes[i];

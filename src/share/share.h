@@ -22,8 +22,29 @@
 struct coord;
 struct share;
 
-/* states: the share coordinators (coord_new_states), which outlive it. */
-struct share *share_new(struct loop_group *loops, struct replica *replica, struct coord *states);
+/* Records that a group has given up, one after the other: they go to the topic
+ * that its settings name before they count as done. What the group did with them
+ * is on disk by then, so that they come again after a crash. */
+struct share_burial {
+    struct loop *loop;
+    struct str group_id;
+    struct uuid topic_id;
+    int32_t partition;
+    struct partition *part;
+    int64_t first, last;
+    int16_t count; /* of deliveries */
+    bool rejected; /* by a member; else they were delivered too often */
+    /* On the loop, never before the start returns. OX_SHUTTING_DOWN: not now;
+     * with any other code they are done, written or not. */
+    void (*done)(struct share_burial *burial);
+    ox_code code; /* out */
+};
+typedef void (*share_bury_fn)(void *arg, struct share_burial *burial);
+
+/* states: the share coordinators (coord_new_states), which outlive it. bury: who
+ * writes what is given up, with arg; NULL: nobody. */
+struct share *share_new(struct loop_group *loops, struct replica *replica, struct coord *states,
+    share_bury_fn bury, void *arg);
 /* Answers what waits with OX_SHUTTING_DOWN; returns when nothing is out any more.
  * On: no loop; the loops run, the coordinators serve. */
 void share_stop(struct share *share);

@@ -13,13 +13,20 @@
 /* ---- share_runs.c: records by offset, in runs that share their fate ---- */
 
 /* Numbers as on the wire and on disk. */
-enum run_state { RUN_AVAILABLE = 0, RUN_ACQUIRED = 1, RUN_ACKNOWLEDGED = 2, RUN_ARCHIVED = 4 };
+enum run_state {
+    RUN_AVAILABLE = 0,
+    RUN_ACQUIRED = 1,
+    RUN_ACKNOWLEDGED = 2,
+    RUN_ARCHIVING = 3, /* given up; on its way to the dead-letter queue */
+    RUN_ARCHIVED = 4,
+};
 
 struct share_run {
     int64_t first, last;
     enum run_state state;
     int16_t count;        /* of deliveries */
     bool dirty;           /* the share coordinator does not know yet */
+    bool rejected;        /* archiving: by a member; else delivered too often */
     uint64_t owner;       /* acquired: a session's id */
     uint64_t deadline_ms; /* acquired: when it goes back */
 };
@@ -31,6 +38,7 @@ struct share_runs {
     struct share_run *at; /* heap */
     uint32_t count, cap;
     uint64_t acquired;    /* records, now */
+    bool bury;            /* what is given up goes to a dead-letter queue */
 };
 
 void runs_init(struct share_runs *runs, int64_t start);
@@ -57,6 +65,11 @@ void runs_acknowledge(struct share_runs *runs, const struct share_ack *ack, int1
 /* Everything of the owner, or (owner 0) all whose time is up, becomes available
  * again. Returns whether there was any. */
 bool runs_release(struct share_runs *runs, uint64_t owner, uint64_t now_ms, int16_t limit);
+/* The first run that waits for the dead-letter queue and that the share
+ * coordinator knows; false: none. */
+bool runs_archiving(const struct share_runs *runs, struct share_run *out);
+/* It need not wait any more. */
+void runs_buried(struct share_runs *runs, int64_t first, int64_t last);
 /* When the first goes back; UINT64_MAX: none is acquired. */
 uint64_t runs_deadline(const struct share_runs *runs);
 /* Drops what is done at the start. */
@@ -87,8 +100,10 @@ struct share {
     struct loop_group *loops;
     struct replica *replica;
     struct coord *states;
+    share_bury_fn bury; /* or NULL */
+    void *bury_arg;
     struct share_home *homes; /* one a loop */
-    _Atomic uint32_t out;     /* calls to the share coordinators, calls of clients */
+    _Atomic uint32_t out;     /* calls to the share coordinators, of clients; burials */
     _Atomic uint32_t sessions;
 };
 
@@ -115,6 +130,9 @@ struct share_part {
     bool out;           /* the call is out */
     struct list waiting, next; /* share_waiter: for what is out, for what follows */
     struct loop_timer timer;   /* the first lock that runs out */
+    struct share_burial burial;
+    bool burying;         /* it is out */
+    uint64_t settings_of; /* generation of the view that the settings were read from */
 };
 
 /* A call that waits for a partition's load or write. */
@@ -129,6 +147,8 @@ struct share_part *part_use(struct share_home *home, struct str group_id,
     const struct uuid *topic_id, int32_t index);
 struct share_part *part_find(struct share_home *home, struct str group_id,
     const struct uuid *topic_id, int32_t index);
+/* The group's settings, as they are now. */
+void part_settings(struct share_part *sp);
 /* One session less; the last one takes the partition with it. */
 void part_leave(struct share_part *sp);
 /* Have the call wait (call->pending) for what is on its way. */

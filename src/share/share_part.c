@@ -18,7 +18,7 @@
 #include "base/diag.h"
 #include "share/share_int.h"
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000, DEAD_LETTERS_SINCE = 2 /* share.version */ };
 
 /* ---- names ---- */
 
@@ -73,11 +73,14 @@ group_number(const struct meta_view *view, struct str group_id, const char *name
                : initial;
 }
 
-static void
-read_settings(struct share_part *sp)
+void
+part_settings(struct share_part *sp)
 {
     const struct meta_view *view = replica_view(sp->home->share->replica);
     const struct server_config *server = view->settings;
+    if (sp->settings_of == view->generation)
+        return;
+    sp->settings_of = view->generation;
     sp->lock_ms = group_number(view, sp->group_id, "share.record.lock.duration.ms",
         server->group_share_record_lock_duration_ms);
     sp->limit = (int16_t)group_number(view, sp->group_id, "share.delivery.count.limit",
@@ -90,6 +93,9 @@ read_settings(struct share_part *sp)
     sp->isolation = isolation.ptr != NULL && ox_str_is(isolation, "read_committed")
                         ? READ_COMMITTED
                         : READ_UNCOMMITTED;
+    struct str queue = group_setting(view, sp->group_id, "errors.deadletterqueue.topic.name");
+    sp->runs.bury = sp->home->share->bury != NULL && queue.len > 0 &&
+                    meta_feature_level(view, PARAM_FEATURE_SHARE_VERSION) >= DEAD_LETTERS_SINCE;
 }
 
 /* ISO 8601, as java.time.Duration reads it: P1DT2H3M4S, any part left out. */
@@ -264,12 +270,53 @@ forget(struct share_part *sp, ox_code fault)
 static void
 settle(struct share_part *sp)
 {
-    if (sp->sessions == 0 && !sp->out && ox_list_empty(&sp->next) &&
+    if (sp->sessions == 0 && !sp->out && !sp->burying && ox_list_empty(&sp->next) &&
         ox_list_empty(&sp->waiting)) {
         ox_map_remove(&sp->home->parts, sp->key);
         part_free(sp);
     }
 }
+
+/* ---- the dead-letter queue ---- */
+
+static void buried(struct share_burial *burial);
+
+/* Sends off what was given up, run after run. */
+static void
+bury(struct share_part *sp)
+{
+    struct share *share = sp->home->share;
+    struct share_run run;
+    if (sp->burying || sp->out || sp->state != PART_READY || sp->home->stopping ||
+        share->bury == NULL || !runs_archiving(&sp->runs, &run))
+        return;
+    sp->burying = true;
+    atomic_fetch_add(&share->out, 1);
+    sp->burial = (struct share_burial){.loop = sp->home->loop, .group_id = sp->group_id,
+        .topic_id = sp->topic_id, .partition = sp->index, .part = sp->part, .first = run.first,
+        .last = run.last, .count = run.count, .done = buried,
+        .rejected = run.rejected || run.count < sp->limit};
+    share->bury(share->bury_arg, &sp->burial);
+}
+
+/* If it was forgotten and loaded meanwhile the same records wait again. */
+static void
+buried(struct share_burial *burial)
+{
+    struct share_part *sp = ox_container_of(burial, struct share_part, burial);
+    sp->burying = false;
+    if (burial->code != OX_SHUTTING_DOWN && sp->state == PART_READY) {
+        runs_buried(&sp->runs, burial->first, burial->last);
+        sp->sessions++;
+        part_write(sp);
+        bury(sp);
+        sp->sessions--;
+    }
+    atomic_fetch_sub(&sp->home->share->out, 1);
+    settle(sp);
+}
+
+/* ---- what the share coordinator said ---- */
 
 static void
 load_done(struct coord_call *call)
@@ -280,11 +327,12 @@ load_done(struct coord_call *call)
     struct coord_state_call *state = &sp->call;
     ox_code code = state->call.code;
     if (code == OX_OK) {
-        read_settings(sp);
         int64_t start = state->start_offset >= 0 ? state->start_offset : first_offset(sp);
         sp->state_epoch = state->state_epoch;
         sp->told_start = start; /* where a group begins is nobody's business until it moves */
         runs_init(&sp->runs, start);
+        sp->settings_of = 0;
+        part_settings(sp);
         runs_load(&sp->runs, state->batches, state->batch_count);
         sp->state = PART_READY;
     } else {
@@ -296,6 +344,7 @@ load_done(struct coord_call *call)
     move(&waiters, &sp->next);
     sp->sessions++; /* who waits may leave */
     tell(&waiters, code);
+    bury(sp);
     sp->sessions--;
     settle(sp);
 }
@@ -339,6 +388,7 @@ write_done(struct coord_call *call)
     tell(&waiters, code);
     if (code == OX_OK)
         part_write(sp);
+    bury(sp);
     sp->sessions--;
     settle(sp);
 }
@@ -372,7 +422,7 @@ part_use(struct share_home *home, struct str group_id, const struct uuid *topic_
 void
 part_free(struct share_part *sp)
 {
-    ox_assert(!sp->out && ox_list_empty(&sp->waiting) && ox_list_empty(&sp->next));
+    ox_assert(!sp->out && !sp->burying && ox_list_empty(&sp->waiting) && ox_list_empty(&sp->next));
     loop_timer_stop(&sp->timer);
     runs_fini(&sp->runs);
     partition_put(sp->part);
@@ -406,6 +456,7 @@ locks_ran_out(struct loop_timer *timer)
     struct share_part *sp = ox_container_of(timer, struct share_part, timer);
     if (sp->state != PART_READY)
         return;
+    part_settings(sp);
     if (runs_release(&sp->runs, 0, now_ms(sp), sp->limit)) {
         part_write(sp);
         share_wake_group(sp->home, sp->group_id);
@@ -428,7 +479,10 @@ arm(struct share_part *sp)
 void
 part_release(struct share_part *sp, uint64_t owner)
 {
-    if (sp->state != PART_READY || !runs_release(&sp->runs, owner, 0, sp->limit))
+    if (sp->state != PART_READY)
+        return;
+    part_settings(sp);
+    if (!runs_release(&sp->runs, owner, 0, sp->limit))
         return;
     arm(sp);
     part_write(sp);
@@ -512,6 +566,7 @@ part_acquire(struct share_part *sp, const struct share_call *call, uint64_t owne
     size_t max_bytes, struct share_call_part *out)
 {
     struct partition_state state;
+    part_settings(sp);
     struct handing hand = {.sp = sp, .call = call, .owner = owner, .max = max, .out = out,
         .deadline_ms = now_ms(sp) + (uint64_t)sp->lock_ms};
     partition_state(sp->part, &state);

@@ -6,6 +6,9 @@
  *       ^                     |  |---reject, gap--> ARCHIVED
  *       +--release, time-out--+  +--release, time-out, delivered often enough--> ARCHIVED
  *
+ * With a dead-letter queue what was rejected or delivered too often is ARCHIVING
+ * until it has been written there.
+ *
  * Neighbours that share everything are one run, so that a partition whose
  * consumers keep up is a handful of runs however many records are in hand.
  *
@@ -78,7 +81,7 @@ static bool
 alike(const struct share_run *a, const struct share_run *b)
 {
     return a->state == b->state && a->count == b->count && a->dirty == b->dirty &&
-           a->owner == b->owner && a->deadline_ms == b->deadline_ms;
+           a->rejected == b->rejected && a->owner == b->owner && a->deadline_ms == b->deadline_ms;
 }
 
 /* Neighbours that have become alike are one. */
@@ -133,7 +136,7 @@ runs_load(struct share_runs *runs, const struct coord_state_batch *batches, size
         runs_extend(runs, batches[i].last);
         struct share_run *run = &runs->at[runs->count - 1];
         run->count = batches[i].count;
-        run->state = batches[i].state == RUN_ACKNOWLEDGED || batches[i].state == RUN_ARCHIVED
+        run->state = batches[i].state >= RUN_ACKNOWLEDGED && batches[i].state <= RUN_ARCHIVED
                          ? (enum run_state)batches[i].state
                          : RUN_AVAILABLE;
     }
@@ -233,6 +236,23 @@ runs_check(const struct share_runs *runs, uint64_t owner, const struct share_ack
 }
 
 static void
+give_up(struct share_runs *runs, struct share_run *run, bool rejected)
+{
+    become(runs, run, runs->bury ? RUN_ARCHIVING : RUN_ARCHIVED);
+    run->rejected = runs->bury && rejected;
+}
+
+/* It goes back, unless that has been often enough. */
+static void
+release(struct share_runs *runs, struct share_run *run, int16_t limit)
+{
+    if (run->count >= limit)
+        give_up(runs, run, false);
+    else
+        become(runs, run, RUN_AVAILABLE);
+}
+
+static void
 settle(struct share_runs *runs, struct share_run *run, int8_t type, int16_t limit,
     uint64_t deadline_ms)
 {
@@ -241,7 +261,10 @@ settle(struct share_runs *runs, struct share_run *run, int8_t type, int16_t limi
         become(runs, run, RUN_ACKNOWLEDGED);
         break;
     case SHARE_RELEASE:
-        become(runs, run, run->count >= limit ? RUN_ARCHIVED : RUN_AVAILABLE);
+        release(runs, run, limit);
+        break;
+    case SHARE_REJECT:
+        give_up(runs, run, true);
         break;
     case SHARE_RENEW:
         run->deadline_ms = deadline_ms;
@@ -281,12 +304,40 @@ runs_release(struct share_runs *runs, uint64_t owner, uint64_t now_ms, int16_t l
         if (run->state != RUN_ACQUIRED ||
             (owner != 0 ? run->owner != owner : run->deadline_ms > now_ms))
             continue;
-        become(runs, run, run->count >= limit ? RUN_ARCHIVED : RUN_AVAILABLE);
+        release(runs, run, limit);
         any = true;
     }
     join(runs);
     runs_trim(runs);
     return any;
+}
+
+bool
+runs_archiving(const struct share_runs *runs, struct share_run *out)
+{
+    for (uint32_t i = 0; i < runs->count; i++)
+        if (runs->at[i].state == RUN_ARCHIVING && !runs->at[i].dirty) {
+            *out = runs->at[i];
+            return true;
+        }
+    return false;
+}
+
+void
+runs_buried(struct share_runs *runs, int64_t first, int64_t last)
+{
+    first = OX_MAX(first, runs->start);
+    last = OX_MIN(last, runs->end - 1);
+    if (first > last)
+        return;
+    split(runs, last + 1);
+    for (uint32_t i = split(runs, first); i < runs->count && runs->at[i].first <= last; i++)
+        if (runs->at[i].state == RUN_ARCHIVING) {
+            become(runs, &runs->at[i], RUN_ARCHIVED);
+            runs->at[i].rejected = false;
+        }
+    join(runs);
+    runs_trim(runs);
 }
 
 uint64_t
