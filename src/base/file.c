@@ -212,6 +212,12 @@ os_reserve(void *fs, struct file *generic, uint64_t size, uint64_t len)
     return len == 0 && rc == 0;
 }
 
+static void
+os_write_back(void *fs, struct file *generic, uint64_t pos, uint64_t len)
+{
+    sync_file_range(os_of(generic)->fd, (off64_t)pos, (off64_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 static ox_code
 os_size(void *fs, struct file *generic, uint64_t *out, struct ox_err *err)
 {
@@ -373,6 +379,7 @@ static const struct file_system_ops os_ops = {
     .truncate = os_truncate,
     .allocate = os_allocate,
     .reserve = os_reserve,
+    .write_back = os_write_back,
     .size = os_size,
     .stat = os_stat,
     .rename = os_rename,

@@ -65,6 +65,9 @@ struct file_system_ops {
      * end of the file, which stays where it is; 0: none, what was set aside is given
      * back. False: it does not help here, or there is no room. */
     bool (*reserve)(void *fs, struct file *file, uint64_t size, uint64_t len);
+    /* A hint, which may be absent: begin to write these bytes to disk, and do not
+     * wait. It promises nothing: a sync to come finds less to do. */
+    void (*write_back)(void *fs, struct file *file, uint64_t pos, uint64_t len);
     ox_code (*size)(void *fs, struct file *file, uint64_t *out, struct ox_err *err);
     ox_code (*stat)(void *fs, const char *path, struct file_stat *out, struct ox_err *err);
     ox_code (*rename)(void *fs, const char *site, const char *from, const char *to,
@@ -105,6 +108,11 @@ struct file_system *file_system_os(void);
     ((fs)->ops->allocate((fs)->self, (site), (file), (size), (err)))
 #define fs_reserve(fs, file, size, len) \
     ((fs)->ops->reserve != NULL && (fs)->ops->reserve((fs)->self, (file), (size), (len)))
+#define fs_write_back(fs, file, pos, len) \
+    do { \
+        if ((fs)->ops->write_back != NULL) \
+            (fs)->ops->write_back((fs)->self, (file), (pos), (len)); \
+    } while (0)
 #define fs_size(fs, file, out, err) ((fs)->ops->size((fs)->self, (file), (out), (err)))
 #define fs_stat(fs, path, out, err) ((fs)->ops->stat((fs)->self, (path), (out), (err)))
 #define fs_rename(fs, site, from, to, err) \

@@ -31,6 +31,7 @@
 
 #define FLUSHER_QUIET_NS UINT64_C(4000000000)
 enum { TICK_MS = 500, SPACE_CHECK_BYTES = 16 << 20, CHECKPOINT_FILE_MAX = 64 << 20 };
+enum { WRITE_BACK_MIN = 1 << 20, WRITE_BACK_PAGE = 4096 };
 
 void
 log_dir_config_init(struct log_dir_config *config)
@@ -605,6 +606,30 @@ flusher_main(void *arg)
     return NULL;
 }
 
+/* Bytes in memory begin their way to disk soon after they were written: a
+ * checkpoint, or the kernel when it has too many, would else write a pile of them
+ * at once, and every flush of the write-ahead log would wait behind it. */
+static void
+write_back(struct plog *plog)
+{
+    struct log_segment *seg = NULL;
+    uint64_t from = 0, to = 0;
+    ox_lock(&plog->lock);
+    if (plog->segment_count > 0 && !plog->closed) {
+        seg = plog_active(plog);
+        from = OX_MAX(seg->written_back, seg->flushed) & ~(uint64_t)(WRITE_BACK_PAGE - 1);
+        to = seg->size & ~(uint64_t)(WRITE_BACK_PAGE - 1); /* the last page is being filled */
+        seg = to > from && to - from >= WRITE_BACK_MIN ? log_segment_get(seg) : NULL;
+        if (seg != NULL)
+            seg->written_back = to;
+    }
+    ox_unlock(&plog->lock);
+    if (seg == NULL)
+        return;
+    fs_write_back(plog->fs, seg->file, from, to - from);
+    log_segment_put(seg);
+}
+
 /* flush.ms: logs whose oldest unflushed byte is too old. */
 static void
 flush_overdue(struct log_dir *dir, int64_t now_ms)
@@ -618,6 +643,8 @@ flush_overdue(struct log_dir *dir, int64_t now_ms)
         struct ox_err err;
         if (since != 0 && limit != INT64_MAX && now_ms - since >= limit)
             plog_flush(plogs[i], &err);
+        else
+            write_back(plogs[i]);
         plog_put(plogs[i]);
     }
     ox_free(plogs);

@@ -92,6 +92,7 @@ struct log_segment {
     struct log_index index, times;
     uint64_t unindexed; /* bytes since the last index entry */
     uint64_t flushed;   /* bytes that are on disk */
+    uint64_t written_back; /* bytes that the kernel was asked to write already */
     uint64_t reserved;  /* end of the blocks asked for ahead; UINT64_MAX: not to be asked */
     bool name_flushed;  /* the directory entry is on disk */
     bool sealed;

@@ -46,6 +46,7 @@ enum {
     SPARES_MAX = 2,
     ZEROS = 64 << 10,
     ZEROS_AHEAD = 8, /* times ZEROS */
+    PREPARE_PIECE = 4 << 20,
 };
 
 static const char FILE_MAGIC[8] = {'O', 'X', 'B', 'O', 'W', 'W', 'A', 'L'};
@@ -718,9 +719,13 @@ log_wal_prepare(struct log_dir *dir)
             FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file, NULL) != OX_OK)
         return;
     ox_code rc = OX_OK;
-    for (uint64_t pos = 0; pos < dir->config.wal_file_bytes && rc == OX_OK; pos += ZEROS)
+    for (uint64_t pos = 0; pos < dir->config.wal_file_bytes && rc == OX_OK; pos += ZEROS) {
         rc = file_pwrite(dir->fs, "wal.prepare", file, zeros,
             OX_MIN((uint64_t)ZEROS, dir->config.wal_file_bytes - pos), pos, NULL);
+        /* By pieces: a flush of the log in use never waits behind much of it. */
+        if (rc == OX_OK && (pos + ZEROS) % PREPARE_PIECE == 0)
+            rc = fs_sync(dir->fs, "wal.prepare", file, NULL);
+    }
     if (rc == OX_OK)
         rc = fs_sync(dir->fs, "wal.prepare", file, NULL);
     if (rc != OX_OK) {
