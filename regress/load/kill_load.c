@@ -8,6 +8,7 @@
  *   calm    what is outstanding is finished; answers "calm" when all is quiet
  *   check   reads everything back (calm only); "fine ..." or "bad ...", in front
  *           of it a line "# ..." per problem
+ *   look    the same from where the last one ended
  *   quit
  *
  * Checked of each partition: offsets without a hole; each record at the offset
@@ -298,8 +299,11 @@ read_beside(void *arg)
 
 struct check {
     int64_t next[LOAD_WRITERS]; /* the number that may come next */
-    int64_t records;
+    int64_t records, offset;
 };
+
+/* Where the last check of each partition ended. */
+static struct check checked[LOAD_SLOTS];
 
 static bool
 must_be_there(int64_t known)
@@ -360,8 +364,8 @@ check_record(void *arg, int s, int64_t offset, int64_t code)
 static int64_t
 check_slot(struct load_link *link, int slot)
 {
-    struct check check = {0};
-    int64_t offset = 0, end = INT64_MAX;
+    struct check check = checked[slot];
+    int64_t offset = check.offset, end = INT64_MAX;
     while (offset < end) {
         int64_t before = offset;
         if (!load_read(link, slot, &offset, &end, check_record, &check) ||
@@ -371,11 +375,13 @@ check_slot(struct load_link *link, int slot)
             return check.records;
         }
     }
+    check.offset = offset;
     if (end < load_slots[slot].seen_count)
         load_bad("%s-%d ends at %lld, but was seen up to %lld", load_slots[slot].topic,
             load_slots[slot].partition, (long long)end, (long long)load_slots[slot].seen_count);
     for (int writer = 0; writer < LOAD_WRITERS; writer++)
         pass_over(writer, slot, &check.next[writer], load_tracks[writer][slot].count);
+    checked[slot] = check;
     return check.records;
 }
 
@@ -421,15 +427,19 @@ obey(void)
 {
     char line[64];
     while (fgets(line, sizeof(line), stdin) != NULL) {
-        if (strcmp(line, "go\n") == 0)
+        if (strcmp(line, "go\n") == 0) {
             set_calm(false);
-        else if (strcmp(line, "calm\n") == 0) {
+        } else if (strcmp(line, "calm\n") == 0) {
             set_calm(true);
             printf("%s\n", wait_calm() ? "calm" : "bad: it does not become calm");
-        } else if (strcmp(line, "check\n") == 0)
+        } else if (strcmp(line, "look\n") == 0) {
             check_all();
-        else
+        } else if (strcmp(line, "check\n") == 0) {
+            memset(checked, 0, sizeof(checked));
+            check_all();
+        } else {
             break;
+        }
         fflush(stdout);
     }
 }
