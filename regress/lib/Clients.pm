@@ -52,7 +52,7 @@ sub node {
     (my $name = $packages[0]) =~ s/\W/-/g;
     my $folder = cache("node-$name");
     unless (-e "$folder/installed") {
-        quietly("npm install --silent --no-audit --no-fund --prefix $folder @packages")
+        quietly("npm install --silent --no-audit --no-fund --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 5000 --prefix $folder @packages")
             or skip("npm does not install @packages");
         open my $mark, '>', "$folder/installed" or die;
     }

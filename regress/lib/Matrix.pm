@@ -168,7 +168,7 @@ sub go_program {
 sub npm_folder {
     my ($name, @packages) = @_;
     return once("npm-$name", sub {
-        quietly(600, qw(npm install --silent --no-audit --no-fund --prefix), $_[0], @packages);
+        quietly(600, qw(npm install --silent --no-audit --no-fund --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 5000 --prefix), $_[0], @packages);
     });
 }
 

@@ -749,7 +749,7 @@ main(void)
     }
     tracing = one != NULL;
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;
-    uint64_t count = one ? 1 : getenv("OX_LONG") ? 20000 : 150;
+    uint64_t count = one ? 1 : getenv("OX_LONG") ? 8000 : 150;
     int bad = 0;
     for (seed = first; seed < first + count && bad < 10; seed++)
         if (!run_seed()) {
