@@ -215,28 +215,32 @@ ox_size_mul(size_t a, size_t b)
     return product;
 }
 
+/* Small things never fail: the node stops, and recovers when it is started. */
+static void *
+given(void *ptr, size_t len)
+{
+    if (ox_unlikely(ptr == NULL))
+        fprintf(stderr, "oxbow: out of memory: %zu bytes are not to be had\n", len);
+    ox_assert(ptr != NULL);
+    return ptr;
+}
+
 void *
 ox_malloc(size_t len)
 {
-    void *ptr = malloc(len ? len : 1);
-    ox_assert(ptr != NULL);
-    return ptr;
+    return given(malloc(len ? len : 1), len);
 }
 
 void *
 ox_calloc(size_t count, size_t len)
 {
-    void *ptr = calloc(count ? count : 1, len ? len : 1);
-    ox_assert(ptr != NULL);
-    return ptr;
+    return given(calloc(count ? count : 1, len ? len : 1), count * len);
 }
 
 void *
 ox_realloc(void *ptr, size_t len)
 {
-    ptr = realloc(ptr, len ? len : 1);
-    ox_assert(ptr != NULL);
-    return ptr;
+    return given(realloc(ptr, len ? len : 1), len);
 }
 
 char *
