@@ -134,7 +134,7 @@ tzopt(A) ::= WITHOUT TIME ZONE. { A = 0; }
 %type ifieldopt {struct ast_token}
 ifieldopt(A) ::= . { A = NO_TOKEN; }
 ifieldopt(A) ::= ifield(B). { A = B; }
-ifieldopt(A) ::= ifield TO ifield(B). { A = B; }
+ifieldopt(A) ::= ifield(C) TO ifield(B). { A = B; A.pos = C.pos; }
 ifield(A) ::= YEAR(B). { A = B; }
 ifield(A) ::= MONTH(B). { A = B; }
 ifield(A) ::= DAY(B). { A = B; }
@@ -415,6 +415,10 @@ cexpr(A) ::= SUBSTRING(O) LP expr(B) FROM expr(C) RP. {
     A = ast_call_of(p, O.pos, "substring", ast_list_add(p, ast_list_one(p, B), C));
 }
 cexpr(A) ::= SUBSTRING(O) LP expr(B) FROM expr(C) FOR expr(D) RP. {
+    A = ast_call_of(p, O.pos, "substring",
+        ast_list_add(p, ast_list_add(p, ast_list_one(p, B), C), D));
+}
+cexpr(A) ::= SUBSTRING(O) LP expr(B) SIMILAR expr(C) ESCAPE expr(D) RP. {
     A = ast_call_of(p, O.pos, "substring",
         ast_list_add(p, ast_list_add(p, ast_list_one(p, B), C), D));
 }

@@ -505,7 +505,7 @@ read_year_with_comma(struct reading *r)
     return true;
 }
 
-/* Few digits mean the year nearest to 2020. */
+/* Few digits mean the year nearest to 2020, but for YYYY. */
 static bool
 read_year(struct reading *r, const struct keyword *k, size_t any)
 {
@@ -514,9 +514,11 @@ read_year(struct reading *r, const struct keyword *k, size_t any)
         return false;
     r->has_year = true;
     r->year_digits = (int)digits;
+    if (k->key == K_YYYY)
+        return true;
     if (digits <= 2 && r->year < 100)
         r->year += r->year < 70 ? 2000 : 1900;
-    else if (digits == 3 && k->key != K_YYYY)
+    else if (digits == 3)
         r->year += r->year < 520 ? 2000 : 1000;
     return true;
 }

@@ -262,6 +262,25 @@ put_number(
     }
 }
 
+/* NaN at the place of the digits before the point, and infinity, have none: as PostgreSQL
+ * writes them. False: the number has digits. */
+static bool
+put_special(struct str f, const struct picture *p, struct str num, struct text *to)
+{
+    if (numeric_scale(num) >= 0)
+        return false;
+    if (p->exponent) {
+        ox_text_addc(to, ' ');
+        for (size_t i = 0; i < f.len; i++)
+            ox_text_addc(to, strchr("90E", f.ptr[i]) != NULL ? '#' : f.ptr[i]);
+        return true;
+    }
+    if (!numeric_is_nan(num) || p->before < 3 || p->zero_at >= 0)
+        return false;
+    ox_text_addf(to, "%s%*s", p->sign_s ? "+" : p->fill ? " " : "", p->fill ? p->before : 0, "NaN");
+    return true;
+}
+
 ox_code
 format_number(struct call *call, const struct datum *args, struct datum *out)
 {
@@ -279,6 +298,10 @@ format_number(struct call *call, const struct datum *args, struct datum *out)
         num = numeric_from_i64(args[0].i, call->arena);
     else if (id != TYPE_NUMERIC)
         num = numeric_from_f64(args[0].f, id == TYPE_FLOAT4 ? 6 : 15, call->arena);
+    if (put_special(args[1].s, &p, num, &text)) {
+        out->s = ox_text_str(&text);
+        return OX_OK;
+    }
     if (p.exponent) {
         double v = numeric_to_f64(num);
         ox_text_addf(&text, "%s%.*e", v >= 0 ? " " : "", p.after, v);

@@ -347,6 +347,24 @@ ast_literal(struct ast_parse *p, struct ast_type *type, struct ast_token string)
 }
 
 /* INTERVAL '5' MINUTE: a bare number gets its unit. */
+/* The fields' last word, at the place of the first. */
+static bool
+is_minute_to_second(const struct ast_parse *p, struct ast_token unit)
+{
+    return unit.text.ptr != NULL && ox_str_is(unit.text, "second") &&
+           (p->text.ptr[unit.pos] | 32) == 'm';
+}
+
+/* '4:5' are minutes and seconds then, not hours and minutes. */
+static bool
+has_one_colon(struct str text)
+{
+    size_t colons = 0;
+    for (size_t i = 0; i < text.len; i++)
+        colons += text.ptr[i] == ':';
+    return colons == 1;
+}
+
 struct ast_expr *
 ast_interval(struct ast_parse *p, int pos, struct ast_token string, struct ast_token unit)
 {
@@ -354,6 +372,8 @@ ast_interval(struct ast_parse *p, int pos, struct ast_token string, struct ast_t
     if (unit.text.ptr != NULL && ox_str_to_f64(string.text, &number))
         string.text = ox_str(ox_arena_printf(p->arena, "%.*s %.*s", OX_STR_ARG(string.text),
             OX_STR_ARG(unit.text)));
+    if (is_minute_to_second(p, unit) && has_one_colon(string.text))
+        string.text = ox_str(ox_arena_printf(p->arena, "0:%.*s", OX_STR_ARG(string.text)));
     return ast_literal(p, ast_type_of(p, pos, "interval", NULL), string);
 }
 
