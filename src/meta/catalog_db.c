@@ -2,15 +2,14 @@
  *
  * Read-only SQL over the catalog, for pool threads.
  *
- * A connection's "main" is a private memory database, so that DDL without a
- * schema name lands there; catalog.db is attached read-only as "catalog", and
- * its tables are found by bare name as well, since SQLite looks through all
- * attached schemas. An authorizer keeps statements from writing the catalog,
- * attaching files and loading code.
+ * A connection's "main" is a private memory database; catalog.db is attached
+ * read-only as "catalog", and its tables are found by bare name as well, since
+ * SQLite looks through all attached schemas. An authorizer keeps statements from
+ * writing the catalog, attaching files and loading code; tables with live facts
+ * are fed by callbacks.
  *
- * Failures raised by our functions and feeds travel through SQLite as text; the
- * connection keeps the whole struct ox_err aside and gives it back when the
- * statement fails. */
+ * Failures raised by feeds travel through SQLite as text; the connection keeps
+ * the whole struct ox_err aside and gives it back when the statement fails. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,15 +20,13 @@
 #include "meta/sqlite.h"
 #include "meta/vfs.h"
 
-enum { PROGRESS_STEPS = 4000, SCHEMAS_MAX = 8 };
+enum { PROGRESS_STEPS = 4000 };
 
 struct catalog_db {
     struct sqlite3 *db;
-    char schemas[SCHEMAS_MAX][32]; /* memory schemas added; these may be written */
-    int schema_count;
-    bool internal;                 /* our own ATTACH, DDL: no authorizer */
+    bool internal; /* our own ATTACH, DDL: no authorizer */
     const volatile bool *cancel;
-    bool raised;                   /* own failure, in err */
+    bool raised; /* a feed's failure, in err */
     struct ox_err err;
 };
 
@@ -96,17 +93,6 @@ db_fail(struct catalog_db *db, int status, struct ox_err *err)
 
 /* ---- Open ---------------------------------------------------------------- */
 
-static bool
-is_own_schema(struct catalog_db *db, const char *schema)
-{
-    if (schema == NULL || strcmp(schema, "temp") == 0 || strcmp(schema, "main") == 0)
-        return true;
-    for (int i = 0; i < db->schema_count; i++)
-        if (strcmp(db->schemas[i], schema) == 0)
-            return true;
-    return false;
-}
-
 static int
 authorize(void *arg, int action, const char *a, const char *b, const char *schema,
     const char *inner)
@@ -128,7 +114,10 @@ authorize(void *arg, int action, const char *a, const char *b, const char *schem
     case SQLITE_SAVEPOINT:
         return SQLITE_DENY;
     }
-    return is_own_schema(db, schema) ? SQLITE_OK : SQLITE_DENY;
+    /* Table functions (json_each) declare themselves in private memory. */
+    return schema == NULL || strcmp(schema, "temp") == 0 || strcmp(schema, "main") == 0
+               ? SQLITE_OK
+               : SQLITE_DENY;
 }
 
 static int
@@ -138,24 +127,15 @@ progress(void *arg)
     return db->cancel != NULL && *db->cancel;
 }
 
+/* Runs sql, which sqlite3_mprintf() made, and frees it. */
 static ox_code
-db_attach(struct catalog_db *db, const char *uri, const char *schema, struct ox_err *err)
+exec_internal(struct catalog_db *db, char *sql, struct ox_err *err)
 {
-    char *sql = sqlite3_mprintf("ATTACH %Q AS %Q", uri, schema);
     db->internal = true;
     int status = sqlite3_exec(db->db, sql, NULL, NULL, NULL);
     db->internal = false;
     sqlite3_free(sql);
     return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
-}
-
-static ox_code
-exec_internal(struct catalog_db *db, const char *sql, struct ox_err *err)
-{
-    db->internal = true;
-    ox_code code = catalog_db_exec(db, sql, err);
-    db->internal = false;
-    return code;
 }
 
 /* A path as a file: URI. */
@@ -204,10 +184,10 @@ catalog_db_open(struct meta *meta, struct catalog_db **out, struct ox_err *err)
         sqlite3_busy_timeout(db->db, 5000);
         sqlite3_set_authorizer(db->db, authorize, db);
         sqlite3_progress_handler(db->db, PROGRESS_STEPS, progress, db);
-        code = exec_internal(db, "PRAGMA temp_store=MEMORY", err);
+        code = exec_internal(db, sqlite3_mprintf("PRAGMA temp_store=MEMORY"), err);
     }
     if (code == OX_OK)
-        code = db_attach(db, uri.ptr, "catalog", err);
+        code = exec_internal(db, sqlite3_mprintf("ATTACH %Q AS catalog", uri.ptr), err);
     ox_text_fini(&path);
     ox_text_fini(&uri);
     if (code != OX_OK) {
@@ -225,45 +205,6 @@ catalog_db_close(struct catalog_db *db)
         return;
     sqlite3_close_v2(db->db);
     ox_free(db);
-}
-
-ox_code
-catalog_db_attach_memory(struct catalog_db *db, const char *schema, struct ox_err *err)
-{
-    if (db->schema_count == SCHEMAS_MAX || strlen(schema) >= sizeof(db->schemas[0]))
-        return ox_fail(err, OX_LIMIT_EXCEEDED, "schema \"%s\" cannot be added", schema);
-    ox_code code = db_attach(db, ":memory:", schema, err);
-    if (code == OX_OK)
-        strcpy(db->schemas[db->schema_count++], schema);
-    return code;
-}
-
-ox_code
-catalog_db_exec(struct catalog_db *db, const char *sql, struct ox_err *err)
-{
-    int status = sqlite3_exec(db->db, sql, NULL, NULL, NULL);
-    return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
-}
-
-ox_code
-catalog_db_begin(struct catalog_db *db, struct ox_err *err)
-{
-    ox_code code = exec_internal(db, "BEGIN", err);
-    if (code == OX_OK) /* the snapshot is taken at the first read */
-        code = exec_internal(db, "SELECT 1 FROM catalog.meta_state", err);
-    return code;
-}
-
-void
-catalog_db_end(struct catalog_db *db)
-{
-    exec_internal(db, "COMMIT", NULL);
-}
-
-void
-catalog_db_interrupt(struct catalog_db *db)
-{
-    sqlite3_interrupt(db->db);
 }
 
 void
@@ -310,12 +251,6 @@ catalog_stmt_close(struct catalog_stmt *stmt)
         return;
     sqlite3_finalize(stmt->stmt);
     ox_free(stmt);
-}
-
-int
-catalog_stmt_param_count(const struct catalog_stmt *stmt)
-{
-    return sqlite3_bind_parameter_count(stmt->stmt);
 }
 
 void
@@ -369,28 +304,10 @@ catalog_stmt_step(struct catalog_stmt *stmt, bool *row, struct ox_err *err)
     return code;
 }
 
-void
-catalog_stmt_reset(struct catalog_stmt *stmt)
-{
-    sqlite3_reset(stmt->stmt);
-}
-
 int
 catalog_column_count(const struct catalog_stmt *stmt)
 {
     return sqlite3_column_count(stmt->stmt);
-}
-
-const char *
-catalog_column_name(struct catalog_stmt *stmt, int at)
-{
-    return sqlite3_column_name(stmt->stmt, at);
-}
-
-const char *
-catalog_column_decltype(struct catalog_stmt *stmt, int at)
-{
-    return sqlite3_column_decltype(stmt->stmt, at);
 }
 
 static enum catalog_type
@@ -439,56 +356,12 @@ catalog_column_blob(struct catalog_stmt *stmt, int at)
     return queries_column_blob(stmt->stmt, at);
 }
 
-/* ---- Values and results -------------------------------------------------- */
+/* ---- Fed tables ---------------------------------------------------------- */
 
-/* A call knows SQLite's context, and whose it is. */
+/* A column that is asked for. */
 struct catalog_call {
     sqlite3_context *context;
-    struct catalog_db *db;
-    void *arg;
 };
-
-/* A value is SQLite's. */
-static sqlite3_value *
-value_of(const struct catalog_value *value)
-{
-    return (sqlite3_value *)(uintptr_t)value;
-}
-
-enum catalog_type
-catalog_value_type(const struct catalog_value *value)
-{
-    return type_of(sqlite3_value_type(value_of(value)));
-}
-
-int64_t
-catalog_value_int(const struct catalog_value *value)
-{
-    return sqlite3_value_int64(value_of(value));
-}
-
-double
-catalog_value_double(const struct catalog_value *value)
-{
-    return sqlite3_value_double(value_of(value));
-}
-
-struct str
-catalog_value_text(const struct catalog_value *value)
-{
-    const void *ptr = sqlite3_value_text(value_of(value));
-    return ox_str_n(ptr, ptr != NULL ? (size_t)sqlite3_value_bytes(value_of(value)) : 0);
-}
-
-struct str
-catalog_value_blob(const struct catalog_value *value)
-{
-    const void *ptr = sqlite3_value_blob(value_of(value));
-    size_t len = (size_t)sqlite3_value_bytes(value_of(value));
-    if (ptr == NULL && catalog_value_type(value) != CATALOG_NULL)
-        ptr = "";
-    return ox_str_n(ptr, len);
-}
 
 void
 catalog_result_null(struct catalog_call *call)
@@ -518,130 +391,10 @@ catalog_result_text(struct catalog_call *call, struct str value)
             SQLITE_UTF8);
 }
 
-void
-catalog_result_blob(struct catalog_call *call, struct str value)
-{
-    if (value.ptr == NULL)
-        sqlite3_result_null(call->context);
-    else if (value.len == 0)
-        sqlite3_result_zeroblob(call->context, 0);
-    else
-        sqlite3_result_blob64(call->context, value.ptr, value.len, SQLITE_TRANSIENT);
-}
-
-void
-catalog_result_value(struct catalog_call *call, const struct catalog_value *value)
-{
-    sqlite3_result_value(call->context, value_of(value));
-}
-
-/* ---- Functions ----------------------------------------------------------- */
-
-struct function {
-    struct catalog_db *db;
-    catalog_function_fn step, final;
-    void *arg;
-};
-
-void
-catalog_result_error(struct catalog_call *call, const struct ox_err *err)
-{
-    call->db->err = *err;
-    call->db->raised = true;
-    sqlite3_result_error(call->context, err->message, -1);
-}
-
-void *
-catalog_call_arg(struct catalog_call *call)
-{
-    return call->arg;
-}
-
-void *
-catalog_call_state(struct catalog_call *call, size_t len)
-{
-    return sqlite3_aggregate_context(call->context, (int)len);
-}
-
-static void
-call_step(sqlite3_context *context, int argc, sqlite3_value **argv)
-{
-    struct function *function = sqlite3_user_data(context);
-    struct catalog_call call = {context, function->db, function->arg};
-    function->step(&call, argc, (const struct catalog_value *const *)argv);
-}
-
-static void
-call_final(sqlite3_context *context)
-{
-    struct function *function = sqlite3_user_data(context);
-    struct catalog_call call = {context, function->db, function->arg};
-    function->final(&call, 0, NULL);
-}
-
-static struct function *
-function_new(struct catalog_db *db, catalog_function_fn step, catalog_function_fn final,
-    void *arg)
-{
-    struct function *function = ox_calloc(1, sizeof(*function));
-    *function = (struct function){db, step, final, arg};
-    return function;
-}
-
-ox_code
-catalog_db_function(struct catalog_db *db, const char *name, int argc, int flags,
-    catalog_function_fn fn, void *arg, struct ox_err *err)
-{
-    struct function *function = function_new(db, fn, NULL, arg);
-    int status = sqlite3_create_function_v2(db->db, name, argc,
-        SQLITE_UTF8 | (flags & CATALOG_FN_IMMUTABLE ? SQLITE_DETERMINISTIC : 0), function,
-        call_step, NULL, NULL, ox_free);
-    return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
-}
-
-ox_code
-catalog_db_aggregate(struct catalog_db *db, const char *name, int argc, catalog_function_fn step,
-    catalog_function_fn final, void *arg, struct ox_err *err)
-{
-    struct function *function = function_new(db, step, final, arg);
-    int status = sqlite3_create_function_v2(db->db, name, argc, SQLITE_UTF8, function, NULL,
-        call_step, call_final, ox_free);
-    return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
-}
-
-struct collation {
-    int (*compare)(void *arg, struct str a, struct str b);
-    void *arg;
-};
-
-static int
-call_compare(void *arg, int a_len, const void *a, int b_len, const void *b)
-{
-    struct collation *collation = arg;
-    return collation->compare(collation->arg, ox_str_n(a, (size_t)a_len),
-        ox_str_n(b, (size_t)b_len));
-}
-
-ox_code
-catalog_db_collation(struct catalog_db *db, const char *name,
-    int (*compare)(void *arg, struct str a, struct str b), void *arg, struct ox_err *err)
-{
-    struct collation *collation = ox_calloc(1, sizeof(*collation));
-    *collation = (struct collation){compare, arg};
-    int status = sqlite3_create_collation_v2(db->db, name, SQLITE_UTF8, collation, call_compare,
-        ox_free);
-    if (status != SQLITE_OK)
-        ox_free(collation);
-    return status == SQLITE_OK ? OX_OK : db_fail(db, status, err);
-}
-
-/* ---- Fed tables ---------------------------------------------------------- */
-
 /* The module's client data. */
 struct feed {
     const struct catalog_feed *facts;
     struct catalog_db *db;
-    int column_count;
     char declaration[2048];
 };
 
@@ -693,34 +446,12 @@ feed_disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
-/* Arguments are "column = value" terms on the trailing hidden columns. idxNum
- * says which were given; their values come in column order. */
+/* There is one way: all rows. */
 static int
 feed_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
-    struct feed *feed = ((struct feed_table *)base)->feed;
-    int first = feed->column_count - feed->facts->arg_count, given = 0, argv = 0;
-    int term_of[32];
-    memset(term_of, -1, sizeof(term_of));
-    for (int i = 0; i < info->nConstraint; i++) {
-        int at = info->aConstraint[i].iColumn - first;
-        if (at < 0 || at >= feed->facts->arg_count || at >= 32 ||
-            info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
-            continue;
-        if (!info->aConstraint[i].usable)
-            return SQLITE_CONSTRAINT; /* another join order makes it so */
-        term_of[at] = i;
-    }
-    for (int at = 0; at < feed->facts->arg_count && at < 32; at++) {
-        if (term_of[at] < 0)
-            continue;
-        given |= 1 << at;
-        info->aConstraintUsage[term_of[at]].argvIndex = ++argv;
-        info->aConstraintUsage[term_of[at]].omit = 1;
-    }
-    info->idxNum = given;
-    info->estimatedCost = given != 0 ? 100 : 10000;
-    info->estimatedRows = given != 0 ? 10 : 1000;
+    info->estimatedCost = 10000;
+    info->estimatedRows = 1000;
     return SQLITE_OK;
 }
 
@@ -774,24 +505,16 @@ feed_next(sqlite3_vtab_cursor *base)
 }
 
 static int
-feed_filter(sqlite3_vtab_cursor *base, int given, const char *text, int argc,
+feed_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
     sqlite3_value **argv)
 {
     struct feed_cursor *cursor = (void *)base;
     struct feed *feed = feed_of(cursor);
-    const struct catalog_value *values[32] = {NULL};
     struct ox_err err;
-    int taken = 0;
     end_scan(cursor);
-    for (int at = 0; at < feed->facts->arg_count && at < 32; at++)
-        if (given & 1 << at && taken < argc)
-            values[at] = (const struct catalog_value *)argv[taken++];
     cursor->scan->feed = feed->facts;
-    cursor->scan->argc = feed->facts->arg_count;
-    cursor->scan->argv = values;
     cursor->rowid = 0;
     ox_code code = feed->facts->open(cursor->scan, feed->facts->arg, &err);
-    cursor->scan->argv = NULL;
     if (code != OX_OK)
         return raise(feed, base->pVtab, &err);
     cursor->open = true;
@@ -809,7 +532,7 @@ feed_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int at)
 {
     struct feed_cursor *cursor = (void *)base;
     struct feed *feed = feed_of(cursor);
-    struct catalog_call call = {context, feed->db, feed->facts->arg};
+    struct catalog_call call = {context};
     feed->facts->column(cursor->scan, at, &call);
     return SQLITE_OK;
 }
@@ -839,25 +562,12 @@ static const sqlite3_module feed_module = {
     .xRowid = feed_rowid,
 };
 
-/* Columns are separated by commas outside of parentheses. */
-static int
-count_columns(const char *columns)
-{
-    int depth = 0, count = 1;
-    for (; *columns != 0; columns++) {
-        depth += (*columns == '(') - (*columns == ')');
-        count += *columns == ',' && depth == 0;
-    }
-    return count;
-}
-
 ox_code
 catalog_db_feed(struct catalog_db *db, const struct catalog_feed *facts, struct ox_err *err)
 {
     struct feed *feed = ox_calloc(1, sizeof(*feed));
     feed->facts = facts;
     feed->db = db;
-    feed->column_count = count_columns(facts->columns);
     int len = snprintf(feed->declaration, sizeof(feed->declaration), "CREATE TABLE x(%s)",
         facts->columns);
     if (len >= (int)sizeof(feed->declaration)) {
@@ -867,9 +577,6 @@ catalog_db_feed(struct catalog_db *db, const struct catalog_feed *facts, struct 
     int status = sqlite3_create_module_v2(db->db, facts->name, &feed_module, feed, ox_free);
     if (status != SQLITE_OK)
         return db_fail(db, status, err);
-    char *sql = sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING \"%w\"", facts->schema,
-        facts->name, facts->name);
-    ox_code code = exec_internal(db, sql, err);
-    sqlite3_free(sql);
-    return code;
+    return exec_internal(db, sqlite3_mprintf("CREATE VIRTUAL TABLE temp.\"%w\" USING \"%w\"",
+                                 facts->name, facts->name), err);
 }

@@ -930,7 +930,7 @@ feeds_of(struct engine *engine)
     for (size_t i = 0; i < ox_count(defs); i++) {
         feeds[i].def = &defs[i];
         feeds[i].engine = engine;
-        feeds[i].feed = (struct catalog_feed){.name = defs[i].name, .schema = "temp",
+        feeds[i].feed = (struct catalog_feed){.name = defs[i].name,
             .columns = defs[i].columns, .scan_len = sizeof(struct feed_scan), .open = feed_open,
             .next = feed_next, .column = feed_column, .close = feed_close, .arg = &feeds[i]};
     }
