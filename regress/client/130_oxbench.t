@@ -11,7 +11,7 @@ my $bench = "$Oxbow::BUILD/oxbench";
 plan skip_all => 'oxbench was not built' if !-x $bench;
 
 my %least = (produce => 1, budget => 4, round => 1, latency => 2, consume => 4, scan => 6,
-    insert => 1, start => 2, memory => 3);
+    insert => 1, cancel => 14, start => 2, memory => 3);
 for my $mode (sort keys %least) {
     my @words = ($bench, $mode, qw(--json --small --seconds 0.01 --slices 1 --rows 2000));
     push @words, qw(--record 100 --batch 16384 --connections 1 --acks -1) if $mode eq 'produce';

@@ -93,6 +93,8 @@ sub answers {
                 $at += $len if $len > 0;
             }
             push @rows, join "\t", @values;
+        } elsif ($type eq 'K') {
+            $self->{key} = $body;
         } elsif ($type eq 'C' || $type eq 'I') {
             push @answers, {columns => $columns, rows => [@rows]};
             ($columns, @rows) = ();
@@ -106,12 +108,28 @@ sub answers {
     }
 }
 
-sub query {
+# Say it; answers() takes what is answered.
+sub send {
     my ($self, $text) = @_;
     my $socket = $self->{socket};
     print $socket 'Q' . pack('N', 5 + length $text) . "$text\0";
     $socket->flush;
+}
+
+sub query {
+    my ($self, $text) = @_;
+    $self->send($text);
     return $self->answers;
+}
+
+# A CancelRequest for what the connection runs.
+sub cancel {
+    my ($self) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{socket}->peerport)
+        or die "connect: $!";
+    print $socket pack('NN', 16, 80877102) . $self->{key};
+    $socket->flush;
+    close $socket;
 }
 
 # The one value that a statement of one row and column answers, in binary form:

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/stop.h"
 
 int
 ox_str_cmp(struct str a, struct str b)
@@ -198,6 +199,16 @@ ox_text_clear(struct text *text)
         text->ptr[0] = '\0';
 }
 
+/* A long text in pieces, as long as it is wanted. */
+static void
+copy_text(char *to, const char *from, size_t len)
+{
+    enum { PIECE = 1 << 20 };
+    for (; len > PIECE && !ox_stopped(PIECE); len -= PIECE, to += PIECE, from += PIECE)
+        memcpy(to, from, PIECE);
+    memcpy(to, from, OX_MIN(len, (size_t)PIECE));
+}
+
 char *
 ox_text_reserve(struct text *text, size_t len)
 {
@@ -208,7 +219,7 @@ ox_text_reserve(struct text *text, size_t len)
         if (text->arena != NULL) {
             char *bigger = ox_arena_alloc(text->arena, cap);
             if (text->len > 0)
-                memcpy(bigger, text->ptr, text->len);
+                copy_text(bigger, text->ptr, text->len);
             text->ptr = bigger;
         } else {
             text->ptr = ox_realloc(text->ptr, cap);

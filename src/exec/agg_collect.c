@@ -3,6 +3,7 @@
  * Aggregates that keep what they saw: string_agg, array_agg, the JSON
  * builders, and the ordered sets (percentiles, mode), which sort at the end. */
 #include "exec/expr_int.h"
+#include "base/stop.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -360,11 +361,23 @@ struct sort_by {
     int direction;
 };
 
-static int
-compare_items(const void *a, const void *b, void *arg)
+/* Merge sort, so that it can be left at any time. */
+static void
+sort_items(const struct sort_by *by, struct datum *at, struct datum *temp, uint32_t n)
 {
-    const struct sort_by *by = arg;
-    return by->direction * datum_compare(by->type, a, b);
+    if (n < 2 || ox_stopped(50))
+        return;
+    uint32_t half = n / 2, left = 0, right = half, to = 0;
+    sort_items(by, at, temp, half);
+    sort_items(by, at + half, temp, n - half);
+    if (by->direction * datum_compare(by->type, &at[half - 1], &at[half]) <= 0)
+        return;
+    memcpy(temp, at, half * sizeof(*at));
+    while (left < half && right < n && !ox_stopped_at(to)) {
+        bool after = by->direction * datum_compare(by->type, &temp[left], &at[right]) > 0;
+        at[to++] = after ? at[right++] : temp[left++];
+    }
+    memcpy(at + to, temp + left, (half - left) * sizeof(*at));
 }
 
 static struct datum *
@@ -372,7 +385,9 @@ sorted(struct agg_call *call, const struct list_state *s)
 {
     struct sort_by by = {list_type(call), call->descending ? -1 : 1};
     struct datum *items = ox_arena_copy(call->eval->arena, s->items, s->count * sizeof(*items));
-    qsort_r(items, s->count, sizeof(*items), compare_items, &by);
+    struct datum *temp = ox_malloc((s->count / 2 + 1) * sizeof(*temp));
+    sort_items(&by, items, temp, s->count);
+    ox_free(temp);
     return items;
 }
 

@@ -32,6 +32,7 @@ struct engine_session;
 struct catalog_db;
 struct row_format;
 struct session_info;
+struct ox_stop;
 
 enum exec_status { EXEC_ROWS, EXEC_DONE, EXEC_PARK, EXEC_FAIL };
 
@@ -73,6 +74,10 @@ struct exec_config {
      * session_info of exec/expr.h, borrowed for the run; may be NULL. */
     const struct session_info *session_info;
     void *expr_context; /* eval_config.context */
+    /* Whose work the run is: begun by the caller, looked at everywhere. NULL: only
+     * exec_run_cancel() ends the run. */
+    struct ox_stop *stop;
+    bool stop_soft; /* what stops it only loses the current wait (sticky false) */
 };
 
 /* On: the loop. Evaluates nothing yet; opens on the first exec_run_next. The root
@@ -95,6 +100,9 @@ void exec_run_free(struct exec_run *run); /* NULL is allowed */
  * only loses the current wait: the next exec_run_next after the failure goes on where
  * it was (a cancelled FETCH leaves its cursor). */
 void exec_run_cancel(struct exec_run *run, ox_code code, bool sticky);
+
+/* Whether the next exec_run_next() fails because the run was stopped. */
+bool exec_run_stopped(const struct exec_run *run);
 
 /* From now on the run may take so long: statement_timeout of a FETCH; 0: for ever. */
 void exec_run_time_limit(struct exec_run *run, int64_t ms);

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/stop.h"
 #include "exec/agg.h"
 #include "exec/exec.h"
 #include "exec/expr.h"
@@ -143,6 +144,13 @@ void run_hold(struct exec_run *run);
 void run_release(struct exec_run *run);
 /* Whether the operator may go on: cancelled, timed out -> false, err set. */
 bool run_check(struct exec_run *run);
+/* Within work that has no leaf to ask: has it been cancelled? ns: about how long since
+ * this was asked last. True: run_check() has failed. */
+static inline bool
+run_stopped(struct exec_run *run, uint32_t ns)
+{
+    return ox_stopped(ns) && !run_check(run);
+}
 /* Has this tick's budget been used? Then the wake-up is posted: return EXEC_PARK. */
 bool run_over_budget(struct exec_run *run);
 bool run_count_bytes(struct exec_run *run, uint64_t bytes); /* scan_bytes_limit */

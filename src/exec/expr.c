@@ -175,6 +175,8 @@ call_each(struct call *call, const struct func *func, const struct vector *args,
         for (uint32_t i = 0; i < call->nargs; i++)
             values[i] = vector_get(&args[i], r);
         ox_code code = func->fn(call, values, &result);
+        if (ox_stopped(20))
+            return ox_stop_fail(call->err);
         if (code == OX_OK && sized && !result.null)
             code = CALL_ROOM(call, result.s.len);
         if (ox_unlikely(call->arena->used > EVAL_BYTES_MAX) && code == OX_OK)
@@ -256,6 +258,8 @@ eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         return OX_OK;
     if (func->vec != NULL) {
         ox_code code = func->vec(&call, args, all.sel, all.n, out);
+        if (ox_stop_seen())
+            return ox_stop_fail(err);
         if (ox_unlikely(ev->arena->used > EVAL_BYTES_MAX) && code == OX_OK)
             return eval_bytes_exceeded(err);
         return code;

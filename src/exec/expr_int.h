@@ -4,6 +4,7 @@
 #ifndef EXEC_EXPR_INT_H
 #define EXEC_EXPR_INT_H
 
+#include "base/stop.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "exec/expr.h"

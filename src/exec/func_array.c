@@ -133,7 +133,7 @@ array_replace(struct call *call, const struct datum *args, struct datum *out)
     }
     view_of(args[0], &view);
     struct datum *items = items_of(call, &view, 0);
-    for (uint32_t i = 0; i < view.count; i++)
+    for (uint32_t i = 0; i < view.count && !ox_stopped_at(i); i++)
         if (datum_equal(element_of(call, 0), &items[i], &args[1]))
             items[i] = args[2];
     out->s = array_make_dims(
@@ -198,7 +198,7 @@ array_trim(struct call *call, const struct datum *args, struct datum *out)
 static bool
 holds(struct type element, const struct array_view *view, const struct datum *item)
 {
-    for (uint32_t i = 0; i < view->count; i++) {
+    for (uint32_t i = 0; i < view->count && !ox_stopped_at(i); i++) {
         struct datum other = array_get(view, i);
         if (!other.null && datum_compare(element, &other, item) == 0)
             return true;
@@ -214,7 +214,7 @@ contains_all(struct type element, struct datum a, struct datum b)
     view_of(b, &y);
     for (uint32_t i = 0; i < y.count; i++) {
         struct datum item = array_get(&y, i);
-        if (item.null || !holds(element, &x, &item))
+        if (item.null || !holds(element, &x, &item) || ox_stopped(100))
             return false;
     }
     return true;
@@ -243,6 +243,8 @@ array_overlaps(struct call *call, const struct datum *args, struct datum *out)
     for (uint32_t i = 0; i < y.count && !out->b; i++) {
         struct datum item = array_get(&y, i);
         out->b = !item.null && holds(element_of(call, 0), &x, &item);
+        if (ox_stopped(100))
+            return ox_stop_fail(call->err);
     }
     return OX_OK;
 }
@@ -261,7 +263,7 @@ array_position(struct call *call, const struct datum *args, struct datum *out)
     if (call->nargs > 2 && args[2].null)
         return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "initial position must not be null");
     int64_t from = call->nargs > 2 ? args[2].i - view.lower[0] : 0;
-    for (int64_t i = OX_MAX(from, 0); i < view.count; i++) {
+    for (int64_t i = OX_MAX(from, 0); i < view.count && !ox_stopped_at((size_t)i); i++) {
         struct datum item = array_get(&view, (uint32_t)i);
         if (datum_equal(element_of(call, 0), &item, &args[1])) {
             *out = datum_i64(i + view.lower[0]);
@@ -411,6 +413,8 @@ array_to_text(struct call *call, const struct datum *args, struct datum *out)
             type_out_text(element_of(call, 0), &item, call_format(call), &text);
         if (CALL_ROOM(call, text.len) != OX_OK)
             return OX_PROGRAM_LIMIT_EXCEEDED;
+        if (ox_stopped(50))
+            return ox_stop_fail(call->err);
     }
     out->s = ox_text_str(&text);
     return OX_OK;
@@ -425,7 +429,7 @@ split(struct arena *arena, struct datum string, struct datum by, const struct da
     size_t cap = 0;
     uint32_t n = 0;
     struct str s = string.s;
-    while (s.len > 0 || (n > 0 && !by.null)) {
+    while ((s.len > 0 || (n > 0 && !by.null)) && !ox_stopped(30)) {
         size_t len, skip = 0;
         const char *at = NULL;
         if (by.null) {

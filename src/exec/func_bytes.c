@@ -6,12 +6,23 @@
 
 #include <openssl/evp.h>
 
+enum { DIGEST_PIECE = 256 * 1024 }; /* between two looks whether it is still wanted */
+
 static struct str
 digest(struct call *call, struct str s, const EVP_MD *md)
 {
     unsigned len = 0;
     unsigned char *to = call_alloc(call, EVP_MAX_MD_SIZE);
-    EVP_Digest(s.ptr, s.len, to, &len, md, NULL);
+    if (s.len <= DIGEST_PIECE) {
+        EVP_Digest(s.ptr, s.len, to, &len, md, NULL);
+        return ox_str_n(to, len);
+    }
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_DigestInit_ex(context, md, NULL);
+    for (size_t at = 0; at < s.len && !ox_stopped(DIGEST_PIECE * 2); at += DIGEST_PIECE)
+        EVP_DigestUpdate(context, s.ptr + at, OX_MIN(s.len - at, (size_t)DIGEST_PIECE));
+    EVP_DigestFinal_ex(context, to, &len);
+    EVP_MD_CTX_free(context);
     return ox_str_n(to, len);
 }
 
@@ -20,7 +31,7 @@ hex(struct call *call, struct str s)
 {
     static const char digits[] = "0123456789abcdef";
     char *to = call_alloc(call, s.len * 2 + 1);
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = 0; i < s.len && !ox_stopped_at(i); i++) {
         to[i * 2] = digits[(uint8_t)s.ptr[i] >> 4];
         to[i * 2 + 1] = digits[(uint8_t)s.ptr[i] & 15];
     }

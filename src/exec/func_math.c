@@ -2,6 +2,7 @@
  *
  * Numbers: arithmetic, rounding, logarithms, casts among them. */
 #include "exec/expr_int.h"
+#include "base/stop.h"
 
 #include <math.h>
 
@@ -251,6 +252,8 @@ num_factorial(struct call *call, const struct datum *args, struct datum *out)
         return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
     out->s = numeric_from_i64(1, call->arena);
     for (int64_t i = 2; i <= args[0].i; i++) {
+        if (ox_stopped(50))
+            return ox_stop_fail(call->err);
         ox_code code =
             numeric_mul(out->s, numeric_from_i64(i, call->arena), call->arena, &out->s, call->err);
         if (code != OX_OK)

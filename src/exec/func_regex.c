@@ -248,6 +248,8 @@ regex_replace(struct call *call, const struct datum *args, struct datum *out)
         add_replacement(&text, args[2].s, s, spans, regex_groups(re));
         if (CALL_ROOM(call, text.len) != OX_OK)
             return OX_PROGRAM_LIMIT_EXCEEDED;
+        if (ox_stopped(100))
+            return ox_stop_fail(call->err);
         copied = spans[1];
         at = spans[1] > spans[0] ? spans[1] : next_char(s, spans[1]);
         if (!(flags & REGEX_GLOBAL))
@@ -288,6 +290,8 @@ regex_replace_nth(struct call *call, const struct datum *args, struct datum *out
         add_replacement(&text, args[2].s, s, spans, regex_groups(re));
         if (CALL_ROOM(call, text.len) != OX_OK)
             return OX_PROGRAM_LIMIT_EXCEEDED;
+        if (ox_stopped(100))
+            return ox_stop_fail(call->err);
         copied = spans[1];
         if (n > 0)
             break;
@@ -323,6 +327,8 @@ regex_count(struct call *call, const struct datum *args, struct datum *out)
            at = call->nargs > 2 ? byte_of_char(args[0].s, args[2].i) : 0;
     while (at <= args[0].s.len && regex_search(re, args[0].s, at, spans)) {
         out->i++;
+        if (ox_stopped(100))
+            return ox_stop_fail(call->err);
         at = spans[1] > spans[0] ? spans[1] : next_char(args[0].s, spans[1]);
     }
     return OX_OK;
@@ -347,6 +353,8 @@ nth_match(struct call *call, const struct datum *args, uint32_t flags_arg, const
     *spans = spans_for(call, *re);
     *found = false;
     for (size_t at = byte_of_char(args[0].s, start); at <= args[0].s.len && n > 0; n--) {
+        if (ox_stopped(100))
+            return ox_stop_fail(call->err);
         if (!regex_search(*re, args[0].s, at, *spans))
             return OX_OK;
         at = (*spans)[1] > (*spans)[0] ? (*spans)[1] : next_char(args[0].s, (*spans)[1]);
@@ -399,6 +407,8 @@ split(struct regex *re, struct str s, size_t *spans, struct arena *arena, struct
     while (at <= s.len && regex_search(re, s, at, spans)) {
         bool empty = spans[1] == spans[0];
         at = empty ? next_char(s, spans[1]) : spans[1];
+        if (ox_stopped(100))
+            break;
         if (empty && (spans[0] >= s.len || spans[0] == copied))
             continue;
         ox_arena_grow(arena, (void **)&items, &cap, n + 1, sizeof(*items));

@@ -459,10 +459,11 @@ map_case(struct call *call, struct str s, int mode, struct datum *out)
     bool ascii = true;
     for (size_t i = 0; i < s.len; i++)
         ascii &= (uint8_t)s.ptr[i] < 0x80;
+    uint32_t step = 0;
     char *to = call_alloc(call, ascii ? s.len : s.len * 2 + 4);
     size_t n = 0;
     bool in_word = false;
-    for (size_t i = 0; i < s.len;) {
+    for (size_t i = 0; i < s.len && !ox_stopped_at(++step);) {
         size_t len;
         uint32_t c = decode(s.ptr + i, &len);
         bool upper = mode == 1 || (mode == 2 && !in_word);
@@ -598,6 +599,8 @@ text_replace(struct call *call, const struct datum *args, struct datum *out)
     }
     ox_text_init(&text, call->arena);
     while ((at = find(s, args[1].s)) != NULL) {
+        if (ox_stopped(40 + (uint32_t)(at - s.ptr)))
+            return ox_stop_fail(call->err);
         ox_text_add(&text, s.ptr, (size_t)(at - s.ptr));
         ox_text_add(&text, args[2].s.ptr, args[2].s.len);
         if (CALL_ROOM(call, text.len) != OX_OK)
@@ -617,6 +620,8 @@ text_translate(struct call *call, const struct datum *args, struct datum *out)
     ox_text_init(&text, call->arena);
     ox_text_reserve(&text, 1);
     for (size_t i = 0; i < args[0].s.len;) {
+        if (ox_stopped(20 + (uint32_t)args[1].s.len))
+            return ox_stop_fail(call->err);
         size_t len, from_len;
         uint32_t c = decode(args[0].s.ptr + i, &len);
         size_t k = 0, to = 0;
@@ -713,7 +718,7 @@ pad(struct call *call, const struct datum *args, bool left, struct datum *out)
     ox_text_init(&text, call->arena);
     if (!left)
         ox_text_add(&text, s.ptr, s.len);
-    for (size_t at = 0; have < want; have++) {
+    for (size_t at = 0; have < want && !ox_stopped_at((size_t)have); have++) {
         size_t len = char_len((uint8_t)fill.ptr[at]);
         ox_text_add(&text, fill.ptr + at, len);
         at = at + len >= fill.len ? 0 : at + len;
@@ -736,6 +741,8 @@ text_rpad(struct call *call, const struct datum *args, struct datum *out)
     return pad(call, args, false, out);
 }
 
+enum { REPEAT_PIECE = 1 << 20 };
+
 ox_code
 text_repeat(struct call *call, const struct datum *args, struct datum *out)
 {
@@ -745,8 +752,13 @@ text_repeat(struct call *call, const struct datum *args, struct datum *out)
     char *to = call_alloc(call, n * len + 1);
     if (n * len > 0)
         memcpy(to, args[0].s.ptr, len);
-    for (uint64_t done = len; done < n * len; done *= 2)
-        memcpy(to + done, to, OX_MIN(done, n * len - done));
+    /* What is there doubles, by whole texts, up to pieces of a size. */
+    uint64_t most = OX_MAX(REPEAT_PIECE / OX_MAX(len, (uint64_t)1), (uint64_t)1) * len;
+    for (uint64_t done = len; done < n * len && !ox_stopped((uint32_t)(most / 4));) {
+        uint64_t piece = OX_MIN(OX_MIN(done, n * len - done), most);
+        memcpy(to + done, to, piece);
+        done += piece;
+    }
     out->s = ox_str_n(to, n * len);
     return OX_OK;
 }
@@ -756,7 +768,8 @@ text_reverse(struct call *call, const struct datum *args, struct datum *out)
 {
     struct str s = args[0].s;
     char *to = call_alloc(call, s.len + 1);
-    for (size_t i = 0; i < s.len;) {
+    uint32_t step = 0;
+    for (size_t i = 0; i < s.len && !ox_stopped_at(++step);) {
         size_t len = OX_MIN(char_len((uint8_t)s.ptr[i]), s.len - i);
         memcpy(to + s.len - i - len, s.ptr + i, len);
         i += len;
@@ -783,6 +796,8 @@ text_split_part(struct call *call, const struct datum *args, struct datum *out)
     if (n < 0) {
         const char *at;
         for (struct str rest = s; (at = find(rest, by)) != NULL; count++) {
+            if (ox_stopped(30))
+                return ox_stop_fail(call->err);
             size_t used = (size_t)(at - rest.ptr) + by.len;
             rest = ox_str_n(rest.ptr + used, rest.len - used);
         }
@@ -792,6 +807,8 @@ text_split_part(struct call *call, const struct datum *args, struct datum *out)
     }
     for (;;) {
         const char *at = find(s, by);
+        if (ox_stopped(30))
+            return ox_stop_fail(call->err);
         if (--n == 0) {
             out->s = ox_str_n(s.ptr, at == NULL ? s.len : (size_t)(at - s.ptr));
             return OX_OK;
@@ -947,7 +964,8 @@ static int
 like(struct str s, struct str p, bool fold)
 {
     size_t si = 0, pi = 0, star = SIZE_MAX, back = 0;
-    while (si < s.len) {
+    uint32_t looks = 0;
+    while (si < s.len && !ox_stopped_at(++looks)) {
         size_t slen = char_len((uint8_t)s.ptr[si]);
         if (pi < p.len && p.ptr[pi] == '%') {
             star = ++pi;
@@ -1010,6 +1028,8 @@ like_column(struct call *call, const struct vector *args, const uint32_t *sel, u
     for (uint32_t k = 0; k < n; k++) {
         struct str s = AT(&args[0], s, sel[k]);
         int match = search ? find(s, word) != NULL : like(s, AT(&args[1], s, sel[k]), fold);
+        if (s.len > 4096 && ox_stopped((uint32_t)OX_MIN(s.len, (size_t)INT32_MAX)))
+            break;
         if (match < 0)
             return call_fail(call, OX_INVALID_ESCAPE_SEQUENCE,
                 "LIKE pattern must not end with escape character");

@@ -423,6 +423,8 @@ probe(struct join_hash *join, struct batch **out)
             if (!begin_left(join, in))
                 return EXEC_FAIL;
         }
+        if (run_stopped(join->op.run, 5000))
+            return EXEC_FAIL;
         if (run_over_budget(join->op.run))
             return EXEC_PARK;
         collect(join);
@@ -448,7 +450,8 @@ rest(struct join_hash *join, struct batch **out)
     while (n < VECTOR_MAX && join->rest_at < join->rows.count) {
         if (!join->matched[join->rest_at])
             refs[n++] = join->rest_at;
-        join->rest_at++;
+        if (ox_stopped_at(++join->rest_at))
+            break;
     }
     if (n == 0)
         return EXEC_DONE;

@@ -2,6 +2,7 @@
 #include "exec/keytable.h"
 
 #include "base/check.h"
+#include "base/stop.h"
 
 enum { SLOTS_FIRST = 256 };
 
@@ -143,7 +144,7 @@ rehash(struct keytable *table, uint32_t slot_count)
     ox_free(table->slots);
     table->slots = ox_calloc(slot_count, sizeof(*table->slots));
     table->slot_count = slot_count;
-    for (uint32_t id = 0; id < table->rows.count; id++) {
+    for (uint32_t id = 0; id < table->rows.count && !ox_stopped_at(id); id++) {
         uint32_t at = (uint32_t)(table->hashes[id] >> 32) & (slot_count - 1);
         while (table->slots[at].id != 0)
             at = (at + 1) & (slot_count - 1);

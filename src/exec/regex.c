@@ -9,6 +9,7 @@
  * Invariants: 1. a list holds an instruction once; 2. its order is the threads'
  * preference; 3. threads of an earlier start stand before those of a later one. */
 #include "exec/regex.h"
+#include "base/stop.h"
 
 #include <stdlib.h>
 
@@ -1050,6 +1051,9 @@ char_before(struct str text, size_t at)
     return decode(text.ptr + start, text.ptr + text.len, &len);
 }
 
+/* Steps of threads, and bytes passed over, between two looks whether it is still wanted. */
+enum { WORK_UNLOOKED = 8192, LEAP_MAX = 1 << 20 };
+
 bool
 regex_search(struct regex *re, struct str text, size_t from, size_t *spans)
 {
@@ -1067,15 +1071,23 @@ regex_search(struct regex *re, struct str text, size_t from, size_t *spans)
     bool matched = false;
     size_t best_start = 0, best_end = 0;
     now->count = 0;
-    uint32_t before = char_before(text, from);
+    uint32_t before = char_before(text, from), work = 0;
     for (size_t at = from;;) {
+        if (ox_unlikely((work += now->count + 1) > WORK_UNLOOKED)) {
+            work = 0;
+            if (ox_stopped(WORK_UNLOOKED * 10))
+                return false;
+        }
         if (now->count == 0) {
             if (matched || (re->anchored && at > 0))
                 break;
             if (!re->any_first) { /* nothing is under way: look for a possible start */
-                size_t to = at;
-                while (to < text.len && !re->first[(uint8_t)text.ptr[to]])
+                size_t to = at, far = OX_MIN(text.len, at + LEAP_MAX);
+                while (to < far && !re->first[(uint8_t)text.ptr[to]])
                     to++;
+                while (to == far && to < text.len && ((uint8_t)text.ptr[to] & 0xC0) == 0x80)
+                    to++, far++;
+                work += (uint32_t)(to - at) / 16;
                 if (to >= text.len && to > at) {
                     to = text.len;
                 }

@@ -139,6 +139,8 @@ op_step(struct op *op, struct batch **out)
     do {
         if (op->done)
             return EXEC_DONE;
+        if (run_stopped(op->run, 0))
+            return EXEC_FAIL;
         if (op->ops->leaf) {
             if (!run_check(op->run))
                 return EXEC_FAIL;
@@ -146,6 +148,8 @@ op_step(struct op *op, struct batch **out)
                 return EXEC_PARK;
         }
         status = op->ops->next(op, out);
+        if (ox_stop_seen() && status != EXEC_FAIL)
+            return run_check(op->run), EXEC_FAIL; /* what it computed is worth nothing */
         if (status == EXEC_DONE)
             op->done = true;
     } while (status == EXEC_ROWS && selected(*out) == 0);
@@ -312,10 +316,16 @@ run_check(struct exec_run *run)
     if (ox_unlikely(code != 0)) {
         ox_fail_plain(run_err(run), code);
         /* Inside a subquery the rows of the enclosing batch are lost with it. */
-        if (atomic_load(&run->cancel_sticky) || run->sync_depth > 0)
+        if (atomic_load(&run->cancel_sticky) || run->sync_depth > 0 || ox_stop_seen())
             run->failed = true;
         else
             atomic_store(&run->cancel_code, 0);
+        return false;
+    }
+    code = run->config.stop != NULL ? ox_stop_code(run->config.stop) : OX_OK;
+    if (ox_unlikely(code != OX_OK)) {
+        ox_fail_plain(run_err(run), code);
+        run->failed |= !run->config.stop_soft || run->sync_depth > 0 || ox_stop_seen();
         return false;
     }
     if (ox_unlikely(run->timeout_at != 0) && run_now_ns(run) >= run->timeout_at) {
@@ -393,6 +403,13 @@ exec_run_cancel(struct exec_run *run, ox_code code, bool sticky)
     atomic_store(&run->cancel_code, code);
     if (run->config.loop != NULL && !atomic_exchange(&run->cancel_posted, true))
         loop_post(run->config.loop, &run->cancel_msg);
+}
+
+bool
+exec_run_stopped(const struct exec_run *run)
+{
+    return run->failed || atomic_load_explicit(&run->cancel_code, memory_order_relaxed) != 0 ||
+           (run->config.stop != NULL && ox_stop_code(run->config.stop) != OX_OK);
 }
 
 static void
@@ -529,6 +546,24 @@ must_rest(struct exec_run *run)
     return true;
 }
 
+/* run_step() with the run's stop in force. */
+static enum exec_status
+run_step_stop(struct exec_run *run)
+{
+    struct ox_stop *stop = run->config.stop;
+    if (stop != NULL)
+        stop->deadline_ns = run->timeout_at;
+    struct ox_stop *before = ox_stop_enter(stop);
+    enum exec_status status = run_step(run);
+    if (ox_stop_seen()) {
+        run_check(run);
+        run->failed = true;
+        status = EXEC_FAIL;
+    }
+    ox_stop_leave(before);
+    return status;
+}
+
 enum exec_status
 exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
 {
@@ -545,9 +580,13 @@ exec_run_next(struct exec_run *run, uint64_t max_rows, struct batch **out)
         return EXEC_FAIL;
     if (must_rest(run))
         return EXEC_PARK;
+    if (run->started && run_over_budget(run)) {
+        run->parked = true;
+        return EXEC_PARK;
+    }
     if (!run->started)
         run_start(run);
-    enum exec_status status = run_step(run);
+    enum exec_status status = run_step_stop(run);
     switch (status) {
     case EXEC_ROWS:
         run->rest_at = 0;

@@ -239,6 +239,8 @@ static void
 merge_sort(struct sorter *sorter, struct entry *at, struct entry *temp, uint32_t n)
 {
     if (n <= 12) {
+        if (ox_stopped(600))
+            return;
         for (uint32_t i = 1; i < n; i++) {
             struct entry moved = at[i];
             uint32_t k = i;
@@ -255,8 +257,11 @@ merge_sort(struct sorter *sorter, struct entry *at, struct entry *temp, uint32_t
         return;
     memcpy(temp, at, half * sizeof(*at));
     uint32_t left = 0, right = half, to = 0;
-    while (left < half && right < n)
+    while (left < half && right < n) {
         at[to++] = entry_after(sorter, &temp[left], &at[right]) ? at[right++] : temp[left++];
+        if (ox_unlikely((to & 1023) == 0) && ox_stopped(20 * 1024))
+            break;
+    }
     memcpy(at + to, temp + left, (half - left) * sizeof(*at));
 }
 

@@ -311,6 +311,8 @@ begin_partition(struct window *window)
     }
     window->group_count = 0;
     for (uint64_t row = 0; row < n; row++) {
+        if (run_stopped(window->op.run, 20))
+            return false;
         uint32_t at, before;
         bool first = row == 0;
         if (!first && plan->order_count > 0) {
@@ -370,6 +372,8 @@ gather_partition(struct window *window)
                 end++;
             rows_add(&window->rows, window->sorted->cols, NULL, row, end - row);
             window->sorted_at = end;
+            if (run_stopped(op->run, (end - row) * 20))
+                return EXEC_FAIL;
         }
         op->counters->memory_max = OX_MAX(op->counters->memory_max, window->rows.bytes);
         if (!page_out(window))
@@ -555,6 +559,8 @@ step_rows(
                          run_err(window->op.run)) != OX_OK)
             return false;
         from += end - first;
+        if (run_stopped(window->op.run, 50 + n * 10))
+            return false;
     }
     return true;
 }
@@ -645,7 +651,7 @@ framed_value(struct window *window, const struct window_slot *call, uint64_t row
     if (call->plan->frame.exclude == FRAME_EXCLUDE_NONE) {
         return nth > to - from || cell(window, from + nth - 1, call->args, out);
     }
-    for (uint64_t at = from; at < to; at++)
+    for (uint64_t at = from; at < to && !run_stopped(window->op.run, 2); at++)
         if (!excluded(window, call, row, at) && --nth == 0)
             return cell(window, at, call->args, out);
     return true;

@@ -57,12 +57,14 @@ struct loop {
     bool looked; /* without sleeping, and found nothing, since idle_since_ns */
     uint64_t window_start_ns, window_busy_ns;
     _Atomic int load;
+    _Atomic uint64_t turn_ns; /* when the turn began that is under way; 0: it waits */
 };
 
 struct loop_group {
     struct loop_config config;
     struct pool *pool;
-    struct loop *loops;
+    struct loop *loops; /* the door's behind them */
+    int door;           /* its index: count, or by hand 0 */
     struct pool_job *jobs; /* by hand: submitted, newest first */
     bool in_turn;
 };
@@ -313,10 +315,12 @@ run_turn(struct loop *loop)
     uv_run(&loop->uv, mode);
     uint64_t start_ns = loop->worked ? loop->now_ns : env_mono_ns(loop->env);
     read_clocks(loop);
+    atomic_store_explicit(&loop->turn_ns, start_ns, memory_order_relaxed);
     run_messages(loop);
     run_timers(loop);
     run_ticks(loop);
     note_load(loop, start_ns);
+    atomic_store_explicit(&loop->turn_ns, 0, memory_order_relaxed);
 }
 
 /* Any order will do. */
@@ -389,7 +393,10 @@ loop_main(void *arg)
     struct loop *loop = arg;
     self = loop;
     char name[16];
-    snprintf(name, sizeof(name), "oxbow-loop%d", loop->index);
+    if (loop == loop_door(loop->group))
+        snprintf(name, sizeof(name), "oxbow-door");
+    else
+        snprintf(name, sizeof(name), "oxbow-loop%d", loop->index);
     pthread_setname_np(pthread_self(), name);
     read_clocks(loop);
     while (!atomic_load_explicit(&loop->stopping, memory_order_acquire))
@@ -401,8 +408,10 @@ loop_main(void *arg)
 void
 loop_mark_work(struct loop *loop)
 {
-    if (!loop->worked)
+    if (!loop->worked) {
         read_clocks(loop);
+        atomic_store_explicit(&loop->turn_ns, loop->now_ns, memory_order_relaxed);
+    }
     loop->worked = true;
 }
 
@@ -434,10 +443,12 @@ loop_group_start(const struct loop_config *config, const struct env *env, struct
     struct loop_group *group = ox_calloc(1, sizeof(*group));
     group->config = *config;
     group->pool = pool_start(config->pool_threads);
-    group->loops = ox_calloc((size_t)config->count, sizeof(*group->loops));
-    for (int i = 0; i < config->count; i++)
+    group->door = config->by_hand ? 0 : config->count;
+    int count = config->by_hand ? config->count : config->count + 1;
+    group->loops = ox_calloc((size_t)count, sizeof(*group->loops));
+    for (int i = 0; i < count; i++)
         loop_init(&group->loops[i], group, i, env);
-    for (int i = 0; i < config->count; i++) {
+    for (int i = 0; i < count; i++) {
         if (config->by_hand) {
             read_clocks(&group->loops[i]);
             continue;
@@ -453,7 +464,7 @@ void
 loop_group_stop(struct loop_group *group)
 {
     pool_stop(group->pool);
-    for (int i = 0; i < group->config.count; i++) {
+    for (int i = OX_MAX(group->door, group->config.count - 1); i >= 0; i--) {
         struct loop *loop = &group->loops[i];
         if (group->config.by_hand) {
             self = loop;
@@ -487,6 +498,12 @@ loop_at(struct loop_group *group, int index)
 {
     ox_assert(index >= 0 && index < group->config.count);
     return &group->loops[index];
+}
+
+struct loop *
+loop_door(struct loop_group *group)
+{
+    return &group->loops[group->door];
 }
 
 struct loop_group *
@@ -531,6 +548,13 @@ loop_load(const struct loop *loop)
     return atomic_load_explicit(&loop->load, memory_order_relaxed);
 }
 
+bool
+loop_is_held(const struct loop *loop, uint64_t ns)
+{
+    uint64_t since = atomic_load_explicit(&loop->turn_ns, memory_order_relaxed);
+    return since != 0 && env_mono_ns(loop->env) > since + ns;
+}
+
 void *
 loop_uv(struct loop *loop)
 {
@@ -564,27 +588,41 @@ run_each(struct loop_msg *msg)
     uv_sem_post(call->done);
 }
 
+static void
+run_on(struct loop *loop, void (*fn)(struct loop *loop, void *arg), void *arg)
+{
+    if (loop->group->config.by_hand) {
+        self = loop;
+        fn(self, arg);
+        self = NULL;
+        return;
+    }
+    uv_sem_t done;
+    uv_sem_init(&done, 0);
+    struct each_call call = {{.fn = run_each}, fn, arg, &done};
+    loop_post(loop, &call.msg);
+    uv_sem_wait(&done);
+    uv_sem_destroy(&done);
+}
+
+void
+loop_sync(struct loop *loop, void (*fn)(struct loop *loop, void *arg), void *arg)
+{
+    struct loop_group *group = loop->group;
+    ox_assert(self == NULL);
+    if (group->config.by_hand && !group->in_turn) /* what was posted before comes before */
+        loop_group_turn(group, NULL, NULL);
+    run_on(loop, fn, arg);
+}
+
 void
 loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg), void *arg)
 {
     ox_assert(self == NULL);
-    uv_sem_t done;
-    if (group->config.by_hand && !group->in_turn) /* what was posted before comes before */
+    if (group->config.by_hand && !group->in_turn)
         loop_group_turn(group, NULL, NULL);
-    for (int i = 0; i < group->config.count && group->config.by_hand; i++) {
-        self = &group->loops[i];
-        fn(self, arg);
-        self = NULL;
-    }
-    if (group->config.by_hand)
-        return;
-    uv_sem_init(&done, 0);
-    for (int i = 0; i < group->config.count; i++) {
-        struct each_call call = {{.fn = run_each}, fn, arg, &done};
-        loop_post(&group->loops[i], &call.msg);
-        uv_sem_wait(&done);
-    }
-    uv_sem_destroy(&done);
+    for (int i = 0; i < group->config.count; i++)
+        run_on(&group->loops[i], fn, arg);
 }
 
 static void

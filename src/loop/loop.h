@@ -59,6 +59,9 @@ void loop_group_pool_resize(struct loop_group *group, int threads);
 
 int loop_count(const struct loop_group *group);
 struct loop *loop_at(struct loop_group *group, int index);
+/* One loop more, not among the counted: it accepts connections and takes requests
+ * to cancel, and nothing that computes runs on it. Its index is loop_count(). By hand: loop 0. */
+struct loop *loop_door(struct loop_group *group);
 struct loop_group *loop_group_of(struct loop *loop);
 int loop_index(const struct loop *loop);
 const struct env *loop_env(const struct loop *loop);
@@ -77,6 +80,10 @@ uint64_t loop_now_ns(const struct loop *loop);
 int64_t loop_wall_ms(const struct loop *loop);
 /* Share of the last moments in which the loop worked, 0..1000. Any thread. */
 int loop_load(const struct loop *loop);
+
+/* Whether the turn that is under way has lasted longer than ns: what comes to the loop
+ * waits. Any thread. */
+bool loop_is_held(const struct loop *loop, uint64_t ns);
 
 /* ---- messages: fn(msg) runs on the loop, in the order posted by one thread.
  * On: any thread, the loop itself included (then it runs in a later turn). ---- */
@@ -129,6 +136,8 @@ void loop_pool_submit(struct loop *loop, struct pool_job *job);
 /* Run fn(loop, arg) on every loop and return when all have; for start and stop.
  * On: a thread that is no loop. */
 void loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg), void *arg);
+/* The same on one loop, which may be the door's. */
+void loop_sync(struct loop *loop, void (*fn)(struct loop *loop, void *arg), void *arg);
 
 /* For net/: the uv_loop_t of this loop, and a note that work was done. */
 void *loop_uv(struct loop *loop);

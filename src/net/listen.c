@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Listening sockets. All are served by loop 0, which hands an accepted socket
- * to the first loop that is not busy, so that a quiet server stays on one core
- * and a busy one uses all.
+ * Listening sockets. All are served by the door's loop, on which nothing computes:
+ * it hands an accepted socket to the first loop that is not busy, so that a quiet
+ * server stays on one core and a busy one uses all.
+ *
+ *   accepted --no early()--> handed over
+ *   accepted --early()--> looked at until its first bytes tell
+ *        LOOKED AT --EARLY_SERVE, a second, too many of them--> handed over, nothing read
+ *        LOOKED AT --EARLY_DONE--> closed
+ *
+ * What is looked at is not counted yet; the loop that gets the socket asks the gate
+ * and counts.
  *
  * More connections in a second than may be wait in the backlog. A connection that
  * the gate turns away is not served; so that its peer does not come again at
@@ -25,7 +33,11 @@
 #include "base/limits.h"
 #include "net/net_int.h"
 
-enum { ACCEPTS_PER_TURN = 64, BUSY_PERMILLE = 600, BACKLOG = 1024 };
+enum { ACCEPTS_PER_TURN = 64, BUSY_PERMILLE = 600, BACKLOG = 1024, LOOKED_AT_MAX = 64 };
+/* A loop whose turn lasts longer is passed over. */
+#define HELD_NS UINT64_C(2000000)
+/* Who says nothing for so long is handed over. */
+#define SILENT_NS UINT64_C(1000000000)
 /* Without a free descriptor nobody can be let in: look again after this. */
 #define NO_DESCRIPTOR_NS UINT64_C(100000000)
 
@@ -45,9 +57,11 @@ struct listener {
 
 /* One connection too many of an address, held for a while and closed. */
 struct turned_away {
+    struct loop_msg msg;
     struct list link;
     struct net *net;
     struct loop_timer timer;
+    uint64_t ms;
     int fd;
 };
 enum { TURNED_AWAY_MAX = 1024 };
@@ -65,6 +79,7 @@ net_new(struct loop_group *loops, const struct net_limits *limits)
     ox_lock_init(&net->lock, LOCK_CONN_COUNTS);
     ox_map_init(&net->by_ip);
     ox_list_init(&net->turned_away);
+    ox_list_init(&net->looked_at);
     int count = loop_count(loops);
     net->per_loop = ox_calloc((size_t)count, sizeof(*net->per_loop));
     for (int i = 0; i < count; i++) {
@@ -134,23 +149,41 @@ net_count_out(struct net *net, const char *host)
 
 /* ---- accepting ---- */
 
-struct handover {
+/* A socket on its way from the listener to its loop. */
+struct arrival {
     struct loop_msg msg;
     struct net_loop *home;
     struct listener *listener;
     int fd, peer_port;
-    bool surplus;
     char peer_host[48];
+    /* While it is looked at; on the door's loop. */
+    struct list link;
+    uv_poll_t poll;
+    struct loop_timer timer;
 };
 
+static void turn_away(struct net *net, int fd, uint64_t ms);
+
+/* On its loop. */
 static void
 take_over(struct loop_msg *msg)
 {
-    struct handover *handover = ox_container_of(msg, struct handover, msg);
-    conn_start(handover->home, handover->fd, handover->listener->handler,
-        handover->listener->arg, handover->listener->tls, handover->peer_host, handover->peer_port,
-        handover->surplus);
-    ox_free(handover);
+    struct arrival *arrival = ox_container_of(msg, struct arrival, msg);
+    struct listener *listener = arrival->listener;
+    struct net *net = listener->net;
+    bool surplus = listener->handler->tells_surplus;
+    uint64_t now_ms = loop_now_ns(arrival->home->loop) / 1000000, away_ms = 0;
+    uint32_t per_ip = UINT32_MAX;
+    if (net->gate != NULL)
+        away_ms = net->gate(net->gate_arg, arrival->peer_host, now_ms, &per_ip);
+    if (away_ms > 0 || !count_in(net, arrival->peer_host, per_ip, &surplus)) {
+        turn_away(net, arrival->fd, away_ms);
+    } else {
+        atomic_fetch_add(&net->accepted, 1);
+        conn_start(arrival->home, arrival->fd, listener->handler, listener->arg, listener->tls,
+            arrival->peer_host, arrival->peer_port, surplus);
+    }
+    ox_free(arrival);
 }
 
 static struct net_loop *
@@ -159,6 +192,8 @@ pick_loop(struct net *net)
     int best = 0, best_load = 1001;
     for (int i = 0; i < loop_count(net->loops); i++) {
         int load = loop_load(loop_at(net->loops, i));
+        if (loop_is_held(loop_at(net->loops, i), HELD_NS))
+            load = 1000;
         if (load < BUSY_PERMILLE)
             return &net->per_loop[i];
         if (load < best_load) {
@@ -218,7 +253,7 @@ wait_for_descriptor(struct listener *listener)
 {
     ox_warn("no descriptor is free for a connection", "port=%d", listener->port);
     poll_listener(listener, false);
-    loop_timer_start(loop_at(listener->net->loops, 0), &listener->again, NO_DESCRIPTOR_NS,
+    loop_timer_start(loop_door(listener->net->loops), &listener->again, NO_DESCRIPTOR_NS,
         accept_again);
 }
 
@@ -247,20 +282,33 @@ away_long_enough(struct loop_timer *timer)
     close_away(ox_container_of(timer, struct turned_away, timer));
 }
 
+/* On the door's loop. */
+static void
+hold_away(struct loop_msg *msg)
+{
+    struct turned_away *away = ox_container_of(msg, struct turned_away, msg);
+    struct net *net = away->net;
+    if (net->closed || net->turned_away_count >= TURNED_AWAY_MAX) {
+        sock_close(net, away->fd);
+        ox_free(away);
+        return;
+    }
+    ox_list_push(&net->turned_away, &away->link);
+    net->turned_away_count++;
+    loop_timer_start(loop_door(net->loops), &away->timer, away->ms * 1000000, away_long_enough);
+}
+
 static void
 turn_away(struct net *net, int fd, uint64_t ms)
 {
     atomic_fetch_add(&net->refused, 1);
-    if (ms == 0 || net->turned_away_count >= TURNED_AWAY_MAX) {
+    if (ms == 0) {
         sock_close(net, fd);
         return;
     }
     struct turned_away *away = ox_calloc(1, sizeof(*away));
-    away->net = net;
-    away->fd = fd;
-    ox_list_push(&net->turned_away, &away->link);
-    net->turned_away_count++;
-    loop_timer_start(loop_at(net->loops, 0), &away->timer, ms * 1000000, away_long_enough);
+    *away = (struct turned_away){.msg.fn = hold_away, .net = net, .fd = fd, .ms = ms};
+    loop_post(loop_door(net->loops), &away->msg);
 }
 
 /* ---- how many in a second ---- */
@@ -293,7 +341,7 @@ slow_down(struct listener *listener, uint64_t now_ms)
     if (!(ms > 0))
         return false;
     poll_listener(listener, false);
-    loop_timer_start(loop_at(net->loops, 0), &listener->again, (uint64_t)(ms * 1e6),
+    loop_timer_start(loop_door(net->loops), &listener->again, (uint64_t)(ms * 1e6),
         accept_again);
     return true;
 }
@@ -317,42 +365,117 @@ take_socket(struct listener *listener, char *host, size_t size, int *port)
     return fd;
 }
 
+/* ---- looking at first bytes ---- */
+
+static void
+hand_over(struct arrival *arrival)
+{
+    arrival->home = pick_loop(arrival->listener->net);
+    arrival->msg.fn = take_over;
+    loop_post(arrival->home->loop, &arrival->msg);
+}
+
+static enum conn_early
+look(const struct arrival *arrival)
+{
+    const struct listener *listener = arrival->listener;
+    uint8_t bytes[CONN_EARLY_BYTES];
+    ssize_t got = recv(arrival->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR) ? CONN_EARLY_MORE
+                                                              : CONN_EARLY_SERVE;
+    /* A part of them stays readable: nobody spins on that. */
+    enum conn_early early = listener->handler->early(listener->arg, bytes, (size_t)got);
+    return early == CONN_EARLY_MORE ? CONN_EARLY_SERVE : early;
+}
+
+static void
+look_closed(uv_handle_t *handle)
+{
+    struct arrival *arrival = ox_container_of((uv_poll_t *)handle, struct arrival, poll);
+    if (arrival->fd >= 0)
+        hand_over(arrival);
+    else
+        ox_free(arrival);
+}
+
+/* serve: it is handed over once the loop has let go of its socket. */
+static void
+look_end(struct arrival *arrival, bool serve)
+{
+    ox_list_remove(&arrival->link);
+    arrival->listener->net->looked_at_count--;
+    loop_timer_stop(&arrival->timer);
+    uv_poll_stop(&arrival->poll);
+    if (!serve) {
+        close(arrival->fd);
+        arrival->fd = -1;
+    }
+    uv_close((uv_handle_t *)&arrival->poll, look_closed);
+}
+
+static void
+look_again(uv_poll_t *poll, int status, int events)
+{
+    struct arrival *arrival = ox_container_of(poll, struct arrival, poll);
+    loop_mark_work(loop_door(arrival->listener->net->loops));
+    enum conn_early early = status < 0 ? CONN_EARLY_SERVE : look(arrival);
+    if (early != CONN_EARLY_MORE)
+        look_end(arrival, early == CONN_EARLY_SERVE);
+}
+
+static void
+silent_too_long(struct loop_timer *timer)
+{
+    look_end(ox_container_of(timer, struct arrival, timer), true);
+}
+
+/* Whether the socket stays here for now, or is done with. */
+static bool
+looked_at(struct arrival *arrival)
+{
+    struct listener *listener = arrival->listener;
+    struct net *net = listener->net;
+    if (listener->handler->early == NULL || net->streams != NULL ||
+        net->looked_at_count >= LOOKED_AT_MAX)
+        return false;
+    enum conn_early early = look(arrival);
+    if (early == CONN_EARLY_SERVE)
+        return false;
+    if (early == CONN_EARLY_DONE) {
+        close(arrival->fd);
+        ox_free(arrival);
+        return true;
+    }
+    struct loop *door = loop_door(net->loops);
+    int failed = uv_poll_init(loop_uv(door), &arrival->poll, arrival->fd);
+    if (failed != 0)
+        return false;
+    uv_poll_start(&arrival->poll, UV_READABLE, look_again);
+    loop_timer_start(door, &arrival->timer, SILENT_NS, silent_too_long);
+    ox_list_push(&net->looked_at, &arrival->link);
+    net->looked_at_count++;
+    return true;
+}
+
 static bool
 accept_one(struct listener *listener)
 {
     struct net *net = listener->net;
-    char host[48] = "";
+    char host[sizeof(((struct arrival *)NULL)->peer_host)] = "";
     int port = 0, fd = take_socket(listener, host, sizeof(host), &port);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
         wait_for_descriptor(listener);
     if (fd < 0)
         return errno == EINTR || errno == ECONNABORTED;
-    bool surplus = listener->handler->tells_surplus;
-    uint64_t now_ms = loop_now_ns(loop_at(net->loops, 0)) / 1000000, away_ms = 0;
-    uint32_t per_ip = UINT32_MAX;
-    bool more = !slow_down(listener, now_ms);
-    if (net->gate != NULL)
-        away_ms = net->gate(net->gate_arg, host, now_ms, &per_ip);
-    if (away_ms > 0 || !count_in(net, host, per_ip, &surplus)) {
-        turn_away(net, fd, away_ms);
-        return more;
-    }
-    atomic_fetch_add(&net->accepted, 1);
-    struct net_loop *home = pick_loop(net);
-    if (loop_is(home->loop)) {
-        conn_start(home, fd, listener->handler, listener->arg, listener->tls, host, port,
-            surplus);
-        return more;
-    }
-    struct handover *handover = ox_calloc(1, sizeof(*handover));
-    handover->msg.fn = take_over;
-    handover->home = home;
-    handover->listener = listener;
-    handover->fd = fd;
-    handover->peer_port = port;
-    handover->surplus = surplus;
-    memcpy(handover->peer_host, host, sizeof(host));
-    loop_post(home->loop, &handover->msg);
+    struct arrival *arrival = ox_calloc(1, sizeof(*arrival));
+    arrival->listener = listener;
+    arrival->fd = fd;
+    arrival->peer_port = port;
+    memcpy(arrival->peer_host, host, sizeof(host));
+    bool more = !slow_down(listener, loop_now_ns(loop_door(net->loops)) / 1000000);
+    if (!looked_at(arrival))
+        hand_over(arrival);
     return more;
 }
 
@@ -366,7 +489,7 @@ static void
 acceptable(void *arg, int events)
 {
     struct listener *listener = arg;
-    loop_mark_work(loop_at(listener->net->loops, 0));
+    loop_mark_work(loop_door(listener->net->loops));
     for (int i = 0; i < ACCEPTS_PER_TURN; i++)
         if (!accept_one(listener))
             return;
@@ -376,8 +499,6 @@ static void
 start_polling(struct loop *loop, void *arg)
 {
     struct listener *listener = arg;
-    if (loop_index(loop) != 0)
-        return;
     int failed = listener->net->streams != NULL
                      ? 0
                      : uv_poll_init(loop_uv(loop), &listener->poll, listener->fd);
@@ -456,7 +577,7 @@ net_start_accepting(struct net *net)
 {
     for (struct listener *listener = net->listeners; listener; listener = listener->next)
         if (!listener->polling)
-            loop_each_sync(net->loops, start_polling, listener);
+            loop_sync(loop_door(net->loops), start_polling, listener);
 }
 
 int
@@ -469,8 +590,8 @@ static void
 stop_polling(struct loop *loop, void *arg)
 {
     struct net *net = arg;
-    if (loop_index(loop) != 0)
-        return;
+    (void)loop;
+    net->closed = true;
     for (struct listener *listener = net->listeners; listener; listener = listener->next) {
         if (!listener->polling)
             continue;
@@ -480,6 +601,8 @@ stop_polling(struct loop *loop, void *arg)
             uv_close((uv_handle_t *)&listener->poll, NULL);
         listener->polling = false;
     }
+    while (!ox_list_empty(&net->looked_at))
+        look_end(ox_container_of(net->looked_at.next, struct arrival, link), false);
     while (!ox_list_empty(&net->turned_away))
         close_away(ox_container_of(net->turned_away.next, struct turned_away, link));
 }
@@ -487,7 +610,7 @@ stop_polling(struct loop *loop, void *arg)
 void
 net_stop_accepting(struct net *net)
 {
-    loop_each_sync(net->loops, stop_polling, net);
+    loop_sync(loop_door(net->loops), stop_polling, net);
     for (struct listener *listener = net->listeners; listener; listener = listener->next) {
         if (listener->fd >= 0)
             sock_close(net, listener->fd);

@@ -23,7 +23,14 @@ struct conn;
 struct listener;
 struct net;
 
-/* What a front end does with a connection. All on the connection's loop. */
+enum { CONN_EARLY_BYTES = 16 };
+enum conn_early {
+    CONN_EARLY_MORE,  /* too few bytes */
+    CONN_EARLY_SERVE, /* a connection like any other */
+    CONN_EARLY_DONE,  /* close it */
+};
+
+/* What a front end does with a connection. All on the connection's loop, but early(). */
 struct conn_handler {
     const char *protocol; /* "kafka", "sql": for diagnostics and views */
     /* A new connection: set its user pointer (conn_set_user). */
@@ -44,6 +51,10 @@ struct conn_handler {
     /* Says itself that there are too many connections: some beyond the limits
      * are let in for that, with conn_is_surplus() true. */
     bool tells_surplus;
+    /* The first bytes of a socket that is no connection yet: a request that must not
+     * wait for a busy loop is obeyed here. Nothing was read when it is served. Not with
+     * a listener's TLS. May be NULL. On: the door's loop. */
+    enum conn_early (*early)(void *listener_arg, const uint8_t *bytes, size_t have);
 };
 
 struct net_limits {
@@ -107,7 +118,7 @@ struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
 void net_set_limits(struct net *net, const struct net_limits *limits);
 /* Asked about each new connection: 0 it is let in, else after how many
  * milliseconds it is closed, unserved. *most: how many connections the address may
- * have, if not as many as the limits say. On: the loop that accepts. */
+ * have, if not as many as the limits say. On: a loop. */
 typedef uint64_t (*net_gate_fn)(void *arg, const char *host, uint64_t mono_ms, uint32_t *most);
 /* Before net_start_accepting(). */
 void net_set_gate(struct net *net, net_gate_fn gate, void *arg);

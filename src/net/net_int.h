@@ -42,9 +42,12 @@ struct net {
     struct map by_ip; /* host text -> number of connections, as pointer value */
     net_gate_fn gate;
     void *gate_arg;
-    struct ox_rate rate; /* of all listeners; on loop 0 */
-    struct list turned_away; /* sockets that are closed later; on loop 0 */
-    uint32_t turned_away_count;
+    /* On the door's loop. */
+    struct ox_rate rate;     /* of all listeners */
+    struct list turned_away; /* sockets that are closed later */
+    struct list looked_at;   /* sockets whose first bytes have not come */
+    uint32_t turned_away_count, looked_at_count;
+    bool closed;
     _Atomic uint32_t strangers; /* connections that have not logged in */
     _Atomic uint64_t next_id, accepted, refused, open, bytes_in, bytes_out;
 };

@@ -306,10 +306,9 @@ pg_idle_begin(struct pg_conn *pg)
         loop_timer_start(pg->engine.loop, &pg->idle, (uint64_t)limit_ms * 1000000, idle_too_long);
 }
 
-void
-pg_message(struct pg_conn *pg, const struct slice *message)
+static void
+take_message(struct pg_conn *pg, const struct slice *message)
 {
-    loop_timer_stop(&pg->idle);
     struct wire_in in = wire_in(ox_slice_ptr(message), message->len);
     int8_t type = wire_get8(&in);
     wire_get32(&in);
@@ -335,4 +334,23 @@ pg_message(struct pg_conn *pg, const struct slice *message)
     case 'f': break;
     default: pg_unknown_type(pg, (uint8_t)type);
     }
+}
+
+void
+pg_settle(struct pg_conn *pg)
+{
+    if (pg->state != PG_QUERY && pg->state != PG_EXECUTE)
+        ox_stop_end(&pg->stop);
+}
+
+void
+pg_message(struct pg_conn *pg, const struct slice *message)
+{
+    loop_timer_stop(&pg->idle);
+    if (ox_stop_serial(&pg->stop) == 0)
+        ox_stop_begin(&pg->stop);
+    struct ox_stop *before = ox_stop_enter(&pg->stop);
+    take_message(pg, message);
+    ox_stop_leave(before);
+    pg_settle(pg);
 }

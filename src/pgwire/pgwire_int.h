@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/stop.h"
 #include "base/wire.h"
 #include "pgwire/pgwire.h"
 #include "sql/sql.h"
@@ -55,6 +56,7 @@ struct pg_conn {
     struct sql_client client;
     struct loop_timer idle; /* while PG_IDLE, if a setting limits it */
     struct text out; /* messages being made; written and cleared at once */
+    struct ox_stop stop; /* begun while a message is worked on */
 };
 
 /* ---- message.c ---- */
@@ -95,6 +97,8 @@ void pg_login_closed(struct pg_conn *pg);
 
 /* ---- dialog.c ---- */
 void pg_message(struct pg_conn *pg, const struct slice *message);
+/* What a message asked for is done, or not: a cancel after this concerns the next. */
+void pg_settle(struct pg_conn *pg);
 /* The session waits for a message: not for ever, if a setting says so. */
 void pg_idle_begin(struct pg_conn *pg);
 void pg_unknown_type(struct pg_conn *pg, uint8_t type); /* ends the connection */

@@ -72,13 +72,14 @@ on_columns(struct sql_client *client, const struct sql_result *result)
 }
 
 static bool
-on_rows(struct sql_client *client, const struct sql_result *result, const struct batch *batch)
+on_rows(struct sql_client *client, const struct sql_result *result, const struct batch *batch,
+    uint32_t *at)
 {
     struct pg_conn *pg = of_client(client);
     const struct row_format *format = sql_session_format(pg->sql);
     struct text *out = &pg->out;
-    for (uint32_t i = 0; i < batch->sel_count; i++) {
-        uint32_t row = batch->sel != NULL ? batch->sel[i] : i;
+    while (*at < batch->sel_count && !conn_full(pg->conn)) {
+        uint32_t i = (*at)++, row = batch->sel != NULL ? batch->sel[i] : i;
         size_t begin = pg_begin(out, 'D');
         pg_put16(out, (int16_t)result->count);
         for (uint32_t col = 0; col < result->count; col++)
@@ -157,6 +158,7 @@ statement_ended(struct pg_conn *pg)
     if (pg->state == PG_EXECUTE) {
         pg->state = PG_IDLE;
         resume_reading(pg);
+        pg_settle(pg);
     }
 }
 
@@ -204,6 +206,7 @@ on_ready(struct sql_client *client, char status)
     pg->copy_in = false;
     pg_ready(pg, status);
     resume_reading(pg);
+    pg_settle(pg);
 }
 
 void

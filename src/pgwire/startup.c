@@ -10,8 +10,10 @@
  *             PG_STARTUP --CancelRequest--> closed
  *             PG_STARTUP --StartupMessage--> PG_LOGIN --> PG_IDLE (session, key, ready)
  *
- * A CancelRequest comes on a connection of its own, on any loop, and names pid
- * and secret; it is handed to the loop of the connection it means. */
+ * A CancelRequest comes on a connection of its own and names pid and secret. In
+ * plain bytes it is obeyed by the thread that accepts, before it is a connection;
+ * inside TLS on any loop. Both mark the statement's stop, which what computes
+ * looks at, and post to its loop, which wakes what waits. */
 #include <stdio.h>
 
 #include "base/check.h"
@@ -30,7 +32,8 @@ struct cancel {
     struct loop_msg msg;
     struct pgwire_door *door;
     int32_t pid;
-    bool end; /* the session too */
+    uint32_t serial; /* of what was under way */
+    bool end;        /* the session too */
 };
 
 static struct pg_conn *
@@ -50,7 +53,8 @@ cancel_there(struct loop_msg *msg)
 {
     struct cancel *cancel = ox_container_of(msg, struct cancel, msg);
     struct pg_conn *pg = find_pid(cancel->door, cancel->pid, NULL);
-    if (pg != NULL && loop_is(pg->engine.loop) && pg->sql != NULL)
+    if (pg != NULL && loop_is(pg->engine.loop) && pg->sql != NULL &&
+        cancel->serial == ox_stop_serial(&pg->stop))
         sql_cancel(pg->sql, OX_CANCELED);
     if (pg != NULL && loop_is(pg->engine.loop) && cancel->end && pg->state != PG_CLOSING) {
         struct ox_err err;
@@ -65,15 +69,19 @@ static bool
 post_cancel(struct pgwire_door *door, int32_t pid, const int32_t *secret, bool end)
 {
     struct loop *loop = NULL;
+    uint32_t serial = 0;
     ox_lock(&door->lock);
     struct pg_conn *target = ox_map_get(&door->by_pid, pid_key(&pid));
-    if (target != NULL && (secret == NULL || target->secret == *secret))
+    if (target != NULL && (secret == NULL || target->secret == *secret)) {
         loop = target->engine.loop;
+        serial = ox_stop_ask(&target->stop, OX_CANCELED);
+    }
     ox_unlock(&door->lock);
     if (loop == NULL)
         return false;
     struct cancel *cancel = ox_calloc(1, sizeof(*cancel));
-    *cancel = (struct cancel){.msg.fn = cancel_there, .door = door, .pid = pid, .end = end};
+    *cancel = (struct cancel){.msg.fn = cancel_there, .door = door, .pid = pid,
+        .serial = serial, .end = end};
     loop_post(loop, &cancel->msg);
     return true;
 }
@@ -92,6 +100,21 @@ request_cancel(struct pg_conn *pg, struct wire_in *in)
     if (!in->failed)
         post_cancel(pg->door, pid, &secret, false);
     conn_close(pg->conn);
+}
+
+/* On the door's loop: a CancelRequest, whole. */
+static enum conn_early
+on_early(void *arg, const uint8_t *bytes, size_t have)
+{
+    if (have < 8)
+        return CONN_EARLY_MORE;
+    if (wire_load32(bytes) != 16 || wire_load32(bytes + 4) != PG_CANCEL)
+        return CONN_EARLY_SERVE;
+    if (have < 16)
+        return CONN_EARLY_MORE;
+    int32_t secret = (int32_t)wire_load32(bytes + 12);
+    post_cancel(arg, (int32_t)wire_load32(bytes + 8), &secret, false);
+    return CONN_EARLY_DONE;
 }
 
 static void
@@ -277,7 +300,7 @@ make_session(struct pg_conn *pg, struct startup *startup, struct ox_err *err)
 {
     struct sql_session_config config = {pg->door->sql, &pg->engine, pg->engine.loop, &pg->client,
         startup->user, startup->database.len ? startup->database : OX_STR("oxbow"),
-        startup->settings, startup->setting_count, pg->pid};
+        startup->settings, startup->setting_count, pg->pid, &pg->stop};
     return sql_session_new(&config, &pg->sql, err);
 }
 
@@ -385,6 +408,7 @@ on_opened(struct conn *conn, void *arg)
     struct pg_conn *pg = ox_calloc(1, sizeof(*pg));
     pg->door = arg;
     pg->conn = conn;
+    pg->stop.env = engine_env(pg->door->config.engine);
     conn_set_user(conn, pg);
     ox_text_init(&pg->out, NULL);
     engine_session_init(&pg->engine, pg->door->config.engine, conn_loop(conn), "sql",
@@ -498,6 +522,7 @@ static const struct conn_handler handler = {
     .frame = on_frame,
     .drained = on_drained,
     .closed = on_closed,
+    .early = on_early,
 };
 
 ox_code

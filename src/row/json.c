@@ -5,6 +5,7 @@
  * the document where they have no escapes. Depth is bounded, so that recursion
  * is. Reading one member needs no tree: json_find.c. */
 #include "base/check.h"
+#include "base/stop.h"
 #include "row/json_int.h"
 #include "row/row_int.h"
 
@@ -92,6 +93,8 @@ sort_range(
     struct json_node *node, uint32_t from, uint32_t to, struct str *keys, struct json_node **items)
 {
     if (to - from < 2)
+        return;
+    if (ox_stopped(200))
         return;
     if (to - from <= 8) {
         for (uint32_t i = from + 1; i < to; i++) {
@@ -245,6 +248,8 @@ parse_members(struct parser *p, struct json_node *node, uint8_t close)
         }
         if ((code = parse_value(p, &item)) != OX_OK)
             return code;
+        if (ox_stopped(50))
+            return ox_stop_fail(p->err);
         if (p->build)
             json_node_add(node, key, item, p->arena);
         p->at = json_skip_ws(p->at, p->end);
@@ -382,7 +387,7 @@ json_write(const struct json_node *node, struct text *to)
     case JSON_ARRAY:
     case JSON_OBJECT:
         ox_text_addc(to, node->kind == JSON_ARRAY ? '[' : '{');
-        for (uint32_t i = 0; i < node->count; i++) {
+        for (uint32_t i = 0; i < node->count && !ox_stopped(30); i++) {
             if (i > 0)
                 ox_text_adds(to, ", ");
             if (node->kind == JSON_OBJECT) {
@@ -405,7 +410,7 @@ json_write_pretty(const struct json_node *node, int indent, struct text *to)
     }
     bool array = node->kind == JSON_ARRAY;
     ox_text_addc(to, array ? '[' : '{');
-    for (uint32_t i = 0; i < node->count; i++) {
+    for (uint32_t i = 0; i < node->count && !ox_stopped(100); i++) {
         ox_text_addf(to, "%s\n%*s", i > 0 ? "," : "", (indent + 1) * 4, "");
         if (!array) {
             json_quote(node->keys[i], to);

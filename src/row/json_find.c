@@ -9,6 +9,7 @@
  * The last match wins, as in PostgreSQL. The vector form needs AVX2 and is
  * chosen at run time; the plain form fills the masks byte by byte. Bytes that
  * are not JSON give no value or some value, never a read outside. */
+#include "base/stop.h"
 #include "row/json_int.h"
 
 #if defined(__x86_64__)
@@ -204,7 +205,8 @@ value_end(const uint8_t *at, const uint8_t *end)
         return at > start ? at : NULL;
     }
     int64_t depth = 0;
-    while (at < end) {
+    uint32_t step = 0;
+    while (at < end && !ox_stopped_at(++step)) {
         uint8_t c = *at;
         if (c == '"') {
             if ((at = json_string_end(at, end)) == NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Strings of JSON: escapes resolved and made. */
+#include "base/stop.h"
 #include "row/json_int.h"
 
 static int
@@ -146,6 +147,8 @@ json_quote(struct str s, struct text *to)
     size_t from = 0;
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = (uint8_t)s.ptr[i];
+        if (ox_stopped_at(i + 1))
+            break;
         if (c >= 0x20 && c != '"' && c != '\\')
             continue;
         ox_text_add(to, s.ptr + from, i - from);

@@ -3,6 +3,7 @@
  * Arithmetic on digits: what schoolbooks do, in base 10000, on values that are
  * neither NaN nor infinite. Results lie in the arena and may have zero digits at
  * either end where a function does not say that it trims; packing drops them. */
+#include "base/stop.h"
 #include "row/numeric_int.h"
 
 static const int32_t tens[] = {1, 10, 100, 1000, 10000};
@@ -139,6 +140,8 @@ digits_mul(struct num a, struct num b, int rscale, struct arena *arena)
     uint64_t *acc = ox_arena_alloc0(arena, (size_t)count * 8);
     for (int i = 0; i < a.ndigits; i++) {
         uint64_t d = (uint64_t)a.digits[i];
+        if (ox_stopped((uint32_t)b.ndigits))
+            return (struct num){.dscale = rscale};
         if (d == 0)
             continue;
         for (int j = 0; j < b.ndigits; j++)
@@ -206,7 +209,7 @@ divide_step(int32_t *u, const int32_t *v, int n)
 struct num
 digits_div(struct num a, struct num b, int rscale, bool truncate, struct arena *arena)
 {
-    if (a.ndigits == 0)
+    if (a.ndigits == 0 || b.ndigits == 0) /* zero divides only what was stopped */
         return (struct num){.dscale = OX_MAX(rscale, 0)};
     int sign = a.sign == b.sign ? NUM_POS : NUM_NEG;
     /* Groups of the quotient: from its weight down to what rscale needs, plus one. */
@@ -219,7 +222,7 @@ digits_div(struct num a, struct num b, int rscale, bool truncate, struct arena *
     scale_up(&b, n, d, v);
     u[0] = scale_up(&a, n + groups - 1, d, u + 1);
     int16_t *q = ox_arena_alloc0(arena, (size_t)(groups + 1) * 2);
-    for (int j = 0; j < groups; j++)
+    for (int j = 0; j < groups && !ox_stopped((uint32_t)n * 4); j++)
         q[j] = divide_step(u + j, v, n);
     struct num r = digits_trim((struct num){groups, weight, sign, 0, q});
     return digits_trim(digits_round(r, rscale, truncate, arena));

@@ -3,6 +3,7 @@
  * Roots, logarithms, powers, the greatest common divisor. Each starts from a
  * double or a series, computes with guard digits, and rounds once, to the scale
  * that PostgreSQL gives its result. */
+#include "base/stop.h"
 #include "row/numeric_int.h"
 
 #include <math.h>
@@ -43,7 +44,7 @@ num_sqrt(struct num a, int rscale, struct arena *arena)
     struct num x = num_load(numeric_from_f64(d, 15, arena));
     x.weight += k;
     struct num half = {1, -1, NUM_POS, 0, (const int16_t[]){5000}};
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 40 && !ox_stopped(0); i++) {
         struct num next = digits_add(x, digits_div(a, x, work, false, arena), arena);
         next = digits_mul(next, half, work, arena);
         struct num delta = digits_sub(next, x, arena);
@@ -92,7 +93,7 @@ num_exp(struct num a, int rscale, struct arena *arena, struct num *out, struct o
     for (int i = 0; i < halvings; i++)
         x = digits_mul(x, half, work + 8, arena);
     struct num sum = digits_add(num_small(1, arena), x, arena), term = x;
-    for (int i = 2; i < 10000 && term.ndigits > 0; i++) {
+    for (int i = 2; i < 10000 && term.ndigits > 0 && !ox_stopped(0); i++) {
         term = digits_mul(term, x, work, arena);
         term = digits_div(term, num_small(i, arena), work, false, arena);
         sum = digits_add(sum, term, arena);
@@ -114,7 +115,8 @@ num_ln(struct num a, int rscale, struct arena *arena)
     int roots = 0;
     struct num low = {1, -1, NUM_POS, 0, (const int16_t[]){9000}};
     struct num high = {2, 0, NUM_POS, 0, (const int16_t[]){1, 1000}};
-    while (digits_compare_abs(&x, &low) < 0 || digits_compare_abs(&x, &high) > 0) {
+    while ((digits_compare_abs(&x, &low) < 0 || digits_compare_abs(&x, &high) > 0) &&
+           !ox_stopped(0)) {
         int extra = x.weight < 0 ? -x.weight * 4 : 0;
         x = num_sqrt(x, work + roots / 2 + extra, arena);
         roots++;
@@ -124,7 +126,7 @@ num_ln(struct num a, int rscale, struct arena *arena)
     struct num above = digits_sub(x, one, arena), below = digits_add(x, one, arena);
     struct num z = digits_div(above, below, scale, false, arena);
     struct num zz = digits_mul(z, z, scale, arena), power = z, sum = z;
-    for (int i = 3; i < 100000 && power.ndigits > 0; i += 2) {
+    for (int i = 3; i < 100000 && power.ndigits > 0 && !ox_stopped(0); i += 2) {
         power = digits_mul(power, zz, scale, arena);
         struct num divisor = i < 10000 ? num_small(i, arena) : num_load(numeric_from_i64(i, arena));
         sum = digits_add(sum, digits_div(power, divisor, scale, false, arena), arena);
@@ -255,7 +257,7 @@ num_power_int(struct num base, int64_t exp, int rscale, struct arena *arena, str
             r = first ? x : digits_mul(r, x, OX_MIN(scale, r.dscale + x.dscale + 4 * sig), arena);
             first = false;
         }
-        if (e <= 1)
+        if (e <= 1 || ox_stopped(0))
             break;
         int scale = OX_MAX(0, sig - 2 * 4 * x.weight);
         x = digits_mul(x, x, scale, arena);
@@ -375,7 +377,7 @@ numeric_gcd(struct str a, struct str b, struct arena *arena, struct str *out, st
     }
     int dscale = OX_MAX(x.dscale, y.dscale);
     x.sign = y.sign = NUM_POS;
-    while (y.ndigits > 0) {
+    while (y.ndigits > 0 && !ox_stopped(0)) {
         struct num q = digits_div(x, y, 0, true, arena);
         struct num r = digits_sub(x, digits_mul(y, q, dscale, arena), arena);
         x = y;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/stop.h"
 #include "row/row_int.h"
 
 const struct row_format row_format_default = {.extra_float_digits = 1};
@@ -354,7 +355,7 @@ bytea_in(struct str text, struct arena *arena, struct str *out, struct ox_err *e
     char *to = ox_arena_alloc(arena, text.len + 1);
     size_t n = 0;
     if (text.len >= 2 && text.ptr[0] == '\\' && text.ptr[1] == 'x') {
-        for (size_t i = 2; i < text.len; i++) {
+        for (size_t i = 2; i < text.len && !ox_stopped_at(n + 1); i++) {
             if (is_blank(text.ptr[i]))
                 continue;
             int high = hex_digit(text.ptr[i]);
@@ -373,7 +374,7 @@ bytea_in(struct str text, struct arena *arena, struct str *out, struct ox_err *e
         *out = ox_str_n(to, n);
         return OX_OK;
     }
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < text.len && !ox_stopped_at(n + 1); i++) {
         const char *p = text.ptr + i;
         if (*p != '\\') {
             to[n++] = *p;

@@ -23,6 +23,8 @@ struct copy_task {
     struct copy_options with;
     bool in;
     struct text out;
+    const struct batch *giving; /* rows the client had no room for, from giving_at on */
+    uint32_t giving_at;
     /* In */
     struct text bytes;     /* not parsed yet, from `at` on */
     size_t at;
@@ -207,11 +209,13 @@ binary_tuple(struct copy_task *task, const struct batch *batch, uint32_t row,
 
 /* One message a row, as PostgreSQL sends them: clients count on it. */
 static bool
-send_rows(struct sql_session *sess, struct copy_task *task, const struct batch *batch)
+send_rows(struct sql_session *sess, struct copy_task *task, const struct batch *batch,
+    uint32_t from)
 {
     const struct row_format *format = sql_session_format(sess);
     bool room = true;
-    for (uint32_t i = 0; i < batch->sel_count; i++) {
+    task->giving = NULL;
+    for (uint32_t i = from; i < batch->sel_count && room; i++) {
         uint32_t row = batch->sel != NULL ? batch->sel[i] : i;
         if (!task->header_held)
             ox_text_clear(&task->out);
@@ -228,6 +232,10 @@ send_rows(struct sql_session *sess, struct copy_task *task, const struct batch *
             copy_out_rows(batch, i, 1, SIZE_MAX, &task->with.format, format, &task->out);
         }
         room = sess->client->copy_out_data(sess->client, ox_text_str(&task->out));
+        if (!room && i + 1 < batch->sel_count) {
+            task->giving = batch;
+            task->giving_at = i + 1;
+        }
     }
     return room;
 }
@@ -253,8 +261,13 @@ pump_out(struct sql_session *sess, struct copy_task *task)
     struct exec_run *run = sess->portal->run;
     struct batch *batch;
     while (!sess->full) {
+        if (task->giving != NULL && !exec_run_stopped(run)) {
+            sess->full = !send_rows(sess, task, task->giving, task->giving_at);
+            continue;
+        }
+        task->giving = NULL;
         switch (exec_run_next(run, 0, &batch)) {
-        case EXEC_ROWS: sess->full = !send_rows(sess, task, batch); break;
+        case EXEC_ROWS: sess->full = !send_rows(sess, task, batch, 0); break;
         case EXEC_PARK: sess->client->flush(sess->client); return;
         case EXEC_FAIL: finish(sess, exec_run_err(run), 0); return;
         case EXEC_DONE:

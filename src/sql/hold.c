@@ -155,6 +155,7 @@ hold_commit(struct sql_session *sess, struct portal *portal, bool chain, const c
     config.params = NULL;
     config.param_count = 0;
     config.statement_timeout_ms = 0;
+    config.stop = NULL; /* what COMMIT has begun it ends */
     config.wake = on_wake;
     config.notice = NULL;
     config.arg = sess;

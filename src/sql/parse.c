@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/stop.h"
 #include "sql/ast.h"
 #include "sql/commands.h"
 #include "sql/scan.h"
@@ -194,6 +195,8 @@ parse_statement(struct feed *feed, struct ast_parse *p, void *parser)
         if (ox_unlikely(p->arena->used > TREES_MAX) && p->code == OX_OK)
             ast_fail(p, OX_PROGRAM_LIMIT_EXCEEDED, feed->token.pos,
                 "statement has too many parts: send it in pieces");
+        if (ox_stopped(150) && p->code == OX_OK)
+            p->code = ox_stop_fail(p->err);
         advance(feed);
     }
     if (feed->code < 0 || p->code != OX_OK)

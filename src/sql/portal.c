@@ -477,6 +477,7 @@ sql_prepare(struct sql_session *sess, struct str name, struct str text, const ui
     uint32_t oid_count, struct ox_err *err)
 {
     memset(err, 0, sizeof(*err));
+    session_time_limit(sess);
     if (name.len > 0 && statement_find(sess, name) != NULL)
         return ox_fail(err, OX_DUPLICATE_STATEMENT,
             "prepared statement \"%.*s\" already exists", OX_STR_ARG(name));
@@ -550,6 +551,7 @@ sql_bind(struct sql_session *sess, struct str name, struct str statement,
     uint32_t format_count, struct ox_err *err)
 {
     memset(err, 0, sizeof(*err));
+    session_time_limit(sess);
     struct statement *stmt = statement_find(sess, statement);
     if (stmt == NULL)
         return ox_fail(err, OX_UNDEFINED_STATEMENT,

@@ -244,7 +244,8 @@ struct sql_session {
     bool full;              /* the client takes no more until it says so */
     bool parked;
     bool pumping;
-    bool canceled;
+    const struct batch *giving; /* rows the client had no room for, from giving_at on */
+    uint32_t giving_at;
     ox_code cancel_code;
     const struct ast_fetch *fetch;
     struct portal *fetcher; /* of the FETCH itself: how its rows look */
@@ -263,6 +264,7 @@ struct sql_session {
 void session_complete(struct sql_session *sess, const char *tag);
 void session_fail(struct sql_session *sess, const struct ox_err *err);
 void session_pump(struct sql_session *sess);
+void session_time_limit(struct sql_session *sess);
 void session_notice(struct sql_session *sess, const char *severity, ox_code code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void session_config_run(struct portal *portal, bool analyze, struct exec_config *out);

@@ -24,6 +24,7 @@
 
 struct engine;
 struct engine_session;
+struct ox_stop;
 struct env;
 struct loop;
 struct sql_server;
@@ -72,10 +73,10 @@ struct sql_client {
     void (*parameter)(struct sql_client *client, const char *name, const char *value);
     /* RowDescription; only from sql_query. Lives until the statement ends. */
     void (*columns)(struct sql_client *client, const struct sql_result *result);
-    /* Rows of the batch's selection; borrowed. False: the socket is full, go on
-     * after sql_resume. */
+    /* Rows of the batch's selection from *at on, which it moves past those that
+     * were sent; borrowed. False: the socket is full, go on after sql_resume. */
     bool (*rows)(struct sql_client *client, const struct sql_result *result,
-        const struct batch *batch);
+        const struct batch *batch, uint32_t *at);
     /* The source would wait now: send what was collected. */
     void (*flush)(struct sql_client *client);
     void (*copy_out_begin)(struct sql_client *client, const struct sql_copy *copy);
@@ -113,6 +114,7 @@ struct sql_session_config {
     const struct sql_setting_start *settings;
     uint32_t setting_count;
     int32_t pid; /* as in BackendKeyData */
+    struct ox_stop *stop; /* begun and entered around calls that work; borrowed, or NULL */
 };
 
 /* Fails:  OX_UNDEFINED_OBJECT, OX_INVALID_PARAMETER_VALUE (a startup setting) */

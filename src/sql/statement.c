@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/stop.h"
 #include "sql/commands.h"
 #include "sql/session.h"
 #include "sql/syscat.h"
@@ -411,7 +412,8 @@ session_config_run(struct portal *portal, bool analyze, struct exec_config *out)
         .read_uncommitted = set->read_uncommitted, .acks = set->acks, .analyze = analyze,
         .snapshot = snapshot_of(sess), .catalog_take = on_catalog_take,
         .catalog_give = on_catalog_give, .catalog_arg = sess->server, .wake = on_wake,
-        .notice = on_notice, .arg = portal, .session_info = &sess->info};
+        .notice = on_notice, .arg = portal, .session_info = &sess->info,
+        .stop = sess->config.stop, .stop_soft = portal->cursor && portal->bound.live};
 }
 
 /* ---- Ends ------------------------------------------------------------------------------- */
@@ -437,6 +439,7 @@ task_end(struct sql_session *sess)
         exec_run_time_limit(sess->portal->run, 0);
     sess->task = TASK_NONE;
     sess->parked = sess->full = false;
+    sess->giving = NULL;
     sess->portal = NULL;
     /* A Query's portal is its own; an Execute's stays until closed. */
     portal_drop(sess, sess->own);
@@ -479,15 +482,18 @@ void
 session_fail(struct sql_session *sess, const struct ox_err *err)
 {
     struct ox_err copy = *err;
+    bool query = sess->in_query;
+    /* Who waits for a cancel need not wait until a statement's memory is let go. */
+    sess->client->failed(sess->client, &copy);
+    if (copy.code == OX_CANCELED)
+        sess->client->flush(sess->client);
     if (sess->task == TASK_HOLD) {
         hold_forget(sess);
         sess->hold_lost = true;
     }
     task_end(sess);
     sess->cancel_code = OX_OK;
-    bool query = sess->in_query;
     sql_fail_transaction(sess);
-    sess->client->failed(sess->client, &copy);
     if (!query)
         return;
     sess->query_next = sess->query_parse.stmts.count;
@@ -579,6 +585,21 @@ rows_parked(struct sql_session *sess)
 }
 
 static void
+send_rows(struct sql_session *sess, const struct batch *batch, uint32_t at)
+{
+    const struct sql_result *result = sess->task == TASK_FETCH ? &sess->fetcher->result
+                                                               : &sess->portal->result;
+    sess->giving = NULL;
+    if (sess->client->rows(sess->client, result, batch, &at))
+        return;
+    sess->full = true;
+    if (at < batch->sel_count) {
+        sess->giving = batch;
+        sess->giving_at = at;
+    }
+}
+
+static void
 give_rows(struct sql_session *sess, struct batch *batch)
 {
     struct portal *portal = sess->portal;
@@ -586,10 +607,8 @@ give_rows(struct sql_session *sess, struct batch *batch)
     portal->rows += count;
     sess->sent += count;
     bool quiet = sess->task == TASK_ANALYZE || (sess->task == TASK_FETCH && sess->fetch->move);
-    const struct sql_result *result = sess->task == TASK_FETCH ? &sess->fetcher->result
-                                                               : &portal->result;
-    if (!quiet && count > 0 && !sess->client->rows(sess->client, result, batch))
-        sess->full = true;
+    if (!quiet && count > 0)
+        send_rows(sess, batch, 0);
 }
 
 static void analyze_done(struct sql_session *sess);
@@ -608,6 +627,11 @@ static void
 step_rows(struct sql_session *sess)
 {
     struct portal *portal = sess->portal;
+    if (sess->giving != NULL && (portal->run == NULL || !exec_run_stopped(portal->run))) {
+        send_rows(sess, sess->giving, sess->giving_at);
+        return;
+    }
+    sess->giving = NULL;
     if (portal->state == PORTAL_DONE) {
         complete_rows(sess);
         return;
@@ -640,15 +664,24 @@ step_rows(struct sql_session *sess)
     }
 }
 
+static void pump(struct sql_session *sess);
+
 void
 session_pump(struct sql_session *sess)
 {
     if (sess->pumping)
         return;
-    if (sess->task == TASK_COPY_OUT || sess->task == TASK_COPY_IN) {
+    struct ox_stop *before = ox_stop_enter(sess->config.stop);
+    if (sess->task == TASK_COPY_OUT || sess->task == TASK_COPY_IN)
         copy_pump(sess); /* goes as far as it can by itself */
-        return;
-    }
+    else
+        pump(sess);
+    ox_stop_leave(before);
+}
+
+static void
+pump(struct sql_session *sess)
+{
     sess->pumping = true;
     while (sess->task != TASK_NONE && !sess->full && !sess->parked) {
         if (sess->task == TASK_ROWS || sess->task == TASK_FETCH || sess->task == TASK_ANALYZE ||
@@ -954,11 +987,22 @@ query_loop(struct sql_session *sess)
         query_end(sess);
 }
 
+/* statement_timeout, for what computes before there is a run. */
+void
+session_time_limit(struct sql_session *sess)
+{
+    struct ox_stop *stop = sess->config.stop;
+    int64_t ms = sess->settings.statement_timeout_ms;
+    if (stop != NULL)
+        stop->deadline_ns = ms > 0 ? env_mono_ns(sess->server->env) + (uint64_t)ms * 1000000 : 0;
+}
+
 void
 sql_query(struct sql_session *sess, struct str text)
 {
     struct ox_err err = {0};
     ox_assert(!sql_busy(sess));
+    session_time_limit(sess);
     ox_arena_init(&sess->query_arena);
     sess->in_query = true;
     session_active(sess, text);
@@ -984,6 +1028,7 @@ sql_execute(struct sql_session *sess, struct str name, uint64_t max_rows)
     struct ox_err err = {0};
     struct portal *portal = portal_find(sess, name);
     ox_assert(!sql_busy(sess));
+    session_time_limit(sess);
     sess->extended = true;
     if (portal == NULL) {
         ox_fail(&err, OX_UNDEFINED_CURSOR, "portal \"%.*s\" does not exist", OX_STR_ARG(name));

@@ -166,6 +166,7 @@ void bench_consume(void);
 void bench_clients(void);
 void bench_scan(void);
 void bench_insert(void);
+void bench_cancel(void);
 void bench_start(void);
 void bench_memory(void);
 void bench_beside(void);

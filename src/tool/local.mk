@@ -2,7 +2,8 @@
 bin_PROGRAMS += ox
 ox_SOURCES = src/tool/ox.c src/tool/ox_users.c
 bin_PROGRAMS += oxbench
-oxbench_SOURCES = src/tool/oxbench.c src/tool/bench.h src/tool/bench_clients.c src/tool/bench_fetch.c \
+oxbench_SOURCES = src/tool/oxbench.c src/tool/bench.h src/tool/bench_cancel.c src/tool/bench_clients.c \
+    src/tool/bench_fetch.c \
     src/tool/bench_kafka.c \
     src/tool/bench_life.c src/tool/bench_null.c src/tool/bench_nullsql.c src/tool/bench_produce.c \
     src/tool/bench_report.c src/tool/bench_sql.c src/tool/bench_target.c

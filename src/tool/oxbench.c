@@ -44,15 +44,16 @@ static const struct {
     void (*run)(void);
 } modes[] = {{"produce", bench_produce}, {"budget", bench_budget}, {"round", bench_round},
     {"latency", bench_latency}, {"consume", bench_consume}, {"clients", bench_clients},
-    {"scan", bench_scan}, {"insert", bench_insert}, {"start", bench_start},
+    {"scan", bench_scan}, {"insert", bench_insert},
+    {"cancel", bench_cancel}, {"start", bench_start},
     {"memory", bench_memory}, {"beside", bench_beside}, {"soak", bench_soak}};
 
 static void
 usage(FILE *to)
 {
     fputs("Usage: oxbench targets|MODE... [options]\n\n"
-          "Modes: produce budget round latency consume clients scan insert start memory beside "
-          "soak\n\n"
+          "Modes: produce budget round latency consume clients scan insert cancel start memory "
+          "beside soak\n\n"
           "  --server PROGRAM   oxbow to start (the one beside oxbench)\n"
           "  --against PROGRAM  another build of it, measured in turn as the reference\n"
           "  --kafka-port N --sql-port N   use a server that runs on 127.0.0.1 instead\n"
