@@ -253,6 +253,8 @@ any_all_answer(struct exec_subplan *sub, struct eval *eval, const struct expr *e
         return OX_OK;
     for (uint64_t row = 0; row < sub->rows.count; row++) {
         int result = -1;
+        if (ox_stopped(30))
+            return ox_stop_fail(err);
         ox_code code = compare_row(sub, eval, expr, args, row, &result, err);
         if (code != OX_OK)
             return code;

@@ -6,7 +6,7 @@
  *
  *   accepted --no early()--> handed over
  *   accepted --early()--> looked at until its first bytes tell
- *        LOOKED AT --EARLY_SERVE, a second, too many of them--> handed over, nothing read
+ *        LOOKED AT --EARLY_SERVE, 50 ms, too many of them--> handed over, nothing read
  *        LOOKED AT --EARLY_DONE--> closed
  *
  * What is looked at is not counted yet; the loop that gets the socket asks the gate
@@ -37,7 +37,7 @@ enum { ACCEPTS_PER_TURN = 64, BUSY_PERMILLE = 600, BACKLOG = 1024, LOOKED_AT_MAX
 /* A loop whose turn lasts longer is passed over. */
 #define HELD_NS UINT64_C(2000000)
 /* Who says nothing for so long is handed over. */
-#define SILENT_NS UINT64_C(1000000000)
+#define SILENT_NS UINT64_C(50000000)
 /* Without a free descriptor nobody can be let in: look again after this. */
 #define NO_DESCRIPTOR_NS UINT64_C(100000000)
 
