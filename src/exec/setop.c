@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * UNION, INTERSECT [ALL], EXCEPT [ALL]. Both sides are read into one table of
- * tuples with a count of each side; what is asked for follows from the counts. */
+ * tuples with a count of each side; what is asked for follows from the counts.
+ *
+ *   LEFT --end--> RIGHT --end--> GIVE --all given, a part waits--> LEFT (of the part)
+ *
+ * When the tuples outgrow the memory the table takes no more of them until its
+ * tuples are given: rows of others go to files by hash, left and right apart, and
+ * each part is then a smaller problem. A right row that no left row can equal is
+ * dropped, but for UNION.
+ *
+ * Invariants
+ *  1. Rows of one tuple are all in the table or all in the same part: once full,
+ *     the table stays so until the next part.
+ *  2. A part of level n is of rows that agree in the first 4n bits of their hash. */
 #include "exec/keytable.h"
 
 #include "exec/exec_int.h"
 
+enum { PARTS = 16, LEVEL_MAX = 6 };
+
 struct counts {
     uint64_t left, right;
+};
+
+struct setop_part {
+    struct spill left, right;
+    uint32_t level;
+    struct setop_part *next;
 };
 
 struct setop {
@@ -16,13 +36,35 @@ struct setop {
     struct type *types;
     struct counts *counts; /* by id */
     uint32_t count_cap;
-    bool left_done, right_done;
+    enum { LEFT, RIGHT, GIVE } phase;
+    bool full;
+    uint32_t level;                  /* of what is read now */
+    struct setop_part *parts[PARTS]; /* filling */
+    struct setop_part *todo;         /* full */
+    struct setop_part *reading;      /* NULL: the inputs */
+    struct spill_reader reader;
+    struct chunk *chunk;
     uint32_t at;      /* id that comes next */
     uint64_t repeats; /* of it, still to be given */
     bool started;
     uint32_t ids[VECTOR_MAX];
     uint64_t hashes[VECTOR_MAX];
 };
+
+/* The table is empty: tuples of the inputs or of a part begin. */
+static void
+begin_round(struct setop *setop)
+{
+    keytable_fini(&setop->table);
+    keytable_init(&setop->table, setop->types, setop->op.plan->column_count);
+    ox_free(setop->counts);
+    setop->counts = NULL;
+    setop->count_cap = 0;
+    setop->phase = LEFT;
+    setop->full = setop->started = false;
+    setop->at = 0;
+    setop->repeats = 0;
+}
 
 static bool
 setop_open(struct op *op)
@@ -31,11 +73,49 @@ setop_open(struct op *op)
     setop->types = plan_types(op->plan, &op->arena);
     keytable_init(&setop->table, setop->types, op->plan->column_count);
     setop->counts = NULL;
-    setop->count_cap = 0;
-    setop->left_done = setop->right_done = setop->started = false;
-    setop->at = 0;
-    setop->repeats = 0;
+    setop->level = 0;
+    memset(setop->parts, 0, sizeof(setop->parts));
+    setop->todo = setop->reading = NULL;
+    setop->chunk = NULL;
+    begin_round(setop);
     return true;
+}
+
+/* ---- rows into the table or into files ---- */
+
+static bool
+spill_row(struct setop *setop, const struct batch *in, uint32_t row, uint64_t hash, bool left)
+{
+    const struct plan_setop *plan = (const struct plan_setop *)setop->op.plan;
+    struct setop_part **slot = &setop->parts[(hash >> (4 * setop->level)) % PARTS];
+    if (*slot == NULL && !left && plan->kind != SETOP_UNION)
+        return true;
+    if (*slot == NULL) {
+        *slot = ox_calloc(1, sizeof(**slot));
+        spill_init(&(*slot)->left, setop->op.run, setop->types, in->ncols);
+        spill_init(&(*slot)->right, setop->op.run, setop->types, in->ncols);
+        (*slot)->level = setop->level + 1;
+        setop->op.counters->spill_parts++;
+    }
+    return spill_add(left ? &(*slot)->left : &(*slot)->right, in->cols, NULL, row, 1);
+}
+
+/* Whether the table has the memory it may have. False: run_err(). */
+static bool
+look_at_memory(struct setop *setop)
+{
+    size_t bytes = keytable_bytes(&setop->table) + setop->count_cap * sizeof(struct counts);
+    size_t work_mem = OX_MAX(setop->op.run->config.work_mem, (size_t)65536);
+    setop->op.counters->memory_max = OX_MAX(setop->op.counters->memory_max, bytes);
+    if (setop->level < LEVEL_MAX) {
+        setop->full |= bytes > work_mem;
+        return true;
+    }
+    if (bytes <= work_mem * 8)
+        return true;
+    ox_fail(run_err(setop->op.run), OX_WORK_MEM_EXCEEDED,
+        "set operation needs more than 8 times \"work_mem\"");
+    return false;
 }
 
 static bool
@@ -43,9 +123,10 @@ setop_take(struct setop *setop, const struct batch *in, bool left)
 {
     const struct plan_setop *plan = (const struct plan_setop *)setop->op.plan;
     uint32_t n = in->sel != NULL ? in->sel_count : in->count;
-    bool add = left || plan->kind == SETOP_UNION;
+    bool wanted = left || plan->kind == SETOP_UNION;
     keytable_hash(&setop->table, in->cols, in->sel, n, setop->hashes);
-    keytable_find(&setop->table, in->cols, in->sel, n, setop->hashes, add, setop->ids);
+    keytable_find(&setop->table, in->cols, in->sel, n, setop->hashes, wanted && !setop->full,
+        setop->ids);
     uint32_t known = keytable_count(&setop->table);
     if (known > setop->count_cap) {
         uint32_t cap = OX_MAX(setop->count_cap * 2, known);
@@ -55,21 +136,16 @@ setop_take(struct setop *setop, const struct batch *in, bool left)
         setop->count_cap = cap;
     }
     for (uint32_t k = 0; k < n; k++) {
-        if (setop->ids[k] == KEYTABLE_NONE)
-            continue;
-        if (left)
+        if (setop->ids[k] == KEYTABLE_NONE) {
+            if (setop->full && !spill_row(setop, in, batch_row(in, k), setop->hashes[k], left))
+                return false;
+        } else if (left) {
             setop->counts[setop->ids[k]].left++;
-        else
+        } else {
             setop->counts[setop->ids[k]].right++;
+        }
     }
-    size_t bytes = keytable_bytes(&setop->table) + setop->count_cap * sizeof(struct counts);
-    setop->op.counters->memory_max = OX_MAX(setop->op.counters->memory_max, bytes);
-    if (bytes > OX_MAX(setop->op.run->config.work_mem, (size_t)65536) * 8) {
-        ox_fail(run_err(setop->op.run), OX_WORK_MEM_EXCEEDED,
-            "set operation needs more than 8 times \"work_mem\"");
-        return false;
-    }
-    return true;
+    return look_at_memory(setop);
 }
 
 static uint64_t
@@ -90,34 +166,49 @@ times(enum setop_kind kind, const struct counts *counts)
     return 0;
 }
 
+/* The next rows of this side: of an input, or of the part that is read. */
 static enum exec_status
-drain(struct setop *setop, struct op *input, bool left, bool *done)
+side_next(struct setop *setop, bool left, struct batch **in)
 {
-    while (!*done) {
-        struct batch *in;
-        enum exec_status status = op_next(input, &in);
-        if (status == EXEC_DONE)
-            *done = true;
-        else if (status != EXEC_ROWS)
-            return status;
-        else if (!setop_take(setop, in, left))
-            return EXEC_FAIL;
-    }
+    struct op *op = &setop->op;
+    if (setop->reading == NULL)
+        return op_next(left ? op->input : op->right, in);
+    if (!run_check(op->run))
+        return EXEC_FAIL;
+    if (run_over_budget(op->run))
+        return EXEC_PARK;
+    chunk_free(setop->chunk);
+    setop->chunk = NULL;
+    if (!spill_read(&setop->reader, &setop->chunk))
+        return EXEC_FAIL;
+    if (setop->chunk == NULL)
+        return EXEC_DONE;
+    *in = &setop->chunk->batch;
     return EXEC_ROWS;
 }
 
+/* One side to its end. */
 static enum exec_status
-setop_next(struct op *op, struct batch **out)
+drain(struct setop *setop, bool left)
 {
-    struct setop *setop = (struct setop *)op;
+    for (;;) {
+        struct batch *in;
+        enum exec_status status = side_next(setop, left, &in);
+        if (status == EXEC_DONE)
+            return EXEC_ROWS;
+        if (status != EXEC_ROWS)
+            return status;
+        if (!setop_take(setop, in, left))
+            return EXEC_FAIL;
+    }
+}
+
+/* Rows of the table's tuples; EXEC_DONE when all were given. */
+static enum exec_status
+give(struct setop *setop, struct batch **out)
+{
+    struct op *op = &setop->op;
     const struct plan_setop *plan = (const struct plan_setop *)op->plan;
-    enum exec_status status = drain(setop, op->input, true, &setop->left_done);
-    if (status == EXEC_ROWS)
-        status = drain(setop, op->right, false, &setop->right_done);
-    if (status != EXEC_ROWS)
-        return status;
-    if (run_over_budget(op->run))
-        return EXEC_PARK;
     uint32_t refs[VECTOR_MAX], n = 0, total = keytable_count(&setop->table);
     while (n < VECTOR_MAX && setop->at < total) {
         if (!setop->started) {
@@ -144,12 +235,98 @@ setop_next(struct op *op, struct batch **out)
 }
 
 static void
+part_free(struct setop_part *part)
+{
+    if (part == NULL)
+        return;
+    spill_fini(&part->left);
+    spill_fini(&part->right);
+    ox_free(part);
+}
+
+/* Queue the files that were filled, start on the next. *more false: there is none. */
+static bool
+next_part(struct setop *setop, bool *more)
+{
+    for (int i = 0; i < PARTS; i++) {
+        struct setop_part *part = setop->parts[i];
+        if (part == NULL)
+            continue;
+        setop->parts[i] = NULL;
+        part->next = setop->todo;
+        setop->todo = part;
+        if (!spill_flush(&part->left) || !spill_flush(&part->right))
+            return false;
+        setop->op.counters->spill_bytes += part->left.len + part->right.len;
+    }
+    part_free(setop->reading);
+    setop->reading = setop->todo;
+    *more = setop->reading != NULL;
+    if (!*more)
+        return true;
+    setop->todo = setop->reading->next;
+    setop->level = setop->reading->level;
+    setop->reader = spill_reader(&setop->reading->left);
+    begin_round(setop);
+    return true;
+}
+
+static enum exec_status
+setop_next(struct op *op, struct batch **out)
+{
+    struct setop *setop = (struct setop *)op;
+    for (;;) {
+        enum exec_status status;
+        bool more;
+        switch (setop->phase) {
+        case LEFT:
+            status = drain(setop, true);
+            if (status != EXEC_ROWS)
+                return status;
+            if (setop->reading != NULL)
+                setop->reader = spill_reader(&setop->reading->right);
+            setop->phase = RIGHT;
+            break;
+        case RIGHT:
+            status = drain(setop, false);
+            if (status != EXEC_ROWS)
+                return status;
+            setop->phase = GIVE;
+            break;
+        case GIVE:
+            if (run_over_budget(op->run))
+                return EXEC_PARK;
+            status = give(setop, out);
+            if (status != EXEC_DONE)
+                return status;
+            if (!next_part(setop, &more))
+                return EXEC_FAIL;
+            if (!more)
+                return EXEC_DONE;
+            break;
+        }
+    }
+}
+
+static void
 setop_close(struct op *op)
 {
     struct setop *setop = (struct setop *)op;
     keytable_fini(&setop->table);
     ox_free(setop->counts);
     setop->counts = NULL;
+    chunk_free(setop->chunk);
+    setop->chunk = NULL;
+    for (int i = 0; i < PARTS; i++) {
+        part_free(setop->parts[i]);
+        setop->parts[i] = NULL;
+    }
+    part_free(setop->reading);
+    for (struct setop_part *part = setop->todo, *next; part != NULL; part = next) {
+        next = part->next;
+        part_free(part);
+    }
+    setop->todo = setop->reading = NULL;
 }
 
 const struct op_ops op_setop = {
