@@ -39,5 +39,11 @@ SELECT count(*), count(n), sum(length(w)) FROM
     (SELECT nullif(g % 5000, 0) AS n, repeat('w', 300) AS w FROM generate_series(1, 20000) g
      EXCEPT ALL SELECT nullif(g % 5000, 0), repeat('w', 300) FROM generate_series(1, 14999) g) s;
 
+-- what a recursion works on: 60,000 wide rows a round
+WITH RECURSIVE r(n, g, w) AS (
+    SELECT 1, g, repeat('w', 200) FROM generate_series(1, 60000) g
+    UNION ALL SELECT n + 1, g, w FROM r WHERE n < 3 AND g % 2 = 0)
+SELECT n, count(*), sum(g), sum(length(w)) FROM r GROUP BY n ORDER BY n;
+
 DEALLOCATE answers;
 DROP TOPIC spill;

@@ -104,7 +104,7 @@ struct exec_run {
     struct exec_snapshot *snapshot;
     bool own_snapshot;
     struct cte_state *ctes; /* by cte index */
-    struct map work_tables; /* plan_recursive pointer -> struct rows * */
+    struct map work_tables; /* plan_recursive pointer -> struct store * */
     struct map subplans;    /* (expr, op) -> exec_subplan */
     struct op *scan;        /* the following scan, or NULL: tokens */
     struct op *feed;

@@ -8,14 +8,16 @@
  *       next := recursive term over work (PLAN_WORK_SCAN); give them
  *       work := next
  *
- * UNION drops rows that were given before. */
+ * Both go to files beyond work_mem. UNION drops rows that were given before, and
+ * keeps them all in memory for that: eight times work_mem at most. */
 #include "exec/exec_int.h"
 #include "exec/keytable.h"
+#include "exec/store.h"
 
 struct recursive {
     struct op op;
     struct type *types;
-    struct rows work, next;
+    struct store work, next;
     struct keytable seen;
     bool base_done;
     struct batch out;
@@ -25,7 +27,8 @@ struct recursive {
 
 struct work_scan {
     struct op op;
-    uint32_t chunk_at;
+    struct store_reader reader;
+    bool reading;
     struct batch out;
 };
 
@@ -45,8 +48,9 @@ recursive_open(struct op *op)
         op->right = op_new(op->run, op->plan->right, op->scope);
     }
     recursive->types = plan_types(op->plan, &op->arena);
-    rows_init(&recursive->work, recursive->types, op->plan->column_count);
-    rows_init(&recursive->next, recursive->types, op->plan->column_count);
+    size_t memory = OX_MAX(op->run->config.work_mem, (size_t)65536);
+    store_init(&recursive->work, op->run, recursive->types, op->plan->column_count, memory);
+    store_init(&recursive->next, op->run, recursive->types, op->plan->column_count, memory);
     keytable_init(&recursive->seen, recursive->types, op->plan->column_count);
     recursive->base_done = false;
     ox_map_put(&op->run->work_tables, key_of(&plan), &recursive->work);
@@ -74,10 +78,12 @@ take(struct recursive *recursive, struct batch *in)
         recursive->out.sel = recursive->sel;
         recursive->out.sel_count = kept;
     }
-    rows_add_batch(&recursive->next, &recursive->out);
-    size_t bytes = recursive->next.bytes + recursive->work.bytes + keytable_bytes(&recursive->seen);
+    if (!store_add(&recursive->next, &recursive->out))
+        return false;
+    size_t seen = keytable_bytes(&recursive->seen);
+    size_t bytes = recursive->next.rows.bytes + recursive->work.rows.bytes + seen;
     op->counters->memory_max = OX_MAX(op->counters->memory_max, bytes);
-    if (bytes > OX_MAX(op->run->config.work_mem, (size_t)65536) * 8) {
+    if (seen > OX_MAX(op->run->config.work_mem, (size_t)65536) * 8) {
         ox_fail(run_err(op->run), OX_WORK_MEM_EXCEEDED,
             "recursive query needs more than 8 times \"work_mem\"");
         return false;
@@ -103,10 +109,14 @@ recursive_next(struct op *op, struct batch **out)
             return status;
         op_close(term);
         recursive->base_done = true;
-        rows_fini(&recursive->work);
+        if (!store_end(&recursive->next))
+            return EXEC_FAIL;
+        op->counters->spill_bytes += recursive->next.spill.len;
+        store_fini(&recursive->work);
         recursive->work = recursive->next;
-        rows_init(&recursive->next, recursive->types, op->plan->column_count);
-        if (recursive->work.count == 0)
+        store_init(&recursive->next, op->run, recursive->types, op->plan->column_count,
+            recursive->work.memory);
+        if (store_count(&recursive->work) == 0)
             return EXEC_DONE;
     }
 }
@@ -117,8 +127,8 @@ recursive_close(struct op *op)
     struct recursive *recursive = (struct recursive *)op;
     op_close(op->input);
     op_close(op->right);
-    rows_fini(&recursive->work);
-    rows_fini(&recursive->next);
+    store_fini(&recursive->work);
+    store_fini(&recursive->next);
     keytable_fini(&recursive->seen);
 }
 
@@ -133,7 +143,7 @@ const struct op_ops op_recursive = {
 static bool
 work_scan_open(struct op *op)
 {
-    ((struct work_scan *)op)->chunk_at = 0;
+    ((struct work_scan *)op)->reading = false;
     return true;
 }
 
@@ -142,13 +152,29 @@ work_scan_next(struct op *op, struct batch **out)
 {
     struct work_scan *scan = (struct work_scan *)op;
     const struct plan_work_scan *plan = (const struct plan_work_scan *)op->plan;
-    const struct rows *work = ox_map_get(&op->run->work_tables, key_of(&plan->of));
-    ox_assert(work != NULL);
-    if (scan->chunk_at == work->chunk_count)
+    if (!scan->reading) {
+        struct store *work = ox_map_get(&op->run->work_tables, key_of(&plan->of));
+        ox_assert(work != NULL);
+        store_reader_init(&scan->reader, work);
+        scan->reading = true;
+    }
+    const struct batch *chunk;
+    if (!store_read(&scan->reader, &chunk))
+        return EXEC_FAIL;
+    if (chunk == NULL)
         return EXEC_DONE;
-    scan->out = work->chunks[scan->chunk_at++]->batch;
+    scan->out = *chunk;
     *out = &scan->out;
     return EXEC_ROWS;
+}
+
+static void
+work_scan_close(struct op *op)
+{
+    struct work_scan *scan = (struct work_scan *)op;
+    if (scan->reading)
+        store_reader_fini(&scan->reader);
+    scan->reading = false;
 }
 
 const struct op_ops op_work_scan = {
@@ -156,4 +182,5 @@ const struct op_ops op_work_scan = {
     .leaf = true,
     .open = work_scan_open,
     .next = work_scan_next,
+    .close = work_scan_close,
 };
