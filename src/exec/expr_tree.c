@@ -234,11 +234,78 @@ deparse_subquery(const struct expr *expr, struct text *to)
     ox_text_addf(to, "%s(SubPlan)", names[expr->subkind]);
 }
 
-void
-expr_deparse(const struct expr *expr, struct text *to)
+static void
+deparse_between(const char *open, struct expr *const *args, uint32_t count, const char *separator,
+    const char *close, struct text *to)
+{
+    ox_text_adds(to, open);
+    deparse_list(args, count, separator, to);
+    ox_text_adds(to, close);
+}
+
+/* What gives a truth; false: it is another expression. */
+static bool
+deparse_condition(const struct expr *expr, struct text *to)
 {
     static const char *const tests[] = {"IS NULL", "IS NOT NULL", "IS TRUE", "IS NOT TRUE",
         "IS FALSE", "IS NOT FALSE", "IS UNKNOWN", "IS NOT UNKNOWN"};
+    uint32_t half = expr->nargs / 2;
+    switch (expr->kind) {
+    case EXPR_AND:
+        deparse_between("(", expr->args, expr->nargs, " AND ", ")", to);
+        return true;
+    case EXPR_OR:
+        deparse_between("(", expr->args, expr->nargs, " OR ", ")", to);
+        return true;
+    case EXPR_NOT:
+        deparse_between("(NOT ", expr->args, 1, "", ")", to);
+        return true;
+    case EXPR_TEST:
+        deparse_between("(", expr->args, 1, "", " ", to);
+        ox_text_addf(to, "%s)", tests[expr->test]);
+        return true;
+    case EXPR_DISTINCT:
+        deparse_between("(", expr->args, 2,
+            expr->negate ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", ")", to);
+        return true;
+    case EXPR_IN:
+        deparse_between("(", expr->args, 1, "", expr->negate ? " NOT IN (" : " IN (", to);
+        deparse_between("", expr->args + 1, expr->nargs - 1, ", ", "))", to);
+        return true;
+    case EXPR_ANY:
+    case EXPR_ALL:
+        deparse_between("(", expr->args, 1, "", " ", to);
+        ox_text_addf(to, "%s %s (", expr->func->name, expr->kind == EXPR_ANY ? "ANY" : "ALL");
+        deparse_between("", expr->args + 1, 1, "", "))", to);
+        return true;
+    case EXPR_ROW_COMPARE:
+        deparse_between("(ROW(", expr->args, half, ", ", ") ", to);
+        ox_text_adds(to, op_names[expr->op]);
+        deparse_between(" ROW(", expr->args + half, half, ", ", "))", to);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
+deparse_case(const struct expr *expr, struct text *to)
+{
+    ox_text_adds(to, "CASE");
+    for (uint32_t i = 0; i + 1 < expr->nargs; i += 2) {
+        deparse_between(" WHEN ", expr->args + i, 1, "", "", to);
+        deparse_between(" THEN ", expr->args + i + 1, 1, "", "", to);
+    }
+    if (expr->nargs % 2 == 1)
+        deparse_between(" ELSE ", expr->args + expr->nargs - 1, 1, "", "", to);
+    ox_text_adds(to, " END");
+}
+
+void
+expr_deparse(const struct expr *expr, struct text *to)
+{
+    if (deparse_condition(expr, to))
+        return;
     switch (expr->kind) {
     case EXPR_CONST:
         deparse_const(expr, to);
@@ -256,125 +323,55 @@ expr_deparse(const struct expr *expr, struct text *to)
     case EXPR_CALL:
         deparse_call(expr, to);
         break;
-    case EXPR_AND:
-    case EXPR_OR:
-        ox_text_addc(to, '(');
-        deparse_list(expr->args, expr->nargs, expr->kind == EXPR_AND ? " AND " : " OR ", to);
-        ox_text_addc(to, ')');
-        break;
-    case EXPR_NOT:
-        ox_text_adds(to, "(NOT ");
-        expr_deparse(expr->args[0], to);
-        ox_text_addc(to, ')');
-        break;
-    case EXPR_TEST:
-        ox_text_addc(to, '(');
-        expr_deparse(expr->args[0], to);
-        ox_text_addf(to, " %s)", tests[expr->test]);
-        break;
-    case EXPR_DISTINCT:
-        ox_text_addc(to, '(');
-        deparse_list(
-            expr->args, 2, expr->negate ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", to);
-        ox_text_addc(to, ')');
-        break;
     case EXPR_CASE:
-        ox_text_adds(to, "CASE");
-        for (uint32_t i = 0; i + 1 < expr->nargs; i += 2) {
-            ox_text_adds(to, " WHEN ");
-            expr_deparse(expr->args[i], to);
-            ox_text_adds(to, " THEN ");
-            expr_deparse(expr->args[i + 1], to);
-        }
-        if (expr->nargs % 2 == 1) {
-            ox_text_adds(to, " ELSE ");
-            expr_deparse(expr->args[expr->nargs - 1], to);
-        }
-        ox_text_adds(to, " END");
+        deparse_case(expr, to);
         break;
     case EXPR_COALESCE:
+        deparse_between("COALESCE(", expr->args, expr->nargs, ", ", ")", to);
+        break;
     case EXPR_GREATEST:
+        deparse_between("GREATEST(", expr->args, expr->nargs, ", ", ")", to);
+        break;
     case EXPR_LEAST:
-        ox_text_adds(to, expr->kind == EXPR_COALESCE   ? "COALESCE("
-                         : expr->kind == EXPR_GREATEST ? "GREATEST("
-                                                       : "LEAST(");
-        deparse_list(expr->args, expr->nargs, ", ", to);
-        ox_text_addc(to, ')');
+        deparse_between("LEAST(", expr->args, expr->nargs, ", ", ")", to);
         break;
     case EXPR_NULLIF:
-        ox_text_adds(to, "NULLIF(");
-        expr_deparse(expr->args[0], to);
-        ox_text_adds(to, ", ");
+        deparse_between("NULLIF(", expr->args, 1, "", ", ", to);
         expr_deparse(expr->args[1]->kind == EXPR_CALL ? expr->args[1]->args[1] : expr->args[1], to);
         ox_text_addc(to, ')');
         break;
-    case EXPR_IN:
-        ox_text_addc(to, '(');
-        expr_deparse(expr->args[0], to);
-        ox_text_adds(to, expr->negate ? " NOT IN (" : " IN (");
-        deparse_list(expr->args + 1, expr->nargs - 1, ", ", to);
-        ox_text_adds(to, "))");
-        break;
     case EXPR_ARRAY:
-        ox_text_adds(to, "ARRAY[");
-        deparse_list(expr->args, expr->nargs, ", ", to);
-        ox_text_addc(to, ']');
+        deparse_between("ARRAY[", expr->args, expr->nargs, ", ", "]", to);
         break;
     case EXPR_SUBSCRIPT:
         expr_deparse(expr->args[0], to);
-        for (uint32_t i = 1; i < expr->nargs; i++) {
-            ox_text_addc(to, '[');
-            expr_deparse(expr->args[i], to);
-            ox_text_addc(to, ']');
-        }
+        for (uint32_t i = 1; i < expr->nargs; i++)
+            deparse_between("[", expr->args + i, 1, "", "]", to);
         break;
     case EXPR_SLICE:
         expr_deparse(expr->args[0], to);
-        for (uint32_t i = 1; i < expr->nargs; i += 2) {
-            ox_text_addc(to, '[');
-            deparse_list(expr->args + i, 2, ":", to);
-            ox_text_addc(to, ']');
-        }
-        break;
-    case EXPR_ANY:
-    case EXPR_ALL:
-        ox_text_addc(to, '(');
-        expr_deparse(expr->args[0], to);
-        ox_text_addf(to, " %s %s (", expr->func->name, expr->kind == EXPR_ANY ? "ANY" : "ALL");
-        expr_deparse(expr->args[1], to);
-        ox_text_adds(to, "))");
+        for (uint32_t i = 1; i < expr->nargs; i += 2)
+            deparse_between("[", expr->args + i, 2, ":", "]", to);
         break;
     case EXPR_ROW:
-        ox_text_adds(to, "ROW(");
-        deparse_list(expr->args, expr->nargs, ", ", to);
-        ox_text_addc(to, ')');
+        deparse_between("ROW(", expr->args, expr->nargs, ", ", ")", to);
         break;
     case EXPR_FIELD:
-        ox_text_addc(to, '(');
-        expr_deparse(expr->args[0], to);
-        ox_text_addf(to, ").%s", expr->label != NULL ? expr->label : "field");
+        deparse_between("(", expr->args, 1, "", ").", to);
+        ox_text_adds(to, expr->label != NULL ? expr->label : "field");
         break;
-    case EXPR_ROW_COMPARE: {
-        uint32_t half = expr->nargs / 2;
-        ox_text_adds(to, "(ROW(");
-        deparse_list(expr->args, half, ", ", to);
-        ox_text_addf(to, ") %s ROW(", op_names[expr->op]);
-        deparse_list(expr->args + half, half, ", ", to);
-        ox_text_adds(to, "))");
-        break;
-    }
     case EXPR_CAST_TEXT:
         if (expr->implicit) {
             expr_deparse(expr->args[0], to);
             break;
         }
-        ox_text_addc(to, '(');
-        expr_deparse(expr->args[0], to);
-        ox_text_adds(to, ")::");
+        deparse_between("(", expr->args, 1, "", ")::", to);
         type_format(expr->type, to);
         break;
     case EXPR_SUBQUERY:
         deparse_subquery(expr, to);
         break;
+    default: /* a condition, above */
+        ox_unreachable();
     }
 }

@@ -72,6 +72,87 @@ word_is(const char *at, const char *end, const char *word)
     return ox_str_ieq(ox_str_n(at, (size_t)(end - at)), ox_str_n(word, len));
 }
 
+/* A number as it is written: its digits, and where the point stands. */
+struct spelled {
+    int sign;
+    const char *digits, *fraction; /* before and behind the point */
+    int before, after;             /* how many */
+    long exponent;
+};
+
+/* NaN and infinities; 0: it is none. */
+static int
+special_in(const char *start, const char *at, const char *end, int sign)
+{
+    if (word_is(start, end, "nan"))
+        return NUM_NAN;
+    if (word_is(at, end, "infinity") || word_is(at, end, "inf"))
+        return sign == NUM_NEG ? NUM_NINF : NUM_PINF;
+    return 0;
+}
+
+/* What follows e or E; false: no number. Far too large ones stay far too large. */
+static bool
+exponent_in(const char **at, const char *end, long *out)
+{
+    bool minus = false;
+    if (*at < end && (**at == '-' || **at == '+'))
+        minus = *(*at)++ == '-';
+    if (*at == end)
+        return false;
+    for (*out = 0; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+        if (*out < 100000000)
+            *out = *out * 10 + (**at - '0');
+    if (minus)
+        *out = -*out;
+    return true;
+}
+
+static bool
+spelled_in(const char *at, const char *end, struct spelled *out)
+{
+    out->digits = at;
+    while (at < end && *at >= '0' && *at <= '9')
+        at++, out->before++;
+    out->fraction = at;
+    if (at < end && *at == '.') {
+        out->fraction = ++at;
+        while (at < end && *at >= '0' && *at <= '9')
+            at++, out->after++;
+    }
+    if (out->before + out->after == 0)
+        return false;
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (!exponent_in(&at, end, &out->exponent))
+            return false;
+    }
+    return at == end;
+}
+
+static ox_code
+spelled_pack(const struct spelled *from, struct arena *arena, struct str *out, struct ox_err *err)
+{
+    if (from->exponent > 300000 || from->exponent < -300000)
+        return num_overflow(err);
+    int dscale = OX_MAX(from->after - (int)from->exponent, 0);
+    if (dscale > NUM_DSCALE_MAX)
+        return num_overflow(err);
+    /* The position of the decimal point, in decimal digits from the first digit. */
+    long point = from->before + from->exponent, total = from->before + from->after;
+    int weight = (int)(point > 0 ? (point - 1) / 4 : -((-point) / 4) - 1);
+    /* Leading padding so that the first group is aligned with the point. */
+    long pad = (long)(weight + 1) * 4 - point;
+    long groups = (total + pad + 3) / 4;
+    int16_t *to = ox_arena_alloc0(arena, (size_t)groups * 2 + 2);
+    for (long i = 0; i < total; i++) {
+        char c = i < from->before ? from->digits[i] : from->fraction[i - from->before];
+        long k = i + pad;
+        to[k / 4] = (int16_t)(to[k / 4] + (c - '0') * num_pow10[3 - k % 4]);
+    }
+    return num_finish((struct num){(int)groups, weight, from->sign, dscale, to}, arena, out, err);
+}
+
 ox_code
 numeric_in(
     struct str text, int32_t typmod, struct arena *arena, struct str *out, struct ox_err *err)
@@ -81,77 +162,23 @@ numeric_in(
         at++;
     while (end > at && is_space(end[-1]))
         end--;
-    int sign = NUM_POS;
+    struct spelled spelled = {.sign = NUM_POS};
+    struct str packed;
     const char *start = at;
-    if (at < end && (*at == '-' || *at == '+')) {
-        sign = *at == '-' ? NUM_NEG : NUM_POS;
-        at++;
-    }
+    if (at < end && (*at == '-' || *at == '+'))
+        spelled.sign = *at++ == '-' ? NUM_NEG : NUM_POS;
     if (at < end && *at != '.' && (*at < '0' || *at > '9')) {
-        int special = 0;
-        if (word_is(start, end, "nan"))
-            special = NUM_NAN;
-        else if (word_is(at, end, "infinity") || word_is(at, end, "inf"))
-            special = sign == NUM_NEG ? NUM_NINF : NUM_PINF;
+        int special = special_in(start, at, end, spelled.sign);
         if (special == 0)
             return num_bad(text, err);
-        struct str packed = num_pack((struct num){.sign = special}, arena);
-        return numeric_apply_typmod(packed, typmod, arena, out, err);
-    }
-    const char *digits = at;
-    int before = 0, after = 0;
-    while (at < end && *at >= '0' && *at <= '9')
-        at++, before++;
-    const char *fraction = at;
-    if (at < end && *at == '.') {
-        fraction = ++at;
-        while (at < end && *at >= '0' && *at <= '9')
-            at++, after++;
-    }
-    if (before + after == 0)
-        return num_bad(text, err);
-    long exponent = 0;
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        at++;
-        bool minus = false;
-        if (at < end && (*at == '-' || *at == '+'))
-            minus = *at++ == '-';
-        if (at == end)
+        packed = num_pack((struct num){.sign = special}, arena);
+    } else {
+        if (!spelled_in(at, end, &spelled))
             return num_bad(text, err);
-        while (at < end && *at >= '0' && *at <= '9') {
-            if (exponent < 100000000)
-                exponent = exponent * 10 + (*at - '0');
-            at++;
-        }
-        if (minus)
-            exponent = -exponent;
+        ox_code code = spelled_pack(&spelled, arena, &packed, err);
+        if (code != OX_OK)
+            return code;
     }
-    if (at != end)
-        return num_bad(text, err);
-    if (exponent >= 1073741823 || exponent > 300000 || exponent < -300000)
-        return num_overflow(err);
-    int dscale = after - (int)exponent;
-    if (dscale < 0)
-        dscale = 0;
-    /* The position of the decimal point, in decimal digits from the first digit. */
-    long point = before + exponent;
-    long total = before + after;
-    int weight = (int)(point > 0 ? (point - 1) / 4 : -((-point) / 4) - 1);
-    /* Leading padding so that the first group is aligned with the point. */
-    long pad = (long)(weight + 1) * 4 - point;
-    long groups = (total + pad + 3) / 4;
-    int16_t *to = ox_arena_alloc0(arena, (size_t)groups * 2 + 2);
-    for (long i = 0; i < total; i++) {
-        char c = i < before ? digits[i] : fraction[i - before];
-        long k = i + pad;
-        to[k / 4] = (int16_t)(to[k / 4] + (c - '0') * num_pow10[3 - k % 4]);
-    }
-    struct str packed;
-    struct num n = {(int)groups, weight, sign, dscale, to};
-    if (dscale > NUM_DSCALE_MAX)
-        return num_overflow(err);
-    if (num_finish(n, arena, &packed, err) != OX_OK)
-        return err ? err->code : OX_NUMERIC_VALUE_OUT_OF_RANGE;
     return numeric_apply_typmod(packed, typmod, arena, out, err);
 }
 

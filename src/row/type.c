@@ -843,6 +843,51 @@ bad_binary(struct ox_err *err)
     return ox_fail(err, OX_INVALID_BINARY_REPRESENTATION, "incorrect binary data format");
 }
 
+/* Types whose form is their bytes, or text. */
+static ox_code
+bytes_in_binary(
+    struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err)
+{
+    switch (type.id) {
+    case TYPE_UUID:
+        if (bytes.len != 16)
+            return bad_binary(err);
+        out->s = bytes;
+        return OX_OK;
+    case TYPE_JSONB:
+        if (bytes.len < 1 || bytes.ptr[0] != 1)
+            return ox_fail(
+                err, OX_INVALID_BINARY_REPRESENTATION, "unsupported jsonb version number");
+        bytes = ox_str_n(bytes.ptr + 1, bytes.len - 1);
+        if (row_check_text(bytes, err) != OX_OK)
+            return OX_CHARACTER_NOT_IN_REPERTOIRE;
+        return type_in_text(type, bytes, &row_format_default, arena, out, err);
+    case TYPE_BYTEA:
+        out->s = bytes;
+        return OX_OK;
+    case TYPE_VOID:
+        out->s = OX_STR("");
+        return OX_OK;
+    case TYPE_CHAR:
+        if (bytes.len != 1)
+            return bad_binary(err);
+        out->s = bytes.ptr[0] == '\0' ? OX_STR("") : bytes;
+        return OX_OK;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+    case TYPE_NAME:
+    case TYPE_JSON:
+    case TYPE_UNKNOWN:
+        if (row_check_text(bytes, err) != OX_OK)
+            return OX_CHARACTER_NOT_IN_REPERTOIRE;
+        return type_in_text(type, bytes, &row_format_default, arena, out, err);
+    default:
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "no binary input function available for type %s", type_table[type.id].sql);
+    }
+}
+
 ox_code
 type_in_binary(
     struct type type, struct str bytes, struct arena *arena, struct datum *out, struct ox_err *err)
@@ -914,42 +959,8 @@ type_in_binary(
         out->s = ox_str_n(ox_arena_copy(arena, &span, 16), 16);
         break;
     }
-    case TYPE_UUID:
-        if (bytes.len != 16)
-            return bad_binary(err);
-        out->s = bytes;
-        return OX_OK;
-    case TYPE_JSONB:
-        if (bytes.len < 1 || bytes.ptr[0] != 1)
-            return ox_fail(
-                err, OX_INVALID_BINARY_REPRESENTATION, "unsupported jsonb version number");
-        bytes = ox_str_n(bytes.ptr + 1, bytes.len - 1);
-        if (row_check_text(bytes, err) != OX_OK)
-            return OX_CHARACTER_NOT_IN_REPERTOIRE;
-        return type_in_text(type, bytes, &row_format_default, arena, out, err);
-    case TYPE_BYTEA:
-        out->s = bytes;
-        return OX_OK;
-    case TYPE_VOID:
-        out->s = OX_STR("");
-        return OX_OK;
-    case TYPE_CHAR:
-        if (bytes.len != 1)
-            return bad_binary(err);
-        out->s = bytes.ptr[0] == '\0' ? OX_STR("") : bytes;
-        return OX_OK;
-    case TYPE_TEXT:
-    case TYPE_VARCHAR:
-    case TYPE_BPCHAR:
-    case TYPE_NAME:
-    case TYPE_JSON:
-    case TYPE_UNKNOWN:
-        if (row_check_text(bytes, err) != OX_OK)
-            return OX_CHARACTER_NOT_IN_REPERTOIRE;
-        return type_in_text(type, bytes, &row_format_default, arena, out, err);
     default:
-        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
-            "no binary input function available for type %s", type_table[type.id].sql);
+        return bytes_in_binary(type, bytes, arena, out, err);
     }
     if (in.failed || wire_left(&in) != 0)
         return bad_binary(err);
