@@ -261,6 +261,10 @@ struct plan_limit {
     struct plan plan;
     struct expr *limit;  /* int8 without columns; NULL or a NULL value: all */
     struct expr *offset; /* the same: 0 */
+    /* WITH TIES: the rows after the last that are equal to it in these columns too; the
+     * input is sorted by them. */
+    const uint32_t *ties;
+    uint32_t tie_count;
 };
 
 /* ---- Sorting and grouping ---------------------------------------------------- */

@@ -742,6 +742,36 @@ push_limit(struct simple *simple, const struct plan *project, struct expr *limit
         scope->rels[0]->scan->limit = (uint64_t)rows;
 }
 
+/* LIMIT and OFFSET over what is sorted. */
+static void
+plan_limit(struct bind *b, const struct simple *simple, struct fragment *at, struct expr *limit,
+    struct expr *offset)
+{
+    if (limit == NULL && offset == NULL)
+        return;
+    at->plan = plan_limit_new(b->arena, at->plan, limit, offset);
+    if (!simple->ast->limit_ties)
+        return;
+    struct plan_limit *node = (struct plan_limit *)at->plan;
+    node->ties = simple->key_targets;
+    node->tie_count = simple->key_count;
+}
+
+static ox_code
+check_ties(struct bind *b, const struct simple *simple)
+{
+    const struct ast_select *ast = simple->ast;
+    if (!ast->limit_ties)
+        return OX_OK;
+    if (simple->key_count == 0)
+        return bind_fail(b, OX_SYNTAX_ERROR, -1,
+            "WITH TIES cannot be specified without ORDER BY clause");
+    if (ast->limit != NULL && ast->limit->kind == AST_NULL)
+        return bind_fail(b, OX_INVALID_ROW_COUNT_IN_LIMIT, -1,
+            "row count cannot be null in FETCH FIRST ... WITH TIES");
+    return OX_OK;
+}
+
 static ox_code
 plan_top(struct bind *b, struct simple *simple, struct fragment *at)
 {
@@ -751,6 +781,8 @@ plan_top(struct bind *b, struct simple *simple, struct fragment *at)
     ox_code code = bind_limit_value(b, simple->scope, ast->limit, "LIMIT", &limit);
     if (code == OX_OK)
         code = bind_limit_value(b, simple->scope, ast->offset, "OFFSET", &offset);
+    if (code == OX_OK)
+        code = check_ties(b, simple);
     if (code != OX_OK)
         return code;
     bool scan_sorts = as_scan_order(simple);
@@ -762,13 +794,13 @@ plan_top(struct bind *b, struct simple *simple, struct fragment *at)
     if (distinct && simple->distinct_count == 0)
         plan_distinct(b, simple, at, total);
     if (simple->key_count > 0 && !scan_sorts)
-        plan_order(b, simple, at, distinct && simple->distinct_count > 0 ? NULL : limit, offset);
+        plan_order(b, simple, at,
+            ast->limit_ties || (distinct && simple->distinct_count > 0) ? NULL : limit, offset);
     if (distinct && simple->distinct_count > 0)
         plan_distinct(b, simple, at, total);
-    if ((simple->key_count == 0 || scan_sorts) && !distinct)
+    if ((simple->key_count == 0 || scan_sorts) && !distinct && !ast->limit_ties)
         push_limit(simple, project, limit, offset);
-    if (limit != NULL || offset != NULL)
-        at->plan = plan_limit_new(b->arena, at->plan, limit, offset);
+    plan_limit(b, simple, at, limit, offset);
     if (total > simple->target_count) {
         struct expr **exprs = ox_arena_array(b->arena, struct expr *, simple->target_count);
         for (uint32_t i = 0; i < simple->target_count; i++)
@@ -1034,10 +1066,12 @@ plan_tail(struct bind *b, const struct ast_select *ast, struct scope *scope, str
                 "only result column names and numbers can be used in this ORDER BY");
     if (code != OX_OK)
         return code;
+    code = check_ties(b, &simple);
+    if (code != OX_OK)
+        return code;
     if (simple.key_count > 0)
-        plan_order(b, &simple, &at, limit, offset);
-    if (limit != NULL || offset != NULL)
-        at.plan = plan_limit_new(b->arena, at.plan, limit, offset);
+        plan_order(b, &simple, &at, ast->limit_ties ? NULL : limit, offset);
+    plan_limit(b, &simple, &at, limit, offset);
     query->plan = at.plan;
     return OX_OK;
 }
@@ -1245,9 +1279,6 @@ bind_query(struct bind *b, const struct ast_select *ast, struct scope *parent, s
     if (ast->locking.text.len > 0)
         return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->locking.pos,
             "SELECT ... FOR UPDATE and FOR SHARE are not served: records do not change");
-    if (ast->limit_ties)
-        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, ast->pos,
-            "FETCH FIRST ... WITH TIES is not supported");
     b->scope = scope;
     ox_code code = bind_with(b, ast, scope);
     b->scope = scope;

@@ -463,6 +463,8 @@ details(struct explain *ex, const struct plan *plan)
         break;
     case PLAN_LIMIT:
         expr_property(ex, "Limit", ((const struct plan_limit *)plan)->limit);
+        if (((const struct plan_limit *)plan)->tie_count > 0)
+            property(ex, "Ties", "with the last row");
         expr_property(ex, "Offset", ((const struct plan_limit *)plan)->offset);
         break;
     case PLAN_FUNCTION_SCAN:
