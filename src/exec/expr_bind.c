@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Building bound expressions: which function or operator a name means for given
- * argument types, which casts it takes to get there, what type a list of
- * expressions shares. The rules are those of PostgreSQL's chapter on type
+ * Building bound expressions: which casts a function or operator takes once it is
+ * chosen (func_choose.c), what type a list of expressions shares, and every shape
+ * an expression has. The rules are those of PostgreSQL's chapter on type
  * conversion. */
 #include "base/near.h"
 #include "exec/expr_int.h"
@@ -78,17 +78,11 @@ expr_param(struct arena *arena, uint32_t index, struct type type, int position)
     return expr;
 }
 
-static inline bool
-is_unknown(struct type type)
-{
-    return type.id == TYPE_UNKNOWN && !type.array;
-}
-
 /* A parameter whose type an earlier use has settled. */
 static void
 refresh_param(const struct expr_bind *bind, struct expr *expr)
 {
-    if (expr->kind == EXPR_PARAM && is_unknown(expr->type) && bind->param_types != NULL &&
+    if (expr->kind == EXPR_PARAM && type_is_unknown(expr->type) && bind->param_types != NULL &&
         expr->column < bind->param_count && bind->param_types[expr->column].id != TYPE_NONE)
         expr->type = bind->param_types[expr->column];
 }
@@ -99,34 +93,6 @@ at_position(ox_code code, struct ox_err *err, int position)
     if (err != NULL && err->position == 0)
         err->position = position;
     return code;
-}
-
-/* ---- functions by name -------------------------------------------------------------------- */
-
-static int
-name_compare(struct str a, const char *b)
-{
-    size_t len = strlen(b), n = OX_MIN(a.len, len);
-    int c = memcmp(a.ptr, b, n);
-    return c != 0 ? c : a.len < len ? -1 : a.len > len;
-}
-
-const struct func *
-func_find(struct str name, uint32_t *count)
-{
-    uint32_t low = 0, high = func_count;
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        if (name_compare(name, func_table[mid].name) > 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    uint32_t end = low;
-    while (end < func_count && name_compare(name, func_table[end].name) == 0)
-        end++;
-    *count = end - low;
-    return end > low ? &func_table[low] : NULL;
 }
 
 /* ---- casts --------------------------------------------------------------------------------- */
@@ -162,31 +128,19 @@ cast_find(struct type from, struct type to, enum cast_context context, const str
     bool to_string = type_category(to) == 'S', from_string = type_category(from) == 'S';
     if (to_string && context >= CAST_ASSIGNMENT)
         return CAST_IO;
-    if ((from_string || is_unknown(from)) && context >= CAST_EXPLICIT)
+    if ((from_string || type_is_unknown(from)) && context >= CAST_EXPLICIT)
         return CAST_IO;
     return CAST_NONE;
-}
-
-static bool
-is_polymorphic(struct type type)
-{
-    return type.id >= TYPE_ANY;
-}
-
-static bool
-wants_array(struct type type)
-{
-    return type.id == TYPE_ANYARRAY || type.id == TYPE_ANYCOMPATIBLEARRAY;
 }
 
 bool
 cast_exists(struct type from, struct type to, enum cast_context context)
 {
     const struct func *func;
-    if (is_unknown(from))
+    if (type_is_unknown(from))
         return true;
-    if (is_polymorphic(to))
-        return wants_array(to) ? from.array : to.id != TYPE_ANYNONARRAY || !from.array;
+    if (type_is_polymorphic(to))
+        return type_wants_array(to) ? from.array : to.id != TYPE_ANYNONARRAY || !from.array;
     return cast_find(from, to, context, &func) != CAST_NONE;
 }
 
@@ -368,12 +322,12 @@ coerce_base(const struct expr_bind *bind, struct expr *expr, struct type target,
     *out = expr;
     if (type_same(expr->type, target))
         return OX_OK;
-    if (is_polymorphic(target))
+    if (type_is_polymorphic(target))
         return OX_OK;
     struct type base = {target.id, target.array, -1};
-    if (expr->kind == EXPR_CONST && is_unknown(expr->type))
+    if (expr->kind == EXPR_CONST && type_is_unknown(expr->type))
         return coerce_literal(bind, expr, target, out, err);
-    if (expr->kind == EXPR_PARAM && is_unknown(expr->type)) {
+    if (expr->kind == EXPR_PARAM && type_is_unknown(expr->type)) {
         expr->type = base;
         if (bind->param_types != NULL && expr->column < bind->param_count)
             bind->param_types[expr->column] = base;
@@ -393,7 +347,7 @@ coerce_base(const struct expr_bind *bind, struct expr *expr, struct type target,
         return OX_OK;
     }
     enum cast_path path = cast_find(expr->type, target, context, &func);
-    if (is_unknown(expr->type) && path == CAST_NONE)
+    if (type_is_unknown(expr->type) && path == CAST_NONE)
         path = CAST_IO;
     switch (path) {
     case CAST_NONE:
@@ -433,239 +387,6 @@ expr_coerce(const struct expr_bind *bind, struct expr *expr, struct type target,
     return OX_OK;
 }
 
-/* ---- choosing among candidates -------------------------------------------------------------- */
-
-enum { CANDIDATES_MAX = 128, ARGS_MAX = 100 };
-
-static struct type
-declared(const struct func *func, uint32_t i)
-{
-    return func->args[i < func->nargs ? i : func->nargs - 1u];
-}
-
-static bool
-arity_fits(const struct func *func, uint32_t nargs)
-{
-    if (func->kind == FUNC_CAST)
-        return false;
-    return nargs >= func->required && (nargs <= func->nargs || func->variadic);
-}
-
-static bool
-preferred_for(struct type target, struct type input)
-{
-    return !target.array && type_facts(target)->preferred &&
-           type_category(target) == type_category(input);
-}
-
-/* The higher of two types in one category: the one the other casts to implicitly. */
-static bool
-common_of(struct type a, struct type b, struct type *out)
-{
-    if (is_unknown(a) || type_same(a, b)) {
-        *out = b;
-        return true;
-    }
-    if (is_unknown(b)) {
-        *out = a;
-        return true;
-    }
-    if (type_category(a) != type_category(b))
-        return false;
-    if (!(!a.array && type_facts(a)->preferred) && cast_exists(a, b, CAST_IMPLICIT) &&
-        !cast_exists(b, a, CAST_IMPLICIT)) {
-        *out = b;
-        return true;
-    }
-    *out = a;
-    return true;
-}
-
-/* What anyelement and anycompatible stand for, from the actual types. */
-static bool
-deduce(const struct func *func, const struct type *types, uint32_t nargs, struct type *element,
-    struct type *compatible)
-{
-    *element = *compatible = TYPE(TYPE_UNKNOWN);
-    for (uint32_t i = 0; i < nargs; i++) {
-        struct type want = declared(func, i), have = types[i];
-        if (!is_polymorphic(want) || want.id == TYPE_ANY || is_unknown(have))
-            continue;
-        have.typmod = -1;
-        if (wants_array(want)) {
-            if (!have.array)
-                return false;
-            have = type_element(have);
-        }
-        bool loose = want.id == TYPE_ANYCOMPATIBLE || want.id == TYPE_ANYCOMPATIBLEARRAY;
-        struct type *slot = loose ? compatible : element;
-        if (is_unknown(*slot))
-            *slot = have;
-        else if (loose ? !common_of(*slot, have, slot) : !type_same(*slot, have))
-            return false;
-    }
-    /* an array of arrays is no type */
-    return !compatible->array || !(wants_array(func->result) && func->nargs > 0);
-}
-
-static uint32_t
-keep_best(const struct func **list, uint32_t count, const uint32_t *score)
-{
-    uint32_t best = 0, n = 0;
-    for (uint32_t i = 0; i < count; i++)
-        best = OX_MAX(best, score[i]);
-    for (uint32_t i = 0; i < count; i++)
-        if (score[i] == best)
-            list[n++] = list[i];
-    return n;
-}
-
-/* Step 4 of the rules: 1 left, or more when ambiguous. */
-static uint32_t
-select_candidate(const struct func **list, uint32_t count, const struct type *types, uint32_t nargs)
-{
-    uint32_t score[CANDIDATES_MAX], unknowns = 0;
-    for (uint32_t k = 0; k < nargs; k++)
-        unknowns += is_unknown(types[k]);
-    for (uint32_t i = 0; i < count; i++) {
-        score[i] = 0;
-        for (uint32_t k = 0; k < nargs; k++)
-            score[i] += !is_unknown(types[k]) && type_same(declared(list[i], k), types[k]);
-    }
-    if ((count = keep_best(list, count, score)) == 1)
-        return count;
-    for (uint32_t i = 0; i < count; i++) {
-        score[i] = 0;
-        for (uint32_t k = 0; k < nargs; k++)
-            score[i] += !is_unknown(types[k]) && (type_same(declared(list[i], k), types[k]) ||
-                                                     preferred_for(declared(list[i], k), types[k]));
-    }
-    if ((count = keep_best(list, count, score)) == 1 || unknowns == 0)
-        return count;
-    /* Unknown literals: strings first, else the category all agree on. */
-    char category[ARGS_MAX];
-    bool resolved = true, has_preferred[ARGS_MAX];
-    for (uint32_t k = 0; k < nargs && resolved; k++) {
-        category[k] = '\0';
-        has_preferred[k] = false;
-        if (!is_unknown(types[k]))
-            continue;
-        bool conflict = false;
-        for (uint32_t i = 0; i < count; i++) {
-            char c = type_category(declared(list[i], k));
-            bool pref = !declared(list[i], k).array && type_facts(declared(list[i], k))->preferred;
-            if (category[k] == '\0') {
-                category[k] = c;
-                has_preferred[k] = pref;
-            } else if (c == category[k]) {
-                has_preferred[k] |= pref;
-            } else if (c == 'S') {
-                category[k] = 'S';
-                has_preferred[k] = pref;
-                conflict = false;
-            } else if (category[k] != 'S') {
-                conflict = true;
-            }
-        }
-        resolved = !conflict || category[k] == 'S';
-    }
-    if (resolved) {
-        const struct func *kept[CANDIDATES_MAX];
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            bool keep = true;
-            for (uint32_t k = 0; k < nargs && keep; k++) {
-                struct type want = declared(list[i], k);
-                if (is_unknown(types[k]))
-                    keep = type_category(want) == category[k] &&
-                           (!has_preferred[k] || (!want.array && type_facts(want)->preferred));
-            }
-            if (keep)
-                kept[n++] = list[i];
-        }
-        if (n > 0) {
-            memcpy(list, kept, n * sizeof(const struct func *));
-            if ((count = n) == 1)
-                return count;
-        }
-    }
-    /* All known arguments of one type: take the unknown ones for that. */
-    struct type known = TYPE(TYPE_NONE);
-    for (uint32_t k = 0; k < nargs; k++) {
-        if (is_unknown(types[k]))
-            continue;
-        if (known.id != TYPE_NONE && !type_same(known, types[k]))
-            return count;
-        known = types[k];
-    }
-    if (known.id == TYPE_NONE)
-        return count;
-    const struct func *found = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        struct type all[ARGS_MAX], element, compatible;
-        for (uint32_t k = 0; k < nargs; k++)
-            all[k] = known;
-        bool fits = deduce(list[i], all, nargs, &element, &compatible);
-        for (uint32_t k = 0; k < nargs && fits; k++)
-            fits = cast_exists(known, declared(list[i], k), CAST_IMPLICIT);
-        if (fits && found != NULL)
-            return count;
-        found = fits ? list[i] : found;
-    }
-    if (found == NULL)
-        return count;
-    list[0] = found;
-    return 1;
-}
-
-/* NULL: none or (*ambiguous) several. */
-static const struct func *
-choose(struct str name, const struct type *types, uint32_t nargs, bool operators, bool *ambiguous)
-{
-    uint32_t count, n = 0;
-    const struct func *rows = func_find(name, &count), *list[CANDIDATES_MAX];
-    *ambiguous = false;
-    if (nargs > ARGS_MAX)
-        return NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        if ((rows[i].kind == FUNC_OPERATOR) != operators || !arity_fits(&rows[i], nargs))
-            continue;
-        bool exact = true;
-        for (uint32_t k = 0; k < nargs && exact; k++)
-            exact = type_same(declared(&rows[i], k), types[k]);
-        if (exact)
-            return &rows[i];
-    }
-    if (operators && nargs == 2 && is_unknown(types[0]) != is_unknown(types[1])) {
-        struct type same = is_unknown(types[0]) ? types[1] : types[0];
-        for (uint32_t i = 0; i < count; i++)
-            if (rows[i].kind == FUNC_OPERATOR && rows[i].nargs == 2 &&
-                type_same(rows[i].args[0], same) && type_same(rows[i].args[1], same))
-                return &rows[i];
-    }
-    for (uint32_t i = 0; i < count && n < CANDIDATES_MAX; i++) {
-        if ((rows[i].kind == FUNC_OPERATOR) != operators || !arity_fits(&rows[i], nargs))
-            continue;
-        struct type element, compatible;
-        bool fits = deduce(&rows[i], types, nargs, &element, &compatible);
-        for (uint32_t k = 0; k < nargs && fits; k++)
-            fits = cast_exists(types[k], declared(&rows[i], k), CAST_IMPLICIT);
-        if (fits)
-            list[n++] = &rows[i];
-    }
-    if (n > 1)
-        n = select_candidate(list, n, types, nargs);
-    *ambiguous = n > 1;
-    return n == 1 ? list[0] : NULL;
-}
-
-const struct func *
-func_resolve(struct str name, const struct type *types, uint32_t nargs)
-{
-    bool ambiguous;
-    return choose(name, types, nargs, false, &ambiguous);
-}
-
 /* ---- polymorphism -----------------------------------------------------------------------------
  */
 
@@ -701,23 +422,23 @@ finish_call(const struct expr_bind *bind, const struct func *func, struct str na
     struct expr **args, uint32_t nargs, bool variadic, int position, struct expr **out,
     struct ox_err *err)
 {
-    struct type element, compatible, types[ARGS_MAX];
+    struct type element, compatible, types[CALL_ARGS_MAX];
     ox_code code;
     for (uint32_t i = 0; i < nargs; i++)
-        types[i] = variadic && i == nargs - 1 && !declared(func, i).array
+        types[i] = variadic && i == nargs - 1 && !func_declared(func, i).array
                        ? type_element(args[i]->type)
                        : args[i]->type;
-    if (!deduce(func, types, nargs, &element, &compatible))
+    if (!func_deduce(func, types, nargs, &element, &compatible))
         return polymorphic_mismatch(name, err, position);
-    if (is_unknown(element))
+    if (type_is_unknown(element))
         element = TYPE(TYPE_TEXT);
-    if (is_unknown(compatible))
+    if (type_is_unknown(compatible))
         compatible = TYPE(TYPE_TEXT);
     struct expr **cast = ox_arena_alloc(bind->arena, (nargs + 1) * sizeof(*cast));
     for (uint32_t i = 0; i < nargs; i++) {
-        struct type want = concrete(declared(func, i), element, compatible);
+        struct type want = concrete(func_declared(func, i), element, compatible);
         if (want.id == TYPE_ANY)
-            want = is_unknown(args[i]->type) && args[i]->kind == EXPR_PARAM ? TYPE(TYPE_TEXT)
+            want = type_is_unknown(args[i]->type) && args[i]->kind == EXPR_PARAM ? TYPE(TYPE_TEXT)
                                                                             : args[i]->type;
         if (variadic && i == nargs - 1 && !want.array && args[i]->type.array)
             want = args[i]->type;
@@ -786,13 +507,13 @@ ox_code
 expr_function(const struct expr_bind *bind, struct str name, struct expr **args, uint32_t nargs,
     bool variadic, int position, struct expr **out, struct ox_err *err)
 {
-    struct type types[ARGS_MAX] = {{0, false, 0}}, target;
+    struct type types[CALL_ARGS_MAX] = {{0, false, 0}}, target;
     bool ambiguous;
     if (name.len > 11 && memcmp(name.ptr, "pg_catalog.", 11) == 0)
         name = ox_str_n(name.ptr + 11, name.len - 11);
-    if (nargs > ARGS_MAX)
+    if (nargs > CALL_ARGS_MAX)
         return at_position(ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
-                               "cannot pass more than %d arguments to a function", ARGS_MAX),
+                               "cannot pass more than %d arguments to a function", CALL_ARGS_MAX),
             err, position);
     for (uint32_t i = 0; i < nargs; i++) {
         refresh_param(bind, args[i]);
@@ -800,7 +521,7 @@ expr_function(const struct expr_bind *bind, struct str name, struct expr **args,
     }
     if (variadic && nargs > 0 && types[nargs - 1].array)
         types[nargs - 1] = type_element(types[nargs - 1]);
-    const struct func *func = choose(name, types, nargs, false, &ambiguous);
+    const struct func *func = func_choose(name, types, nargs, false, &ambiguous);
     if (func != NULL) {
         ox_code code = finish_call(bind, func, name, args, nargs, variadic, position, out, err);
         if (code == OX_OK && func->kind == FUNC_SCALAR)
@@ -841,7 +562,7 @@ expr_operator(const struct expr_bind *bind, struct str op, struct expr *left, st
         refresh_param(bind, args[i]);
         types[i] = args[i]->type;
     }
-    const struct func *func = choose(op, types, nargs, true, &ambiguous);
+    const struct func *func = func_choose(op, types, nargs, true, &ambiguous);
     if (func != NULL) {
         ox_code code = finish_call(bind, func, op, args, nargs, false, position, out, err);
         if (code != OX_OK)
@@ -882,14 +603,14 @@ expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint32_t cou
             continue;
         refresh_param(bind, exprs[i]);
         struct type type = exprs[i]->type;
-        if (is_unknown(type))
+        if (type_is_unknown(type))
             continue;
-        if (is_unknown(best)) {
+        if (type_is_unknown(best)) {
             best = type;
             continue;
         }
         struct type merged;
-        if (!common_of(best, type, &merged))
+        if (!type_common(best, type, &merged))
             return at_position(
                 ox_fail(err, OX_DATATYPE_MISMATCH, "%s types %s and %s cannot be matched", context,
                     type_name(best, bind->arena), type_name(type, bind->arena)),
@@ -898,7 +619,7 @@ expr_common_type(const struct expr_bind *bind, struct expr **exprs, uint32_t cou
             merged.typmod = type_same(merged, best) && type_same(merged, type) ? -1 : merged.typmod;
         best = merged;
     }
-    if (is_unknown(best))
+    if (type_is_unknown(best))
         best = TYPE(TYPE_TEXT);
     /* A modifier survives only where all agree. */
     for (uint32_t i = 0; i < count; i++)
@@ -933,7 +654,7 @@ expr_boolean(const struct expr_bind *bind, struct expr **expr, const char *what,
     refresh_param(bind, in);
     if (expr_coerce(bind, in, TYPE(TYPE_BOOL), CAST_IMPLICIT, expr, err) == OX_OK)
         return OX_OK;
-    if (is_unknown(in->type))
+    if (type_is_unknown(in->type))
         return err != NULL ? err->code : OX_INVALID_TEXT_REPRESENTATION;
     if (err != NULL)
         err->position = 0;
@@ -947,7 +668,7 @@ ox_code
 expr_settle(const struct expr_bind *bind, struct expr **expr, struct ox_err *err)
 {
     refresh_param(bind, *expr);
-    if (!is_unknown((*expr)->type))
+    if (!type_is_unknown((*expr)->type))
         return OX_OK;
     return expr_coerce(bind, *expr, TYPE(TYPE_TEXT), CAST_IMPLICIT, expr, err);
 }
@@ -1024,7 +745,7 @@ comparable(const struct expr_bind *bind, struct str op, struct expr **left, stru
     if (call->kind != EXPR_CALL) { /* folded: bind again, unfolded */
         struct type types[2] = {l->type, r->type};
         bool ambiguous;
-        const struct func *f = choose(op, types, 2, true, &ambiguous);
+        const struct func *f = func_choose(op, types, 2, true, &ambiguous);
         if ((code = finish_call(
                  bind, f, op, (struct expr *[]){l, r}, 2, false, position, &call, err)) != OX_OK)
             return code;
@@ -1131,7 +852,7 @@ expr_nullif(const struct expr_bind *bind, struct expr *left, struct expr *right,
         code = expr_settle(bind, &left, err);
     if (code != OX_OK)
         return code;
-    if (same->kind == EXPR_CALL && is_unknown(left->type))
+    if (same->kind == EXPR_CALL && type_is_unknown(left->type))
         left = same->args[0];
     *out = expr_new(bind->arena, EXPR_NULLIF, left->type, position);
     set_args(bind->arena, *out, (struct expr *[]){left, same}, 2);
@@ -1262,13 +983,13 @@ expr_any_all(const struct expr_bind *bind, enum expr_kind kind, struct str op, s
     struct type item = array->type.array ? type_element(array->type) : TYPE(TYPE_UNKNOWN);
     struct type types[2] = {left->type, item}, element, compatible;
     bool ambiguous;
-    if (!array->type.array && !is_unknown(array->type))
+    if (!array->type.array && !type_is_unknown(array->type))
         return at_position(
             ox_fail(err, OX_WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side"),
             err, position);
     if (ox_str_is(op, "!="))
         op = OX_STR("<>");
-    const struct func *func = choose(op, types, 2, true, &ambiguous);
+    const struct func *func = func_choose(op, types, 2, true, &ambiguous);
     if (func == NULL)
         return at_position(
             ox_fail(err, OX_UNDEFINED_FUNCTION, "operator does not exist: %s %.*s %s",
@@ -1278,7 +999,7 @@ expr_any_all(const struct expr_bind *bind, enum expr_kind kind, struct str op, s
         return at_position(ox_fail(err, OX_WRONG_OBJECT_TYPE,
                                "op ANY/ALL (array) requires operator to yield boolean"),
             err, position);
-    if (!deduce(func, types, 2, &element, &compatible))
+    if (!func_deduce(func, types, 2, &element, &compatible))
         return polymorphic_mismatch(op, err, position);
     ox_code code;
     struct type want_left = concrete(func->args[0], element, compatible);
@@ -1358,7 +1079,7 @@ expr_subquery_compare(const struct expr_bind *bind, struct str op, struct expr *
     bool ambiguous;
     if (ox_str_is(op, "!="))
         op = OX_STR("<>");
-    const struct func *same = choose(op, types, 2, true, &ambiguous);
+    const struct func *same = func_choose(op, types, 2, true, &ambiguous);
     if (same != NULL)
         *func = same;
     return OX_OK;

@@ -72,4 +72,38 @@ give_interval(struct arena *arena, struct interval span, struct datum *out)
 /* func_format.c: "st", "nd", "rd" or "th" of a number. */
 void format_ordinal(int64_t n, bool lower, struct text *to);
 
+/* ---- func_choose.c: what a name means ---- */
+
+static inline bool
+type_is_unknown(struct type type)
+{
+    return type.id == TYPE_UNKNOWN && !type.array;
+}
+
+static inline bool
+type_is_polymorphic(struct type type)
+{
+    return type.id >= TYPE_ANY;
+}
+
+static inline bool
+type_wants_array(struct type type)
+{
+    return type.id == TYPE_ANYARRAY || type.id == TYPE_ANYCOMPATIBLEARRAY;
+}
+
+enum { CALL_ARGS_MAX = 100 }; /* of one call */
+
+/* The declared type of the i-th argument, which a variadic function may have many of. */
+struct type func_declared(const struct func *func, uint32_t i);
+/* The higher of two types in one category: the one the other casts to implicitly. */
+bool type_common(struct type a, struct type b, struct type *out);
+/* What anyelement and anycompatible stand for, from the actual types; false: they cannot
+ * be one type. */
+bool func_deduce(const struct func *func, const struct type *types, uint32_t nargs,
+    struct type *element, struct type *compatible);
+/* NULL: none or (*ambiguous) several. */
+const struct func *func_choose(struct str name, const struct type *types, uint32_t nargs,
+    bool operators, bool *ambiguous);
+
 #endif

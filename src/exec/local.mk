@@ -13,7 +13,7 @@ BUILT_SOURCES += src/exec/functions.gen.h src/exec/functions.gen.c
 nodist_liboxbow_a_SOURCES += src/exec/functions.gen.c
 liboxbow_a_SOURCES += src/exec/agg.c src/exec/agg_collect.c src/exec/expr.c src/exec/expr_bind.c \
     src/exec/expr_tree.c src/exec/func_array.c src/exec/func_bytes.c src/exec/func_catalog.c \
-    src/exec/func_compare.c src/exec/func_format.c src/exec/func_format_number.c src/exec/func_json.c \
+    src/exec/func_choose.c src/exec/func_compare.c src/exec/func_format.c src/exec/func_format_number.c src/exec/func_json.c \
     src/exec/func_jsonpath.c src/exec/json_path.c src/exec/func_math.c \
     src/exec/func_privilege.c src/exec/func_regex.c src/exec/func_set.c src/exec/func_sys.c src/exec/func_text.c src/exec/func_time.c \
     src/exec/func_time_make.c src/exec/func_time_part.c src/exec/regex.c
