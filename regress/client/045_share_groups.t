@@ -26,7 +26,12 @@ sub share {
     open my $out, '-|', @java, 1500 or die;
     my $words = '';
     while (my $line = <$out>) {
-        ok($ox->restart($signal), "$signal at half: it starts again") if $line eq "half\n";
+        if ($line eq "half\n") {
+            is($ox->sql(q{SELECT count(*), sum(partitions), count(DISTINCT assigned) > 0}
+                    . q{ FROM oxbow.group_members}), '2|3|t', 'SQL knows who has what')
+                or diag $ox->sql('SELECT * FROM oxbow.group_members');
+            ok($ox->restart_twice($signal), "$signal at half, twice: it starts again");
+        }
         $words .= $line;
     }
     close $out;

@@ -26,8 +26,12 @@ sub count_words {
     open my $out, '-|', "timeout 600 @java 2>$ENV{OX_STATE}/diag" or die;
     my $words = '';
     while (my $line = <$out>) {
-        ok($ox->restart($signal), "$protocol, $signal at half: it starts again")
-            if $line =~ /^half/;
+        if ($line =~ /^half/) {
+            is($ox->sql(q{SELECT sum(partitions) > 0 AND min(assigned::text) ~ '_[01]' FROM}
+                    . q{ oxbow.group_members}), 't', 'SQL knows who has which tasks')
+                or diag $ox->sql('SELECT * FROM oxbow.group_members') if $protocol eq 'streams';
+            ok($ox->restart_twice($signal), "$protocol, $signal at half, twice: it starts again");
+        }
         $words .= $line;
     }
     close $out;

@@ -26,7 +26,7 @@ sub run_parts {
     open my $out, '-|', 'timeout', 600, @java, @parts or die;
     my $words = '';
     while (my $line = <$out>) {
-        ok($ox->restart($signal), "$1, $signal: it starts again") if $line =~ /^half=(.*)/;
+        ok($ox->restart_twice($signal), "$1, $signal, twice: it starts again") if $line =~ /^half=(.*)/;
         $words .= $line;
     }
     close $out;

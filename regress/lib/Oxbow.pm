@@ -101,6 +101,14 @@ sub restart {
     return $self->run;
 }
 
+# Ends it and starts it again, twice, with clients at work in between.
+sub restart_twice {
+    my ($self, $signal) = @_;
+    return 0 unless $self->restart($signal);
+    sleep 2;
+    return $self->restart($signal);
+}
+
 sub alive {
     my ($self) = @_;
     return $self->{pid} && waitpid($self->{pid}, WNOHANG) == 0;

@@ -118,6 +118,28 @@ sub fetching {
     quota($port, {user => $_}, consumer_byte_rate => undef) for qw(ben dora);
 }
 
+# After fetching(): its topic, by a share group. Kafka answers without records, which
+# the member has in hand all the same.
+sub sharing {
+    my ($port) = @_;
+    my $who = 'group_id: "qs", member_id: "mmmmmmmmmmmmmmmmmmmmmm"';
+    my $fetch = qq(ShareFetch 1 {$who, share_session_epoch: %d, max_wait_ms: 500, min_bytes: 1, )
+        . 'max_bytes: 200000, max_records: 9, batch_size: 9, topics: [{topic_id: "$T", '
+        . "partitions: [{partition_index: 0}]}]}\n";
+    my ($reset) = ask($port, 'admin', qq(IncrementalAlterConfigs 1 {resources: [{resource_type: 32, )
+        . qq(resource_name: "qs", configs: [{name: "share.auto.offset.reset", config_operation: 0, )
+        . qq(value: "earliest"}]}]}\n));
+    quota($port, {user => 'ben'}, consumer_byte_rate => 500);
+    my @lines = ask($port, 'ben', qq(Metadata 12 {topics: [{name: "f"}]}\nlet T = topics.0.topic_id\n)
+        . qq(retry 14,15,16 ShareGroupHeartbeat 1 {$who, member_epoch: 0, subscribed_topic_names: ["f"]}\n)
+        . "wait 3000\nShareGroupHeartbeat 1 {$who, member_epoch: 1}\n"
+        . sprintf($fetch, 0));
+    my ($answer) = grep { /^ShareFetch/ } @lines;
+    ok(told($answer // '') > 3000, 'ShareFetch: its bytes count') or diag "$reset @lines";
+    like($answer, qr/yyy/, 'ShareFetch: they come');
+    quota($port, {user => 'ben'}, consumer_byte_rate => undef);
+}
+
 sub mutating {
     my ($port, $who) = @_;
     my $create = sub { qq(CreateTopics $_[0] {topics: [{name: "$_[1]", num_partitions: $_[2], replication_factor: 1}], timeout_ms: 5000}\n) };
@@ -183,6 +205,7 @@ sub all {
     precedence($port, $who);
     muting($port, $who);
     fetching($port, $who);
+    sharing($port) if $who eq 'Oxbow';
     mutating($port, $who);
     requests($port, $who);
     connections($port, $who);

@@ -278,12 +278,18 @@ snapshot_streams(struct coord_snapshot_group *out, const struct group *group, st
     out->members = ox_arena_array(arena, struct coord_snapshot_member, members->count);
     for (uint32_t at = 0; (entry = ox_map_next(members, &at)) != NULL;) {
         const struct streams_member *member = entry->value;
+        struct coord_tasks *tasks = ox_arena_array(arena, struct coord_tasks, COORD_TASK_KINDS);
+        for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
+            tasks[kind] =
+                streams_task_rows(group->streams, &member->current.assigned.of[kind], arena);
         out->members[out->member_count++] = (struct coord_snapshot_member){
             .member_id = ox_str_dup(arena, member->id),
             .client_id = ox_str_dup(arena, member->said.client_id),
             .client_host = ox_str_dup(arena, member->said.client_host),
             .session_timeout_ms = group->shard->config.streams_session_ms,
             .rebalance_timeout_ms = member->said.rebalance_timeout_ms,
+            .instance_id = ox_str_dup(arena, member->said.instance_id),
+            .tasks = tasks,
         };
     }
 }

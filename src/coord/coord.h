@@ -531,6 +531,7 @@ struct coord_snapshot_member {
     int32_t session_timeout_ms, rebalance_timeout_ms;
     struct coord_offset_topic *assigned; /* only names and partition numbers */
     size_t assigned_count;
+    const struct coord_tasks *tasks; /* of a streams group, by kind; else NULL */
     bool leader;
 };
 struct coord_snapshot_group {

@@ -140,6 +140,7 @@ fetched(struct share_call *call)
     fetch_part *parts = kafka_array(req, fetch_part, call->out_count);
     response.responses.at = kafka_array(req, fetch_topic, call->out_count);
     fetch_topic *topic = NULL;
+    size_t bytes = 0;
     for (size_t i = 0; call->code == OX_OK && i < call->out_count; i++) {
         fill_fetched(req, &call->outs[i], &parts[i]);
         if (topic == NULL || !ox_uuid_eq(&topic->topic_id, &call->outs[i].topic_id)) {
@@ -148,7 +149,9 @@ fetched(struct share_call *call)
             topic->partitions.at = &parts[i];
         }
         topic->partitions.count++;
+        bytes += call->outs[i].range.len;
     }
+    engine_quota_use(req->sess, ENGINE_QUOTA_FETCH, (double)bytes);
     kafka_answer(req, &response);
 }
 
@@ -168,8 +171,10 @@ kafka_share_fetch(struct kafka_request *req)
     call->strict = request->share_acquire_mode == 1;
     call->renew = req->version >= 2;
     call->max_wait_ms = request->is_renew_ack ? 0 : request->max_wait_ms;
-    call->max_bytes = OX_MIN(request->max_bytes,
-        engine_settings(kafka_engine(req))->fetch_max_bytes);
+    int32_t most = OX_MIN(request->max_bytes, engine_settings(kafka_engine(req))->fetch_max_bytes);
+    if (most > 0) /* else it is what it is */
+        most = (int32_t)engine_quota_fetch_max(req->sess, (size_t)most);
+    call->max_bytes = most;
     call->max_records = request->max_records;
     fill_parts(req, request->topics.at, request->topics.count, call);
     size_t forgotten = 0;

@@ -312,6 +312,45 @@ collect_groups(struct feed_rows *rows)
     groups_release(&call);
 }
 
+/* One element of a text array. */
+static void
+add_assigned(struct text *out, struct str name, char between, int32_t number, const char *note)
+{
+    ox_text_adds(out, out->len > 1 ? ",\"" : "\"");
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] == '"' || name.ptr[i] == '\\')
+            ox_text_addc(out, '\\');
+        ox_text_addc(out, name.ptr[i]);
+    }
+    ox_text_addf(out, "%c%d%s\"", between, number, note);
+}
+
+/* What a member has: partitions (topic-1), or tasks of a streams group (0_1). Returns
+ * how many, without tasks that only stand by. */
+static int64_t
+list_assigned(const struct coord_snapshot_member *member, struct text *out)
+{
+    static const char *const notes[COORD_TASK_KINDS] = {[COORD_STANDBY] = " (standby)",
+        [COORD_WARMUP] = " (warm-up)"};
+    int64_t count = 0;
+    ox_text_addc(out, '{');
+    for (size_t i = 0; i < member->assigned_count; i++) {
+        const struct coord_offset_topic *topic = &member->assigned[i];
+        for (size_t j = 0; j < topic->partition_count; j++, count++)
+            add_assigned(out, topic->name, '-', topic->partitions[j].partition, "");
+    }
+    for (int kind = 0; member->tasks != NULL && kind < COORD_TASK_KINDS; kind++)
+        for (size_t i = 0; i < member->tasks[kind].count; i++) {
+            const struct coord_task_ids *tasks = &member->tasks[kind].at[i];
+            count += kind == COORD_ACTIVE ? (int64_t)tasks->partition_count : 0;
+            for (int32_t j = 0; j < tasks->partition_count; j++)
+                add_assigned(out, tasks->subtopology, '_', tasks->partitions[j],
+                    notes[kind] != NULL ? notes[kind] : "");
+        }
+    ox_text_addc(out, '}');
+    return count;
+}
+
 static void
 collect_members(struct feed_rows *rows)
 {
@@ -321,16 +360,17 @@ collect_members(struct feed_rows *rows)
         const struct coord_snapshot_group *group = &call.snapshot.groups[i];
         for (size_t j = 0; j < group->member_count; j++) {
             const struct coord_snapshot_member *member = &group->members[j];
-            int64_t partitions = 0;
-            for (size_t k = 0; k < member->assigned_count; k++)
-                partitions += (int64_t)member->assigned[k].partition_count;
+            struct text assigned;
+            ox_text_init(&assigned, &rows->arena);
+            int64_t count = list_assigned(member, &assigned);
             struct cell *row = add_row(rows);
             row[0] = cell_str(rows, group->group_id);
             row[1] = cell_str(rows, member->member_id);
             row[2] = cell_str(rows, member->instance_id);
             row[3] = cell_str(rows, member->client_id);
             row[4] = cell_str(rows, member->client_host);
-            row[5] = cell_int(partitions);
+            row[5] = cell_int(count);
+            row[6] = cell_str(rows, ox_text_str(&assigned));
         }
     }
     groups_release(&call);
@@ -817,7 +857,7 @@ static const struct feed_def defs[] = {
                  "generation int4, leader text, coordinator int4, members int4",
         collect_groups, true},
     {"f_group_members", "group_id text, member_id text, static_id text, client_id text, "
-                        "host text, partitions int4",
+                        "host text, partitions int4, assigned text",
         collect_members, true},
     {"f_group_offsets", "group_id text, topic text, partition int4, committed int8, "
                         "metadata text, committed_at int8",
