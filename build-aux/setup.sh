@@ -9,6 +9,11 @@ OX_PACKAGES="build-essential autoconf automake pkg-config perl re2c lemon libuv1
 
 say() { printf '%s\n' "$*"; }
 
+# Neither configure nor make bear that.
+case $OX_TOP in
+*[[:space:]]*) say "the path \"$OX_TOP\" has a space: build Oxbow in a folder without"; exit 1 ;;
+esac
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }

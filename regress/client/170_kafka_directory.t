@@ -281,6 +281,7 @@ my ($snapshot) = reverse sort glob "$tmp/data/__cluster_metadata-0/*.checkpoint"
 if ($snapshot) {
     my $bytes = slurp($snapshot);
     substr($bytes, length($bytes) / 2, 1) ^= "\1";
+    chmod 0600, $snapshot; # Kafka leaves it without write permission
     open my $out, '>', $snapshot or die;
     print $out $bytes;
     close $out;

@@ -18,7 +18,6 @@ import org.apache.kafka.common.errors.*;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.quota.*;
 import org.apache.kafka.common.resource.*;
-import org.apache.kafka.common.utils.AppInfoParser;
 
 public class OxbowMatrix {
     static final String NAME = System.getenv("OX_NAME");
@@ -414,8 +413,10 @@ public class OxbowMatrix {
         }
     }
 
-    public static void main(String[] args) {
-        System.out.println("# version " + AppInfoParser.getVersion());
+    public static void main(String[] args) throws Exception {
+        Properties version = new Properties();
+        version.load(Producer.class.getResourceAsStream("/kafka/kafka-version.properties"));
+        System.out.println("# version " + version.getProperty("version"));
         part("produce", OxbowMatrix::produce);
         part("consume", OxbowMatrix::consume);
         part("groups", OxbowMatrix::groups);

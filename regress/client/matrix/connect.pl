@@ -42,7 +42,7 @@ sub spew {
 
 sub until {
     my ($condition) = @_;
-    my $deadline = time + 60;
+    my $deadline = time + 180;
     sleep 0.1 while time < $deadline && !$condition->();
     return $condition->();
 }

@@ -25,7 +25,7 @@ if MECHANISM:
     settings.update({"sasl.mechanism": MECHANISM, "sasl.username": USER, "sasl.password": PASSWORD})
 
 
-def screen(words, wanted, seconds=40):
+def screen(words, wanted, seconds=120):
     """Runs it until all of WANTED were on its screen."""
     words = [sys.executable, "-c", "from kaskade.main import cli; cli()", *words]
     for name, value in settings.items():
