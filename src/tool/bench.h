@@ -47,6 +47,7 @@ struct bench_options {
     double fill_mb;     /* beside: only this much data, which stays */
     const char *ca;
     bool json, lazy, lazy_set, small, large;
+    bool many; /* beside: only a topic of many partitions, which stays */
 };
 
 extern struct bench_options opt;

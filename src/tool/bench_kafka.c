@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 #ifdef HAVE_RDKAFKA
 #include <librdkafka/rdkafka.h>
 
-enum { VALUES = 64 };
+enum { VALUES = 64, MANY = 5000 };
 
 /* What a figure does, for both brokers. */
 struct work {
@@ -110,8 +111,15 @@ admin(const struct target *target, int partitions)
 static void
 both_topics(int partitions)
 {
+    double start = now_s();
     admin(&ours, partitions);
+    double between = now_s();
     admin(&against, partitions);
+    struct pair pair = {.ours = between - start, .reference = now_s() - between};
+    pair.ratio = pair.reference / pair.ours;
+    if (partitions > 1)
+        report("s", &pair, against.name, REACH_NOTHING, 0,
+            "create a topic of %d partitions (ratio: how much less)", partitions);
     /* A deleted topic's files go later; a new one's leader is elected by then. */
     usleep(partitions > 0 ? 300000 : 100000);
 }
@@ -356,7 +364,7 @@ codecs_figures(void)
 static void
 partitions_figures(void)
 {
-    static const int counts[] = {100, 5000};
+    static const int counts[] = {100, MANY};
     char what[64];
     for (size_t i = 0; i < (opt.large ? 2 : 1); i++) {
         struct work work = make_work("none", "all", 100, counts[i], 500e3);
@@ -436,33 +444,70 @@ connections_figures(void)
     ox_buf_put(batch.buf);
 }
 
-enum { RATE = 1000, SAMPLES_MAX = 20000 };
+enum { SAMPLES_MAX = 65536, PACED_CONNECTIONS = 8, ANSWER_SECONDS = 60 };
 
+/* Requests that are due at a fixed rate, in turn over the connections; whether
+ * earlier ones were answered or not. */
 struct paced {
-    int fd[2];
+    int rate;
+    struct pollfd fds[2][PACED_CONNECTIONS];
     struct text request;
     double times[2][SAMPLES_MAX];
     size_t count[2];
 };
 
-/* Requests at a fixed rate; a time counts from when the request was due. */
+static double
+due_at(const struct paced *paced, double start, size_t i)
+{
+    return start + (double)i / paced->rate;
+}
+
+/* An answer of connection c; a time counts from when the request was due. */
+static void
+take_answer(struct paced *paced, int side, int c, double start, size_t *answered)
+{
+    uint8_t head[4], body[512];
+    size_t i = answered[c]++ * PACED_CONNECTIONS + (size_t)c;
+    read_full(paced->fds[side][c].fd, head, 4);
+    if (wire_load32(head) > sizeof(body))
+        die("an answer is too long");
+    read_full(paced->fds[side][c].fd, body, wire_load32(head));
+    if (paced->count[side] < SAMPLES_MAX)
+        paced->times[side][paced->count[side]++] = now_s() - due_at(paced, start, i);
+}
+
+static void
+wait_for_answers(struct pollfd *fds, double seconds)
+{
+    struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    if (ppoll(fds, PACED_CONNECTIONS, &time, NULL) < 0)
+        die("poll");
+}
+
 static double
 paced_slice(struct target *target, void *arg)
 {
     struct paced *paced = arg;
     int side = side_of(target);
-    size_t most = (size_t)OX_MIN(1.0 * RATE * OX_MAX(opt.scale, 0.05), SAMPLES_MAX / 16.0);
-    uint8_t head[4], body[512];
+    struct pollfd *fds = paced->fds[side];
+    size_t most = (size_t)OX_MAX(paced->rate * OX_MIN(OX_MAX(opt.scale, 0.1), 2.0), 50.0);
+    size_t sent = 0, done = 0, answered[PACED_CONNECTIONS] = {0};
     double start = now_s();
-    for (size_t i = 0; i < most; i++) {
-        double due = start + (double)i / RATE, wait = due - now_s();
-        if (wait > 0)
-            usleep((useconds_t)(wait * 1e6));
-        write_full(paced->fd[side], paced->request.ptr, paced->request.len);
-        read_full(paced->fd[side], head, 4);
-        read_full(paced->fd[side], body, OX_MIN((size_t)wire_load32(head), sizeof(body)));
-        if (paced->count[side] < SAMPLES_MAX)
-            paced->times[side][paced->count[side]++] = now_s() - due;
+    while (done < most) {
+        double wait = sent < most ? due_at(paced, start, sent) - now_s() : ANSWER_SECONDS;
+        if (wait <= 0) {
+            write_full(fds[sent % PACED_CONNECTIONS].fd, paced->request.ptr, paced->request.len);
+            sent++;
+        }
+        wait_for_answers(fds, OX_MAX(wait, 0.0));
+        size_t before = done;
+        for (int c = 0; c < PACED_CONNECTIONS; c++)
+            if (fds[c].revents != 0) {
+                take_answer(paced, side, c, start, answered);
+                done++;
+            }
+        if (wait >= ANSWER_SECONDS && done == before)
+            die("answers do not come");
     }
     return 1;
 }
@@ -482,8 +527,22 @@ latency_rows(struct paced *paced, const char *way)
             .reference = paced->times[1][paced->count[1] * (size_t)marks[i].permille / 1000]};
         pair.ratio = pair.reference / pair.ours;
         report("s", &pair, against.name, marks[i].permille == 990 ? REACH_RATIO : REACH_NOTHING, 5,
-            "%s of a produce, %s, %d/s (ratio: how much less)", marks[i].name, way, RATE);
+            "%s of a produce, %s, %d/s (ratio: how much less)", marks[i].name, way, paced->rate);
     }
+}
+
+static void
+paced_connections(struct paced *paced, bool open)
+{
+    for (int side = 0; side < 2; side++)
+        for (int c = 0; c < PACED_CONNECTIONS; c++) {
+            struct pollfd *at = &paced->fds[side][c];
+            if (open)
+                *at = (struct pollfd){connect_to(side == 0 ? ours.kafka_port : against.kafka_port),
+                    POLLIN, 0};
+            else
+                close(at->fd);
+        }
 }
 
 static void
@@ -494,6 +553,7 @@ latency_figures(void)
         int acks;
         bool lazy;
     } ways[] = {{"acks=1", 1, false}, {"acks=all", -1, false}, {"acks=all, flush=lazy", -1, true}};
+    static const int rates[] = {100, 1000, 5000};
     size_t records;
     struct pair pair;
     struct slice batch = make_batch(100, 1024, &records);
@@ -503,19 +563,50 @@ latency_figures(void)
         both_topics(1);
         if (ways[i].lazy)
             be_lazy();
-        memset(paced, 0, sizeof(*paced));
-        ox_text_init(&paced->request, NULL);
-        produce_request(&paced->request, &batch, ways[i].acks, 0, 1);
-        paced->fd[0] = connect_to(ours.kafka_port);
-        paced->fd[1] = connect_to(against.kafka_port);
-        measure(&ours, paced, &against, paced, paced_slice, &pair);
-        latency_rows(paced, ways[i].name);
-        close(paced->fd[0]);
-        close(paced->fd[1]);
-        ox_text_fini(&paced->request);
+        for (size_t r = 0; r < ox_count(rates); r++) {
+            memset(paced, 0, sizeof(*paced));
+            paced->rate = rates[r];
+            ox_text_init(&paced->request, NULL);
+            produce_request(&paced->request, &batch, ways[i].acks, 0, 1);
+            paced_connections(paced, true);
+            measure(&ours, paced, &against, paced, paced_slice, &pair);
+            latency_rows(paced, ways[i].name);
+            paced_connections(paced, false);
+            ox_text_fini(&paced->request);
+        }
         both_topics(0);
     }
     ox_free(paced);
+    ox_buf_put(batch.buf);
+}
+
+/* Only when asked for: a topic of 5,000 partitions with a batch in each, which
+ * stays. */
+static void
+make_many(void)
+{
+    struct target *targets[] = {&ours, &against};
+    struct text request;
+    size_t records;
+    struct slice batch = make_batch(100, 1024, &records);
+    opt.topic = "many";
+    for (int side = 0; side < 2; side++) {
+        char body[512];
+        uint8_t head[4];
+        admin(targets[side], MANY);
+        sleep(3);
+        for (int at = 0; at < MANY; at += MANY / 10) {
+            ox_text_init(&request, NULL);
+            produce_request(&request, &batch, -1, at, MANY / 10);
+            int fd = connect_to(targets[side]->kafka_port);
+            write_full(fd, request.ptr, request.len);
+            read_full(fd, head, 4);
+            for (size_t left = wire_load32(head); left > 0; left -= OX_MIN(left, sizeof(body)))
+                read_full(fd, body, OX_MIN(left, sizeof(body)));
+            close(fd);
+            ox_text_fini(&request);
+        }
+    }
     ox_buf_put(batch.buf);
 }
 
@@ -572,8 +663,8 @@ bench_beside(void)
         return;
     }
     opt.slices = OX_MIN(opt.slices, 5);
-    if (opt.fill_mb > 0) {
-        fill_both();
+    if (opt.fill_mb > 0 || opt.many) {
+        (opt.many ? make_many : fill_both)();
         return;
     }
     warm_up();

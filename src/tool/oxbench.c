@@ -70,6 +70,7 @@ usage(FILE *to)
           "  --scale F --warm S beside: of the number of records (1); seconds before (10)\n"
           "  --large            beside: 5,000 partitions too\n"
           "  --fill MB          beside: nothing but this much data on each, which stays\n"
+          "  --many             beside: nothing but a topic of 5,000 partitions, which stays\n"
           "  --small            little data, to see that it works\n"
           "  --json             a line of JSON for each figure\n",
         to);
@@ -142,6 +143,7 @@ take_option(int option, const char *value)
     case 'w': opt.warm = atof(value); break;
     case 'F': opt.fill_mb = atof(value); break;
     case 'L': opt.large = true; break;
+    case 'y': opt.many = true; break;
     case 'j': opt.json = true; break;
     case 'm': opt.small = true; break;
     default: return false;
@@ -161,7 +163,7 @@ take_options(int argc, char **argv)
         {"other-name", 1, NULL, 'N'}, {"tls-port", 1, NULL, 'x'},
         {"other-tls-port", 1, NULL, 'X'}, {"ca", 1, NULL, 'C'}, {"only", 1, NULL, 'o'},
         {"scale", 1, NULL, 'e'}, {"warm", 1, NULL, 'w'}, {"large", 0, NULL, 'L'},
-        {"fill", 1, NULL, 'F'},
+        {"fill", 1, NULL, 'F'}, {"many", 0, NULL, 'y'},
         {"json", 0, NULL, 'j'}, {"small", 0, NULL, 'm'}, {"help", 0, NULL, 'h'}, {0}};
     int option;
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
