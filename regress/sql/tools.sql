@@ -88,3 +88,8 @@ SELECT has_sequence_privilege('tools', 'USAGE');
 SELECT grantee, privilege_type, is_grantable FROM information_schema.table_privileges WHERE table_name = 'tools' ORDER BY 2;
 SELECT count(*) > 0 FROM information_schema.role_table_grants;
 DROP TOPIC tools;
+-- settings of the server as settings of a session are asked
+SELECT current_setting('num_partitions'), current_setting('nothing.of.the.kind', true);
+SELECT count(*) FROM pg_settings WHERE current_setting(name, true) IS NULL AND setting IS NOT NULL;
+\dconfig num_part*
+\dx

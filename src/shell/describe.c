@@ -306,6 +306,44 @@ list_roles(struct shell *sh, const char *pattern, bool verbose)
     return BS_OK;
 }
 
+static enum backslash_result
+list_extensions(struct shell *sh, const char *pattern)
+{
+    struct text query;
+    ox_text_init(&query, &sh->arena);
+    ox_text_adds(&query,
+        "SELECT e.extname AS \"Name\",\n  e.extversion AS \"Version\",\n"
+        "  n.nspname AS \"Schema\",\n"
+        "  pg_catalog.obj_description(e.oid, 'pg_extension') AS \"Description\"\n"
+        "FROM pg_catalog.pg_extension e\n"
+        "  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace\nWHERE true\n");
+    describe_where(sh, &query, pattern, NULL, "e.extname", NULL);
+    ox_text_adds(&query, "ORDER BY 1;");
+    return describe_query(sh, query.ptr, "List of installed extensions") ? BS_OK : BS_ERROR;
+}
+
+/* \dconfig: all that a pattern names, or what is not as it is by default. */
+static enum backslash_result
+list_settings(struct shell *sh, const char *pattern, bool verbose)
+{
+    struct text query;
+    ox_text_init(&query, &sh->arena);
+    ox_text_adds(&query, "SELECT s.name AS \"Parameter\",\n"
+                         "  pg_catalog.current_setting(s.name) AS \"Value\"");
+    if (verbose)
+        ox_text_adds(&query, ",\n  s.vartype AS \"Type\",\n  s.context AS \"Context\"");
+    ox_text_adds(&query, "\nFROM pg_catalog.pg_settings s\nWHERE true\n");
+    if (pattern)
+        describe_where(sh, &query, pattern, NULL, "pg_catalog.lower(s.name)", NULL);
+    else
+        ox_text_adds(&query, "  AND s.source <> 'default'\n"
+                             "  AND s.setting IS DISTINCT FROM s.boot_val\n");
+    ox_text_adds(&query, "ORDER BY 1;");
+    const char *title = pattern ? "List of configuration parameters"
+                                : "List of non-default configuration parameters";
+    return describe_query(sh, query.ptr, title) ? BS_OK : BS_ERROR;
+}
+
 static void
 add_kinds(struct text *query, const char *kinds)
 {
@@ -460,6 +498,10 @@ describe_run(struct shell *sh, const char *command)
         return list_schemas(sh, pattern, verbose, system);
     if (strcmp(letters, "u") == 0 || strcmp(letters, "g") == 0)
         return list_roles(sh, pattern, verbose);
+    if (strcmp(letters, "x") == 0)
+        return list_extensions(sh, pattern);
+    if (strcmp(letters, "config") == 0)
+        return list_settings(sh, pattern, verbose);
     if (strcmp(letters, "T") == 0)
         return list_types(sh, pattern, verbose, system);
     if (letters[0] == 'f' && strspn(letters + 1, "anptw") == strlen(letters + 1))

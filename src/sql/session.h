@@ -79,6 +79,7 @@ struct settings {
     char *values[SETTINGS_MAX];   /* the fallback's own text, or heap */
     struct setting_start *starts; /* what RESET goes back to, if not to the fallback */
     struct map custom;          /* "a.b" -> char * */
+    char *shown; /* heap: a setting of the server that was asked for */
     struct setting_undo *undo;  /* of the transaction, newest first */
     bool changed; /* since they were last turned into what they mean: */
     struct row_format format;

@@ -320,6 +320,7 @@ static void
 apply_search_path(struct settings *set)
 {
     const char *found[SEARCH_PATH_MAX + 1];
+    ox_free(set->shown);
     ox_free(set->search_path_text);
     set->search_path_text = ox_strdup(set->values[SET_SEARCH_PATH]);
     size_t count = 0;
@@ -419,11 +420,30 @@ settings_facts(uint32_t number, struct setting_facts *out)
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
+/* A setting of the server; secrets are not told. */
+static const char *
+server_setting(struct sql_session *sess, struct str name)
+{
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, name);
+    struct arena arena;
+    if (param == NULL || param->type == PARAM_PASSWORD)
+        return NULL;
+    ox_arena_init(&arena);
+    struct str value =
+        param_load(param, engine_settings(sess->config.engine->engine), &arena);
+    ox_free(sess->settings.shown);
+    sess->settings.shown = ox_strdup(value.ptr != NULL ? value.ptr : "");
+    ox_arena_fini(&arena);
+    return sess->settings.shown;
+}
+
 static const char *
 info_get(void *self, const char *name)
 {
     const char *value;
-    return settings_get(self, ox_str(name), &value, NULL) == OX_OK ? value : NULL;
+    return settings_get(self, ox_str(name), &value, NULL) == OX_OK
+               ? value
+               : server_setting(self, ox_str(name));
 }
 
 static ox_code
