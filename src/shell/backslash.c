@@ -1016,8 +1016,9 @@ command_find(const char *name)
 const char *const *
 backslash_names(void)
 {
-    static const char *const lists[] = {"d", "d+", "dS", "dconfig", "df", "df+", "dg", "di", "dm", "dn", "dn+",
-        "dp", "ds", "dt", "dt+", "dT", "du", "du+", "dv", "dv+", "dx", "if", "elif", "else", "endif"};
+    static const char *const lists[] = {"d", "d+", "dS", "dconfig", "df", "df+", "dg", "di", "dm",
+        "dn", "dn+", "dp", "ds", "dt", "dt+", "dT", "du", "du+", "dv", "dv+", "dx", "if", "elif",
+        "else", "endif"};
     static const char *names[ox_count(commands) + ox_count(lists) + 1];
     static char storage[ox_count(commands) + ox_count(lists)][24];
     size_t filled = 0;
