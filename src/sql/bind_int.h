@@ -204,10 +204,23 @@ ox_code bind_query(struct bind *b, const struct ast_select *select, struct scope
 /* Targets over a scope: for RETURNING and SUBSCRIBE. */
 ox_code bind_targets(struct bind *b, const struct ast_list *targets, struct expr ***exprs,
     struct sql_column **columns, uint32_t *count);
-
+/* A type that has no equality cannot be grouped, made distinct or united. */
+ox_code bind_check_equality(struct bind *b, struct type type, int pos);
+/* total names for a plan: of the columns, then "". */
+struct str *bind_column_names(struct bind *b, const struct sql_column *columns, uint32_t count,
+    uint32_t total);
+/* The index-th column of what a plan gives. */
+struct expr *bind_output_ref(struct bind *b, uint32_t index, struct type type);
 /* An item of GROUP BY: a number, an output name, an expression. */
 ox_code bind_group_item(struct bind *b, struct simple *simple, const struct ast_expr *ast,
     struct expr **out);
+
+/* ---- bind_setop.c ---- */
+/* The sides are bound in the scope's parent; ORDER BY and LIMIT are the caller's. */
+ox_code bind_setop(struct bind *b, const struct ast_select *ast, struct scope *scope,
+    struct query *out);
+/* The queries of WITH become known in the scope. */
+ox_code bind_with(struct bind *b, const struct ast_select *ast, struct scope *scope);
 
 /* ---- bind_group.c ---- */
 ox_code bind_group(struct bind *b, struct simple *simple);
