@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Producers with sequences and transactions: what a partition remembers. */
+#include "base/fault.h"
 #include "log_helper.h"
 
 static struct log_append append;
@@ -27,6 +28,18 @@ send_marker(int64_t producer, int16_t epoch, bool commit, int32_t coordinator_ep
     return help_send(marker, &append);
 }
 
+static ox_code
+send_unverified(int64_t producer)
+{
+    struct record_builder_config with = RECORD_BUILDER_PLAIN;
+    with.producer_id = producer;
+    with.producer_epoch = 0;
+    with.base_sequence = 0;
+    with.transactional = true;
+    append = (struct log_append){0};
+    return help_send(help_batch(&with, 1, wall, "v"), &append);
+}
+
 static void
 test_sequences(void)
 {
@@ -42,15 +55,22 @@ test_sequences(void)
     is_int(send_txn(1, 0, 12, 2, false), OX_INVALID_PRODUCER_EPOCH, "the old epoch is fenced");
     is_int(send_txn(2, 0, INT32_MAX - 1, 3, false), OX_OK, "a sequence that wraps");
     is_int(send_txn(2, 0, 1, 1, false), OX_OK, "goes on at 1");
-    append = (struct log_append){0};
-    struct record_builder_config with = RECORD_BUILDER_PLAIN;
-    with.producer_id = 77;
-    with.producer_epoch = 0;
-    with.base_sequence = 0;
-    with.transactional = true;
-    is_int(help_send(help_batch(&with, 1, wall, "v"), &append), OX_INVALID_TXN_STATE,
-        "a transaction that was not verified");
+    is_int(send_unverified(77), OX_INVALID_TXN_STATE, "a transaction that was not verified");
 }
+
+#ifdef OX_FAULT
+/* Logs with one rule broken: what is refused above would be taken. */
+static void
+test_mutants(void)
+{
+    is_int(send_txn(500, 3, 0, 1, false), OX_OK, "a producer of epoch 3");
+    ox_fault_set("txn.wrong_epoch=io_error,txn.wrong_guard=io_error", &err);
+    is_int(send_txn(500, 2, 0, 1, false), OX_OK, "a log that does not look at epochs takes an old one");
+    is_int(send_unverified(501), OX_OK, "one that does not look at guards takes any transaction");
+    ox_fault_clear();
+    is_int(send_unverified(502), OX_INVALID_TXN_STATE, "and this one does again");
+}
+#endif
 
 static void
 test_transactions(void)
@@ -181,6 +201,9 @@ main(void)
     test_transactions();
     test_restart(true);
     test_restart(false);
+#ifdef OX_FAULT
+    test_mutants();
+#endif
     plog_close(plog);
     test_epochs();
     test_follower();

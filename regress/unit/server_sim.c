@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/env.h"
+#include "base/fault.h"
 #include "base/file_sim.h"
 #include "base/rand.h"
 #include "base/stream_sim.h"
@@ -713,6 +714,25 @@ test_clock(void)
     world_fini(&world);
 }
 
+#ifdef OX_FAULT
+/* A server that acknowledges what it did not flush must be found out. */
+static void
+test_mutant(const struct text *kafka, const struct text *sql)
+{
+    int found = 0;
+    ox_assert(ox_fault_set("log.wrong_flush=io_error", NULL) == OX_OK);
+    for (uint64_t seed = 1; seed <= 40 && found == 0; seed++)
+        found += !one_seed(seed, kafka, sql);
+    ox_fault_clear();
+    ok(found > 0, "a server that acknowledges what it did not flush is found out");
+}
+#else
+static void
+test_mutant(const struct text *kafka, const struct text *sql)
+{
+}
+#endif
+
 /* Power cuts are told as errors, hundreds of them. */
 static void
 hush(void)
@@ -743,6 +763,8 @@ main(void)
     is_int(bad, 0, "disturbed, they are told the same; what was acknowledged is there after a power cut");
     printf("# %d writes were acknowledged before the power went\n", acked_in_all);
     ok(acked_in_all > 2 * seeds, "and that was not little");
+    if (started)
+        test_mutant(&kafka, &sql);
     ox_text_fini(&kafka);
     ox_text_fini(&sql);
     test_clock();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Programs are few and short: a fixed table, searched by name under a mutex.
+ * Programs are few and short: a fixed table, searched by name under a mutex. The
+ * registry of points is made from the sources (src/gen/faults.pl).
  * Only test builds pay for it. */
 #include "base/fault.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/faults.gen.h"
 #include "base/str.h"
 
 enum { PROGRAMS_MAX = 32, NAME_MAX_LEN = 64 };
@@ -29,6 +31,7 @@ struct program {
 };
 
 static struct program programs[PROGRAMS_MAX];
+static uint64_t site_hits[ox_count(fault_sites)];
 static int program_count;
 static pthread_mutex_t fault_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fault_once = PTHREAD_ONCE_INIT;
@@ -56,6 +59,16 @@ parse_action(struct str text, struct program *program)
     return false;
 }
 
+/* Its place in the registry, or -1. */
+static int
+site_find(const char *name)
+{
+    for (size_t i = 0; i < ox_count(fault_sites); i++)
+        if (strcmp(fault_sites[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
 /* name=action[@n[!]] */
 static bool
 parse_program(struct str text, struct program *program)
@@ -65,6 +78,8 @@ parse_program(struct str text, struct program *program)
         return false;
     *program = (struct program){.from = 1};
     memcpy(program->name, text.ptr, (size_t)(equals - text.ptr));
+    if (site_find(program->name) < 0)
+        return false;
     struct str action = ox_str_n(equals + 1, (size_t)(text.ptr + text.len - equals - 1));
     const char *at = memchr(action.ptr, '@', action.len);
     if (at != NULL) {
@@ -126,12 +141,31 @@ ox_fault_clear(void)
     pthread_mutex_unlock(&fault_mutex);
 }
 
+const char *
+ox_fault_site(int index)
+{
+    return index >= 0 && (size_t)index < ox_count(fault_sites) ? fault_sites[index] : NULL;
+}
+
+uint64_t
+ox_fault_hits(const char *name)
+{
+    int site = site_find(name);
+    pthread_mutex_lock(&fault_mutex);
+    uint64_t hits = site >= 0 ? site_hits[site] : 0;
+    pthread_mutex_unlock(&fault_mutex);
+    return hits;
+}
+
 ox_code
 ox_fault(const char *name)
 {
     pthread_once(&fault_once, read_environment);
     struct program act = {.action = ACT_FAIL, .code = OX_OK};
+    int site = site_find(name);
+    ox_assert(site >= 0);
     pthread_mutex_lock(&fault_mutex);
+    site_hits[site]++;
     for (int i = 0; i < program_count; i++) {
         struct program *program = &programs[i];
         if (strcmp(program->name, name) != 0)
