@@ -115,6 +115,7 @@ enum expr_subkind {
     SUBQUERY_IN,
     SUBQUERY_ANY,
     SUBQUERY_ALL,
+    SUBQUERY_ROW, /* row op (select): one row of it, none gives NULL */
     SUBQUERY_ARRAY
 };
 
@@ -134,7 +135,7 @@ struct expr {
     bool unfolded;      /* constant, but its evaluation failed: not tried again */
     bool raw;           /* EXPR_CALL of -> on text: only looked into, no normal form needed */
     enum expr_test test;
-    enum expr_op op;           /* EXPR_ROW_COMPARE; SUBQUERY_ANY/ALL with several columns */
+    enum expr_op op;           /* EXPR_ROW_COMPARE; SUBQUERY_ANY/ALL/ROW with several columns */
     enum expr_subkind subkind; /* EXPR_SUBQUERY */
     bool correlated;           /* EXPR_SUBQUERY: has EXPR_OUTER of this level */
     const void *subplan;       /* EXPR_SUBQUERY: struct plan * */
@@ -237,7 +238,7 @@ ox_code expr_row_compare(const struct expr_bind *bind, struct str op, struct exp
 struct expr *expr_row(struct arena *arena, struct expr **fields, const struct str *names,
     uint32_t count, int position);
 /* Subquery: the binder gives the plan and the column types of the subplan.
- * For SUBQUERY_IN/ANY/ALL with one column, func is set to the comparison "left op column"
+ * For SUBQUERY_IN/ANY/ALL/ROW with one column, func is set to the comparison "left op column"
  * (after coercion; the subplan must give right_type: *right_type tells what it must be cast to). */
 ox_code expr_subquery_compare(const struct expr_bind *bind, struct str op, struct expr **left,
     struct type column, struct type *right_type, const struct func **func, struct ox_err *err);

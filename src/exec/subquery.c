@@ -69,6 +69,7 @@ rows_wanted(const struct expr *expr)
     case SUBQUERY_EXISTS:
         return 1;
     case SUBQUERY_SCALAR:
+    case SUBQUERY_ROW:
         return 2;
     default:
         return UINT64_MAX;
@@ -268,6 +269,19 @@ any_all_answer(struct exec_subplan *sub, struct eval *eval, const struct expr *e
     return OX_OK;
 }
 
+static ox_code
+row_answer(struct exec_subplan *sub, struct eval *eval, const struct expr *expr,
+    const struct datum *args, struct datum *out, struct ox_err *err)
+{
+    int result = -1;
+    if (sub->rows.count > 1)
+        return ox_fail_plain(err, OX_CARDINALITY_VIOLATION);
+    ox_code code = sub->rows.count == 0 ? OX_OK
+                                        : compare_row(sub, eval, expr, args, 0, &result, err);
+    *out = result == -1 ? DATUM_NULL : datum_bool(result == 1);
+    return code;
+}
+
 ox_code
 subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *batch, uint32_t row,
     const struct datum *args, struct datum *out, struct ox_err *err)
@@ -297,6 +311,8 @@ subquery_eval(struct eval *eval, const struct expr *expr, const struct batch *ba
     }
     case SUBQUERY_ARRAY:
         return array_answer(sub, eval, out);
+    case SUBQUERY_ROW:
+        return row_answer(sub, eval, expr, args, out, err);
     case SUBQUERY_IN:
     case SUBQUERY_ANY:
     case SUBQUERY_ALL:

@@ -352,26 +352,39 @@ compare_one(struct bind *b, struct str op, struct query *query, struct expr *nod
     return code == OX_OK ? cast_columns(b, query, &wanted) : code;
 }
 
-static enum expr_op
-op_of(struct str op)
+/* False: it does not compare. */
+static bool
+op_of(struct str op, enum expr_op *out)
 {
-    return ox_str_is(op, "=")    ? OP_EQ
-           : ox_str_is(op, "<>") ? OP_NE
-           : ox_str_is(op, "<")  ? OP_LT
-           : ox_str_is(op, "<=") ? OP_LE
-           : ox_str_is(op, ">")  ? OP_GT
-                                 : OP_GE;
+    static const struct {
+        const char *name;
+        enum expr_op op;
+    } ops[] = {{"=", OP_EQ}, {"<>", OP_NE}, {"!=", OP_NE}, {"<", OP_LT}, {"<=", OP_LE},
+        {">", OP_GT}, {">=", OP_GE}};
+    for (size_t i = 0; i < ox_count(ops); i++)
+        if (ox_str_is(op, ops[i].name)) {
+            *out = ops[i].op;
+            return true;
+        }
+    return false;
 }
 
 static ox_code
 compare_many(struct bind *b, struct str op, struct query *query, struct expr *node)
 {
     struct type *wanted = ox_arena_array(b->arena, struct type, query->count);
-    node->op = op_of(op);
+    if (!op_of(op, &node->op))
+        return bind_fail(b, OX_FEATURE_NOT_SUPPORTED, node->position - 1,
+            "could not determine interpretation of row comparison operator %.*s",
+            OX_STR_ARG(op));
     for (uint32_t i = 0; i < query->count; i++) {
         struct expr *pair[2] = {node->args[i], expr_null(b->arena, 0)};
         pair[1]->type = query->columns[i].type;
         ox_code code = expr_common_type(&b->eb, pair, 2, "IN", &wanted[i], b->err);
+        if (code == OX_DATATYPE_MISMATCH)
+            return bind_fail(b, OX_UNDEFINED_FUNCTION, node->position - 1,
+                "operator does not exist: %s %.*s %s", type_facts(node->args[i]->type)->name,
+                OX_STR_ARG(op), type_facts(query->columns[i].type)->name);
         if (code == OX_OK)
             code = expr_coerce(&b->eb, node->args[i], wanted[i], CAST_IMPLICIT, &node->args[i],
                 b->err);
@@ -381,7 +394,7 @@ compare_many(struct bind *b, struct str op, struct query *query, struct expr *no
     return cast_columns(b, query, wanted);
 }
 
-/* left op ANY/ALL (select), left IN (select); left may be a row. */
+/* left op ANY/ALL (select), left IN (select), row op (select); left may be a row. */
 static ox_code
 bind_compared_subquery(struct bind *b, const struct ast_expr *ast, struct str op,
     enum expr_subkind kind, struct expr **out)
@@ -411,12 +424,23 @@ bind_compared_subquery(struct bind *b, const struct ast_expr *ast, struct str op
     return code;
 }
 
+/* As the above, the query being an operand. */
+static ox_code
+bind_row_subquery(struct bind *b, const struct ast_expr *ast, struct expr **out)
+{
+    struct ast_expr compared = *ast;
+    compared.select = ast->b->select;
+    return bind_compared_subquery(b, &compared, ast->text, SUBQUERY_ROW, out);
+}
+
 /* ---- operators and tests ---- */
 
 static ox_code
 bind_operator(struct bind *b, const struct ast_expr *ast, struct expr **out)
 {
     struct expr *left = NULL, *right;
+    if (ast->a != NULL && ast->a->kind == AST_ROW && ast->b->kind == AST_SUBQUERY)
+        return bind_row_subquery(b, ast, out);
     if (ast->a != NULL && ast->a->kind == AST_ROW && ast->b->kind == AST_ROW) {
         struct expr **lefts, **rights;
         uint32_t left_count, right_count;
