@@ -620,6 +620,7 @@ fill_both(void)
     struct load_config config = {PARTITIONS, 1, -1, PARTITIONS, &batch};
     size_t count = (size_t)(opt.fill_mb * 1e6 / (double)batch.len) + 1;
     both_topics(PARTITIONS);
+    sleep(3); /* a slow machine: every partition has a leader by then */
     for (int side = 0; side < 2; side++) {
         struct load *load = load_open(side == 0 ? &ours : &against, &config);
         for (size_t done = 0; done < count;)
