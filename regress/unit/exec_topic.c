@@ -46,7 +46,7 @@ world_start(struct world *world)
     snprintf(world->dir, sizeof(world->dir), "/tmp/exec_topic.XXXXXX");
     if (mkdtemp(world->dir) == NULL)
         exit(1);
-    struct loop_config loops = {1, 2, 0};
+    struct loop_config loops = {.count = 1, .pool_threads = 2};
     must(loop_group_start(&loops, env_os(), &world->loops, &err), &err, "loops");
     struct net_limits limits = {.conns_max = 8, .conns_per_ip_max = 8, .out_max = 65536};
     world->net = net_new(world->loops, &limits);
