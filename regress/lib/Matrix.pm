@@ -96,8 +96,8 @@ sub pip_python {
 
 sub java_program {
     my ($release, $heap, $class, @more) = @_;
-    my $path = Clients::jars("org.apache.kafka:kafka-clients:$release")
-        or return (undef, "Maven has no kafka-clients $release");
+    my $path = Clients::jars("org.apache.kafka:kafka-tools:$release")
+        or return (undef, "Maven has no kafka-tools $release");
     return (undef, 'no javac') unless Oxbow::have('javac');
     my $folder = once("java-$class-$release-" . age("$class.java"), sub {
         quietly(300, 'javac', '-cp', $path, '-d', $_[0], "$HOME/$class.java");
@@ -191,7 +191,6 @@ sub node_program {
 
 my $NEW = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
 my $OLD = '3.9.2';
-my $CLIENTS = $ENV{OX_KAFKA_RELEASE} // '4.4.0';
 my @codecs = ('cramjam', 'lz4', 'python-snappy', 'zstandard');
 
 # name, tier (Debian's or downloaded), what runs it, connections that it cannot make
@@ -227,7 +226,7 @@ our @CLIENTS = (
     ['@platformatic/kafka', 'registry', sub {
         node_program(22, 'platformatic.js', 'platformatic-2.12.1', '@platformatic/kafka@2.12.1');
     }],
-    ['Java client 4', 'registry', sub { java_program($CLIENTS, '256m', 'OxbowMatrix') }],
+    ['Java client 4', 'registry', sub { java_program($NEW, '256m', 'OxbowMatrix') }],
     ['Java client 3', 'registry', sub { java_program($OLD, '256m', 'OxbowMatrix') }],
     ['Java tools 4', 'registry', sub { java_tools($NEW) }],
     ['Java tools 3', 'registry', sub { java_tools($OLD) }],
