@@ -29,6 +29,7 @@ sub tool {
     $option = '--producer.config' if $class eq 'ConsoleProducer' || $class eq 'ProducerPerformance';
     $option = '--consumer.config' if $class =~ /ConsoleConsumer|ConsumerPerformance/;
     my @server = ('--bootstrap-server', $ENV{OX_KAFKA});
+    push @words, '--timeout', 60000 if $class =~ /ConsumerGroupCommand/; # 5 s otherwise
     @server = () if $class eq 'ProducerPerformance';
     my ($in, $path) = tempfile(UNLINK => 1);
     print $in $input;
