@@ -10,7 +10,7 @@ use JSON::PP;
 use Test::More;
 
 my $top = $ENV{OX_TOP} // '.';
-my $release = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
+my $release = $ENV{OX_KAFKA_RELEASE} // '4.4.0';
 my @jars = qw(kafka-clients kafka-metadata kafka-group-coordinator kafka-share-coordinator kafka-transaction-coordinator);
 
 sub jar {

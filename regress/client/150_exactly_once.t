@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 use Clients;
+use KafkaJars;
 use IO::Socket::INET;
 use Oxbow;
 use POSIX qw(WNOHANG);
@@ -25,7 +26,7 @@ print "# OX_SEED=$seed\n";
 
 my @java;
 if ($long || $ENV{OX_JAVA}) {
-    my $jars = Clients::jars("org.apache.kafka:kafka-clients:" . ($ENV{OX_KAFKA_RELEASE} // '4.3.0'));
+    my $jars = KafkaJars::classpath('kafka-clients');
     @java = Clients::java('OxbowEos.java', $jars) if $jars;
 }
 

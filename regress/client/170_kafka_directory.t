@@ -87,7 +87,7 @@ my @fill = (
     'retry 14 InitProducerId 5 {transactional_id: "t-done", transaction_timeout_ms: 60000}', 'let P = producer_id',
     'let Q = producer_epoch',
     records('txn', 0, 'txn:seq:$P/0/0:done=1 done=2', id => 't-done', version => 12),
-    'TxnOffsetCommit 5 {transactional_id: "t-done", group_id: "eo", producer_id: $P, producer_epoch: 0, generation_id: -1, member_id: "", topics: [{name: "plain", partitions: [{partition_index: 0, committed_offset: 9, committed_leader_epoch: -1}]}]}',
+    'TxnOffsetCommit 5 {transactional_id: "t-done", group_id: "eo", producer_id: $P, producer_epoch: 0, generation_id_or_member_epoch: -1, member_id: "", topics: [{name: "plain", partitions: [{partition_index: 0, committed_offset: 9, committed_leader_epoch: -1}]}]}',
     'EndTxn 5 {transactional_id: "t-done", producer_id: $P, producer_epoch: 0, committed: true}', 'wait 500',
     records('txn', 1, 'txn:seq:$P/1/0:aborted=1', id => 't-done', version => 12),
     'EndTxn 5 {transactional_id: "t-done", producer_id: $P, producer_epoch: 1, committed: false}', 'wait 500',

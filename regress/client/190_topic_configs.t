@@ -104,6 +104,17 @@ my @rows = (
         is(set('max.message.bytes' => undef), 0, "$topic: deleted");
         is(produce($long), 0, "$topic: the default again");
     },
+    'max.decompressed.message.bytes' => sub {
+        create();
+        my $long = 'x' x 300;
+        is(produce("gzip:$long"), 0, "$topic: a compressed record");
+        is(set('max.decompressed.message.bytes' => 200), 0, "$topic: set");
+        is(produce("gzip:$long"), 87, "$topic: a larger one is refused: INVALID_RECORD");
+        is(produce('gzip:x'), 0, "$topic: a smaller one is not");
+        is(produce($long), 0, "$topic: nor one that is not compressed");
+        is(set('max.decompressed.message.bytes' => undef), 0, "$topic: deleted");
+        is(produce("gzip:$long"), 0, "$topic: the default again");
+    },
     'message.timestamp.type' => sub {
         create();
         like(produce_answer('a=1'), qr/log_append_time_ms: -1/, "$topic: the producer's time");
@@ -344,6 +355,8 @@ my @rows = (
     }) } ['unclean.leader.election.enable', 'true', 'maybe'],
         ['leader.replication.throttled.replicas', '0:1', 'x:y:z'], ['follower.replication.throttled.replicas', '*', 'all'],
         ['local.retention.ms', 1000, -3], ['local.retention.bytes', 1000, -3],
+        ['remote.copy.lag.ms', 1000, -2], ['remote.copy.lag.bytes', 1000, -2],
+        ['errors.deadletterqueue.group.enable', 'true', 'maybe'],
         ['remote.log.copy.disable', 'false', 'maybe'], ['remote.log.delete.on.disable', 'false', 'maybe'],
         ['remote.storage.enable', 'false', 'true']),
 );

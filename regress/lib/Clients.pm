@@ -78,23 +78,28 @@ sub go {
     return ("$folder/$name");
 }
 
+sub dependency {
+    my ($group, $artifact, $release) = split /:/, $_[0];
+    return "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId>"
+        . "<version>$release</version></dependency>";
+}
+
 # The class path of Maven's GROUP:ARTIFACT:VERSION, or undef where it cannot
-# be had.
+# be had. What it needs of those named behind it, it gets in their versions.
 sub jars {
-    my ($coordinates) = @_;
-    my ($group, $artifact, $release) = split /:/, $coordinates;
+    my ($coordinates, @pinned) = @_;
+    my (undef, $artifact, $release) = split /:/, $coordinates;
     my $folder = Oxbow::tmp() . "/$artifact-$release";
     my $list = "$folder/classpath";
     unless (-s $list) {
         return undef unless Oxbow::have('java') && Oxbow::have('mvn');
         make_path($folder);
         open my $pom, '>', "$folder/pom.xml" or die "$folder/pom.xml: $!";
-        print $pom <<"END";
-<project><modelVersion>4.0.0</modelVersion>
-<groupId>local</groupId><artifactId>local</artifactId><version>1</version>
-<dependencies><dependency><groupId>$group</groupId>
-<artifactId>$artifact</artifactId><version>$release</version></dependency></dependencies></project>
-END
+        print $pom '<project><modelVersion>4.0.0</modelVersion>',
+            '<groupId>local</groupId><artifactId>local</artifactId><version>1</version>',
+            '<dependencyManagement><dependencies>', (map { dependency($_) } @pinned),
+            '</dependencies></dependencyManagement>',
+            '<dependencies>', dependency($coordinates), "</dependencies></project>\n";
         close $pom;
         my $goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath';
         quietly("mvn -q -B -f $folder/pom.xml $goal -Dmdep.outputFile=classpath.new");

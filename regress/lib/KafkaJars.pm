@@ -12,10 +12,19 @@ use Time::HiRes qw(sleep);
 use Clients;
 use Oxbow;
 
-our $RELEASE = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
+# The newest that Maven has: 4.4.0 of the broker and of the client, 4.3.1 of what is released
+# apart from them (tools, streams, connect).
+our %RELEASE = ('kafka_2.13' => '4.4.0', 'kafka-clients' => '4.4.0');
+
+sub release { return $ENV{OX_KAFKA_RELEASE} // $RELEASE{$_[0]} // '4.3.1' }
 
 # The class path of org.apache.kafka:ARTIFACT, or undef where it cannot be had.
-sub classpath { return Clients::jars("org.apache.kafka:$_[0]:$RELEASE") }
+sub classpath {
+    my ($artifact) = @_;
+    my $api = 'kafka-tools-api';
+    return Clients::jars("org.apache.kafka:$artifact:" . release($artifact),
+        "org.apache.kafka:$api:" . release($api));
+}
 
 sub free_port {
     my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die;

@@ -24,6 +24,7 @@ use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
 use Oxbow;
 use Clients;
+use KafkaJars;
 
 our @PARTS = qw(produce consume groups transactions admin);
 
@@ -189,7 +190,7 @@ sub node_program {
 
 # ---- clients ----
 
-my $NEW = $ENV{OX_KAFKA_RELEASE} // '4.3.0';
+my $NEW = KafkaJars::release('kafka-tools');
 my $OLD = '3.9.2';
 my @codecs = ('cramjam', 'lz4', 'python-snappy', 'zstandard');
 

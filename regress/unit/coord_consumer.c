@@ -426,7 +426,7 @@ test_other_calls(void)
         struct sim_commit *commit = sim_commit_new();
         struct coord_offset offset = {.partition = 0, .offset = 7, .metadata = OX_STR("")};
         struct coord_offset_topic topic = {OX_STR("t"), &offset, 1};
-        commit->c.version = (int16_t)rows[i].version;
+        commit->c.tells_epochs = rows[i].version >= 9;
         commit->c.group_id = OX_STR("g");
         commit->c.member_id = ox_str(rows[i].member);
         commit->c.generation = rows[i].epoch;

@@ -260,7 +260,7 @@ commit(struct world *world, int group, int64_t at)
         .leader_epoch = -1, .metadata = OX_STR("note")};
     struct coord_offset_topic topic = {OX_STR("t"), &offset, 1};
     snprintf(name, sizeof(name), "group-%d", group);
-    struct coord_offset_commit_call call = {.version = 8, .group_id = ox_str(name),
+    struct coord_offset_commit_call call = {.tells_epochs = true, .group_id = ox_str(name),
         .member_id = OX_STR(""), .generation = -1, .retention_ms = -1, .topics = &topic,
         .topic_count = 1};
     run_call(world, &call.call, &arena, start_commit);

@@ -53,7 +53,7 @@ commit_as(const char *member, int epoch, int version)
     struct sim_commit *commit = sim_commit_new();
     struct coord_offset offset = {.partition = 0, .offset = 7, .metadata = OX_STR("")};
     struct coord_offset_topic topic = {OX_STR("t"), &offset, 1};
-    commit->c.version = (int16_t)version;
+    commit->c.tells_epochs = version >= 9;
     commit->c.group_id = OX_STR("g");
     commit->c.member_id = ox_str(member);
     commit->c.generation = epoch;

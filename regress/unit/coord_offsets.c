@@ -44,7 +44,7 @@ commit_start(struct commit_args args)
         .code = args.preset};
     commit_topics[slot] = (struct coord_offset_topic){ox_str(args.topic ? args.topic : "t"),
         &commit_offsets[slot], 1};
-    commit->c.version = (int16_t)(args.version ? args.version : 8);
+    commit->c.tells_epochs = args.version >= 9;
     commit->c.group_id = ox_str(args.group ? args.group : "g");
     commit->c.member_id = ox_str(args.member ? args.member : "");
     commit->c.instance_id = ox_str(args.instance);

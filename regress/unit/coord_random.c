@@ -234,7 +234,6 @@ do_commit(struct client *client)
         .offset = (int64_t)below(1000), .metadata = below(2) ? OX_STR("note") : OX_STR("")};
     *topic = (struct coord_offset_topic){ox_str(topics[below(3)]), offset, 1};
     bool admin = below(3) == 0;
-    commit->c.version = 8;
     commit->c.group_id = ox_str(client->group);
     commit->c.member_id = admin ? OX_STR("") : ox_str_dup(&commit->arena, ox_str(client->id));
     commit->c.instance_id = admin ? OX_STR_NULL : optional(client->instance);

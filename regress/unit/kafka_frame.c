@@ -517,7 +517,8 @@ receive(const struct msg_type *type, int version, void *out)
 static void
 test_api_versions(void)
 {
-    struct api_versions_request request = {OX_STR("a-client"), OX_STR("1.0")};
+    struct api_versions_request request = {.client_software_name = OX_STR("a-client"),
+        .client_software_version = OX_STR("1.0")};
     struct api_versions_response response;
     world_start();
     for (int version = 0; version <= 4; version++) {

@@ -650,14 +650,23 @@ consumer_remove_member(struct write *write, const struct consumer_member *member
 }
 
 void
+consumer_left(struct group *group, struct write *write)
+{
+    if (migrate_downgrade(group, write))
+        return;
+    consumer_move_epoch(group, write, true);
+    if (group_is_empty(group))
+        put_target_epoch(write, group->consumer->epoch);
+}
+
+void
 consumer_fence(struct consumer_member *member, const char *why)
 {
     struct group *group = member->group;
     struct write *write = write_new(group->shard, group);
     ox_info(why, "group=%.*s member=%.*s", OX_STR_ARG(group->id), OX_STR_ARG(member->id));
     consumer_remove_member(write, member);
-    if (!migrate_downgrade(group, write))
-        consumer_move_epoch(group, write, true);
+    consumer_left(group, write);
     write_submit(group->shard, write);
     ox_check_slow((group_check(group), true));
 }
@@ -709,8 +718,7 @@ leave(struct beat *beat)
         shard_timer_stop(beat->shard, &member->rebalance);
     } else {
         consumer_remove_member(beat->write, member);
-        if (!migrate_downgrade(beat->group, beat->write))
-            consumer_move_epoch(beat->group, beat->write, true);
+        consumer_left(beat->group, beat->write);
     }
     write_answer(beat->write, &call->call, beat_done);
 }

@@ -165,6 +165,8 @@ void consumer_take_over(struct write *write, struct consumer_member *gone, struc
 /* The epoch as it is, with the hash of what is subscribed to now. */
 void consumer_put_epoch(struct group *group, struct write *write, int32_t epoch);
 void consumer_move_epoch(struct group *group, struct write *write, bool bump);
+/* Members have been removed: the group becomes classic again, or its epoch moves. */
+void consumer_left(struct group *group, struct write *write);
 void consumer_compute_target(struct group *group, struct write *write);
 void consumer_reconcile(struct consumer_member *member, struct write *write,
     const struct tpset *owned);

@@ -183,7 +183,7 @@ put_target_epoch(struct write *write, int32_t epoch)
     out_init(&out, write);
     wire_put16(&out.wire, 0);
     wire_put32(&out.wire, epoch);
-    put_tagged64(&out, TAG_ASSIGNMENT_TIME, shard_wall(write->group->shard));
+    put_tagged64(&out, TAG_ASSIGNMENT_TIME, group_assignment_time(write->group));
     emit(write, KEY_CONSUMER_TARGET_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
 }
 

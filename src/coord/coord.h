@@ -233,7 +233,8 @@ struct coord_offset_commit_call {
     int64_t producer_id;
     int16_t producer_epoch;
     uint64_t guard; /* of plog_txn_guard() on the group's partition */
-    int16_t version; /* of OffsetCommit; INT16_MAX from elsewhere */
+    bool tells_epochs; /* the answer may be OX_STALE_MEMBER_EPOCH and OX_GROUP_ID_NOT_FOUND, which
+                        * older versions do not know: they get OX_ILLEGAL_GENERATION */
     struct str group_id, member_id, instance_id;
     int32_t generation; /* or member epoch; -1: none */
     int64_t retention_ms; /* -1: the default */

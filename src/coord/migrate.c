@@ -588,8 +588,7 @@ migrate_leave(struct group *group, struct coord_leave_call *call)
         call_finish(&call->call, OX_OK);
         return;
     }
-    if (!migrate_downgrade(group, write))
-        consumer_move_epoch(group, write, true);
+    consumer_left(group, write);
     write->call = &call->call;
     write->finish = leave_done;
     write_submit(group->shard, write);

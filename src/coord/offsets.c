@@ -88,12 +88,12 @@ commit_allowed_consumer(const struct group *group, const struct coord_offset_com
     if (member == NULL)
         return OX_UNKNOWN_MEMBER_ID;
     bool classic = member->subscription.classic;
-    if (call->version < 9 && !call->transactional && !classic)
+    if (!call->tells_epochs && !call->transactional && !classic)
         return OX_UNSUPPORTED_VERSION;
     if (call->generation == member->epoch ||
         (call->generation < member->epoch && had_since(member, call)))
         return OX_OK;
-    return call->transactional || classic ? OX_ILLEGAL_GENERATION : OX_STALE_MEMBER_EPOCH;
+    return call->tells_epochs && !classic ? OX_STALE_MEMBER_EPOCH : OX_ILLEGAL_GENERATION;
 }
 
 /* A member that is behind may commit what it has had since. */
@@ -105,9 +105,9 @@ commit_allowed_streams(const struct group *group, const struct coord_offset_comm
     const struct streams_member *member = streams_member_find(group, call->member_id);
     if (member == NULL)
         return OX_UNKNOWN_MEMBER_ID;
-    if (call->version < 9 && !call->transactional)
+    if (!call->tells_epochs && !call->transactional)
         return OX_UNSUPPORTED_VERSION;
-    ox_code stale = call->transactional ? OX_ILLEGAL_GENERATION : OX_STALE_MEMBER_EPOCH;
+    ox_code stale = call->tells_epochs ? OX_STALE_MEMBER_EPOCH : OX_ILLEGAL_GENERATION;
     if (call->generation > member->current.epoch)
         return stale;
     for (size_t i = 0; call->generation < member->current.epoch && i < call->topic_count; i++)
@@ -155,8 +155,7 @@ commit_group(struct shard *shard, const struct coord_offset_commit_call *call, s
 {
     *out = group_find(shard, call->group_id);
     if (*out == NULL && call->generation >= 0)
-        return call->version >= 9 && !call->transactional ? OX_GROUP_ID_NOT_FOUND
-                                                          : OX_ILLEGAL_GENERATION;
+        return call->tells_epochs ? OX_GROUP_ID_NOT_FOUND : OX_ILLEGAL_GENERATION;
     if (call->group_id.len > INT16_MAX)
         return OX_INVALID_GROUP_ID;
     ox_code code = group_get(shard, call->group_id, out);

@@ -302,6 +302,8 @@ remove_member(struct share_member *member, struct write *write)
     put_share_gone(write, KEY_SHARE_TARGET, id);
     put_share_gone(write, KEY_SHARE_MEMBER, id);
     put_share_epoch(write, group->share->epoch + 1, group->share->metadata_hash);
+    if (group_is_empty(group))
+        put_share_target_epoch(write, group->share->epoch);
     group->share->topics_generation = UINT64_MAX;
 }
 

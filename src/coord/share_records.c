@@ -46,7 +46,7 @@ void
 put_share_target_epoch(struct write *write, int32_t epoch)
 {
     struct share_group_target_assignment_metadata_value value = {epoch,
-        shard_wall(write->group->shard)};
+        group_assignment_time(write->group)};
     emit(write, KEY_SHARE_TARGET_EPOCH, OX_STR_NULL,
         &share_group_target_assignment_metadata_value_type, &value);
 }

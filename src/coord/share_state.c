@@ -389,11 +389,21 @@ check_strict(const struct shard *shard, const struct coord_state_call *call,
     return OX_OK;
 }
 
+/* Epochs of requests are not negative, those of this process may be: unknown. */
+static bool
+epochs_sound(const struct coord_state_call *call)
+{
+    bool leader = call->op == COORD_STATE_READ || call->op == COORD_STATE_WRITE;
+    bool state = call->op == COORD_STATE_INITIALIZE || call->op == COORD_STATE_WRITE;
+    return !call->strict ||
+           (!(leader && call->leader_epoch < 0) && !(state && call->state_epoch < 0));
+}
+
 static ox_code
 check(const struct coord_state_call *call, const struct share_state *state)
 {
     if (call->group_id.len == 0 || call->group_id.len > INT16_MAX || call->partition < 0 ||
-        call->batch_count > BATCHES_MAX)
+        call->batch_count > BATCHES_MAX || !epochs_sound(call))
         return OX_INVALID_REQUEST;
     for (size_t i = 0; call->op == COORD_STATE_WRITE && i < call->batch_count; i++)
         if (call->batches[i].first < 0 || call->batches[i].last < call->batches[i].first ||

@@ -631,6 +631,8 @@ remove_member(struct streams_member *member, struct write *write)
     put_streams_gone(write, KEY_STREAMS_MEMBER, id);
     put_streams_epoch(write, streams->epoch + 1, streams->metadata_hash,
         streams->validated_epoch, streams->standbys);
+    if (group_is_empty(group))
+        put_streams_target_epoch(write, streams->epoch);
 }
 
 static void

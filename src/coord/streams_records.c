@@ -53,8 +53,13 @@ put_streams_epoch(struct write *write, int32_t epoch, int64_t metadata_hash,
     typedef struct streams_group_metadata_value_last_assignment_configs config_row;
     config_row config = {ox_str(STANDBYS),
         ox_str(ox_arena_printf(&write->arena, "%lld", (long long)standbys))};
-    struct streams_group_metadata_value value = {epoch, metadata_hash, validated_epoch,
-        {&config, standbys >= 0}};
+    struct streams_group_metadata_value value;
+    streams_group_metadata_value_init(&value);
+    value.epoch = epoch;
+    value.metadata_hash = metadata_hash;
+    value.validated_topology_epoch = validated_epoch;
+    value.last_assignment_configs.at = &config;
+    value.last_assignment_configs.count = standbys >= 0;
     emit(write, KEY_STREAMS_EPOCH, OX_STR_NULL, &streams_group_metadata_value_type, &value);
 }
 
@@ -62,7 +67,7 @@ void
 put_streams_target_epoch(struct write *write, int32_t epoch)
 {
     struct streams_group_target_assignment_metadata_value value = {epoch,
-        shard_wall(write->group->shard)};
+        group_assignment_time(write->group)};
     emit(write, KEY_STREAMS_TARGET_EPOCH, OX_STR_NULL,
         &streams_group_target_assignment_metadata_value_type, &value);
 }

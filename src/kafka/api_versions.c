@@ -26,6 +26,15 @@ software_valid(struct str s)
     return true;
 }
 
+/* Version 5 may say whom it means to reach; null: nobody in particular (KIP-1242). */
+static bool
+meant_for_us(struct kafka_request *req, const struct api_versions_request *request)
+{
+    const struct meta_view *view = kafka_view(req);
+    return request->cluster_id.ptr == NULL ||
+           (ox_str_eq(request->cluster_id, view->cluster_id) && request->node_id == view->node_id);
+}
+
 static void
 list_apis(struct kafka_request *req, struct api_versions_response *response, bool only_this)
 {
@@ -77,6 +86,11 @@ kafka_api_versions(struct kafka_request *req)
     if (req->version >= 3 && (!software_valid(request->client_software_name) ||
                                  !software_valid(request->client_software_version))) {
         response.error_code = ox_code_kafka(OX_INVALID_REQUEST);
+        kafka_answer(req, &response);
+        return;
+    }
+    if (!meant_for_us(req, request)) {
+        response.error_code = ox_code_kafka(OX_REBOOTSTRAP_REQUIRED);
         kafka_answer(req, &response);
         return;
     }

@@ -40,6 +40,30 @@ fill_assignments(struct kafka_request *req, const topic_in *in,
     call->assignment_count = (uint32_t)in->assignments.count;
 }
 
+/* Of all topics together. */
+static bool
+too_many_partitions(struct kafka_request *req)
+{
+    const struct create_partitions_request *request = req->body;
+    int64_t sum = 0;
+    for (int32_t i = 0; i < request->topics.count; i++) {
+        const struct meta_topic *topic =
+            meta_view_topic(kafka_view(req), request->topics.at[i].name);
+        if (topic != NULL)
+            sum += OX_MAX((int64_t)request->topics.at[i].count - topic->partition_count, 0);
+    }
+    if (sum > LIMIT_PARTITIONS_CREATED_VALUE)
+        limit_met(LIMIT_PARTITIONS_CREATED);
+    return sum > LIMIT_PARTITIONS_CREATED_VALUE;
+}
+
+static void
+refuse(struct grow_topic *job, ox_code code)
+{
+    job->refused = true;
+    job->call.admin.code = code;
+}
+
 void
 kafka_create_partitions(struct kafka_request *req)
 {
@@ -52,6 +76,7 @@ kafka_create_partitions(struct kafka_request *req)
     for (int32_t i = 0; i < request->topics.count; i++)
         names[i] = request->topics.at[i].name;
     const uint8_t *doubles = kafka_doubles(req, names, request->topics.count);
+    bool too_many = too_many_partitions(req);
     for (int32_t i = 0; i < request->topics.count; i++) {
         const topic_in *in = &request->topics.at[i];
         struct grow_topic *job = &all->topics[i];
@@ -60,9 +85,13 @@ kafka_create_partitions(struct kafka_request *req)
         job->call.admin.done = topic_done;
         job->again = doubles[i] == KAFKA_AGAIN;
         if (doubles[i] != KAFKA_ALONE) {
-            job->refused = true;
-            job->call.admin.code = ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
-                "topic \"%.*s\" is named twice", OX_STR_ARG(in->name));
+            refuse(job, ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
+                "topic \"%.*s\" is named twice", OX_STR_ARG(in->name)));
+            continue;
+        }
+        if (too_many) {
+            refuse(job, ox_fail(&job->call.admin.err, OX_POLICY_VIOLATION,
+                "Excessively large number of additional partitions per request."));
             continue;
         }
         job->call.name = in->name;

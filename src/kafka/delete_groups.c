@@ -33,7 +33,8 @@ finish(struct kafka_request *req)
     for (int32_t i = 0; i < request->groups_names.count; i++)
         if (!all->groups[i].again)
             response.results.at[response.results.count++] = (group_out){
-                request->groups_names.at[i], ox_code_kafka(all->groups[i].call.call.code)};
+                .group_id = request->groups_names.at[i],
+                .error_code = ox_code_kafka(all->groups[i].call.call.code)};
     kafka_answer(req, &response);
 }
 

@@ -231,6 +231,19 @@ void kafka_change_security(struct kafka_request *req, const struct meta_security
 /* authorized_operations, when they were asked for. */
 #define KAFKA_OPS_NONE INT32_MIN
 
+/* Topics of OffsetCommit, by name or by id; TxnOffsetCommit's have the same layout.
+ * kafka_commit_topics: fills call->topics, each partition with why it is refused;
+ * how many are not. kafka_commit_refuse: all, for that reason. kafka_committed_topics:
+ * the answer; all: of the call. */
+struct coord_offset_commit_call;
+int kafka_commit_topics(struct kafka_request *req,
+    const struct offset_commit_request_topics *topics, int32_t count, bool by_id,
+    struct coord_offset_commit_call *call);
+void kafka_commit_refuse(struct coord_offset_commit_call *call, ox_code code);
+struct offset_commit_response_topics *kafka_committed_topics(struct kafka_request *req,
+    const struct offset_commit_request_topics *topics,
+    const struct coord_offset_commit_call *call, ox_code all);
+
 /* ---- many engine calls for one request: counted, answered when all are in ---- */
 
 struct kafka_wait {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * OffsetCommit: which topics and partitions there are is checked here, the rest
- * by the coordinator. */
+ * by the coordinator. Who may not use the group learns nothing about topics. */
 #include "coord/coord.h"
 #include "kafka/kafka_int.h"
 
@@ -21,20 +21,7 @@ answer(struct kafka_request *req, const struct coord_offset_commit_call *call)
     struct offset_commit_response response;
     offset_commit_response_init(&response);
     response.topics.count = request->topics.count;
-    response.topics.at = kafka_array(req, topic_out, request->topics.count);
-    for (int32_t t = 0; t < request->topics.count; t++) {
-        const struct coord_offset_topic *topic = &call->topics[t];
-        topic_out *out = &response.topics.at[t];
-        out->name = request->topics.at[t].name;
-        out->topic_id = request->topics.at[t].topic_id;
-        out->partitions.count = (int32_t)topic->partition_count;
-        out->partitions.at = kafka_array(req, part_out, topic->partition_count);
-        for (size_t p = 0; p < topic->partition_count; p++) {
-            ox_code code = topic->partitions[p].code;
-            out->partitions.at[p] = (part_out){topic->partitions[p].partition,
-                ox_code_kafka(code != OX_OK ? code : call->call.code)};
-        }
-    }
+    response.topics.at = kafka_committed_topics(req, request->topics.at, call, call->call.code);
     kafka_answer(req, &response);
 }
 
@@ -45,11 +32,34 @@ committed(struct coord_call *call)
     answer(job->req, &job->call);
 }
 
+/* ---- topics: the same in TxnOffsetCommit ---- */
+
+struct offset_commit_response_topics *
+kafka_committed_topics(struct kafka_request *req, const topic_in *in,
+    const struct coord_offset_commit_call *call, ox_code all)
+{
+    topic_out *topics = kafka_array(req, topic_out, call->topic_count);
+    for (size_t t = 0; t < call->topic_count; t++) {
+        const struct coord_offset_topic *topic = &call->topics[t];
+        topic_out *out = &topics[t];
+        out->name = in[t].name;
+        out->topic_id = in[t].topic_id;
+        out->partitions.count = (int32_t)topic->partition_count;
+        out->partitions.at = kafka_array(req, part_out, topic->partition_count);
+        for (size_t p = 0; p < topic->partition_count; p++) {
+            ox_code code = topic->partitions[p].code;
+            out->partitions.at[p] = (part_out){topic->partitions[p].partition,
+                ox_code_kafka(code != OX_OK ? code : all)};
+        }
+    }
+    return topics;
+}
+
 /* The topic as it is, or why its partitions are refused. */
 static ox_code
-find_topic(struct kafka_request *req, const topic_in *in, const struct meta_topic **out)
+find_topic(struct kafka_request *req, const topic_in *in, bool by_id,
+    const struct meta_topic **out)
 {
-    bool by_id = req->version >= 10;
     *out = by_id ? meta_view_topic_by_id(kafka_view(req), &in->topic_id)
                  : meta_view_topic(kafka_view(req), in->name);
     if (by_id && *out == NULL)
@@ -59,17 +69,18 @@ find_topic(struct kafka_request *req, const topic_in *in, const struct meta_topi
     return *out != NULL ? OX_OK : OX_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static void
-fill_topics(struct kafka_request *req, struct coord_offset_commit_call *call)
+int
+kafka_commit_topics(struct kafka_request *req, const topic_in *topics, int32_t count, bool by_id,
+    struct coord_offset_commit_call *call)
 {
-    const struct offset_commit_request *request = req->body;
-    call->topic_count = (size_t)request->topics.count;
+    int good = 0;
+    call->topic_count = (size_t)count;
     call->topics = kafka_array(req, struct coord_offset_topic, call->topic_count);
-    for (int32_t t = 0; t < request->topics.count; t++) {
-        const topic_in *in = &request->topics.at[t];
+    for (int32_t t = 0; t < count; t++) {
+        const topic_in *in = &topics[t];
         struct coord_offset_topic *out = &call->topics[t];
         const struct meta_topic *topic;
-        ox_code code = find_topic(req, in, &topic);
+        ox_code code = find_topic(req, in, by_id, &topic);
         out->name = topic != NULL ? ox_str_dup(&req->arena, topic->name) : in->name;
         out->partition_count = (size_t)in->partitions.count;
         out->partitions = kafka_array(req, struct coord_offset, out->partition_count);
@@ -84,18 +95,21 @@ fill_topics(struct kafka_request *req, struct coord_offset_commit_call *call)
                 .commit_ms = -1,
                 .code = code != OX_OK ? code : known ? OX_OK : OX_UNKNOWN_TOPIC_OR_PARTITION,
             };
+            good += out->partitions[p].code == OX_OK;
         }
     }
+    return good;
 }
 
-/* Who may not use the group learns nothing about topics. */
-static void
-refuse_all(struct coord_offset_commit_call *call, ox_code code)
+void
+kafka_commit_refuse(struct coord_offset_commit_call *call, ox_code code)
 {
     for (size_t t = 0; t < call->topic_count; t++)
         for (size_t p = 0; p < call->topics[t].partition_count; p++)
             call->topics[t].partitions[p].code = code;
 }
+
+/* ---- the request ---- */
 
 void
 kafka_offset_commit(struct kafka_request *req)
@@ -104,16 +118,16 @@ kafka_offset_commit(struct kafka_request *req)
     struct offset_commit *job = kafka_array(req, struct offset_commit, 1);
     struct coord_offset_commit_call *call = &job->call;
     job->req = req;
-    fill_topics(req, call);
+    kafka_commit_topics(req, request->topics.at, request->topics.count, req->version >= 10, call);
     if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ)) {
-        refuse_all(call, OX_GROUP_AUTHORIZATION_FAILED);
+        kafka_commit_refuse(call, OX_GROUP_AUTHORIZATION_FAILED);
         call->call.code = OX_GROUP_AUTHORIZATION_FAILED;
         answer(req, call);
         return;
     }
     call->call.arena = &req->arena;
     call->call.done = committed;
-    call->version = req->version;
+    call->tells_epochs = req->version >= 9;
     call->group_id = request->group_id;
     call->member_id = request->member_id;
     call->instance_id = request->group_instance_id;

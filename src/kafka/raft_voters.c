@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who takes part: DescribeQuorum, AddRaftVoter, RemoveRaftVoter, UnregisterBroker.
+ * Who takes part: DescribeQuorum, AddRaftVoter, RemoveRaftVoter, UnregisterBroker,
+ * UnregisterController.
  * The metadata log has one voter, this node; others can neither join nor leave,
  * and are told so as by a Kafka cluster of one. */
 #include "kafka/kafka_int.h"
@@ -176,7 +177,7 @@ kafka_remove_raft_voter(struct kafka_request *req)
     kafka_answer(req, &response);
 }
 
-/* ---- UnregisterBroker ---- */
+/* ---- UnregisterBroker, UnregisterController ---- */
 
 void
 kafka_unregister_broker(struct kafka_request *req)
@@ -192,6 +193,25 @@ kafka_unregister_broker(struct kafka_request *req)
     else if (code == OX_OK)
         code = ox_fail(&err, OX_INVALID_REQUEST, "broker %d is this node, and it is running",
             request->broker_id);
+    response.error_code = ox_code_kafka(code);
+    response.error_message = kafka_error_text(req, code, &err);
+    kafka_answer(req, &response);
+}
+
+void
+kafka_unregister_controller(struct kafka_request *req)
+{
+    const struct unregister_controller_request *request = req->body;
+    struct unregister_controller_response response;
+    struct ox_err err;
+    unregister_controller_response_init(&response);
+    ox_code code = kafka_may_cluster(req, ENGINE_ALTER, &err);
+    if (code == OX_OK && request->controller_id == kafka_view(req)->controller_id)
+        code = ox_fail(&err, OX_INVALID_REQUEST, "controller %d is the active one",
+            request->controller_id);
+    else if (code == OX_OK)
+        code = ox_fail(&err, OX_CONTROLLER_ID_NOT_REGISTERED, "controller %d is not registered",
+            request->controller_id);
     response.error_code = ox_code_kafka(code);
     response.error_message = kafka_error_text(req, code, &err);
     kafka_answer(req, &response);

@@ -13,6 +13,11 @@ typedef struct
 typedef struct
     streams_group_describe_response_groups_topology_subtopologies_state_changelog_topics_topic_configs
         config_out;
+
+/* What became of the wish for a topology's description (KIP-1331). Nobody stores them
+ * here, and StreamsGroupTopologyDescriptionUpdate is told so. */
+enum { DESCRIPTION_NOT_STORED = 1 };
+
 _Static_assert(sizeof(struct streams_group_describe_response_groups_members_target_assignment) ==
                    sizeof(assignment_out) &&
                sizeof(struct
@@ -152,6 +157,9 @@ fill_group(struct kafka_request *req, const struct coord_modern_call *call, grou
         fill_member(req, &call->streams_members[i], &out->members.at[i]);
     if (request->include_authorized_operations)
         out->authorized_operations = engine_allowed_mask(req->sess, ENGINE_GROUP, call->group_id);
+    if (request->include_topology_description)
+        out->topology_description_status = DESCRIPTION_NOT_STORED;
+    out->assignor_name = OX_STR("sticky");
 }
 
 static void

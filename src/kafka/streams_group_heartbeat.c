@@ -208,6 +208,29 @@ beaten(struct coord_call *base)
     kafka_wait_done(&job->wait);
 }
 
+/* ---- descriptions of topologies ---- */
+
+/* They are for a plugin of the broker to keep (KIP-1331). There is none, heartbeats never
+ * ask for a description, and who sends one is answered as by a Kafka without a plugin. */
+void
+kafka_streams_group_topology_description_update(struct kafka_request *req)
+{
+    const struct streams_group_topology_description_update_request *request = req->body;
+    struct streams_group_topology_description_update_response response;
+    struct ox_err err;
+    streams_group_topology_description_update_response_init(&response);
+    ox_code code;
+    if (kafka_feature(req, PARAM_FEATURE_STREAMS_VERSION) == 0)
+        code = ox_fail_plain(&err, OX_UNSUPPORTED_VERSION);
+    else if (!kafka_may(req, ENGINE_GROUP, request->group_id, ENGINE_READ))
+        code = ox_fail_plain(&err, OX_GROUP_AUTHORIZATION_FAILED);
+    else
+        code = ox_fail(&err, OX_UNSUPPORTED_VERSION, "descriptions of topologies are not stored");
+    response.error_code = ox_code_kafka(code);
+    response.error_message = kafka_error_text(req, code, &err);
+    kafka_answer(req, &response);
+}
+
 /* ---- the request ---- */
 
 /* Names that a topology uses: first whether they can be, then the rights. */

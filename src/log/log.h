@@ -118,6 +118,7 @@ struct plog_config {
     int32_t index_interval_bytes, segment_index_bytes;
     int64_t retention_ms, retention_bytes; /* -1: no limit */
     bool policy_delete, policy_compact;    /* cleanup.policy */
+    int32_t max_decompressed_bytes;    /* of a record in a compressed batch; INT32_MAX: any */
     int32_t max_message_bytes;
     bool log_append_time; /* message.timestamp.type */
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
@@ -130,7 +131,6 @@ struct plog_config {
     int64_t delete_retention_ms, min_compaction_lag_ms, max_compaction_lag_ms;
     double min_cleanable_dirty_ratio;
     int64_t producer_id_expiration_ms; /* of the node */
-    int32_t decompressed_max;          /* max.decompressed.message.bytes: of what is appended */
     int64_t inflated_max;              /* bytes a compressed batch may inflate to, 64 MiB */
 };
 

@@ -31,6 +31,7 @@ plog_config_init(struct plog_config *config)
         .retention_ms = 604800000,
         .retention_bytes = -1,
         .policy_delete = true,
+        .max_decompressed_bytes = INT32_MAX,
         .max_message_bytes = 1048588,
         .timestamp_before_max_ms = INT64_MAX,
         .timestamp_after_max_ms = 3600000,
@@ -46,7 +47,6 @@ plog_config_init(struct plog_config *config)
         .max_compaction_lag_ms = INT64_MAX,
         .min_cleanable_dirty_ratio = 0.5,
         .producer_id_expiration_ms = 86400000,
-        .decompressed_max = INT32_MAX,
         .inflated_max = LIMIT_INFLATED_BATCH_VALUE,
     };
 }

@@ -184,12 +184,33 @@ check_each(struct log_append *append, const struct plog_config *config, struct r
     return refuse(append, err, OX_INVALID_RECORD, "some records are not valid");
 }
 
-/* Checks 12 to 15. */
+/* No record that was compressed is larger than the topic takes. */
+static ox_code
+check_sizes(struct log_append *append, const struct plog_config *config, struct record_iter iter,
+    struct ox_err *err)
+{
+    struct record record;
+    const uint8_t *at = iter.at;
+    if (config->max_decompressed_bytes >= (int64_t)config->inflated_max ||
+        record_batch_codec(&append->batch) == OX_CODEC_NONE)
+        return OX_OK;
+    for (; record_iter_next(&iter, &record); at = iter.at) {
+        struct wire_in in = wire_in(at, (size_t)(iter.at - at));
+        if (wire_get_varint(&in) > config->max_decompressed_bytes)
+            return refuse(append, err, OX_INVALID_RECORD,
+                "a record exceeds \"max.decompressed.message.bytes\"");
+    }
+    return OX_OK;
+}
+
+/* Checks 12 to 16. */
 static ox_code
 check_records(struct log_append *append, const struct plog_config *config,
     const struct record_iter *iter, struct record_walk *walk, struct ox_err *err)
 {
     ox_code rc = record_walk(iter, walk, err);
+    if (rc == OX_OK && append->origin == LOG_FROM_CLIENT)
+        rc = check_sizes(append, config, *iter, err);
     if (rc != OX_OK || append->origin != LOG_FROM_CLIENT)
         return rc;
     if (ox_unlikely(walk->headers_max > LIMIT_RECORD_HEADERS_VALUE)) {
@@ -286,13 +307,8 @@ walk_and_change(struct log_append *append, const struct plog_config *config, str
     /* Whose clock it is, is the topic's to say. */
     if (append->origin == LOG_FROM_CLIENT && !config->log_append_time)
         append->batch.attributes &= ~RECORD_LOG_APPEND_TIME;
-    int64_t most = append->origin == LOG_FROM_CLIENT
-        ? OX_MIN(config->inflated_max, (int64_t)config->decompressed_max)
-        : config->inflated_max;
-    ox_code rc = record_iter_init(&iter, &append->batch, scratch, (size_t)most, err);
-    if (rc == OX_MESSAGE_TOO_LARGE && most < config->inflated_max)
-        return ox_fail(err, OX_INVALID_RECORD, "the batch inflates to more than "
-            "\"max.decompressed.message.bytes\" (%lld)", (long long)most);
+    ox_code rc = record_iter_init(&iter, &append->batch, scratch, (size_t)config->inflated_max,
+        err);
     if (rc == OX_OK)
         rc = check_records(append, config, &iter, &walk, err);
     if (rc != OX_OK)

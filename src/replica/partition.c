@@ -67,7 +67,7 @@ read_config(struct plog_config *to, const struct topic_config *from,
     to->policy_delete = (from->cleanup_policy & TOPIC_CLEANUP_POLICY_DELETE) != 0;
     to->policy_compact = (from->cleanup_policy & TOPIC_CLEANUP_POLICY_COMPACT) != 0;
     to->max_message_bytes = from->max_message_bytes;
-    to->decompressed_max = from->max_decompressed_message_bytes;
+    to->max_decompressed_bytes = from->max_decompressed_message_bytes;
     to->log_append_time = from->message_timestamp_type == TOPIC_MESSAGE_TIMESTAMP_TYPE_LOG_APPEND_TIME;
     to->timestamp_before_max_ms = from->message_timestamp_before_max_ms;
     to->timestamp_after_max_ms = from->message_timestamp_after_max_ms;
