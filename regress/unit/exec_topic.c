@@ -90,6 +90,8 @@ world_stop(struct world *world)
     loop_group_drain(world->loops);
     replica_stop(world->replica);
     meta_close(world->meta);
+    loop_group_drain(world->loops);
+    engine_free(world->engine);
     log_dir_close(world->log_dir);
     loop_group_stop(world->loops);
     help_fini(&world->help);

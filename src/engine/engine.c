@@ -47,6 +47,11 @@ engine_stop(struct engine *engine)
 {
     engine_groups_stop(engine);
     engine_logins_stop(engine);
+}
+
+void
+engine_free(struct engine *engine)
+{
     engine_quotas_stop(engine);
     telemetry_free(engine->telemetry);
     ox_free(engine->attachment);

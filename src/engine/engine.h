@@ -142,9 +142,11 @@ struct engine_config {
 };
 ox_code engine_start(const struct engine_config *config, const struct env *env,
     struct engine **out, struct ox_err *err);
-/* Refuse new work, answer what waits; then free. On: no loop. */
+/* Refuse new work, answer what waits; free when the catalog is closed and loops
+ * are drained: sessions outlive their connections until that. On: no loop. */
 void engine_quiesce(struct engine *engine);
 void engine_stop(struct engine *engine);
+void engine_free(struct engine *engine);
 
 /* ---- metadata. Borrowed to the end of the tick ---- */
 const struct meta_view *engine_view(struct engine *engine);

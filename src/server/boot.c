@@ -645,6 +645,10 @@ server_stop(struct server *server)
     }
     if (server->meta != NULL)
         meta_close(server->meta);
+    if (server->loops != NULL)
+        loop_group_drain(server->loops);
+    if (server->engine != NULL) /* the catalog has given its last answers */
+        engine_free(server->engine);
     for (size_t i = 0; i < server->log_dir_count; i++)
         log_dir_close(server->log_dirs[i]);
     if (server->loops != NULL)
