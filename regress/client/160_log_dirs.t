@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 use Cwd qw(abs_path);
+use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use Oxbow;
@@ -102,7 +103,36 @@ is(move(2, $home, 'big', 0), 0, 'it moves again');
 ok($ox->restart('KILL'), 'the server is killed meanwhile');
 is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'all records are there');
 is(scalar(grep { -d "$_/big-0" } $one, $two), 1, 'in one directory');
-is(join('', glob("$tmp/[ab]/*-future")), '', 'nothing is left of a move');
+sub futures { return join ' ', glob "$tmp/[ab]/*-future" }
+until_true(sub { futures() eq '' }, 'nothing is left of a move');
+
+# A move that a stop has interrupted goes on, in what was copied.
+is($ox->stop, 0, 'stopped');
+($home, $away) = -d "$one/big-0" ? ($one, $two) : ($two, $one);
+my $future = "$away/big-0." . 'ab' x 16 . '-future';
+my ($stray, $twice) = map { "$away/$_-future" } 'x-0.' . 'cd' x 16, 'big-77.' . 'ef' x 16;
+make_path($future, $stray, $twice);
+copy("$home/big-0/partition.metadata", $_) or die for $future, $twice;
+my @segments = glob "$home/big-0/*.log";
+copy($segments[0], $future) or die;
+copy($segments[1], $future) or die;
+truncate "$future/" . ($segments[1] =~ s{.*/}{}r), 500_000 or die;
+my $inode = (stat "$future/" . ($segments[0] =~ s{.*/}{}r))[1];
+open my $junk, '>', "$future/00000000000000000077.log" or die;
+print $junk 'x' x 1000;
+close $junk;
+ok($ox->run, 'started with a move that is half done');
+until_true(sub { -d "$away/big-0" && !-d "$home/big-0" }, 'it is finished');
+is((stat "$away/big-0/" . ($segments[0] =~ s{.*/}{}r))[1], $inode, 'in the files that were there');
+ok(!-e "$away/big-0/00000000000000000077.log", 'without those of no segment');
+is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'with all records');
+is(futures(), '', 'what belongs to no partition was removed');
+is(move(2, $home, 'big', 0), 0, 'a move is asked for');
+until_true(sub { futures() ne '' || -d "$home/big-0" }, 'and noted down');
+ok($ox->restart, 'a restart');
+until_true(sub { -d "$home/big-0" && !-d "$away/big-0" }, 'it is done all the same');
+is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'with all records');
+is(futures(), '', 'nothing is left of it');
 
 # Groups whose coordinator's partition is in each of the directories.
 sub commit {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Moving a log between two directories: with appends in between, over power
- * cuts at every operation, and away from a directory that fails. */
+ * cuts at every operation, over restarts, and away from a directory that fails. */
 #include "base/check.h"
 #include "log_helper.h"
 
@@ -29,6 +29,13 @@ static bool
 quiet(void *arg)
 {
     return true;
+}
+
+static bool
+some(void *arg)
+{
+    int *left = arg;
+    return --*left > 0;
 }
 
 static void
@@ -95,7 +102,76 @@ test_move(void)
     dir = other = NULL;
 }
 
-/* The log is in one directory or in both, alike. */
+static size_t
+future_count(struct log_dir *of)
+{
+    struct arena arena;
+    struct log_dir_entry *entries;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    log_dir_list_futures(of, &arena, &entries, &count, &err);
+    for (size_t i = 0; i < count; i++)
+        is_int(entries[i].partition, 0, "it is of the partition");
+    ox_arena_fini(&arena);
+    return count;
+}
+
+static void
+reopen_both(void)
+{
+    plog_close(plog);
+    log_dir_close(dir);
+    log_dir_close(other);
+    open_both();
+    is_int(help_open("t"), OX_OK, "all is opened again");
+}
+
+/* A move that is interrupted goes on where it was, if the log is still the same. */
+static void
+test_resume(void)
+{
+    file_sim_free(sim);
+    sim = file_sim_new(3);
+    env.fs = file_sim_fs(sim);
+    open_both();
+    config.segment_bytes = 2000;
+    help_open("t");
+    fill(600);
+    int64_t count = help_count();
+    is_int(plog_move_prepare(plog, other, &err), OX_OK, "a move is noted down");
+    is_int(plog_move_prepare(plog, other, &err), OX_OK, "twice");
+    is_int((int64_t)future_count(other), 1, "there is one note");
+    int left = 20;
+    is_int(plog_move(plog, other, some, &left, &err), OX_CANCELED, "a move is interrupted");
+    reopen_both();
+    is_int((int64_t)future_count(other), 1, "its directory is there after a restart");
+    left = 30;
+    file_sim_fail(sim, "move.write", 11, false, OX_IO_ERROR);
+    is_int(plog_move(plog, other, some, &left, &err), OX_CANCELED,
+        "the next try does not write what it finds");
+    file_sim_fail_clear(sim);
+    plog_set_high_watermark(plog, plog_flushed_end(plog));
+    int64_t low;
+    is_int(plog_delete_records(plog, 30, &low, &err), OX_OK, "the log's beginning goes");
+    plog_retain(plog, wall, &(uint64_t){0}, &err);
+    count = help_count();
+    reopen_both();
+    plog_set_high_watermark(plog, plog_flushed_end(plog));
+    is_int(plog_move(plog, other, quiet, NULL, &err), OX_OK, "the move is finished");
+    is_int(help_count(), count, "all records are there");
+    is_int((int64_t)future_count(other), 0, "nothing is left of it");
+    is_int(plog_move_prepare(plog, dir, &err), OX_OK, "a move back is noted down");
+    is_int((int64_t)future_count(dir), 1, "there");
+    is_int(plog_move_forget(plog, dir, &err), OX_OK, "and is not wanted");
+    is_int((int64_t)future_count(dir), 0, "nothing is left of it");
+    plog_close(plog);
+    log_dir_close(dir);
+    log_dir_close(other);
+    dir = other = NULL;
+    plog = NULL;
+}
+
+/* The log is in one directory or in both, alike; a move goes on, or can be made. */
 static bool
 whole_after_cut(int64_t flushed)
 {
@@ -107,17 +183,23 @@ whole_after_cut(int64_t flushed)
         return false;
     bool in_old = log_dir_has(dir, "t", 0, &id, &made[0]);
     bool in_new = log_dir_has(other, "t", 0, &id, &made[1]);
-    struct log_dir *old = dir;
+    struct log_dir *old = dir, *new = other;
     bool good = in_old || in_new;
     if (in_new && (!in_old || made[1] >= made[0]))
         dir = other;
     good = good && help_open("t") == OX_OK && plog_fault(plog, &err) == OX_OK &&
            plog_log_end(plog) >= flushed && help_count() == plog_log_end(plog);
+    if (good) {
+        plog_set_high_watermark(plog, plog_log_end(plog));
+        appended = 58;
+        good = plog_move(plog, dir == old ? new : old, busy, NULL, &err) == OX_OK &&
+               help_count() == plog_log_end(plog);
+    }
     if (plog != NULL)
         plog_drop(plog);
     plog = NULL;
     log_dir_abandon(old);
-    log_dir_abandon(other);
+    log_dir_abandon(new);
     dir = other = NULL;
     return good;
 }
@@ -193,6 +275,7 @@ main(void)
     help_init();
     ox_diag_set_level(OX_DIAG_ERROR + 1);
     test_move();
+    test_resume();
     test_cuts();
     test_failing_disk();
     file_sim_free(sim);

@@ -441,13 +441,25 @@ ox_code plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct ar
 
 /* Copies the log to another directory while it is used, and goes on there; the
  * old files are deleted as those of a dropped partition. go_on is asked for about
- * each MiB; false gives up. After a failure the log is where it was.
+ * each MiB; false gives up. After a failure the log is where it was, and what was
+ * copied stays: the next call for this directory goes on there, also after a restart.
  * Blocks, for long.
  * Fails: OX_OBJECT_IN_USE (it is being moved or compacted: try again),
  *        OX_CANCELED (go_on, or the log was closed or truncated meanwhile),
  *        OX_STORAGE_ERROR (the other directory is offline), I/O codes */
 ox_code plog_move(struct plog *plog, struct log_dir *to, bool (*go_on)(void *arg), void *arg,
     struct ox_err *err);
+/* Makes the directory that says that the log shall move, if there is none. On one
+ * thread with plog_move(). Blocks. */
+ox_code plog_move_prepare(struct plog *plog, struct log_dir *to, struct ox_err *err);
+/* Removes it with what was copied. As above. */
+ox_code plog_move_forget(struct plog *plog, struct log_dir *to, struct ox_err *err);
+/* Moves to this directory that were asked for and not done: topic is the name of the
+ * directory that says so. Blocks. */
+ox_code log_dir_list_futures(struct log_dir *dir, struct arena *arena,
+    struct log_dir_entry **out, size_t *count, struct ox_err *err);
+/* Removes one of them. Blocks. */
+ox_code log_dir_remove_future(struct log_dir *dir, const char *name, struct ox_err *err);
 /* The directory to which a move is at work (NULL: none), the bytes copied and the
  * offset reached. */
 struct log_dir *plog_moving(struct plog *plog, uint64_t *bytes, int64_t *end_offset);

@@ -911,8 +911,7 @@ finish_deletions(struct log_dir *dir, struct ox_err *err)
     for (size_t i = 0; i < count && rc == OX_OK; i++) {
         size_t len = strlen(names[i].name);
         if (names[i].is_dir && len > 7 &&
-            (strcmp(names[i].name + len - 7, "-delete") == 0 ||
-                strcmp(names[i].name + len - 7, "-future") == 0))
+            strcmp(names[i].name + len - 7, "-delete") == 0)
             rc = log_remove_tree(dir->fs,
                 ox_arena_printf(&arena, "%s/%s", dir->path, names[i].name), err);
     }
@@ -1081,6 +1080,53 @@ log_dir_list(struct log_dir *dir, struct arena *arena, struct log_dir_entry **ou
         (*count)++;
     }
     return OX_OK;
+}
+
+/* <topic, maybe cut>-<partition>.<id>-future */
+static bool
+parse_future(const char *name, int32_t *partition)
+{
+    size_t len = strlen(name);
+    char topic[256], stem[256];
+    const char *dot = strrchr(name, '.');
+    if (dot == NULL || len < 7 || len > 255 || strcmp(name + len - 7, "-future") != 0)
+        return false;
+    snprintf(stem, sizeof(stem), "%.*s", (int)(dot - name), name);
+    return log_dir_parse_name(stem, topic, partition);
+}
+
+ox_code
+log_dir_list_futures(struct log_dir *dir, struct arena *arena, struct log_dir_entry **out,
+    size_t *count, struct ox_err *err)
+{
+    struct file_name *names;
+    size_t name_count;
+    *count = 0;
+    ox_code rc = fs_list(dir->fs, dir->path, arena, &names, &name_count, err);
+    if (rc != OX_OK)
+        return rc;
+    *out = ox_arena_array(arena, struct log_dir_entry, name_count + 1);
+    for (size_t i = 0; i < name_count; i++) {
+        struct log_dir_entry *entry = &(*out)[*count];
+        if (!names[i].is_dir || !parse_future(names[i].name, &entry->partition))
+            continue;
+        entry->topic = names[i].name;
+        if (!log_read_partition_metadata(dir->fs,
+                ox_arena_printf(arena, "%s/%s", dir->path, names[i].name), &entry->topic_id))
+            memset(&entry->topic_id, 0, sizeof(entry->topic_id));
+        (*count)++;
+    }
+    return OX_OK;
+}
+
+ox_code
+log_dir_remove_future(struct log_dir *dir, const char *name, struct ox_err *err)
+{
+    char path[PATH_LEN_MAX];
+    int32_t partition;
+    ox_assert(parse_future(name, &partition));
+    snprintf(path, sizeof(path), "%s/%s", dir->path, name);
+    return log_remove_tree(dir->fs, path, err);
 }
 
 bool

@@ -12,26 +12,34 @@
  * its owner and its readers notice nothing. Who holds an old segment reads it to
  * the end.
  *
- * 1. Until the rename of the new directory the old one is the log; a crash
- *    before it leaves a -future directory, which the next start removes.
+ * 1. Until the rename of the new directory the old one is the log. A move that
+ *    ends before it, by a crash too, leaves the -future directory: it says that the
+ *    partition shall move, and the next plog_move() goes on in it.
  * 2. When it is renamed, all of the log is on disk there, and nothing can be
  *    appended until memory follows.
  * 3. If both directories are found after a crash, the one made later is the log:
  *    nothing was acknowledged in the other one after that.
  * 4. What the write-ahead log of the old directory has finds no directory to be
- *    put back to, or the old one. */
+ *    put back to, or the old one.
+ * 5. What is found in a -future directory is worth what comparing it with the log
+ *    shows: only segments are kept, and of them the bytes that are the same. The
+ *    log may have been cut or compacted since, the copy may never have been flushed. */
 #include "log/log_int.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/fault.h"
 
-enum { CHUNK = 1 << 20, REST_MAX = 1 << 20, ROUNDS_MAX = 100 };
+#define FUTURE "-future"
+
+enum { CHUNK = 1 << 20, REST_MAX = 1 << 20, ROUNDS_MAX = 100, FUTURE_PATH = PATH_LEN_MAX - 64 };
 
 struct pair {
     struct log_segment *from, *to;
+    uint64_t kept; /* bytes of an earlier try; those from to->size on are not compared */
     bool finished; /* it was sealed: indexes are written, all is flushed */
 };
 
@@ -40,12 +48,13 @@ struct move {
     struct log_dir *to;
     bool (*go_on)(void *arg);
     void *arg;
-    char path[PATH_LEN_MAX - 64]; /* of the new directory */
+    char path[FUTURE_PATH]; /* of the new directory */
     struct pair *pairs;
     uint32_t count, cap;
     uint32_t generation;
+    bool resumed; /* the directory was there */
     bool locked; /* appends are shut out: nobody is asked any more */
-    struct buf *chunk;
+    struct buf *chunk, *kept; /* kept: what is compared with it; NULL until it is needed */
 };
 
 static ox_code
@@ -81,6 +90,39 @@ whole_batches(const struct log_segment *seg, const uint8_t *at, size_t len, size
     return OX_OK;
 }
 
+/* What an earlier try left behind the end of what is known to be good. */
+static ox_code
+drop_kept(struct pair *pair, struct ox_err *err)
+{
+    bool more = pair->kept > pair->to->size;
+    pair->kept = 0;
+    return more ? fs_truncate(pair->to->fs, "move.trim", pair->to->file, pair->to->size, err)
+                : OX_OK;
+}
+
+/* Puts the chunk's bytes behind the new segment, unless they are there. */
+static ox_code
+write_chunk(struct move *move, struct pair *pair, size_t len, struct ox_err *err)
+{
+    struct log_segment *to = pair->to;
+    size_t got = 0;
+    ox_code rc = OX_OK;
+    if (pair->kept >= to->size + len) {
+        if (move->kept == NULL || move->kept->cap < len) {
+            ox_buf_put(move->kept);
+            move->kept = ox_buf_new(move->chunk->cap);
+        }
+        rc = fs_pread(to->fs, to->file, move->kept->ptr, len, to->size, &got, err);
+        if (rc == OX_OK && got == len && memcmp(move->kept->ptr, move->chunk->ptr, len) == 0)
+            return OX_OK;
+    }
+    if (rc == OX_OK)
+        rc = drop_kept(pair, err);
+    return rc == OX_OK ? file_pwrite(to->fs, "move.write", to->file, move->chunk->ptr, len,
+                             to->size, err)
+                       : rc;
+}
+
 /* One chunk of a segment; its batches become part of the new one. */
 static ox_code
 copy_chunk(struct move *move, struct pair *pair, uint64_t end, struct ox_err *err)
@@ -103,7 +145,7 @@ copy_chunk(struct move *move, struct pair *pair, uint64_t end, struct ox_err *er
         ox_buf_put(move->chunk);
         move->chunk = ox_buf_new(want);
     }
-    ox_code rc = file_pwrite(to->fs, "move.write", to->file, move->chunk->ptr, used, to->size, err);
+    ox_code rc = write_chunk(move, pair, used, err);
     for (size_t pos = 0; rc == OX_OK && pos < used;) {
         struct record_batch batch;
         rc = record_batch_decode(move->chunk->ptr + pos, used - pos, &batch, err);
@@ -144,7 +186,9 @@ finish_pair(struct move *move, struct pair *pair, bool active, struct ox_err *er
     to->created_ms = pair->from->created_ms;
     if (!active)
         log_segment_end_times(to);
-    ox_code rc = log_index_write(&to->index, true, err);
+    ox_code rc = drop_kept(pair, err);
+    if (rc == OX_OK)
+        rc = log_index_write(&to->index, true, err);
     if (rc == OX_OK)
         rc = log_index_write(&to->times, true, err);
     if (rc == OX_OK)
@@ -173,19 +217,43 @@ drop_pair(struct pair *pair)
     log_segment_put(pair->from);
 }
 
+/* The file of an earlier try; OX_FILE_NOT_FOUND: it had not come so far. */
+static ox_code
+open_kept(struct move *move, int64_t base, struct log_segment **out, uint64_t *kept,
+    struct ox_err *err)
+{
+    ox_code rc = log_segment_open(move->plog->fs, move->path, base, false, out, err);
+    if (rc != OX_OK)
+        return rc;
+    struct log_segment *to = *out;
+    to->aborted_loaded = true; /* its other files were removed */
+    to->name_flushed = false;
+    rc = log_index_load(&to->index, err);
+    if (rc == OX_OK)
+        rc = log_index_load(&to->times, err);
+    if (rc == OX_OK)
+        rc = fs_size(to->fs, to->file, kept, err);
+    if (rc != OX_OK)
+        log_segment_put(to);
+    return rc;
+}
+
 static ox_code
 add_pair(struct move *move, struct log_segment *from, struct ox_err *err)
 {
     struct log_segment *to;
-    ox_code rc =
-        log_segment_open(move->plog->fs, move->path, from->base_offset, true, &to, err);
+    uint64_t kept = 0;
+    ox_code rc = move->resumed ? open_kept(move, from->base_offset, &to, &kept, err)
+                               : OX_FILE_NOT_FOUND;
+    if (rc == OX_FILE_NOT_FOUND)
+        rc = log_segment_open(move->plog->fs, move->path, from->base_offset, true, &to, err);
     if (rc != OX_OK)
         return rc;
     if (move->count == move->cap) {
         move->cap = OX_MAX(move->cap * 2, 8u);
         move->pairs = ox_realloc(move->pairs, ox_size_mul(move->cap, sizeof(*move->pairs)));
     }
-    move->pairs[move->count++] = (struct pair){log_segment_get(from), to, false};
+    move->pairs[move->count++] = (struct pair){log_segment_get(from), to, kept, false};
     return OX_OK;
 }
 
@@ -407,36 +475,139 @@ change_directory(struct move *move, bool *done, struct ox_err *err)
 
 /* ---- a move ---- */
 
-static ox_code
-make_future(struct move *move, struct ox_err *err)
+/* <topic>-<partition>. of the directory's name, the topic cut so that all fits. */
+static void
+future_stem(const struct plog *plog, char to[256])
 {
-    struct plog *plog = move->plog;
+    int tail_len = snprintf(NULL, 0, "-%d.", plog->partition) + 32 + (int)strlen(FUTURE);
+    snprintf(to, 256, "%.*s-%d.", 255 - tail_len, plog->topic, plog->partition);
+}
+
+static bool
+is_future(const struct file_name *name)
+{
+    size_t len = strlen(name->name), end = strlen(FUTURE);
+    return name->is_dir && len > end && strcmp(name->name + len - end, FUTURE) == 0;
+}
+
+/* The directory of an earlier try; "": there is none. Others are removed if asked. */
+static ox_code
+find_future(const struct plog *plog, struct log_dir *to, bool remove, char *path, size_t size,
+    struct ox_err *err)
+{
+    struct arena arena;
+    struct file_name *names;
     struct uuid id;
-    char hex[37], tail[64];
-    env_random(move->to->env, id.bytes, sizeof(id.bytes));
+    char stem[256];
+    size_t count;
+    path[0] = 0;
+    future_stem(plog, stem);
+    ox_arena_init(&arena);
+    ox_code rc = fs_list(plog->fs, to->path, &arena, &names, &count, err);
+    for (size_t i = 0; i < count && rc == OX_OK; i++) {
+        if (!is_future(&names[i]) || strncmp(names[i].name, stem, strlen(stem)) != 0)
+            continue;
+        const char *found = ox_arena_printf(&arena, "%s/%s", to->path, names[i].name);
+        bool ours = log_read_partition_metadata(plog->fs, found, &id) &&
+                    ox_uuid_eq(&id, &plog->topic_id);
+        if (ours && remove)
+            rc = log_remove_tree(plog->fs, found, err);
+        else if (ours && snprintf(path, size, "%s", found) >= (int)size)
+            rc = ox_fail(err, OX_LIMIT_EXCEEDED, "path of \"%s\" is too long", plog->topic);
+    }
+    ox_arena_fini(&arena);
+    return rc;
+}
+
+static ox_code
+make_future(const struct plog *plog, struct log_dir *to, char *path, size_t size,
+    struct ox_err *err)
+{
+    struct uuid id;
+    char hex[37], stem[256];
+    env_random(to->env, id.bytes, sizeof(id.bytes));
     ox_uuid_to_hex(&id, hex);
     size_t len = 0;
     for (size_t i = 0; hex[i] != '\0'; i++)
         if (hex[i] != '-')
             hex[len++] = hex[i];
     hex[len] = '\0';
-    int tail_len = snprintf(tail, sizeof(tail), "-%d.%s-future", plog->partition, hex);
-    if (snprintf(move->path, sizeof(move->path), "%s/%.*s%s", move->to->path, 255 - tail_len,
-            plog->topic, tail) >= (int)sizeof(move->path))
+    future_stem(plog, stem);
+    if (snprintf(path, size, "%s/%s%s%s", to->path, stem, hex, FUTURE) >= (int)size)
         return ox_fail(err, OX_LIMIT_EXCEEDED, "path of \"%s\" is too long", plog->topic);
-    ox_code rc = fs_mkdir(plog->fs, "move.mkdir", move->path, err);
+    ox_code rc = fs_mkdir(plog->fs, "move.mkdir", path, err);
     if (rc == OX_OK)
-        rc = log_write_partition_metadata(plog->fs, move->path, &plog->topic_id, err);
+        rc = log_write_partition_metadata(plog->fs, path, &plog->topic_id, err);
     if (rc == OX_OK)
-        rc = fs_sync_dir(plog->fs, "move.mkdir", move->path, err);
-    return rc == OX_OK ? fs_sync_dir(plog->fs, "move.mkdir", move->to->path, err) : rc;
+        rc = fs_sync_dir(plog->fs, "move.mkdir", path, err);
+    return rc == OX_OK ? fs_sync_dir(plog->fs, "move.mkdir", to->path, err) : rc;
+}
+
+ox_code
+plog_move_prepare(struct plog *plog, struct log_dir *to, struct ox_err *err)
+{
+    char path[FUTURE_PATH];
+    if (plog->dir == to || plog_detached(plog))
+        return OX_OK;
+    ox_code rc = find_future(plog, to, false, path, sizeof(path), err);
+    return rc == OX_OK && path[0] == 0 ? make_future(plog, to, path, sizeof(path), err) : rc;
+}
+
+ox_code
+plog_move_forget(struct plog *plog, struct log_dir *to, struct ox_err *err)
+{
+    char path[FUTURE_PATH];
+    return find_future(plog, to, true, path, sizeof(path), err);
+}
+
+/* Of an earlier try only segments are kept; all of them while the log's are not known. */
+static ox_code
+clear_future(struct move *move, bool known, struct ox_err *err)
+{
+    struct file_system *fs = move->plog->fs;
+    struct arena arena;
+    struct file_name *names;
+    size_t count;
+    ox_arena_init(&arena);
+    ox_code rc = fs_list(fs, move->path, &arena, &names, &count, err);
+    for (size_t i = 0; i < count && rc == OX_OK; i++) {
+        const char *path = ox_arena_printf(&arena, "%s/%s", move->path, names[i].name);
+        size_t len = strlen(names[i].name);
+        bool keep = strcmp(names[i].name, "partition.metadata") == 0 ||
+                    (!known && len > 4 && strcmp(names[i].name + len - 4, ".log") == 0);
+        for (uint32_t j = 0; j < move->count && !keep; j++)
+            keep = strcmp(path, move->pairs[j].to->path) == 0;
+        if (!keep)
+            rc = fs_unlink(fs, "move.unlink", path, err);
+    }
+    ox_arena_fini(&arena);
+    return rc;
+}
+
+/* The new directory, with pairs for what the log has now. */
+static ox_code
+begin(struct move *move, struct ox_err *err)
+{
+    struct plog *plog = move->plog;
+    ox_code rc = find_future(plog, move->to, false, move->path, sizeof(move->path), err);
+    move->resumed = rc == OX_OK && move->path[0] != 0;
+    if (rc != OX_OK)
+        return rc;
+    if (!move->resumed)
+        return make_future(plog, move->to, move->path, sizeof(move->path), err);
+    rc = clear_future(move, false, err);
+    ox_lock(&plog->lock);
+    if (rc == OX_OK)
+        rc = follow(move, err);
+    ox_unlock(&plog->lock);
+    return rc == OX_OK ? clear_future(move, true, err) : rc;
 }
 
 static ox_code
 run_move(struct move *move, bool *done, struct ox_err *err)
 {
     uint64_t rest = UINT64_MAX;
-    ox_code rc = make_future(move, err);
+    ox_code rc = begin(move, err);
     for (int round = 0; rc == OX_OK && rest > REST_MAX && round < ROUNDS_MAX; round++)
         rc = copy_round(move, &rest, err);
     if (rc == OX_OK)
@@ -456,10 +627,9 @@ end_move(struct move *move, bool done)
     }
     ox_free(move->pairs);
     ox_buf_put(move->chunk);
-    if (!done) {
-        log_remove_tree(plog->fs, move->path, NULL);
+    ox_buf_put(move->kept);
+    if (!done)
         log_dir_forget(move->to, plog->topic, plog->partition, NULL);
-    }
     atomic_store(&plog->moving_to, NULL);
     atomic_store(&plog->compacting, false);
 }

@@ -503,6 +503,44 @@ set_strays_aside(struct replica *replica, struct log_dir *dir, struct ox_err *er
     return code;
 }
 
+/* Of the newest view; held. */
+static struct partition *
+find_held(struct replica *replica, const struct uuid *topic_id, int32_t index)
+{
+    struct table *table = table_current(replica);
+    struct topic_entry *entry = ox_map_get(&table->by_id, id_key(topic_id));
+    struct partition *part = NULL;
+    if (entry != NULL && (uint32_t)index < entry->count && entry->parts[index] != NULL)
+        part = partition_hold(entry->parts[index]);
+    table_put(table);
+    return part;
+}
+
+/* Moves that were asked for before the last stop. What nobody wants is removed; if
+ * the partition cannot be used now, what was copied waits for another start. */
+static ox_code
+resume_moves(struct replica *replica, struct log_dir *dir, struct ox_err *err)
+{
+    struct arena arena;
+    struct log_dir_entry *entries;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    ox_code code = log_dir_list_futures(dir, &arena, &entries, &count, err);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        struct partition *part =
+            find_held(replica, &entries[i].topic_id, entries[i].partition);
+        bool usable = part != NULL && partition_log(part) != NULL && !partition_offline(part);
+        struct log_dir *to = usable ? mover_target(replica->mover, part) : NULL;
+        if (part == NULL || (usable && (plog_log_dir(partition_log(part)) == dir || to != NULL)))
+            code = log_dir_remove_future(dir, entries[i].topic, err);
+        else if (usable)
+            mover_ask(replica->mover, part, dir);
+        partition_put(part);
+    }
+    ox_arena_fini(&arena);
+    return code;
+}
+
 ox_code
 replica_start(const struct replica_config *config, const struct env *env, struct meta *meta,
     struct replica **out, struct ox_err *err)
@@ -528,6 +566,8 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     ox_code code = OX_OK;
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = set_strays_aside(replica, config->dirs[i], err);
+    for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
+        code = resume_moves(replica, config->dirs[i], err);
     return code;
 }
 

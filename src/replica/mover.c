@@ -7,7 +7,11 @@
  *   asked --> waiting --> moving --> done, or failed (reported, forgotten)
  *                 \__________\--> asked again for elsewhere: the newest wins
  *
- * 1. A partition is on the list of moves at most once.
+ * A move that was asked for is a directory on the disk (plog_move_prepare()) until it
+ * is done or forgotten: those found at the start are asked for again.
+ *
+ * 1. A partition is on the list of moves at most once with `dead` false; dead ones
+ *    only wait for their directory to be removed.
  * 2. `current` is the one that moves; cancel makes it give up.
  * 3. A directory that failed is told once to each of its partitions. */
 #include <pthread.h>
@@ -24,6 +28,8 @@ struct request {
     struct partition *part; /* held */
     struct log_dir *to;
     int tries;
+    bool prepared; /* or it was tried */
+    bool dead;     /* no more wanted */
 };
 
 struct mover {
@@ -101,11 +107,42 @@ replica_choose_dir(struct replica *replica, const struct meta_topic *topic, cons
 
 /* ---- moves ---- */
 
+static struct request *
+unprepared(struct mover *mover)
+{
+    ox_list_each(link, &mover->requests)
+    {
+        struct request *request = ox_container_of(link, struct request, link);
+        if (!request->prepared && !request->dead)
+            return request;
+    }
+    return NULL;
+}
+
+/* What was asked for survives a restart from here on. Under mutex, which is let go
+ * meanwhile; only this thread frees requests. */
+static void
+prepare_all(struct mover *mover)
+{
+    struct request *request;
+    struct ox_err err;
+    while ((request = unprepared(mover)) != NULL) {
+        struct log_dir *to = request->to;
+        request->prepared = true;
+        pthread_mutex_unlock(&mover->mutex);
+        if (!log_dir_is_offline(to) &&
+            plog_move_prepare(partition_log(request->part), to, &err) != OX_OK)
+            ox_diag_err(OX_DIAG_WARN, "a move of a partition would not survive a restart", &err);
+        pthread_mutex_lock(&mover->mutex);
+    }
+}
+
 static bool
 go_on(void *arg)
 {
     struct mover *mover = arg;
     pthread_mutex_lock(&mover->mutex);
+    prepare_all(mover);
     bool go = !mover->stopping && !mover->cancel;
     pthread_mutex_unlock(&mover->mutex);
     return go;
@@ -126,6 +163,27 @@ forget(struct request *request)
     ox_free(request);
 }
 
+static void
+remove_copy(const struct request *request)
+{
+    struct ox_err err;
+    if (!log_dir_is_offline(request->to) &&
+        plog_move_forget(partition_log(request->part), request->to, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "what was copied for a move could not be removed", &err);
+}
+
+static ox_code
+run(struct mover *mover, const struct request *request, struct ox_err *err)
+{
+    if (request->dead)
+        return OX_CANCELED;
+    ox_code code = plog_move(partition_log(request->part), request->to, go_on, mover, err);
+    if (code == OX_OK)
+        ox_info("partition was moved", "partition=%s-%d to=%s", partition_topic(request->part),
+            partition_index(request->part), log_dir_path(request->to));
+    return code;
+}
+
 /* Runs the oldest request. Under mutex, which is let go meanwhile. */
 static void
 move_one(struct mover *mover)
@@ -133,25 +191,28 @@ move_one(struct mover *mover)
     struct request *request =
         ox_container_of(ox_list_pop(&mover->requests), struct request, link);
     struct ox_err err;
-    mover->current = request;
+    bool dropped = plog_detached(partition_log(request->part));
+    mover->current = request->dead ? NULL : request;
     mover->cancel = false;
     pthread_mutex_unlock(&mover->mutex);
-    ox_code code = plog_move(partition_log(request->part), request->to, go_on, mover, &err);
-    if (code == OX_OK)
-        ox_info("partition was moved", "partition=%s-%d to=%s", partition_topic(request->part),
-            partition_index(request->part), log_dir_path(request->to));
+    ox_code code = run(mover, request, &err);
+    dropped |= plog_detached(partition_log(request->part));
     pthread_mutex_lock(&mover->mutex);
+    bool wanted = !request->dead && !mover->cancel && !dropped;
     mover->current = NULL;
-    bool again = code == OX_OBJECT_IN_USE && !mover->stopping && !mover->cancel &&
-                 ++request->tries < TRIES_MAX;
-    if (again) { /* it is being compacted */
+    if (wanted && !mover->stopping && (code == OX_OBJECT_IN_USE || code == OX_CANCELED) &&
+        ++request->tries < TRIES_MAX) { /* it is being compacted, or was cut */
         ox_list_push(&mover->requests, &request->link);
         wait_ms(mover, AGAIN_MS);
         return;
     }
+    /* At the next start it is tried again if the disk failed, or there was no time. */
+    bool later = wanted && (mover->stopping || code == OX_STORAGE_ERROR);
     pthread_mutex_unlock(&mover->mutex);
     if (code != OX_OK && code != OX_CANCELED)
         ox_diag_err(OX_DIAG_ERROR, "partition could not be moved", &err);
+    if (code != OX_OK && !later)
+        remove_copy(request);
     forget(request);
     pthread_mutex_lock(&mover->mutex);
 }
@@ -173,6 +234,20 @@ count_failed(const struct mover *mover)
     return count;
 }
 
+/* What waits is left to the next start. Under mutex. */
+static void
+end_requests(struct mover *mover)
+{
+    prepare_all(mover);
+    while (!ox_list_empty(&mover->requests)) {
+        struct request *request =
+            ox_container_of(ox_list_pop(&mover->requests), struct request, link);
+        if (request->dead)
+            remove_copy(request);
+        forget(request);
+    }
+}
+
 static void *
 mover_main(void *arg)
 {
@@ -187,11 +262,15 @@ mover_main(void *arg)
         pthread_mutex_lock(&mover->mutex);
         if (mover->stopping)
             break;
+        prepare_all(mover);
+        if (mover->stopping)
+            break;
         if (!ox_list_empty(&mover->requests))
             move_one(mover);
         else
             wait_ms(mover, LOOK_MS);
     }
+    end_requests(mover);
     pthread_mutex_unlock(&mover->mutex);
     return NULL;
 }
@@ -203,7 +282,7 @@ find_request(struct mover *mover, const struct partition *part)
     ox_list_each(link, &mover->requests)
     {
         struct request *request = ox_container_of(link, struct request, link);
-        if (request->part == part)
+        if (request->part == part && !request->dead)
             return request;
     }
     return NULL;
@@ -212,28 +291,27 @@ find_request(struct mover *mover, const struct partition *part)
 void
 mover_ask(struct mover *mover, struct partition *part, struct log_dir *to)
 {
-    struct request *gone = NULL;
     pthread_mutex_lock(&mover->mutex);
-    struct request *request = find_request(mover, part);
     bool running = mover->current != NULL && mover->current->part == part;
-    bool there = plog_log_dir(partition_log(part)) == to;
+    bool there = plog_log_dir(partition_log(part)) == to, found = there;
     if (running && mover->current->to != to)
         mover->cancel = true;
-    if (request != NULL && there) {
-        ox_list_remove(&request->link);
-        gone = request;
-    } else if (request != NULL) {
-        request->to = to;
-    } else if (!there && !(running && mover->current->to == to && !mover->cancel)) {
-        request = ox_calloc(1, sizeof(*request));
+    ox_list_each(link, &mover->requests)
+    {
+        struct request *request = ox_container_of(link, struct request, link);
+        if (request->part != part)
+            continue;
+        request->dead = there || request->to != to;
+        found |= !request->dead;
+    }
+    if (!found && !(running && mover->current->to == to && !mover->cancel)) {
+        struct request *request = ox_calloc(1, sizeof(*request));
         request->part = partition_hold(part);
         request->to = to;
         ox_list_push(&mover->requests, &request->link);
     }
     pthread_cond_signal(&mover->wake);
     pthread_mutex_unlock(&mover->mutex);
-    if (gone != NULL)
-        forget(gone);
 }
 
 struct log_dir *
@@ -280,8 +358,9 @@ mover_stop(struct mover *mover)
     pthread_cond_signal(&mover->wake);
     pthread_mutex_unlock(&mover->mutex);
     pthread_join(mover->thread, NULL);
-    while (!ox_list_empty(&mover->requests))
-        forget(ox_container_of(ox_list_pop(&mover->requests), struct request, link));
+    pthread_mutex_lock(&mover->mutex);
+    end_requests(mover); /* asked for since */
+    pthread_mutex_unlock(&mover->mutex);
 }
 
 void
