@@ -152,9 +152,28 @@ for my $i (1 .. 20) {
 }
 is(commit($_), 0, "group $_ commits") for $of{a}[0], $of{b}[0];
 
+# Error code, leader and leader epoch of a partition, as Metadata has it; the fetch of
+# somebody who believes in an epoch.
+sub leader {
+    my ($part) = @_;
+    my $answer = $ox->wire('Metadata 9 {topics: [{name: "x"}]}');
+    return $answer =~ /error_code: (\d+), partition_index: $part, leader_id: (-?\d+), leader_epoch: (\d+)/
+        ? "$1 $2 $3" : $answer;
+}
+
+sub fetch_as {
+    my ($part, $epoch) = @_;
+    my $answer = $ox->wire(qq(Fetch 12 {max_wait_ms: 100, min_bytes: 1, topics: [{topic: "x", partitions: [)
+        . qq({partition: $part, current_leader_epoch: $epoch, fetch_offset: 0, partition_max_bytes: 100000}]}]}));
+    return $answer =~ /partition_index: $part, error_code: (\d+)/ ? $1 : $answer;
+}
+
 # One fails while it is used.
 my @bad = parts($two, 'x');
 my @good = parts($one, 'x');
+my ($epoch) = leader($bad[0]) =~ /^0 1 (\d+)$/;
+is(leader($good[0]) =~ s/^0 1 //r, $epoch, 'partitions have a leader epoch');
+is(fetch_as($bad[0], $epoch), 0, 'Fetch names it');
 spoil($two);
 is(produce('x', $bad[0], 'lost'), 56, 'a write to the disk that failed: KAFKA_STORAGE_ERROR');
 is(produce('x', $_, 'lost'), 56, "partition $_ is offline") for @bad;
@@ -164,6 +183,11 @@ like(fetch('x', $good[0]), qr/=v$good[0].*fine/, 'and reads the others');
 until_true(sub { $ox->wire('Metadata 9 {topics: [{name: "x"}]}') =~
     /error_code: 5, partition_index: $bad[0], leader_id: -1, [^}]*isr_nodes: \[\], offline_replicas: \[1\]/ },
     'Metadata: no leader');
+until_true(sub { leader($_) eq '5 -1 ' . ($epoch + 1) }, "and a new leader epoch, partition $_") for @bad;
+is(leader($good[0]), "0 1 $epoch", 'but not of the others');
+is(fetch_as($bad[0], $epoch), 56, 'Fetch of the offline one: KAFKA_STORAGE_ERROR, whatever the epoch');
+is($ox->sql("SELECT leader FROM oxbow.partitions WHERE topic = 'x' AND partition = $bad[0]"), '-1',
+    'the catalog has no leader');
 like($ox->wire('DescribeTopicPartitions 0 {topics: [{name: "x"}]}'),
     qr/error_code: 0, partition_index: $bad[0], leader_id: -1, [^}]*isr_nodes: \[\], eligible_leader_replicas: \[1\], last_known_elr: \[1\], offline_replicas: \[1\]/,
     'DescribeTopicPartitions: who may lead again');
@@ -189,8 +213,15 @@ ok($ox->alive, 'the server lives');
 is($ox->stop, 0, 'stopped');
 spoil('');
 ok($ox->run, 'started with a disk that was repaired');
+is(leader($_), '0 1 ' . ($epoch + 2), "partition $_ has a leader, elected anew") for @bad;
+is(fetch_as($bad[0], $epoch), 74, 'who has missed that: FENCED_LEADER_EPOCH');
+is(fetch_as($bad[0], $epoch + 2), 0, 'who has not, reads');
+is(fetch_as($bad[0], $epoch + 3), 75, 'UNKNOWN_LEADER_EPOCH');
 is(produce('x', $_, 'again'), 0, "partition $_ takes records") for 0 .. 5;
 like(fetch('x', $_), qr/=v$_/, "partition $_ has what was acknowledged") for 0 .. 5;
+like($ox->wire("OffsetForLeaderEpoch 4 {replica_id: -1, topics: [{topic: \"x\", partitions: [{partition: $bad[0], "
+    . "current_leader_epoch: -1, leader_epoch: " . ($epoch + 2) . "}]}]}"), qr/leader_epoch: @{[$epoch + 2]}\b/,
+    'the log knows the new epoch');
 is(commit($_), 0, "group $_ commits") for $of{a}[0], $of{b}[0];
 
 # It cannot be opened at all.
@@ -204,12 +235,14 @@ is(produce('x', $good[0], 'fine'), 0, 'the others are not');
 like($ox->wire('DescribeLogDirs 4 {}'), qr/error_code: 56, log_dir: "\Q$two\E", topics: \[\]/, 'DescribeLogDirs says so');
 like($ox->wire('Metadata 9 {topics: [{name: "x"}]}'),
     qr/error_code: 5, partition_index: $bad[0], leader_id: -1/, 'Metadata says so');
+is(leader($bad[0]), '5 -1 ' . ($epoch + 3), 'with a new leader epoch');
 is($ox->sql('CREATE TOPIC other PARTITIONS 2'), '', 'topics are made');
 is($ox->sql('DROP TOPIC fresh'), '', 'and dropped');
 is($ox->stop, 0, 'stopped');
 unlink $two;
 rename "$two.gone", $two or die;
 ok($ox->run, 'started with both');
+is(leader($bad[0]), '0 1 ' . ($epoch + 4), 'they have a leader again');
 is(produce('x', $_, 'again'), 0, "partition $_ takes records") for 0 .. 5;
 like(fetch('x', $_), qr/=v$_/, "partition $_ has its records") for 0 .. 5;
 

@@ -309,11 +309,13 @@ engine_partition(struct engine_session *sess, struct str name, const struct uuid
     if (facts == NULL)
         return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION,
             "topic \"%s\" has no partition %d", topic->name.ptr, index);
-    if (facts->leader != sess->engine->config.node_id)
+    /* One that is offline has lost its leader, but not its place: that is the better answer. */
+    *out = replica_partition(sess->engine->config.replica, &topic->id, index);
+    bool offline = *out == NULL || partition_offline(*out);
+    if (facts->leader != sess->engine->config.node_id && (*out == NULL || !offline))
         return ox_fail(err, OX_NOT_LEADER, "node %d does not lead partition %d of topic \"%s\"",
             sess->engine->config.node_id, index, topic->name.ptr);
-    *out = replica_partition(sess->engine->config.replica, &topic->id, index);
-    if (*out == NULL || partition_offline(*out))
+    if (offline)
         return ox_fail(err, OX_STORAGE_ERROR, "partition %d of topic \"%s\" is not open, or its "
             "log directory is offline", index, topic->name.ptr);
     return OX_OK;

@@ -403,6 +403,89 @@ replica_cleaner_stats(struct replica *replica, struct log_cleaner_stats *out)
     log_cleaner_stats(replica->cleaner, out);
 }
 
+/* ---- who leads ---- */
+
+struct election {
+    struct meta_call call;
+};
+
+static void
+election_done(struct meta_call *call)
+{
+    struct election *election = ox_container_of(call, struct election, call);
+    if (call->code != OX_OK && call->code != OX_UNKNOWN_TOPIC_ID)
+        ox_diag_err(OX_DIAG_WARN, "leaders could not be changed", &call->err);
+    ox_free(election);
+}
+
+static void
+propose(struct replica *replica, const struct meta_command *cmd)
+{
+    struct election *election = ox_calloc(1, sizeof(*election));
+    struct ox_err err;
+    election->call.done = election_done;
+    if (meta_propose(replica->meta, &election->call, cmd, &err) == OX_OK)
+        return;
+    ox_diag_err(OX_DIAG_WARN, "leaders could not be changed", &err);
+    ox_free(election);
+}
+
+/* A partition without a working directory has no leader; at the start those that have
+ * one again get theirs. Each change raises the leader epoch. */
+static uint32_t
+changes_of(const struct replica *replica, const struct meta_topic *topic,
+    const struct topic_entry *entry, bool starting, struct meta_partition_change *to)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < OX_MIN(entry->count, topic->partition_count); i++) {
+        struct partition *part = entry->parts[i];
+        int32_t leader = topic->partitions[i]->leader, next = leader;
+        if (part == NULL)
+            continue;
+        if (partition_offline(part))
+            next = leader == replica->config.node_id ? -1 : leader;
+        else if (starting && leader == -1)
+            next = replica->config.node_id;
+        if (next != leader)
+            to[count++] = (struct meta_partition_change){.index = (int32_t)i,
+                .expect_partition_epoch = topic->partitions[i]->partition_epoch,
+                .leader = next, .recovery = -1};
+    }
+    return count;
+}
+
+static ox_code
+elect(struct replica *replica, bool starting, struct ox_err *err)
+{
+    struct table *table = table_current(replica);
+    struct arena arena;
+    uint32_t at = 0;
+    ox_code code = OX_OK;
+    ox_arena_init(&arena);
+    for (struct map_entry *e;
+         table != NULL && code == OX_OK && (e = ox_map_next(&table->by_id, &at)) != NULL;) {
+        struct topic_entry *entry = e->value;
+        const struct meta_topic *topic = meta_view_topic_by_id(table->view, &entry->id);
+        struct meta_partition_change *changes =
+            ox_arena_array(&arena, struct meta_partition_change, entry->count + 1);
+        struct meta_command cmd = {.kind = META_PARTITION_CHANGE, .partition_change = {
+            entry->id, changes, changes_of(replica, topic, entry, starting, changes)}};
+        if (cmd.partition_change.change_count > 0 && starting)
+            code = meta_propose_wait(replica->meta, &cmd, NULL, err);
+        else if (cmd.partition_change.change_count > 0)
+            propose(replica, &cmd);
+    }
+    ox_arena_fini(&arena);
+    table_put(table);
+    return code;
+}
+
+void
+replica_elect(struct replica *replica)
+{
+    elect(replica, false, NULL);
+}
+
 /* ---- housekeeping: retention, on a worker ---- */
 
 static void
@@ -566,6 +649,8 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     ox_code code = OX_OK;
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = set_strays_aside(replica, config->dirs[i], err);
+    if (code == OX_OK)
+        code = elect(replica, true, err);
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = resume_moves(replica, config->dirs[i], err);
     return code;

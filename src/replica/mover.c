@@ -256,8 +256,10 @@ mover_main(void *arg)
     while (!mover->stopping) {
         pthread_mutex_unlock(&mover->mutex);
         size_t failed = count_failed(mover);
-        if (failed > mover->failed_count)
+        if (failed > mover->failed_count) {
             replica_each(mover->replica, tell_one, NULL);
+            replica_elect(mover->replica);
+        }
         mover->failed_count = failed;
         pthread_mutex_lock(&mover->mutex);
         if (mover->stopping)

@@ -173,9 +173,15 @@ partition_update(struct partition *part, const struct meta_topic *topic,
     const struct meta_partition *facts)
 {
     struct plog_config config;
+    struct ox_err err;
     read_config(&config, topic->config, replica_config(part->replica));
     if (part->log != NULL)
         plog_set_config(part->log, &config);
+    /* Only this thread changes the epoch. */
+    bool leads = facts->leader == replica_config(part->replica)->node_id;
+    if (leads && facts->leader_epoch > part->leader_epoch && !partition_offline(part) &&
+        plog_begin_epoch(part->log, facts->leader_epoch, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_ERROR, "leader epoch could not be begun", &err);
     ox_lock(&part->lock);
     part->leader_epoch = facts->leader_epoch;
     part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;

@@ -59,6 +59,8 @@ void partition_append_all(struct partition *part, struct partition_append **call
 /* Of this thread's loop. */
 struct append_queue *replica_append_queue(struct replica *replica);
 
+/* Partitions whose log directory is offline lose their leader, soon. Any thread. */
+void replica_elect(struct replica *replica);
 /* Nobody can use it any more: its log directory is offline. */
 void partition_fail(struct partition *part);
 
