@@ -36,6 +36,9 @@ bool tpset_within(const struct tpset *a, const struct tpset *b); /* a is a subse
 /* out is initialised (empty) by these. */
 void tpset_and(struct tpset *out, const struct tpset *a, const struct tpset *b);
 void tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b);
+/* In place: to gets what more has, from loses what less has. */
+void tpset_unite(struct tpset *to, const struct tpset *more);
+void tpset_drop(struct tpset *from, const struct tpset *less);
 /* Epochs that stand beside a set, in its order: that of tp, -1 if it is not in the set. */
 int32_t tpset_epoch(const struct tpset *set, const int32_t *epochs, const struct tp *tp);
 

@@ -438,11 +438,21 @@ struct coord_wanted_topic {
     struct coord_tag *configs;
     size_t config_count;
 };
+/* How far a client has a task's state: its changelogs' offsets, added up. */
+struct coord_task_offset {
+    struct str subtopology;
+    int32_t partition;
+    int64_t offset;
+};
+struct coord_task_offsets {
+    const struct coord_task_offset *at; /* NULL: not told */
+    size_t count;
+};
 struct streams_group_topology_value;
 struct coord_streams_call {
     struct coord_call call;
     struct str group_id, member_id;
-    int32_t member_epoch;              /* 0 joins, -1 leaves */
+    int32_t member_epoch;              /* 0 joins, -1 leaves, -2 leaves and comes back: static */
     int32_t endpoint_epoch;            /* of what the client knows of end points */
     struct str instance_id, rack_id;   /* null: none */
     struct str client_id, client_host; /* host as "/10.0.0.1" */
@@ -454,8 +464,8 @@ struct coord_streams_call {
     uint16_t port;
     const struct coord_tag *tags; /* NULL: unchanged, none: not NULL */
     size_t tag_count;
-    bool task_offsets; /* some were given */
-    bool shutdown;     /* the whole application is to end */
+    struct coord_task_offsets offsets, end_offsets; /* what it has, what there is */
+    bool shutdown; /* the whole application is to end */
     /* out */
     struct str message; /* null, or what is wrong with the request */
     int32_t out_member_epoch, heartbeat_interval_ms, out_endpoint_epoch;
@@ -504,6 +514,7 @@ struct coord_streams_member {
     int32_t member_epoch, topology_epoch;
     struct coord_tag *tags;
     size_t tag_count;
+    struct coord_task_offsets offsets, end_offsets;
     struct coord_tasks assigned[COORD_TASK_KINDS], target[COORD_TASK_KINDS];
 };
 struct coord_modern_call {

@@ -7,7 +7,8 @@ liboxbow_a_SOURCES += src/coord/admin.c src/coord/assign.c src/coord/consumer_gr
     src/coord/share_assign.c src/coord/share_group.c src/coord/share_heartbeat.c \
     src/coord/share_offsets.c src/coord/share_records.c src/coord/share_state.c \
     src/coord/streams_assign.c src/coord/streams_describe.c src/coord/streams_group.c \
-    src/coord/streams_heartbeat.c src/coord/streams_records.c src/coord/streams_topology.c \
+    src/coord/streams_heartbeat.c src/coord/streams_reconcile.c src/coord/streams_records.c \
+    src/coord/streams_topology.c \
     src/coord/topic_table.c src/coord/tpset.c src/coord/txn.c src/coord/txn_admin.c \
     src/coord/txn_calls.c
 

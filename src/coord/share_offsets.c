@@ -119,14 +119,6 @@ job_done_set(const struct share_job *job, struct tpset *out)
     tpset_sort(out);
 }
 
-static void
-unite(struct tpset *to, const struct tpset *more)
-{
-    for (uint32_t i = 0; i < more->count; i++)
-        tpset_add(to, &more->at[i].topic, more->at[i].partition);
-    tpset_sort(to);
-}
-
 /* The partitions that have a state now, and the epoch moves. */
 static void
 note_initialized(struct write *write, struct share_group *share, const struct tpset *done)
@@ -134,7 +126,7 @@ note_initialized(struct write *write, struct share_group *share, const struct tp
     struct tpset waiting, there = {0};
     tpset_minus(&waiting, &share->initializing, done);
     tpset_copy(&there, &share->initialized);
-    unite(&there, done);
+    tpset_unite(&there, done);
     put_share_state(write, &waiting, &there, &share->deleting);
     put_share_epoch(write, share->epoch + 1, share->metadata_hash);
     tpset_fini(&waiting);

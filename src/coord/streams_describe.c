@@ -123,6 +123,8 @@ describe_member(const struct streams_member *member, struct arena *arena,
         .member_epoch = member->current.epoch,
         .topology_epoch = said->topology_epoch,
         .tags = ox_arena_array(arena, struct coord_tag, said->tag_count),
+        .offsets = streams_copy_offsets(member->offsets.rows, arena),
+        .end_offsets = streams_copy_offsets(member->end_offsets.rows, arena),
     };
     for (size_t i = 0; i < said->tag_count; i++)
         out->tags[out->tag_count++] = (struct coord_tag){ox_str_dup(arena, said->tags[i].key),

@@ -170,6 +170,8 @@ member_free(struct streams_member *member)
     shard_timer_stop(member->group->shard, &member->rebalance);
     current_fini(&member->current);
     tasks_fini(&member->target);
+    ox_arena_fini(&member->offsets.arena);
+    ox_arena_fini(&member->end_offsets.arena);
     heap_str_free(&member->id);
     ox_arena_fini(&member->arena);
     ox_free(member);
@@ -202,6 +204,40 @@ struct streams_member *
 streams_member_find(const struct group *group, struct str id)
 {
     return ox_map_get(&group->streams->members, id);
+}
+
+struct streams_member *
+streams_member_static(const struct group *group, struct str instance_id)
+{
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&group->streams->members, &at)) != NULL;) {
+        struct streams_member *member = entry->value;
+        if (member->said.instance_id.ptr != NULL &&
+            ox_str_eq(member->said.instance_id, instance_id))
+            return member;
+    }
+    return NULL;
+}
+
+struct coord_task_offsets
+streams_copy_offsets(struct coord_task_offsets rows, struct arena *arena)
+{
+    struct coord_task_offset *out = ox_arena_array(arena, struct coord_task_offset, rows.count);
+    for (size_t i = 0; i < rows.count; i++) {
+        out[i] = rows.at[i];
+        out[i].subtopology = ox_str_dup(arena, rows.at[i].subtopology);
+    }
+    return (struct coord_task_offsets){out, rows.count};
+}
+
+void
+streams_tell_offsets(struct streams_told *told, struct coord_task_offsets rows)
+{
+    if (rows.at == NULL)
+        return;
+    ox_arena_fini(&told->arena);
+    ox_arena_init(&told->arena);
+    told->rows = streams_copy_offsets(rows, &told->arena);
 }
 
 static bool
@@ -266,6 +302,8 @@ member_get(struct group *group, struct str id)
     member->group = group;
     member->id = heap_str(id);
     ox_arena_init(&member->arena);
+    ox_arena_init(&member->offsets.arena);
+    ox_arena_init(&member->end_offsets.arena);
     member->said = (struct streams_said){.client_id = OX_STR(""), .client_host = OX_STR(""),
         .process_id = OX_STR(""), .rebalance_timeout_ms = -1, .topology_epoch = -1};
     ox_map_put(&group->streams->members, member->id, member);

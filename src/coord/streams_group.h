@@ -3,7 +3,8 @@
  * Inside coord/: streams groups (KIP-1071), whose members are handed tasks of a
  * topology instead of partitions. The group as a value (streams_group.c), its
  * records (streams_records.c), what a topology needs of topics
- * (streams_topology.c), who gets which task (streams_assign.c), heartbeats
+ * (streams_topology.c), who gets which task (streams_assign.c), how a member
+ * gets there (streams_reconcile.c), heartbeats
  * (streams_heartbeat.c), descriptions (streams_describe.c). */
 #ifndef COORD_STREAMS_GROUP_H
 #define COORD_STREAMS_GROUP_H
@@ -46,6 +47,12 @@ struct streams_current {
     int32_t *assigned_epochs, *revoking_epochs; /* heap */
 };
 
+/* Offsets of tasks as they were last told; not worth a record. */
+struct streams_told {
+    struct arena arena;
+    struct coord_task_offsets rows;
+};
+
 struct streams_member {
     struct group *group;
     struct str id;
@@ -58,6 +65,7 @@ struct streams_member {
     struct coord_timer session;
     struct coord_timer rebalance; /* it must give up tasks */
     int32_t rebalance_epoch;      /* it was at when that began */
+    struct streams_told offsets, end_offsets;
 };
 
 /* A topology made concrete: how many tasks, which internal topics. */
@@ -120,6 +128,13 @@ void streams_group_free(struct group *group);
 void streams_group_set(struct group *group, int16_t type, struct streams_value *value);
 void streams_group_unset(struct group *group, int16_t type, struct str id);
 struct streams_member *streams_member_find(const struct group *group, struct str id);
+/* The member with this instance id, or NULL. */
+struct streams_member *streams_member_static(const struct group *group, struct str instance_id);
+/* Keeps what was told, by subtopology and partition; nothing where nothing was. */
+void streams_tell_offsets(struct streams_told *told, struct coord_task_offsets rows);
+/* The same rows in another arena. */
+struct coord_task_offsets streams_copy_offsets(struct coord_task_offsets rows,
+    struct arena *arena);
 const char *streams_group_state(const struct group *group);
 /* Whether the group has members and its topology reads the topic. */
 bool streams_group_subscribed(const struct group *group, struct str topic);
@@ -178,6 +193,13 @@ struct task_source {
  * standbys, on other processes. Sources by rising name; deterministic. */
 void assign_tasks(const struct task_source *sources, size_t source_count, int32_t standbys,
     struct task_member *members, uint32_t member_count);
+
+/* ---- streams_reconcile.c ---- */
+
+/* One step of the member towards the target; a record if anything changed. Owned: what its
+ * client says that it has; NULL: it did not say. */
+void streams_reconcile(struct streams_member *member, struct write *write,
+    const struct tasks *target, const struct tasks *owned);
 
 /* ---- streams_heartbeat.c ---- */
 

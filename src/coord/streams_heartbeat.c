@@ -21,7 +21,7 @@
 #include "base/diag.h"
 #include "coord/streams_group.h"
 
-enum { ID_LEN_MAX = INT16_MAX - 40 };
+enum { ID_LEN_MAX = INT16_MAX - 40, TASK_OFFSETS_MAX = 10000 };
 
 struct beat {
     struct coord_streams_call *call;
@@ -29,6 +29,7 @@ struct beat {
     struct group *group;
     struct streams_group *streams;  /* NULL until the first record of a new group */
     struct streams_member *member;  /* NULL: it joins */
+    struct streams_member *gone;    /* static, left: the member comes in its place */
     struct write *write;
     const streams_topology *topology; /* the group's, or the one that is to be */
     struct streams_plan *plan;        /* the group's own, unless fresh_plan */
@@ -38,6 +39,7 @@ struct beat {
     struct tasks owned;
     bool owned_given;
     bool bump; /* the group's epoch must move */
+    bool moved, reassigned; /* its end point, its tasks */
 };
 
 /* ---- answers ---- */
@@ -96,32 +98,67 @@ check_join(const struct coord_streams_call *call)
     return call->topology == NULL ? "a member that joins must give its topology" : NULL;
 }
 
+static const char *
+check_ids(const struct coord_streams_call *call)
+{
+    if (call->member_id.len == 0 || call->group_id.len == 0 || too_long(call->group_id))
+        return "the ids of member and group must not be empty";
+    if (empty(call->instance_id) || empty(call->rack_id))
+        return "neither instance id nor rack id may be empty";
+    if (too_long(call->member_id) || too_long(call->instance_id) || too_long(call->rack_id) ||
+        too_long(call->client_id) || too_long(call->client_host) || too_long(call->process_id))
+        return "an id is too long";
+    return NULL;
+}
+
+static int
+by_task(const void *a, const void *b)
+{
+    const struct coord_task_offset *left = a, *right = b;
+    int order = ox_str_cmp(left->subtopology, right->subtopology);
+    return order != 0 ? order
+                      : (left->partition > right->partition) - (left->partition < right->partition);
+}
+
+/* Puts them in order. */
+static const char *
+check_offsets(struct coord_task_offsets *rows, struct arena *arena)
+{
+    if (rows->count > TASK_OFFSETS_MAX)
+        return "the offsets of too many tasks are told";
+    if (rows->count < 2)
+        return NULL;
+    struct coord_task_offset *at = ox_arena_array(arena, struct coord_task_offset, rows->count);
+    memcpy(at, rows->at, rows->count * sizeof(*at));
+    qsort(at, rows->count, sizeof(*at), by_task);
+    rows->at = at;
+    for (size_t i = 1; i < rows->count; i++)
+        if (by_task(&at[i - 1], &at[i]) == 0)
+            return "the offset of a task is told twice";
+    return NULL;
+}
+
 /* What is wrong with the request, or NULL. */
 static const char *
-check_request(const struct coord_streams_call *call)
+check_request(struct coord_streams_call *call)
 {
     bool given = call->owned[COORD_ACTIVE].at != NULL;
-    if (call->instance_id.ptr != NULL)
-        return "static membership is not supported";
-    if (call->task_offsets)
-        return "offsets of tasks are not supported";
-    if (call->owned[COORD_WARMUP].count > 0)
-        return "warm-up tasks are not supported";
     for (int32_t i = 0; call->topology != NULL && i < call->topology->subtopologies.count; i++)
         if (call->topology->subtopologies.at[i].source_topic_regex.count > 0)
             return "patterns of source topics are not supported";
-    if (call->member_id.len == 0 || call->group_id.len == 0 || too_long(call->group_id))
-        return "the ids of member and group must not be empty";
-    if (empty(call->rack_id))
-        return "the rack id must not be empty";
-    if (too_long(call->member_id) || too_long(call->rack_id) || too_long(call->client_id) ||
-        too_long(call->client_host) || too_long(call->process_id))
-        return "an id is too long";
-    if (call->member_epoch < EPOCH_LEAVE)
-        return "the member epoch is not valid";
-    const char *message = call->member_epoch == 0 ? check_join(call) : NULL;
+    const char *message = check_ids(call);
+    if (message == NULL && call->member_epoch == 0)
+        message = check_join(call);
+    if (message == NULL)
+        message = check_offsets(&call->offsets, call->call.arena);
+    if (message == NULL)
+        message = check_offsets(&call->end_offsets, call->call.arena);
     if (message != NULL)
         return message;
+    if (call->member_epoch < EPOCH_LEAVE_STATIC)
+        return "the member epoch is not valid";
+    if (call->member_epoch == EPOCH_LEAVE_STATIC && call->instance_id.ptr == NULL)
+        return "only a member with an instance id may leave for a time";
     for (int kind = 0; kind < COORD_TASK_KINDS; kind++)
         if ((call->owned[kind].at != NULL) != given)
             return "all kinds of tasks must be given, or none";
@@ -150,9 +187,6 @@ find_group(struct beat *beat, const char **message)
         return code;
     beat->streams = beat->group->streams;
     beat->new_group = beat->streams == NULL;
-    uint32_t count = beat->new_group ? 0 : beat->streams->members.count;
-    if (call->member_epoch == 0 && count >= (uint32_t)beat->shard->config.streams_size_max)
-        return OX_GROUP_MAX_SIZE_REACHED;
     return OX_OK;
 }
 
@@ -184,23 +218,58 @@ owned_within(const struct beat *beat)
 }
 
 static ox_code
-find_member(struct beat *beat, const char **message)
+check_epoch(const struct beat *beat, const char **message)
 {
-    const struct coord_streams_call *call = beat->call;
-    int32_t epoch = call->member_epoch;
-    beat->member =
-        beat->streams != NULL ? streams_member_find(beat->group, call->member_id) : NULL;
-    if (beat->member == NULL) {
-        *message = "the member is not part of the group";
-        return epoch != 0 ? OX_UNKNOWN_MEMBER_ID : OX_OK;
-    }
     const struct streams_current *now = &beat->member->current;
+    int32_t epoch = beat->call->member_epoch;
     if (epoch <= 0 || epoch == now->epoch)
         return OX_OK;
     *message = epoch > now->epoch ? "the member epoch is ahead of the group's"
                                   : "the member epoch is stale: give up all tasks, rejoin";
     /* It may have missed our last answer. */
     return epoch == now->previous_epoch && owned_within(beat) ? OX_OK : OX_FENCED_MEMBER_EPOCH;
+}
+
+/* Who has the instance id, if it is the one who speaks. */
+static ox_code
+find_static(struct beat *beat, const char **message)
+{
+    const struct coord_streams_call *call = beat->call;
+    struct streams_member *holder = streams_member_static(beat->group, call->instance_id);
+    if (call->member_epoch == 0) {
+        beat->member = streams_member_find(beat->group, call->member_id);
+        beat->gone = holder;
+        *message = "another member has this instance id and has not left";
+        return holder != NULL && holder->current.epoch != EPOCH_LEAVE_STATIC
+                   ? OX_UNRELEASED_INSTANCE_ID : OX_OK;
+    }
+    *message = "no member has this instance id";
+    if (holder == NULL)
+        return OX_UNKNOWN_MEMBER_ID;
+    *message = "another member has taken this instance id";
+    beat->member = holder;
+    return ox_str_eq(holder->id, call->member_id) ? OX_OK : OX_FENCED_INSTANCE_ID;
+}
+
+static ox_code
+find_member(struct beat *beat, const char **message)
+{
+    const struct coord_streams_call *call = beat->call;
+    ox_code code = OX_OK;
+    if (beat->streams != NULL && call->instance_id.ptr != NULL)
+        code = find_static(beat, message);
+    else if (beat->streams != NULL)
+        beat->member = streams_member_find(beat->group, call->member_id);
+    if (code != OX_OK)
+        return code;
+    if (beat->member != NULL)
+        return check_epoch(beat, message);
+    *message = "the member is not part of the group";
+    if (call->member_epoch != 0)
+        return OX_UNKNOWN_MEMBER_ID;
+    uint32_t count = beat->new_group ? 0 : beat->streams->members.count;
+    return beat->gone == NULL && count >= (uint32_t)beat->shard->config.streams_size_max
+               ? OX_GROUP_MAX_SIZE_REACHED : OX_OK;
 }
 
 /* ---- topology and plan ---- */
@@ -322,19 +391,74 @@ set_tags(struct streams_said *said, const struct coord_streams_call *call)
 }
 
 static bool
-same_said(const struct streams_said *a, const struct streams_said *b)
+same_tags(const struct streams_said *a, const struct streams_said *b)
 {
-    if (a->tag_count != b->tag_count || a->port != b->port ||
-        a->rebalance_timeout_ms != b->rebalance_timeout_ms ||
-        a->topology_epoch != b->topology_epoch)
+    if (a->tag_count != b->tag_count)
         return false;
     for (size_t i = 0; i < a->tag_count; i++)
         if (!ox_str_eq(a->tags[i].key, b->tags[i].key) ||
             !ox_str_eq(a->tags[i].value, b->tags[i].value))
             return false;
-    return ox_str_eq(a->rack_id, b->rack_id) && ox_str_eq(a->client_id, b->client_id) &&
-           ox_str_eq(a->client_host, b->client_host) &&
-           ox_str_eq(a->process_id, b->process_id) && ox_str_eq(a->host, b->host);
+    return true;
+}
+
+/* What assignments, and so the group's epoch, depend on. */
+static bool
+wants_same(const struct streams_said *a, const struct streams_said *b)
+{
+    return a->topology_epoch == b->topology_epoch && same_tags(a, b) &&
+           ox_str_eq(a->rack_id, b->rack_id) && ox_str_eq(a->process_id, b->process_id);
+}
+
+static bool
+same_said(const struct streams_said *a, const struct streams_said *b)
+{
+    return wants_same(a, b) && a->port == b->port && ox_str_eq(a->host, b->host) &&
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms &&
+           ox_str_eq(a->client_id, b->client_id) && ox_str_eq(a->client_host, b->client_host) &&
+           ox_str_eq(a->instance_id, b->instance_id);
+}
+
+/* All the member's records. */
+static void
+put_member_gone(struct write *write, struct str id)
+{
+    put_streams_gone(write, KEY_STREAMS_CURRENT, id);
+    put_streams_gone(write, KEY_STREAMS_TARGET, id);
+    put_streams_gone(write, KEY_STREAMS_MEMBER, id);
+}
+
+/* As it is but for the epochs: of a static member that left, or comes back. */
+static void
+put_static(struct write *write, struct str id, const struct streams_current *from,
+    int32_t epoch)
+{
+    struct streams_current next = {.epoch = epoch,
+        .previous_epoch = epoch == 0 ? 0 : from->epoch, .state = CONSUMER_STABLE};
+    tasks_copy(&next.assigned, &from->assigned);
+    next.assigned_epochs =
+        ox_calloc(next.assigned.of[COORD_ACTIVE].count + 1, sizeof(*next.assigned_epochs));
+    put_streams_current(write, id, &next);
+    tasks_fini(&next.assigned);
+    ox_free(next.assigned_epochs);
+}
+
+/* The one who comes, and whose own record was put, gets what the one who left has. */
+static void
+take_over(struct beat *beat)
+{
+    struct streams_member *gone = beat->gone;
+    struct str id = beat->call->member_id;
+    struct tasks target = {0};
+    struct streams_current had = {.epoch = gone->current.epoch};
+    tasks_copy(&target, &gone->target);
+    tasks_copy(&had.assigned, &gone->current.assigned);
+    if (!ox_str_eq(gone->id, id))
+        put_member_gone(beat->write, ox_str_dup(&beat->write->arena, gone->id));
+    put_streams_target(beat->write, id, &target);
+    put_static(beat->write, id, &had, 0);
+    tasks_fini(&target);
+    tasks_fini(&had.assigned);
 }
 
 static void
@@ -343,10 +467,13 @@ update_member(struct beat *beat)
     const struct coord_streams_call *call = beat->call;
     struct streams_said next = {.process_id = OX_STR(""), .rebalance_timeout_ms = -1,
         .topology_epoch = -1};
-    if (beat->member != NULL)
-        next = beat->member->said;
+    const struct streams_member *last = beat->gone != NULL ? beat->gone : beat->member;
+    if (last != NULL)
+        next = last->said;
     next.client_id = call->client_id.ptr ? call->client_id : OX_STR("");
     next.client_host = call->client_host.ptr ? call->client_host : OX_STR("");
+    if (call->instance_id.ptr != NULL)
+        next.instance_id = call->instance_id;
     if (call->rack_id.ptr != NULL)
         next.rack_id = call->rack_id;
     if (call->rebalance_timeout_ms != -1)
@@ -357,16 +484,23 @@ update_member(struct beat *beat)
         next.process_id = call->process_id;
     if (call->tags != NULL)
         set_tags(&next, call);
-    if (call->host.ptr != NULL) {
+    if (call->host.ptr != NULL || call->member_epoch == 0) {
         next.host = call->host;
         next.port = call->port;
     }
-    if (beat->member == NULL || !same_said(&next, &beat->member->said)) {
+    beat->moved = last == NULL ? next.host.ptr != NULL
+                               : next.port != last->said.port ||
+                                     !ox_str_eq(next.host, last->said.host);
+    bool fixed = last != NULL && call->instance_id.ptr != NULL;
+    beat->bump |= last == NULL || !(fixed ? wants_same : same_said)(&next, &last->said);
+    if (last == NULL || last != beat->member || !same_said(&next, &last->said))
         put_streams_member(beat->write, call->member_id, &next);
-        beat->bump = true;
-    }
+    if (beat->gone != NULL)
+        take_over(beat);
     beat->streams = beat->group->streams;
     beat->member = streams_member_find(beat->group, call->member_id);
+    streams_tell_offsets(&beat->member->offsets, call->offsets);
+    streams_tell_offsets(&beat->member->end_offsets, call->end_offsets);
 }
 
 static void
@@ -460,89 +594,7 @@ move_target(struct beat *beat)
     return true;
 }
 
-/* ---- the member's own tasks ---- */
-
-/* Whether some member of the process has the task so, or is giving it up. */
-static bool
-process_has(const struct group *group, struct str process_id, enum coord_task_kind kind,
-    const struct tp *task)
-{
-    struct map_entry *entry;
-    if (kind == COORD_ACTIVE) {
-        const struct streams_member *holder =
-            ox_map_get(&group->streams->held, ox_str_n(task, sizeof(*task)));
-        return holder != NULL && ox_str_eq(holder->said.process_id, process_id);
-    }
-    for (uint32_t at = 0; (entry = ox_map_next(&group->streams->members, &at)) != NULL;) {
-        const struct streams_member *member = entry->value;
-        if (ox_str_eq(member->said.process_id, process_id) &&
-            (tpset_has(&member->current.assigned.of[kind], task) ||
-                tpset_has(&member->current.revoking.of[kind], task)))
-            return true;
-    }
-    return false;
-}
-
-/* An active task may be at one member in all, and a process has each task once. */
-static bool
-released(const struct streams_member *member, enum coord_task_kind kind, const struct tp *task)
-{
-    const struct group *group = member->group;
-    struct str process_id = member->said.process_id;
-    if (kind == COORD_ACTIVE &&
-        ox_map_get(&group->streams->held, ox_str_n(task, sizeof(*task))) != NULL)
-        return false;
-    return !process_has(group, process_id, COORD_ACTIVE, task) &&
-           !process_has(group, process_id, COORD_STANDBY, task) &&
-           !process_has(group, process_id, COORD_WARMUP, task);
-}
-
-/* What it keeps, must give up, may have from now on; wait: others have some. */
-struct step {
-    struct tasks keep, revoke, add;
-    bool wait;
-};
-
-static void
-step_init(struct step *step, const struct streams_member *member, const struct tasks *target)
-{
-    *step = (struct step){0};
-    for (int kind = 0; kind < COORD_TASK_KINDS; kind++) {
-        const struct tpset *has = &member->current.assigned.of[kind], *to = &target->of[kind];
-        struct tpset missing;
-        tpset_and(&step->keep.of[kind], has, to);
-        tpset_minus(&step->revoke.of[kind], has, to);
-        tpset_minus(&missing, to, has);
-        for (uint32_t i = 0; i < missing.count; i++) {
-            if (released(member, kind, &missing.at[i]))
-                tpset_add(&step->add.of[kind], &missing.at[i].topic, missing.at[i].partition);
-            else
-                step->wait = true;
-        }
-        tpset_fini(&missing);
-    }
-}
-
-/* Of active tasks: as they were, or now. */
-static int32_t *
-epochs_of(const struct streams_member *member, const struct tpset *set, int32_t now)
-{
-    const struct tpset *had = &member->current.assigned.of[COORD_ACTIVE];
-    int32_t *epochs = ox_calloc(set->count + 1, sizeof(*epochs));
-    for (uint32_t i = 0; i < set->count; i++) {
-        int64_t at = tpset_find(had, &set->at[i]);
-        epochs[i] = at >= 0 ? member->current.assigned_epochs[at] : now;
-    }
-    return epochs;
-}
-
-static bool
-same_current(const struct streams_current *a, const struct streams_current *b)
-{
-    return a->epoch == b->epoch && a->previous_epoch == b->previous_epoch &&
-           a->state == b->state && tasks_equal(&a->assigned, &b->assigned) &&
-           tasks_equal(&a->revoking, &b->revoking);
-}
+/* ---- a member that must give up tasks ---- */
 
 static void
 rebalance_expired(struct shard *shard, struct coord_timer *timer);
@@ -559,64 +611,6 @@ streams_start_rebalance_timer(struct streams_member *member)
         OX_MAX(member->said.rebalance_timeout_ms, 0), rebalance_expired);
 }
 
-/* Owned NULL: the client did not say. */
-static void
-next_tasks(struct streams_member *member, struct write *write, const struct tasks *target,
-    int32_t epoch, const struct tasks *owned)
-{
-    int32_t target_epoch = member->group->streams->assignment_epoch;
-    struct streams_current next = {.previous_epoch = member->current.epoch};
-    struct step step;
-    step_init(&step, member, target);
-    bool revoke = !tasks_none(&step.revoke) && (owned == NULL || tasks_meet(owned, &step.revoke));
-    next.epoch = revoke ? epoch : target_epoch;
-    next.state = revoke      ? CONSUMER_UNREVOKED
-                 : step.wait ? CONSUMER_UNRELEASED
-                             : CONSUMER_STABLE;
-    tasks_copy(&next.assigned, &step.keep);
-    if (revoke)
-        tasks_copy(&next.revoking, &step.revoke);
-    for (int kind = 0; kind < COORD_TASK_KINDS && !revoke; kind++) {
-        const struct tpset *add = &step.add.of[kind];
-        for (uint32_t i = 0; i < add->count; i++)
-            tpset_add(&next.assigned.of[kind], &add->at[i].topic, add->at[i].partition);
-        tpset_sort(&next.assigned.of[kind]);
-    }
-    next.assigned_epochs = epochs_of(member, &next.assigned.of[COORD_ACTIVE], target_epoch);
-    next.revoking_epochs = epochs_of(member, &next.revoking.of[COORD_ACTIVE], target_epoch);
-    if (!same_current(&next, &member->current)) {
-        put_streams_current(write, member->id, &next);
-        streams_start_rebalance_timer(member);
-    }
-    tasks_fini(&next.assigned);
-    tasks_fini(&next.revoking);
-    ox_free(next.assigned_epochs);
-    ox_free(next.revoking_epochs);
-    tasks_fini(&step.keep);
-    tasks_fini(&step.revoke);
-    tasks_fini(&step.add);
-}
-
-static void
-reconcile(struct streams_member *member, struct write *write, const struct tasks *target,
-    const struct tasks *owned)
-{
-    const struct streams_current *now = &member->current;
-    switch (now->state) {
-    case CONSUMER_STABLE:
-        if (now->epoch != member->group->streams->assignment_epoch)
-            next_tasks(member, write, target, now->epoch, owned);
-        return;
-    case CONSUMER_UNREVOKED:
-        if (owned != NULL && !tasks_meet(owned, &now->revoking))
-            next_tasks(member, write, target, now->epoch + 1, owned);
-        return;
-    case CONSUMER_UNRELEASED:
-        next_tasks(member, write, target, now->epoch, owned);
-        return;
-    }
-}
-
 /* ---- leaving, and being thrown out ---- */
 
 /* Its records go, and the group's epoch moves. */
@@ -626,9 +620,7 @@ remove_member(struct streams_member *member, struct write *write)
     struct group *group = member->group;
     const struct streams_group *streams = group->streams;
     struct str id = ox_str_dup(&write->arena, member->id);
-    put_streams_gone(write, KEY_STREAMS_CURRENT, id);
-    put_streams_gone(write, KEY_STREAMS_TARGET, id);
-    put_streams_gone(write, KEY_STREAMS_MEMBER, id);
+    put_member_gone(write, id);
     put_streams_epoch(write, streams->epoch + 1, streams->metadata_hash,
         streams->validated_epoch, streams->standbys);
     if (group_is_empty(group))
@@ -686,15 +678,18 @@ leave(struct beat *beat, const char **message)
     struct coord_streams_call *call = beat->call;
     if (call->shutdown)
         ask_shutdown(beat->streams, call->member_id);
-    beat->member = streams_member_find(beat->group, call->member_id);
-    if (beat->member == NULL) {
-        *message = "the member is not part of the group";
-        return OX_UNKNOWN_MEMBER_ID;
-    }
+    ox_code code = find_member(beat, message);
+    if (code != OX_OK)
+        return code;
     ox_info("streams group member leaves", "group=%.*s member=%.*s",
         OX_STR_ARG(beat->group->id), OX_STR_ARG(call->member_id));
     beat->write = write_new(beat->shard, beat->group);
-    remove_member(beat->member, beat->write);
+    if (call->member_epoch == EPOCH_LEAVE_STATIC) {
+        put_static(beat->write, call->member_id, &beat->member->current, EPOCH_LEAVE_STATIC);
+        shard_timer_stop(beat->shard, &beat->member->rebalance);
+    } else {
+        remove_member(beat->member, beat->write);
+    }
     call->out_member_epoch = call->member_epoch;
     write_answer(beat->write, &call->call, beat_done);
     return OX_OK;
@@ -831,7 +826,8 @@ answer_endpoints(struct beat *beat)
     struct coord_streams_call *call = beat->call;
     struct streams_group *streams = beat->streams;
     int32_t epoch = streams->endpoint_epoch;
-    if (call->has_tasks && beat->member->said.host.ptr != NULL)
+    bool there = beat->member->said.host.ptr != NULL;
+    if (beat->moved || (there && beat->reassigned))
         epoch++;
     if (epoch != call->endpoint_epoch)
         fill_endpoints(beat);
@@ -862,7 +858,7 @@ go_on(struct beat *beat)
         shard_timer(beat->shard, &streams->initial, delay_ms, initial_over);
     bool targeted = move_target(beat);
     tasks_copy(&before, &member->current.assigned);
-    reconcile(member, beat->write, targeted ? &member->target : &none,
+    streams_reconcile(member, beat->write, targeted ? &member->target : &none,
         beat->owned_given ? &beat->owned : NULL);
     streams_restart_session(member);
     if (call->shutdown)
@@ -870,7 +866,8 @@ go_on(struct beat *beat)
     call->out_member_epoch = member->current.epoch;
     call->heartbeat_interval_ms = group_setting(beat->group, "streams.heartbeat.interval.ms",
         beat->shard->config.streams_heartbeat_ms);
-    if (call->member_epoch == 0 || !tasks_equal(&before, &member->current.assigned))
+    beat->reassigned = !tasks_equal(&before, &member->current.assigned);
+    if (call->member_epoch == 0 || beat->reassigned)
         fill_tasks(beat);
     answer_endpoints(beat);
     fill_wanted(beat);

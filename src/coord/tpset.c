@@ -148,6 +148,22 @@ tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b)
     filter(out, a, b, false);
 }
 
+void
+tpset_unite(struct tpset *to, const struct tpset *more)
+{
+    for (uint32_t i = 0; i < more->count; i++)
+        tpset_add(to, &more->at[i].topic, more->at[i].partition);
+    tpset_sort(to);
+}
+
+void
+tpset_drop(struct tpset *from, const struct tpset *less)
+{
+    struct tpset left;
+    tpset_minus(&left, from, less);
+    tpset_take(from, &left);
+}
+
 int32_t
 tpset_epoch(const struct tpset *set, const int32_t *epochs, const struct tp *tp)
 {

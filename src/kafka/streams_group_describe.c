@@ -23,6 +23,10 @@ _Static_assert(sizeof(struct streams_group_describe_response_groups_members_targ
                sizeof(struct
                    streams_group_describe_response_groups_topology_subtopologies_repartition_source_topics) ==
                    sizeof(topic_out) &&
+               sizeof(struct streams_group_describe_response_groups_members_task_offsets) ==
+                   sizeof(struct coord_task_offset) &&
+               sizeof(struct streams_group_describe_response_groups_members_task_end_offsets) ==
+                   sizeof(struct coord_task_offset) &&
                sizeof(struct streams_group_describe_response_groups_members_assignment_active_tasks) ==
                    sizeof(kafka_tasks),
     "one layout under two names");
@@ -124,6 +128,10 @@ fill_member(struct kafka_request *req, const struct coord_streams_member *from, 
     out->client_tags.count = (int32_t)from->tag_count;
     for (size_t i = 0; i < from->tag_count; i++)
         out->client_tags.at[i] = (tag_out){from->tags[i].key, from->tags[i].value};
+    out->task_offsets.at = (void *)(uintptr_t)from->offsets.at;
+    out->task_offsets.count = (int32_t)from->offsets.count;
+    out->task_end_offsets.at = (void *)(uintptr_t)from->end_offsets.at;
+    out->task_end_offsets.count = (int32_t)from->end_offsets.count;
     out->assignment = fill_assignment(req, from->assigned);
     assignment_out target = fill_assignment(req, from->target);
     memcpy(&out->target_assignment, &target, sizeof(target));

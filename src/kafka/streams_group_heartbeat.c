@@ -29,6 +29,11 @@ _Static_assert(
     sizeof(struct streams_group_heartbeat_response_warmup_tasks) == sizeof(kafka_tasks),
     "rows of tasks are alike");
 
+/* How often clients tell how far they have the state of their tasks, and how far behind
+ * counts as caught up: Kafka's values. Nothing is warmed up here, as in Kafka 4.4, so
+ * nothing depends on either but what a description of the group shows. */
+enum { TASK_OFFSET_INTERVAL_MS = 60000, ACCEPTABLE_RECOVERY_LAG = 10000 };
+
 struct streams_heartbeat {
     struct coord_streams_call call; /* first: done() gets its head */
     struct kafka_request *req;
@@ -79,6 +84,10 @@ fill_response(struct kafka_request *req, const struct coord_streams_call *call,
     response->member_id = call->member_id;
     response->member_epoch = call->out_member_epoch;
     response->heartbeat_interval_ms = call->heartbeat_interval_ms;
+    if (call->out_member_epoch >= 0) {
+        response->task_offset_interval_ms = TASK_OFFSET_INTERVAL_MS;
+        response->acceptable_recovery_lag = ACCEPTABLE_RECOVERY_LAG;
+    }
     response->endpoint_information_epoch = call->out_endpoint_epoch;
     response->status.at = kafka_array(req, status_out, call->status_count);
     response->status.count = (int32_t)call->status_count;
@@ -306,6 +315,22 @@ read_tasks(struct kafka_request *req, const void *at, int32_t count)
     return out;
 }
 
+_Static_assert(sizeof(struct streams_group_heartbeat_request_task_offsets) ==
+                       sizeof(struct coord_task_offset) &&
+                   sizeof(struct streams_group_heartbeat_request_task_end_offsets) ==
+                       sizeof(struct coord_task_offset),
+    "one layout under three names");
+
+/* count -1: not given. */
+static struct coord_task_offsets
+read_offsets(const void *at, int32_t count)
+{
+    static const struct coord_task_offset none;
+    if (count < 0)
+        return (struct coord_task_offsets){NULL, 0};
+    return (struct coord_task_offsets){count > 0 ? at : &none, (size_t)count};
+}
+
 static void
 read_rest(struct kafka_request *req, struct coord_streams_call *call)
 {
@@ -357,7 +382,8 @@ kafka_streams_group_heartbeat(struct kafka_request *req)
     call->process_id = request->process_id;
     call->rebalance_timeout_ms = request->rebalance_timeout_ms;
     call->topology = (const struct streams_group_topology_value *)(const void *)request->topology;
-    call->task_offsets = request->task_offsets.count >= 0 || request->task_end_offsets.count >= 0;
+    call->offsets = read_offsets(request->task_offsets.at, request->task_offsets.count);
+    call->end_offsets = read_offsets(request->task_end_offsets.at, request->task_end_offsets.count);
     call->shutdown = request->shutdown_application;
     read_rest(req, call);
     coord_streams_heartbeat(engine_coord(kafka_engine(req)), call);

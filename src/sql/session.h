@@ -199,7 +199,8 @@ enum { SAVEPOINTS_MAX = 10000 };
 
 /* What pg_stat_activity shows of a session. */
 struct session_activity {
-    char query[256]; /* the newest statement, cut */
+    char *query; /* the newest statement, cut; heap, no larger than it ever had to be */
+    size_t query_cap;
     int64_t query_start_us, changed_us; /* since 2000 */
 };
 

@@ -28,6 +28,8 @@ state_of(const struct sql_session *sess)
                                  : "idle";
 }
 
+enum { QUERY_SHOWN = 1024 }; /* bytes, as PostgreSQL's track_activity_query_size */
+
 /* A session waits for its client, or, while something runs, for what it reads. */
 static void
 wait_of(const struct sql_session *sess, struct engine_activity *out)
@@ -56,7 +58,12 @@ void
 session_active(struct sql_session *sess, struct str query)
 {
     struct session_activity *now = &sess->activity;
-    size_t len = OX_MIN(query.len, sizeof(now->query) - 1);
+    size_t len = OX_MIN(query.len, (size_t)QUERY_SHOWN - 1);
+    if (len >= now->query_cap) {
+        ox_free(now->query);
+        now->query = ox_malloc(len + 1);
+        now->query_cap = len + 1;
+    }
     while (len < query.len && len > 0 && ((unsigned char)query.ptr[len] & 0xC0) == 0x80)
         len--;
     memcpy(now->query, query.len ? query.ptr : "", len);

@@ -569,6 +569,7 @@ settings_fini(struct sql_session *sess)
     }
     ox_free(set->search_path_text);
     ox_free(set->search_path);
+    ox_free(set->shown);
     for (int i = 0; i < SETTING_COUNT; i++)
         if (set->values[i] != table[i].fallback)
             ox_free(set->values[i]);

@@ -217,6 +217,7 @@ sql_session_free(struct sql_session *sess)
     ox_map_fini(&sess->portals);
     ox_free(sess->user);
     ox_free(sess->database);
+    ox_free(sess->activity.query);
     ox_free(sess);
 }
 
