@@ -29,12 +29,12 @@ UPDATE topic SET comment = ?, changed_index = ? WHERE oid = ?;
 -- name topic_delete(oid int)
 DELETE FROM topic WHERE oid = ?;
 
--- name partitions() -> (topic_oid int, partition int, leader int, leader_epoch int, partition_epoch int, recovery int, replicas text, isr text, directories blob)
-SELECT topic_oid, partition, leader, leader_epoch, partition_epoch, recovery, replicas, isr, directories
+-- name partitions() -> (topic_oid int, partition int, leader int, leader_epoch int, partition_epoch int, recovery int, replicas text, isr text, directories blob, log_start_min int)
+SELECT topic_oid, partition, leader, leader_epoch, partition_epoch, recovery, replicas, isr, directories, log_start_min
 FROM partition ORDER BY topic_oid, partition;
 
--- name partition_put(topic_oid int, partition int, leader int, leader_epoch int, partition_epoch int, recovery int, replicas text, isr text, directories blob)
-INSERT OR REPLACE INTO partition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name partition_put(topic_oid int, partition int, leader int, leader_epoch int, partition_epoch int, recovery int, replicas text, isr text, directories blob, log_start_min int)
+INSERT OR REPLACE INTO partition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name partitions_delete(topic_oid int)
 DELETE FROM partition WHERE topic_oid = ?;

@@ -47,6 +47,20 @@ TRUNCATE t_one;
 SELECT count(*) FROM t_one;
 INSERT INTO t_one (_key, _value) VALUES ('k', 'after') RETURNING _offset;
 TRUNCATE TOPIC t_none;
+
+-- all of them or none
+CREATE TOPIC t_few PARTITIONS 3;
+CREATE TOPIC t_keys PARTITIONS 2 WITH (cleanup_policy = 'compact');
+INSERT INTO t_few (_partition, _value) VALUES (0, 'a'), (1, 'b'), (1, 'c'), (2, 'd');
+INSERT INTO t_keys (_key, _value) VALUES ('k', 'v');
+TRUNCATE t_few, t_keys;
+TRUNCATE t_few, t_none;
+SELECT count(*) FROM t_few;
+TRUNCATE t_few, t_few;
+SELECT count(*) FROM t_few;
+INSERT INTO t_few (_partition, _value) VALUES (0, 'e'), (1, 'f'), (2, 'g') RETURNING _partition, _offset;
+DELETE FROM t_keys;
+DROP TOPIC t_few, t_keys;
 -- DROP
 DROP TOPIC t_one, "t.two-dashes";
 DROP TOPIC t_one;

@@ -46,6 +46,9 @@ all_commands(struct meta_command *out)
         {{3}}}};
     out[n++] = (struct meta_command){.kind = META_TAKEN_OVER, .taken_over = {{{6}}, some_ids, 3,
         5000}};
+    static const int64_t starts[] = {7, -1, INT64_MAX};
+    static const struct meta_cut cuts[] = {{{{5}}, starts, 3}, {{{6}}, starts, 1}};
+    out[n++] = (struct meta_command){.kind = META_TRUNCATE, .truncate = {cuts, 2}};
     return n;
 }
 
@@ -111,7 +114,7 @@ main(void)
     struct meta_command cmds[16];
     ox_arena_init(&arena);
     size_t count = all_commands(cmds);
-    is_int(count, META_TAKEN_OVER - 1, "every kind but META_SECURITY is tried");
+    is_int(count, META_TRUNCATE - 1, "every kind but META_SECURITY is tried");
     for (size_t i = 0; i < count; i++)
         check_one(&cmds[i]);
     check_lies();

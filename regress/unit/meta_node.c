@@ -299,6 +299,72 @@ test_snapshots(void)
     remove_dir(dir);
 }
 
+static int64_t
+log_start_min(struct meta *meta, const char *name, int32_t index)
+{
+    const struct meta_view *view = meta_view_get(meta);
+    const struct meta_topic *topic = meta_view_topic(view, ox_str(name));
+    int64_t start = topic->partitions[index]->log_start_min;
+    meta_view_put(view);
+    return start;
+}
+
+static ox_code
+truncate_two(struct meta *meta, const char *one, const int64_t *starts, uint32_t count,
+    const struct uuid *two)
+{
+    const struct meta_view *view = meta_view_get(meta);
+    struct meta_cut cuts[] = {{meta_view_topic(view, ox_str(one))->id, starts, count},
+        {*two, starts, 1}};
+    struct meta_command cmd = {.kind = META_TRUNCATE, .truncate = {cuts, 2}};
+    ox_code code = meta_propose_wait(meta, &cmd, NULL, &err);
+    meta_view_put(view);
+    return code;
+}
+
+static void
+test_truncate(void)
+{
+    static const int64_t starts[] = {10, -1, 30}, lower[] = {9, 5, 31}, bad[] = {40, -2};
+    const char *dir = new_dir();
+    struct meta *meta = start(dir, false);
+    struct uuid other, none = {{1}};
+    register_broker(meta, 1);
+    create(meta, "orders", 3, NULL, NULL);
+    create(meta, "other", 1, NULL, NULL);
+    const struct meta_view *view = meta_view_get(meta);
+    other = meta_view_topic(view, OX_STR("other"))->id;
+    meta_view_put(view);
+    is_int(truncate_two(meta, "orders", starts, 3, &other), OX_OK, "logs of two topics are cut");
+    ok(log_start_min(meta, "orders", 0) == 10 && log_start_min(meta, "orders", 1) == 0 &&
+        log_start_min(meta, "orders", 2) == 30 && log_start_min(meta, "other", 0) == 10,
+        "where it was said");
+    is_int(truncate_two(meta, "orders", lower, 3, &other), OX_OK, "and again");
+    ok(log_start_min(meta, "orders", 0) == 10 && log_start_min(meta, "orders", 1) == 5 &&
+        log_start_min(meta, "orders", 2) == 31, "a start never moves down");
+    is_int(truncate_two(meta, "orders", bad, 1, &none), OX_UNKNOWN_TOPIC_ID, "a topic is not there");
+    is_int(truncate_two(meta, "orders", bad, 2, &other), OX_INVALID_REQUEST, "a bad start");
+    is_int(truncate_two(meta, "other", starts, 2, &other), OX_INVALID_REQUEST,
+        "a partition that is not there");
+    is_int(log_start_min(meta, "orders", 0), 10, "what is refused changes nothing");
+    meta_close(meta);
+    meta = start(dir, false);
+    ok(log_start_min(meta, "orders", 0) == 10 && log_start_min(meta, "orders", 2) == 31,
+        "after a restart they are where they were");
+    meta_close(meta);
+    shell("rm %s/catalog.db%s", dir, "");
+    meta = start(dir, false);
+    ok(log_start_min(meta, "orders", 0) == 10 && log_start_min(meta, "orders", 2) == 31,
+        "and with the catalog made anew");
+    meta_close(meta);
+    edit(dir, "catalog.db", "ALTER TABLE partition DROP COLUMN log_start_min; PRAGMA user_version=2");
+    meta = start(dir, false);
+    ok(meta != NULL && log_start_min(meta, "orders", 0) == 0,
+        "a catalog of an older version is taken on");
+    meta_close(meta);
+    remove_dir(dir);
+}
+
 struct burst {
     struct meta_call call;
     int *left;
@@ -469,5 +535,5 @@ test_observers(void)
     remove_dir(dir);
 }
 
-META_TESTS(test_commands(), test_identity(), test_old_copy(), test_damage(), test_snapshots(),
-    test_burst(), test_burst_snapshots(), test_limits(), test_observers())
+META_TESTS(test_commands(), test_identity(), test_old_copy(), test_damage(), test_truncate(),
+    test_snapshots(), test_burst(), test_burst_snapshots(), test_limits(), test_observers())

@@ -356,6 +356,42 @@ test_reads(void)
         OX_OFFSET_OUT_OF_RANGE, "it hears that its offset is gone");
 }
 
+static ox_code
+truncate_topic(const char *name, int64_t start)
+{
+    const struct meta_view *view = meta_view_get(meta);
+    struct meta_cut cut = {meta_view_topic(view, ox_str(name))->id, &start, 1};
+    struct meta_command cmd = {.kind = META_TRUNCATE, .truncate = {&cut, 1}};
+    ox_code code = meta_propose_wait(meta, &cmd, NULL, NULL);
+    meta_view_put(view);
+    return code;
+}
+
+static void
+test_truncate(void)
+{
+    struct partition_state state;
+    struct call first = {0}, second = {0};
+    create_topic("cut", false);
+    use_topic("cut");
+    append(&first, -1, 0);
+    if (!first.now)
+        wait_answers(&first);
+    partition_state(part, &state);
+    int64_t end = state.log_end;
+    is_int(truncate_topic("cut", end - 1), OX_OK, "the metadata says where the log begins");
+    partition_state(part, &state);
+    is_int(state.log_start, end - 1, "and by its answer it does");
+    is_int(truncate_topic("cut", end - 2), OX_OK, "an offset below it");
+    partition_state(part, &state);
+    is_int(state.log_start, end - 1, "changes nothing");
+    append(&second, -1, 0);
+    if (!second.now)
+        wait_answers(&second);
+    partition_state(part, &state);
+    ok(state.high_watermark > end && state.log_start == end - 1, "it goes on at its end");
+}
+
 static void
 test_giving_up(void)
 {
@@ -483,6 +519,8 @@ main(void)
     open_world();
     test_flush();
     test_reads();
+    test_truncate();
+    use_topic("t");
     test_giving_up();
     test_order();
     test_lazy();

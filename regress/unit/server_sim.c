@@ -11,6 +11,7 @@
  *   - limits in time are kept by the clock alone
  *   - the power goes in the middle of writing: what was acknowledged is there
  *     after the restart, where it was said to be, and nothing that nobody wrote
+ *   - the power goes anywhere in a TRUNCATE: all partitions are empty, or none
  *
  * OX_SEED=n runs one seed, OX_SEEDS=n so many, OX_LONG=1 many; OX_TRACE=1 shows what the
  * node says. */
@@ -674,6 +675,109 @@ one_seed(uint64_t seed, const struct text *want_kafka, const struct text *want_s
     return good;
 }
 
+/* ---- TRUNCATE ---- */
+
+static bool
+was_told(const struct peer *peer, const char *text)
+{
+    return memmem(peer->in.ptr, peer->in.len, text, strlen(text)) != NULL;
+}
+
+/* The number behind the word in what the peer was told; -1: there is none. */
+static int
+number_told(const struct peer *peer, const char *word)
+{
+    const char *at = memmem(peer->in.ptr, peer->in.len, word, strlen(word));
+    return at != NULL ? atoi(at + strlen(word)) : -1; /* a message ends in a letter or NUL */
+}
+
+/* Topic a keeps what it acknowledges, b may lose it: "old" records in each. */
+static struct peer *
+fill_two(struct world *world)
+{
+    struct peer *peer = dial(world, SQL_PORT);
+    say_startup(peer);
+    say_query(peer, "CREATE TOPIC a PARTITIONS 3");
+    say_query(peer, "CREATE TOPIC b PARTITIONS 2 WITH (flush = 'lazy')");
+    say_query(peer, "INSERT INTO a (_partition, _value) VALUES (0, 'old'), (1, 'old'), (2, 'old')");
+    say_query(peer, "INSERT INTO b (_partition, _value) VALUES (0, 'old'), (1, 'old')");
+    return await(world, peer, 5) ? peer : NULL;
+}
+
+static bool
+check_truncated(struct world *world, bool truncated, bool inserted)
+{
+    struct peer *peer = dial(world, SQL_PORT);
+    say_startup(peer);
+    say_query(peer, "SELECT 'old a ' || count(*) FILTER (WHERE _value = 'old') || '/', "
+        "'new a ' || count(*) FILTER (WHERE _value = 'new') || '/' FROM a");
+    say_query(peer, "SELECT 'old b ' || count(*) FILTER (WHERE _value = 'old') || '/' FROM b");
+    say_query(peer, "INSERT INTO b (_partition, _value) VALUES (0, 'next') "
+        "RETURNING 'next ' || _offset || '/'");
+    if (!await(world, peer, 4))
+        return problem(world, "there is no answer after the restart", answers(peer), 4);
+    int old_a = number_told(peer, "old a "), old_b = number_told(peer, "old b ");
+    int new_a = number_told(peer, "new a "), next = number_told(peer, "next ");
+    if (old_a != 3 && old_a != 0)
+        return problem(world, "half of a topic is gone", old_a, 3);
+    if (old_a == 3 && (truncated || old_b > 2 || old_b < 0))
+        return problem(world, "records that were truncated are there", old_a, old_b);
+    if (old_a == 0 && (old_b != 0 || next < 1))
+        return problem(world, "one topic is truncated, the other not", old_b, next);
+    if (new_a < 0 || new_a > 4 || (inserted && new_a != 4))
+        return problem(world, "records that came after are lost", new_a, 4);
+    return true;
+}
+
+/* A cut at operation op from the statement on. *cut: there was one; *gone: the
+ * records, though no answer had come. */
+static bool
+truncate_with_cut(uint64_t op, uint64_t seed, bool *cut, bool *gone)
+{
+    static struct world world;
+    world_init(&world, seed);
+    struct peer *peer = world_start(&world) ? fill_two(&world) : NULL;
+    bool good = peer != NULL, truncated = false, inserted = false;
+    *cut = *gone = false;
+    if (good) {
+        file_sim_crash_at(world.disk, file_sim_ops(world.disk) + op);
+        say_query(peer, "TRUNCATE a, b");
+        truncated = await(&world, peer, 6) && was_told(peer, "TRUNCATE TABLE");
+        if (truncated)
+            say_query(peer, "INSERT INTO a (_partition, _value) "
+                "VALUES (0, 'new'), (1, 'new'), (1, 'new'), (2, 'new')");
+        inserted = truncated && await(&world, peer, 7) && was_told(peer, "INSERT 0 4");
+        *cut = file_sim_crashed(world.disk);
+        world_stop(&world);
+        file_sim_restart(world.disk);
+        good = start_again(&world) && check_truncated(&world, truncated, inserted);
+        *gone = !truncated && good && number_told(&world.peers[world.peer_count - 1], "old a ") == 0;
+    }
+    if (!good)
+        printf("# cut at operation %llu: %s\n", (unsigned long long)op, world.problem);
+    world_fini(&world);
+    return good;
+}
+
+static void
+test_truncate(uint64_t seeds)
+{
+    bool good = true, cut = true, gone;
+    int kept = 0, early = 0;
+    uint64_t op = 0;
+    while (good && cut) {
+        op++;
+        for (uint64_t i = 0; good && i < seeds; i++) {
+            good = truncate_with_cut(op, op * 1000 + i, &cut, &gone);
+            kept += cut && !gone;
+            early += gone;
+        }
+    }
+    printf("# %llu operations, %llu seeds each; done, but not yet answered, in %d cases of %d\n",
+        (unsigned long long)op, (unsigned long long)seeds, early, early + kept);
+    ok(good && op > 3 && kept > 0, "a cut in TRUNCATE leaves all records or none, and what came after");
+}
+
 /* ---- the clock ---- */
 
 static bool
@@ -767,6 +871,7 @@ main(void)
         test_mutant(&kafka, &sql);
     ox_text_fini(&kafka);
     ox_text_fini(&sql);
+    test_truncate(many != NULL ? 50 : 4);
     test_clock();
     return done();
 }

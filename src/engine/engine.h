@@ -410,6 +410,21 @@ struct engine_delete_records {
 };
 bool engine_delete_records(struct engine_delete_records *call);
 
+/* Deletes the beginnings of the logs of topics, all or none: also when the node
+ * dies meanwhile. What is appended after the call stays. */
+struct engine_cut {
+    struct str topic;
+    const int64_t *starts; /* one a partition: where it begins then, at most at its high
+                              watermark; -1: stays. NULL: all records go */
+    uint32_t start_count;
+};
+struct engine_truncate {
+    struct engine_admin admin;
+    const struct engine_cut *cuts;
+    uint32_t cut_count;
+};
+bool engine_truncate(struct engine_truncate *call);
+
 /* A fresh producer id, epoch 0 (non-transactional InitProducerId). */
 struct engine_producer_id {
     struct engine_admin admin;

@@ -408,6 +408,19 @@ delete_records_done(struct pool_job *job)
     call->admin.done(&call->admin);
 }
 
+/* May the beginning of this topic's logs be deleted, whoever asks? */
+static ox_code
+may_be_cut(const struct meta_topic *topic, struct ox_err *err)
+{
+    if (topic->internal)
+        return ox_fail(err, OX_INVALID_TOPIC, "records of internal topic \"%s\" cannot be deleted",
+            topic->name.ptr);
+    if ((topic->config->cleanup_policy & TOPIC_CLEANUP_POLICY_DELETE) == 0)
+        return ox_fail(err, OX_POLICY_VIOLATION,
+            "topic \"%s\" does not have \"delete\" in its cleanup.policy", topic->name.ptr);
+    return OX_OK;
+}
+
 bool
 engine_delete_records(struct engine_delete_records *call)
 {
@@ -421,15 +434,74 @@ engine_delete_records(struct engine_delete_records *call)
     if (code != OX_OK)
         return admin_refuse(admin, code);
     const struct meta_topic *topic = meta_view_topic(engine_view(admin->sess->engine), call->topic);
-    if (topic->internal)
-        return admin_refuse(admin, ox_fail(err, OX_INVALID_TOPIC,
-            "records of internal topic \"%s\" cannot be deleted", topic->name.ptr));
-    if ((topic->config->cleanup_policy & TOPIC_CLEANUP_POLICY_DELETE) == 0)
-        return admin_refuse(admin, ox_fail(err, OX_POLICY_VIOLATION,
-            "topic \"%s\" does not have \"delete\" in its cleanup.policy", topic->name.ptr));
+    code = may_be_cut(topic, err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
     call->part = partition_hold(part);
     call->job.work = delete_records_work;
     call->job.done = delete_records_done;
     loop_pool_submit(admin->loop, &call->job);
     return false;
+}
+
+/* ---- the same for many partitions at once: the metadata says where logs begin ---- */
+
+static ox_code
+cut_partition(struct engine_session *sess, struct str topic, uint32_t index, int64_t *start,
+    struct ox_err *err)
+{
+    struct partition *part;
+    struct partition_state state;
+    ox_code code = engine_partition(sess, topic, NULL, (int32_t)index, ENGINE_DELETE, &part, err);
+    if (code != OX_OK)
+        return code;
+    partition_state(part, &state);
+    if (state.fault != OX_OK)
+        return ox_fail(err, state.fault, "partition %.*s-%u is not available", OX_STR_ARG(topic),
+            index);
+    if (*start > state.high_watermark)
+        return ox_fail(err, OX_OFFSET_OUT_OF_RANGE,
+            "offset %lld of %.*s-%u is above the high watermark %lld", (long long)*start,
+            OX_STR_ARG(topic), index, (long long)state.high_watermark);
+    if (*start == -1)
+        *start = state.high_watermark;
+    return OX_OK;
+}
+
+static ox_code
+cut_topic(struct engine_admin *admin, const struct engine_cut *from, struct meta_cut *cut)
+{
+    const struct meta_topic *topic;
+    ox_code code = engine_find_topic(admin->sess, from->topic, NULL, ENGINE_DELETE, &topic,
+        &admin->err);
+    if (code == OX_OK)
+        code = may_be_cut(topic, &admin->err);
+    if (code != OX_OK)
+        return code;
+    uint32_t count = from->starts != NULL ? from->start_count : topic->partition_count;
+    int64_t *starts = ox_arena_array(&admin->arena, int64_t, count);
+    for (uint32_t i = 0; i < count && code == OX_OK; i++) {
+        starts[i] = from->starts != NULL ? from->starts[i] : -1;
+        if (from->starts == NULL || starts[i] != -1)
+            code = cut_partition(admin->sess, from->topic, i, &starts[i], &admin->err);
+    }
+    *cut = (struct meta_cut){topic->id, starts, count};
+    return code;
+}
+
+bool
+engine_truncate(struct engine_truncate *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    struct meta_cut *cuts = ox_arena_array(&admin->arena, struct meta_cut, call->cut_count);
+    for (uint32_t i = 0; i < call->cut_count; i++) {
+        ox_code code = cut_topic(admin, &call->cuts[i], &cuts[i]);
+        if (code != OX_OK)
+            return admin_refuse(admin, code);
+    }
+    struct meta_command cmd = {.kind = META_TRUNCATE};
+    cmd.truncate.cuts = cuts;
+    cmd.truncate.cut_count = call->cut_count;
+    return admin_submit(admin, &cmd, false);
 }

@@ -332,6 +332,39 @@ apply_taken_over(struct apply *apply)
 }
 
 static ox_code
+apply_cut(struct apply *apply, const struct meta_cut *cut)
+{
+    const struct meta_topic *topic = meta_view_topic_by_id(&apply->image->view.pub,
+        &cut->topic_id);
+    struct image_topic from = meta_image_topic_of(topic);
+    const struct meta_partition **partitions = ox_arena_copy(&apply->arena, topic->partitions,
+        topic->partition_count * sizeof(*partitions));
+    for (uint32_t i = 0; i < cut->start_count; i++) {
+        const struct meta_partition *old = partitions[i];
+        if (cut->starts[i] <= old->log_start_min)
+            continue;
+        struct meta_partition part = *old;
+        part.log_start_min = cut->starts[i];
+        partitions[i] = meta_image_partition_new(&part);
+        ox_code code = catalog_partition_put(apply->catalog, topic->oid, partitions[i], apply->err);
+        if (code != OX_OK)
+            return code;
+        meta_image_retire(apply->image, old);
+    }
+    from.partitions = partitions;
+    return replace_topic(apply, topic, &from);
+}
+
+static ox_code
+apply_truncate(struct apply *apply)
+{
+    ox_code code = OX_OK;
+    for (uint32_t i = 0; i < apply->cmd.truncate.cut_count && code == OX_OK; i++)
+        code = apply_cut(apply, &apply->cmd.truncate.cuts[i]);
+    return code;
+}
+
+static ox_code
 apply_allowed(struct apply *apply)
 {
     struct meta_view *pub = &apply->image->view.pub;
@@ -361,6 +394,8 @@ apply_allowed(struct apply *apply)
         return apply_cluster_init(apply);
     case META_TAKEN_OVER:
         return apply_taken_over(apply);
+    case META_TRUNCATE:
+        return apply_truncate(apply);
     case META_SECURITY:
         return meta_security_apply(apply->image, apply->queries, apply->index, &apply->cmd,
             &apply->arena, apply->err);

@@ -292,7 +292,8 @@ load_partition(void *arg, const struct query_partitions *row)
     int32_t *replicas = NULL, *isr = NULL;
     struct meta_partition part = {.index = (int32_t)row->partition,
         .leader = (int32_t)row->leader, .leader_epoch = (int32_t)row->leader_epoch,
-        .partition_epoch = (int32_t)row->partition_epoch, .recovery = (int8_t)row->recovery};
+        .partition_epoch = (int32_t)row->partition_epoch, .recovery = (int8_t)row->recovery,
+        .log_start_min = row->log_start_min};
     while (loader->at < loader->topic_count && loader->partition_count > 0 &&
         loader->topics[loader->at].oid != (uint32_t)row->topic_oid) {
         ox_code code = finish_topic(loader);
@@ -515,7 +516,8 @@ catalog_partition_put(struct catalog_writer *catalog, uint32_t oid,
         part->leader_epoch, part->partition_epoch, part->recovery,
         print_ids(part->replicas, part->replica_count, &replicas),
         print_ids(part->isr, part->isr_count, &isr),
-        ox_str_n(part->directories, part->replica_count * sizeof(*part->directories)), err);
+        ox_str_n(part->directories, part->replica_count * sizeof(*part->directories)),
+        part->log_start_min, err);
     ox_text_fini(&replicas);
     ox_text_fini(&isr);
     return code;

@@ -39,6 +39,18 @@ put_ints(struct wire_out *out, const int32_t *ints, uint32_t count)
 }
 
 static void
+put_cuts(struct wire_out *out, const struct meta_cut *at, uint32_t count)
+{
+    wire_put32(out, (int32_t)count);
+    for (uint32_t i = 0; i < count; i++) {
+        put_uuid(out, &at[i].topic_id);
+        wire_put32(out, (int32_t)at[i].start_count);
+        for (uint32_t j = 0; j < at[i].start_count; j++)
+            wire_put64(out, at[i].starts[j]);
+    }
+}
+
+static void
 put_assignments(struct wire_out *out, const struct meta_assignment *at, uint32_t count)
 {
     wire_put32(out, (int32_t)count);
@@ -206,6 +218,9 @@ put_body(struct wire_out *out, const struct meta_command *cmd)
         put_ints(out, cmd->taken_over.leader_epochs, cmd->taken_over.epoch_count);
         wire_put64(out, cmd->taken_over.producer_id_next);
         break;
+    case META_TRUNCATE:
+        put_cuts(out, cmd->truncate.cuts, cmd->truncate.cut_count);
+        break;
     }
 }
 
@@ -214,7 +229,7 @@ meta_command_encode(const struct meta_command *cmd, struct text *text, struct ox
 {
     static const char zeros[8];
     struct wire_out size = wire_out(NULL), out = wire_out(text);
-    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_TAKEN_OVER)
+    if (cmd->kind < META_TOPIC_CREATE || cmd->kind > META_TRUNCATE)
         return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist",
             (int)cmd->kind);
     put_body(&size, cmd);
@@ -415,6 +430,22 @@ get_security(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
     cmd->security.change_count = count;
 }
 
+static const struct meta_cut *
+get_cuts(struct wire_in *in, uint32_t *count, struct arena *arena)
+{
+    *count = get_count(in, 20);
+    struct meta_cut *at = ox_arena_array(arena, struct meta_cut, *count + 1);
+    for (uint32_t i = 0; i < *count; i++) {
+        at[i].topic_id = get_uuid(in);
+        at[i].start_count = get_count(in, 8);
+        int64_t *starts = ox_arena_array(arena, int64_t, at[i].start_count + 1);
+        for (uint32_t j = 0; j < at[i].start_count; j++)
+            starts[j] = wire_get64(in);
+        at[i].starts = starts;
+    }
+    return at;
+}
+
 static void
 get_body(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
 {
@@ -475,6 +506,9 @@ get_body(struct wire_in *in, struct meta_command *cmd, struct arena *arena)
         cmd->taken_over.topic_id = get_uuid(in);
         cmd->taken_over.leader_epochs = get_ints(in, &cmd->taken_over.epoch_count, arena);
         cmd->taken_over.producer_id_next = wire_get64(in);
+        break;
+    case META_TRUNCATE:
+        cmd->truncate.cuts = get_cuts(in, &cmd->truncate.cut_count, arena);
         break;
     default:
         in->failed = true;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 META_SCHEMA = $(srcdir)/catalog/schema/001_catalog.sql \
-    $(srcdir)/catalog/schema/002_security.sql
+    $(srcdir)/catalog/schema/002_security.sql $(srcdir)/catalog/schema/003_truncate.sql
 META_QUERIES = $(srcdir)/catalog/queries.sql $(srcdir)/catalog/raft.sql $(META_SCHEMA)
 
 BUILT_SOURCES += src/meta/queries.gen.h src/meta/queries.gen.c

@@ -117,6 +117,7 @@ enum meta_command_kind {
     META_CLUSTER_INIT, /* the first entry of every log; written at format time */
     META_SECURITY,     /* users, access rules, quotas, tokens: all changes or none */
     META_TAKEN_OVER,   /* numbers that another system had reached (takeover.c) */
+    META_TRUNCATE,     /* beginnings of logs are deleted: of all that are named, or none */
 };
 
 /* Number of each resource type on Kafka's wire; those above 63 are ours alone. */
@@ -148,6 +149,13 @@ struct meta_config_change {
 struct meta_assignment {
     const int32_t *replicas;
     uint32_t replica_count;
+};
+
+/* Where the logs of a topic's partitions begin from then on. */
+struct meta_cut {
+    struct uuid topic_id;
+    const int64_t *starts; /* of partition 0, 1, ...; -1: stays. Never moves down */
+    uint32_t start_count;  /* partitions behind it stay */
 };
 
 struct meta_listener {
@@ -334,6 +342,10 @@ struct meta_command {
             uint32_t epoch_count;
             int64_t producer_id_next; /* at least; -1: keep */
         } taken_over;
+        struct {
+            const struct meta_cut *cuts;
+            uint32_t cut_count;
+        } truncate;
     };
 };
 
@@ -403,6 +415,7 @@ struct meta_partition {
     int32_t leader_epoch;
     int32_t partition_epoch;
     int8_t recovery; /* 0 recovered, 1 recovering from an unclean election */
+    int64_t log_start_min; /* records below are deleted, whatever the log has: META_TRUNCATE */
     uint32_t replica_count, isr_count;
     const int32_t *replicas; /* the first is preferred */
     const int32_t *isr;

@@ -538,6 +538,25 @@ check_taken_over(const struct view *view, const struct meta_command *cmd, struct
     return OX_OK;
 }
 
+static ox_code
+check_truncate(const struct view *view, const struct meta_command *cmd, struct ox_err *err)
+{
+    for (uint32_t i = 0; i < cmd->truncate.cut_count; i++) {
+        const struct meta_cut *cut = &cmd->truncate.cuts[i];
+        const struct meta_topic *topic = meta_view_topic_by_id(&view->pub, &cut->topic_id);
+        if (topic == NULL)
+            return ox_fail_plain(err, OX_UNKNOWN_TOPIC_ID);
+        if (cut->start_count > topic->partition_count)
+            return ox_fail(err, OX_INVALID_REQUEST, "topic \"%s\" has no %u partitions",
+                topic->name.ptr, cut->start_count);
+        for (uint32_t j = 0; j < cut->start_count; j++)
+            if (cut->starts[j] < -1)
+                return ox_fail(err, OX_INVALID_REQUEST, "log of %s-%u cannot begin at %lld",
+                    topic->name.ptr, j, (long long)cut->starts[j]);
+    }
+    return OX_OK;
+}
+
 ox_code
 meta_validate_command(const struct view *view, const struct meta_command *cmd, struct arena *arena,
     struct ox_err *err)
@@ -571,6 +590,8 @@ meta_validate_command(const struct view *view, const struct meta_command *cmd, s
         return meta_security_check(view, cmd, arena, err);
     case META_TAKEN_OVER:
         return check_taken_over(view, cmd, err);
+    case META_TRUNCATE:
+        return check_truncate(view, cmd, err);
     }
     return ox_fail(err, OX_INVALID_REQUEST, "metadata command %d does not exist", (int)cmd->kind);
 }

@@ -87,11 +87,23 @@ read_config(struct plog_config *to, const struct topic_config *from,
     to->producer_id_expiration_ms = config->producer_id_expiration_ms;
 }
 
+/* What the metadata says is deleted is, also when the power went before the log
+ * took note of it. */
+static ox_code
+obey_log_start(struct partition *part, const struct meta_partition *facts, struct ox_err *err)
+{
+    if (facts->log_start_min <= plog_log_start(part->log))
+        return OX_OK;
+    return plog_advance_log_start(part->log, facts->log_start_min, err);
+}
+
 /* What recovery kept is safe, and this node is the only in-sync replica. */
 static ox_code
-start_leading(struct partition *part, struct ox_err *err)
+start_leading(struct partition *part, const struct meta_partition *facts, struct ox_err *err)
 {
     ox_code code = plog_fault(part->log, err);
+    if (code == OX_OK)
+        code = obey_log_start(part, facts, err);
     part->high_watermark = plog_log_end(part->log);
     plog_set_high_watermark(part->log, part->high_watermark);
     if (code == OX_OK && plog_latest_epoch(part->log) < part->leader_epoch)
@@ -137,7 +149,7 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     if (part->fault == OX_OK)
         part->fault = open_log(dir, &args, &part->log, &err);
     if (part->fault == OX_OK)
-        part->fault = start_leading(part, &err);
+        part->fault = start_leading(part, facts, &err);
     else
         part->fault = OX_STORAGE_ERROR; /* whatever kept the log from opening */
     if (part->fault != OX_OK)
@@ -177,6 +189,9 @@ partition_update(struct partition *part, const struct meta_topic *topic,
     read_config(&config, topic->config, replica_config(part->replica));
     if (part->log != NULL)
         plog_set_config(part->log, &config);
+    if (!partition_offline(part) && plog_fault(part->log, NULL) == OX_OK &&
+        obey_log_start(part, facts, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_ERROR, "log start could not be moved", &err);
     /* Only this thread changes the epoch. */
     bool leads = facts->leader == replica_config(part->replica)->node_id;
     if (leads && facts->leader_epoch > part->leader_epoch && !partition_offline(part) &&

@@ -17,11 +17,12 @@ enum step_kind { STEP_CREATE, STEP_DELETE, STEP_PARTITIONS, STEP_CONFIG, STEP_CO
 struct step {
     enum step_kind kind;
     struct str topic;
-    int32_t number; /* partitions; a partition to truncate */
+    int32_t number; /* partitions */
     int16_t replicas;
     struct engine_config_kv *configs;
     uint32_t config_count;
-    int64_t offset;   /* of STEP_TRUNCATE: the first that stays; -1: the end */
+    struct engine_cut *cuts; /* of STEP_TRUNCATE: cut_count of them */
+    uint32_t cut_count;
     struct str text;  /* a comment */
     int8_t resource;  /* of STEP_CONFIG */
     bool if_missing;  /* CREATE ... IF NOT EXISTS */
@@ -44,7 +45,7 @@ struct ddl_task {
         struct engine_partitions_create partitions;
         struct engine_config_alter config;
         struct engine_topic_comment comment;
-        struct engine_delete_records records;
+        struct engine_truncate truncate;
         struct engine_security security;
     } call;
 };
@@ -145,11 +146,10 @@ start_step(struct ddl_task *task, const struct step *step)
         task->call.comment.text = step->text;
         return engine_topic_comment(&task->call.comment);
     case STEP_TRUNCATE:
-        admin_prepare(task, &task->call.records.admin);
-        task->call.records.topic = step->topic;
-        task->call.records.partition = step->number;
-        task->call.records.offset = step->offset;
-        return engine_delete_records(&task->call.records);
+        admin_prepare(task, &task->call.truncate.admin);
+        task->call.truncate.cuts = step->cuts;
+        task->call.truncate.cut_count = step->cut_count;
+        return engine_truncate(&task->call.truncate);
     case STEP_SECURITY:
         admin_prepare(task, &task->call.security.admin);
         task->call.security.changes = step->changes;
@@ -180,7 +180,7 @@ add_step(struct ddl_task *task, enum step_kind kind, struct str topic)
         sizeof(*task->steps));
     struct step *step = &task->steps[task->count++];
     *step = (struct step){.kind = kind, .topic = ox_str_dup(&task->arena, topic), .number = -1,
-        .replicas = -1, .offset = -1, .text = OX_STR_NULL, .resource = META_RESOURCE_TOPIC};
+        .replicas = -1, .text = OX_STR_NULL, .resource = META_RESOURCE_TOPIC};
     return step;
 }
 
@@ -389,12 +389,26 @@ make_alter(struct ddl_task *task, const struct ast_alter_topic *ast, struct ox_e
     return ox_hint(err, "ADD PARTITIONS, SET PARTITIONS, SET (...), RESET (...) and RETAIN are served.");
 }
 
+/* One step for all, so that they are done together. */
+static void
+add_truncate(struct ddl_task *task, struct engine_cut *cuts, uint32_t count)
+{
+    if (count == 0)
+        return;
+    struct step *step = add_step(task, STEP_TRUNCATE, OX_STR_NULL);
+    step->cuts = cuts;
+    step->cut_count = count;
+}
+
 static ox_code
 make_drop(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
 {
     bool truncate = stmt->kind == AST_TRUNCATE;
     task->tag = truncate ? "TRUNCATE TABLE" : "DROP TOPIC";
-    for (size_t i = 0; i < stmt->drop.names->count; i++) {
+    size_t count = stmt->drop.names->count;
+    uint32_t cut_count = 0;
+    struct engine_cut *cuts = ox_arena_array(&task->arena, struct engine_cut, count);
+    for (size_t i = 0; i < count; i++) {
         const struct meta_topic *topic;
         ox_code code = find_topic(task, ast_at(stmt->drop.names, i, struct ast_name),
             stmt->drop.if_exists, &topic, err);
@@ -405,13 +419,12 @@ make_drop(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err
         if (topic->internal)
             return ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "topic \"%s\" is internal",
                 topic->name.ptr);
-        if (!truncate) {
+        if (truncate)
+            cuts[cut_count++] = (struct engine_cut){ox_str_dup(&task->arena, topic->name), NULL, 0};
+        else
             add_step(task, STEP_DELETE, topic->name);
-            continue;
-        }
-        for (uint32_t part = 0; part < topic->partition_count; part++)
-            add_step(task, STEP_TRUNCATE, topic->name)->number = (int32_t)part;
     }
+    add_truncate(task, cuts, cut_count);
     return OX_OK;
 }
 
@@ -492,8 +505,13 @@ make_delete(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *e
         return code;
     if (topic->internal)
         return ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "topic \"%s\" is internal", topic->name.ptr);
+    struct engine_cut *cut = ox_arena_new(&task->arena, struct engine_cut);
+    int64_t *starts = ox_arena_array(&task->arena, int64_t, topic->partition_count);
+    *cut = (struct engine_cut){ox_str_dup(&task->arena, topic->name), starts,
+        topic->partition_count};
     for (uint32_t i = 0; i < topic->partition_count; i++) {
         struct partition_state state;
+        starts[i] = -1;
         struct partition *part = replica_partition(
             engine_replica(task->engine->engine), &topic->id, (int32_t)i);
         if (part == NULL || (prefix.partition != INT64_MIN && prefix.partition != (int64_t)i))
@@ -502,11 +520,10 @@ make_delete(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *e
         int64_t end = OX_MIN(prefix.end, state.high_watermark);
         if (end <= state.log_start)
             continue;
-        struct step *step = add_step(task, STEP_TRUNCATE, topic->name);
-        step->number = (int32_t)i;
-        step->offset = end;
+        starts[i] = end;
         count += end - state.log_start;
     }
+    add_truncate(task, cut, count > 0);
     task->tag = ox_arena_printf(&task->arena, "DELETE %lld", (long long)count);
     return OX_OK;
 }
