@@ -47,9 +47,22 @@ ALTER QUOTA FOR CLIENT DEFAULT RESET consumer_byte_rate;
 ALTER QUOTA FOR ADDRESS '10.1.2.3' RESET connection_creation_rate;
 SELECT count(*) FROM oxbow.quotas;
 
+-- the super user that there is from the beginning
+ALTER ROLE oxbow PASSWORD 'oxbow-secret';
+SELECT rolname, rolsuper, rolcanlogin, oid FROM pg_roles WHERE rolname = 'oxbow';
+SELECT name, mechanisms FROM oxbow.users WHERE name = 'oxbow';
+ALTER ROLE oxbow PASSWORD NULL;
+SELECT count(*) FROM oxbow.users WHERE name = 'oxbow';
+
 -- wrong
 \set VERBOSITY verbose
 CREATE ROLE roles_team;
+CREATE ROLE oxbow;
+CREATE USER oxbow PASSWORD 'x';
+ALTER ROLE oxbow NOLOGIN;
+ALTER ROLE oxbow NOSUPERUSER;
+DROP ROLE oxbow;
+DROP ROLE IF EXISTS roles_team, oxbow;
 CREATE USER roles_new PASSWORD '';
 CREATE USER roles_new PASSWORD;
 CREATE USER roles_new FLY;

@@ -249,6 +249,23 @@ check_role_rights(const struct roles_work *work, const struct role_options *opti
     return code;
 }
 
+/* The super user that there is without being made: who connects without a name. */
+static bool
+is_bootstrap(struct str name)
+{
+    return ox_str_is(name, "oxbow");
+}
+
+static ox_code
+check_bootstrap(uint32_t lost, struct ox_err *err)
+{
+    if (lost == 0)
+        return OX_OK;
+    ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "permission denied to alter role");
+    return ox_detail(err, "The bootstrap superuser must have the %s attribute.",
+        lost & META_ROLE_SUPERUSER ? "SUPERUSER" : "LOGIN");
+}
+
 static ox_code
 read_role(struct roles_work *work, const struct ast_stmt *stmt, bool create, struct ox_err *err)
 {
@@ -257,10 +274,15 @@ read_role(struct roles_work *work, const struct ast_stmt *stmt, bool create, str
     struct str name = ast_at(stmt->role.names, 0, struct ast_token)->text;
     const struct meta_role *old = meta_security_role(security, name);
     struct role_options options = {.role = {.name = name, .valid_until_ms = -1}};
-    uint32_t old_flags = old != NULL ? old->flags : 0;
+    bool bootstrap = is_bootstrap(name);
+    uint32_t old_flags = old != NULL ? old->flags
+                         : bootstrap ? META_ROLE_LOGIN | META_ROLE_SUPERUSER
+                                     : 0;
     work->tag = create ? "CREATE ROLE" : "ALTER ROLE";
     if (old != NULL)
         options.role = *old;
+    else if (bootstrap)
+        options.role.flags = old_flags;
     else if (stmt->role.user || !create)
         options.role.flags = META_ROLE_LOGIN;
     ox_code code = read_options(work, &words, &options, err);
@@ -268,8 +290,13 @@ read_role(struct roles_work *work, const struct ast_stmt *stmt, bool create, str
         code = check_role_rights(work, &options, create, old_flags, err);
     if (code != OX_OK)
         return code;
-    bool known = old != NULL || meta_security_scram(security, name, META_SCRAM_SHA_256) != NULL ||
+    bool known = old != NULL || bootstrap ||
+        meta_security_scram(security, name, META_SCRAM_SHA_256) != NULL ||
         meta_security_scram(security, name, META_SCRAM_SHA_512) != NULL;
+    if (bootstrap && !create)
+        code = check_bootstrap(old_flags & ~options.role.flags, err);
+    if (code != OX_OK)
+        return code;
     if (create && known)
         return ox_fail(err, OX_DUPLICATE_OBJECT, "role \"%.*s\" already exists", OX_STR_ARG(name));
     if (!create && !known && !options.quota_given)
@@ -282,6 +309,16 @@ read_role(struct roles_work *work, const struct ast_stmt *stmt, bool create, str
     return options.password_given ? set_password(work, name, options.password, err) : OX_OK;
 }
 
+/* It would come back, and nobody else might be left to let users in. */
+static ox_code
+drop_bootstrap(const struct roles_work *work, struct str name, struct ox_err *err)
+{
+    if (ox_str_is(name, work->engine->principal + 5))
+        return ox_fail(err, OX_OBJECT_IN_USE, "current user cannot be dropped");
+    return ox_fail(err, OX_DEPENDENT_OBJECTS_EXIST,
+        "cannot drop role %.*s because it is required by the database system", OX_STR_ARG(name));
+}
+
 static ox_code
 drop_role(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *err)
 {
@@ -292,6 +329,8 @@ drop_role(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *e
         struct str name = ast_at(stmt->role.names, i, struct ast_token)->text;
         const struct meta_role *role = meta_security_role(security, name);
         size_t before = work->count;
+        if (is_bootstrap(name))
+            return drop_bootstrap(work, name, err);
         if (role != NULL && (role->flags & META_ROLE_SUPERUSER) != 0 &&
             engine_authorizes(work->engine->engine) && !engine_is_super(work->engine))
             return ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "only super users may touch super users");
