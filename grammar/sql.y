@@ -1466,8 +1466,10 @@ typelist(A) ::= typelist(B) COMMA type(C). { A = ast_list_add(p, B, C); }
 preparable(A) ::= select_any(B). { A = ast_stmt_new(p, AST_SELECT_STMT, B->pos); A->select = B; }
 preparable(A) ::= subscribe(B). { A = ast_stmt_new(p, AST_SUBSCRIBE_STMT, B->pos); A->subscribe = B; }
 preparable(A) ::= insert(B). { A = ast_stmt_new(p, AST_INSERT, 0); A->insert = B; }
-stmt(A) ::= EXECUTE(O) name(B). { A = ast_named_stmt(p, AST_EXECUTE, O.pos, B); }
-stmt(A) ::= EXECUTE(O) name(B) LP exprs(C) RP. {
+%type executed {struct ast_stmt *}
+stmt(A) ::= executed(B). { A = B; }
+executed(A) ::= EXECUTE(O) name(B). { A = ast_named_stmt(p, AST_EXECUTE, O.pos, B); }
+executed(A) ::= EXECUTE(O) name(B) LP exprs(C) RP. {
     A = ast_named_stmt(p, AST_EXECUTE, O.pos, B);
     A->execute.args = C;
 }
@@ -1475,14 +1477,17 @@ stmt(A) ::= DEALLOCATE(O) prepword name(B). { A = ast_named_stmt(p, AST_DEALLOCA
 stmt(A) ::= DEALLOCATE(O) prepword ALL. { A = ast_named_stmt(p, AST_DEALLOCATE, O.pos, NO_TOKEN); }
 prepword ::= .
 prepword ::= PREPARE.
-stmt(A) ::= EXPLAIN(O) preparable(D). { A = ast_explain(p, O.pos, false, false, NULL, D); }
-stmt(A) ::= EXPLAIN(O) VERBOSE preparable(D). {
+%type explained {struct ast_stmt *}
+explained(A) ::= preparable(B). { A = B; }
+explained(A) ::= executed(B). { A = B; }
+stmt(A) ::= EXPLAIN(O) explained(D). { A = ast_explain(p, O.pos, false, false, NULL, D); }
+stmt(A) ::= EXPLAIN(O) VERBOSE explained(D). {
     A = ast_explain(p, O.pos, false, true, NULL, D);
 }
-stmt(A) ::= EXPLAIN(O) analyze verboseopt(C) preparable(D). {
+stmt(A) ::= EXPLAIN(O) analyze verboseopt(C) explained(D). {
     A = ast_explain(p, O.pos, true, C, NULL, D);
 }
-stmt(A) ::= EXPLAIN(O) LP expopts(B) RP preparable(D). {
+stmt(A) ::= EXPLAIN(O) LP expopts(B) RP explained(D). {
     A = ast_explain(p, O.pos, false, false, B, D);
 }
 %type expopts {struct ast_list *}

@@ -219,6 +219,7 @@ portal_drop(struct sql_session *sess, struct portal *portal)
         sess->own = NULL;
     exec_run_free(portal->run);
     statement_put(portal->stmt);
+    statement_put(portal->explained);
     ox_arena_fini(&portal->arena);
     ox_free(portal->name);
     ox_free(portal);
@@ -286,27 +287,40 @@ execute_args(struct portal *portal, const struct ast_list *args, struct statemen
     return OX_OK;
 }
 
+ox_code
+portal_execute(struct portal *portal, const struct ast_stmt *execute, struct statement **prepared,
+    const struct ast_stmt **ast, struct ox_err *err)
+{
+    struct sql_session *sess = portal->sess;
+    struct str name = execute->execute.name;
+    struct statement *found = statement_find(sess, name);
+    if (found == NULL || name.len == 0)
+        return ox_fail(err, OX_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist",
+            OX_STR_ARG(name));
+    ox_code code = statement_describe(sess, found, err);
+    if (code == OX_OK)
+        code = execute_args(portal, execute->execute.args, found, err);
+    if (code != OX_OK)
+        return code;
+    *prepared = found;
+    *ast = found->ast != NULL && found->ast->kind == AST_PREPARE ? found->ast->prepare.stmt
+                                                                 : found->ast;
+    return OX_OK;
+}
+
 /* EXECUTE: the portal becomes one of the prepared statement. */
 static ox_code
 become_prepared(struct portal *portal, struct ox_err *err)
 {
-    struct sql_session *sess = portal->sess;
-    struct str name = portal->ast->execute.name;
-    struct statement *prepared = statement_find(sess, name);
-    if (prepared == NULL || name.len == 0)
-        return ox_fail(err, OX_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist",
-            OX_STR_ARG(name));
-    ox_code code = statement_describe(sess, prepared, err);
-    if (code == OX_OK)
-        code = execute_args(portal, portal->ast->execute.args, prepared, err);
+    struct statement *prepared;
+    const struct ast_stmt *ast;
+    ox_code code = portal_execute(portal, portal->ast, &prepared, &ast, err);
     if (code != OX_OK)
         return code;
     prepared->refs++;
     statement_put(portal->stmt);
     portal->stmt = prepared;
-    portal->ast = prepared->ast;
-    if (portal->ast != NULL && portal->ast->kind == AST_PREPARE)
-        portal->ast = portal->ast->prepare.stmt;
+    portal->ast = ast;
     return OX_OK;
 }
 
@@ -356,6 +370,7 @@ plan_query(struct portal *portal, struct ox_err *err)
                   : portal->ast->kind == AST_SUBSCRIBE_STMT ? "SUBSCRIBE"
                                                             : "SELECT";
     portal->live = portal->ast->kind == AST_SUBSCRIBE_STMT;
+    portal->writes = portal->ast->kind == AST_INSERT;
     portal->has_result = portal->bound.column_count > 0 || portal->ast->kind != AST_INSERT;
     portal->result = (struct sql_result){.columns = portal->bound.columns,
         .count = portal->bound.column_count};

@@ -135,6 +135,7 @@ struct portal {
     struct sql_session *sess;
     struct arena arena;      /* of the plan and the parameters */
     struct statement *stmt;  /* one reference */
+    struct statement *explained; /* of EXPLAIN EXECUTE: one reference */
     const struct ast_stmt *ast;
     enum portal_state state;
     struct datum *params;
@@ -145,6 +146,7 @@ struct portal {
     uint32_t format_code_count;
     bool planned;
     bool has_result;
+    bool writes; /* INSERT, also that of EXPLAIN ANALYZE */
     struct bound bound;
     struct sql_result result;
     struct exec_run *run;
@@ -173,6 +175,10 @@ void portal_drop_transaction(struct sql_session *sess, bool commit, bool all);
 /* Plans it: result columns are known then. */
 ox_code portal_plan(struct portal *portal, struct ox_err *err);
 ox_code portal_start(struct portal *portal, bool analyze, struct ox_err *err);
+/* EXECUTE: the portal has the parameters then. *prepared: what is run, borrowed;
+ * *ast: its statement, NULL if it is empty. */
+ox_code portal_execute(struct portal *portal, const struct ast_stmt *execute,
+    struct statement **prepared, const struct ast_stmt **ast, struct ox_err *err);
 /* The text its statement came in. */
 struct str portal_source(const struct portal *portal);
 /* A portal whose result are fixed texts: rows of count cells each. */

@@ -854,8 +854,7 @@ start_rows(struct sql_session *sess, struct portal *portal, uint64_t max_rows, s
         return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "portal cannot be run");
     bool analyze = portal->ast->kind == AST_EXPLAIN && portal->ast->explain->analyze &&
                    portal->run == NULL && portal->state == PORTAL_READY;
-    if (portal->ast->kind == AST_INSERT && portal->run == NULL &&
-        portal->state == PORTAL_READY) {
+    if (portal->writes && portal->run == NULL && portal->state == PORTAL_READY) {
         ox_code code = check_write(sess, err);
         if (code != OX_OK)
             return code;

@@ -594,6 +594,24 @@ utility_explain(struct portal *portal, const struct exec_run *run)
     portal_texts(portal, title, 1, lines, count);
 }
 
+/* EXPLAIN EXECUTE shows what the prepared statement would do with these parameters. */
+static ox_code
+explain_execute(struct portal *portal, const struct ast_stmt **inner, struct ox_err *err)
+{
+    struct statement *prepared;
+    ox_code code = portal_execute(portal, *inner, &prepared, inner, err);
+    if (code != OX_OK)
+        return code;
+    if (*inner == NULL || ((*inner)->kind != AST_SELECT_STMT &&
+                              (*inner)->kind != AST_SUBSCRIBE_STMT && (*inner)->kind != AST_INSERT))
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "prepared statement \"%s\" has no plan to show", prepared->name);
+    prepared->refs++;
+    statement_put(portal->explained);
+    portal->explained = prepared;
+    return OX_OK;
+}
+
 static ox_code
 plan_explain(struct portal *portal, struct ox_err *err)
 {
@@ -604,9 +622,14 @@ plan_explain(struct portal *portal, struct ox_err *err)
         return code;
     struct sql_session *sess = portal->sess;
     struct bind_config config;
-    bind_config_of(sess, portal_source(portal),
-        portal->param_types, portal->param_count, &config);
     const struct ast_stmt *inner = explain->stmt;
+    if (inner->kind == AST_EXECUTE)
+        code = explain_execute(portal, &inner, err);
+    if (code != OX_OK)
+        return code;
+    bind_config_of(sess, portal->explained != NULL ? portal->explained->parse.text
+                                                   : portal_source(portal),
+        portal->param_types, portal->param_count, &config);
     config.notice = NULL;
     code = inner->kind == AST_SELECT_STMT
                ? bind_select(&config, inner->select, &portal->arena, &portal->bound, err)
@@ -619,6 +642,7 @@ plan_explain(struct portal *portal, struct ox_err *err)
     explain->plan_ns = explain->start_ns - start_ns;
     portal->tag = "EXPLAIN";
     if (explain->analyze) {
+        portal->writes = inner->kind == AST_INSERT;
         struct sql_column *column = ox_arena_new(&portal->arena, struct sql_column);
         *column = (struct sql_column){.name = OX_STR("QUERY PLAN"),
             .type = TYPE(explain->json ? TYPE_JSON : TYPE_TEXT)};
