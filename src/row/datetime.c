@@ -126,7 +126,7 @@ struct parsed {
     int64_t value; /* special */
     int64_t year;
     int month, day, doy;
-    int64_t time_us;
+    int64_t hour, time_us; /* the hour as it was written */
     int32_t zone_s; /* east */
     const struct timezone *tz;
     bool has_year, has_month, has_day, pm, am, julian;
@@ -149,6 +149,25 @@ static inline bool
 is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
+word_eq(const char *word, const char *lower)
+{
+    return ox_str_ieq(ox_str(word), ox_str(lower));
+}
+
+/* 1-12 for a month's name or its first three letters, else 0. */
+static int
+month_of_name(const char *word, size_t len)
+{
+    for (int i = 0; i < 12; i++) {
+        size_t full = strlen(month_names[i]);
+        if ((len == 3 || len == full) &&
+            ox_str_ieq(ox_str_n(word, len), ox_str_n(month_names[i], len)))
+            return i + 1;
+    }
+    return len == 4 && ox_str_ieq(ox_str_n(word, len), OX_STR("sept")) ? 9 : 0;
 }
 
 /* -1: garbage. */
@@ -221,6 +240,11 @@ split_fields(struct str text, struct field *fields, int max)
             } else if (at < end && (*at == '/' || *at == '_')) { /* a zone name */
                 while (at < end && (is_alpha(*at) || is_digit(*at) || strchr("/_-+", *at) != NULL))
                     at++;
+            } else if (end - at > 1 && (*at == '+' || *at == '-') && is_digit(at[1]) &&
+                       at - start >= 3 && month_of_name(start, (size_t)(at - start)) == 0) {
+                /* a POSIX zone, whose sign is west: "GMT+8" */
+                while (at < end && (is_alpha(*at) || is_digit(*at) || strchr("+-:", *at) != NULL))
+                    at++;
             } else if (at < end && *at == '-' && at - start >= 3 && at + 1 < end &&
                        is_digit(at[1])) {
                 /* "Jan-02-2024" */
@@ -242,25 +266,6 @@ split_fields(struct str text, struct field *fields, int max)
 }
 
 static bool
-word_eq(const char *word, const char *lower)
-{
-    return ox_str_ieq(ox_str(word), ox_str(lower));
-}
-
-/* 1-12 for a month's name or its first three letters, else 0. */
-static int
-month_of_name(const char *word, size_t len)
-{
-    for (int i = 0; i < 12; i++) {
-        size_t full = strlen(month_names[i]);
-        if ((len == 3 || len == full) &&
-            ox_str_ieq(ox_str_n(word, len), ox_str_n(month_names[i], len)))
-            return i + 1;
-    }
-    return len == 4 && ox_str_ieq(ox_str_n(word, len), OX_STR("sept")) ? 9 : 0;
-}
-
-static bool
 is_weekday(const char *word)
 {
     size_t len = strlen(word);
@@ -279,7 +284,7 @@ enum { PARSE_OK, PARSE_BAD, PARSE_RANGE, PARSE_ZONE, PARSE_NO_ZONE };
 
 /* "hh:mm[:ss[.ffffff]]" or "hhmm[ss]" */
 static int
-parse_time(const char *text, int64_t *us)
+parse_time(struct parsed *p, const char *text)
 {
     int64_t part[3] = {0, 0, 0};
     int n = 0;
@@ -313,8 +318,9 @@ parse_time(const char *text, int64_t *us)
     if (part[1] > 59 || part[2] > 60 || part[0] > 24 ||
         (part[0] == 24 && (part[1] > 0 || part[2] > 0 || fraction > 0)))
         return PARSE_RANGE;
-    *us = part[0] * US_HOUR + part[1] * US_MIN + part[2] * US_SEC + fraction;
-    return PARSE_OK;
+    p->hour = part[0];
+    p->time_us = part[0] * US_HOUR + part[1] * US_MIN + part[2] * US_SEC + fraction;
+    return p->time_us <= US_DAY ? PARSE_OK : PARSE_RANGE; /* "23:59:60" is midnight */
 }
 
 static int
@@ -563,7 +569,7 @@ parse_number(struct parsed *p, const char *text, int order, bool after_t)
         else
             snprintf(t, sizeof(t), "%.2s:%.2s", text, text + 2);
         p->has_time = true;
-        return parse_time(t, &p->time_us);
+        return parse_time(p, t);
     }
     if (!p->has_year && !p->has_month && (len == 8 || len == 6)) { /* yyyymmdd, yymmdd */
         int y = (int)len - 4;
@@ -596,7 +602,7 @@ parse_fields(struct parsed *p, struct str text, const struct row_format *format)
             if (p->has_time)
                 return PARSE_BAD;
             p->has_time = true;
-            result = parse_time(t, &p->time_us);
+            result = parse_time(p, t);
             break;
         case FIELD_DATE:
             if (p->has_year || p->has_day)
@@ -647,6 +653,21 @@ parse_fields(struct parsed *p, struct str text, const struct row_format *format)
     return result;
 }
 
+/* AM and PM. */
+static int
+apply_meridiem(struct parsed *p)
+{
+    if (!p->am && !p->pm)
+        return PARSE_OK;
+    if (p->hour > 12)
+        return PARSE_RANGE;
+    if (p->am && p->hour == 12)
+        p->time_us -= 12 * US_HOUR;
+    if (p->pm && p->hour < 12)
+        p->time_us += 12 * US_HOUR;
+    return p->time_us <= US_DAY ? PARSE_OK : PARSE_RANGE;
+}
+
 static int
 check_date(struct parsed *p)
 {
@@ -667,16 +688,7 @@ check_date(struct parsed *p)
     }
     if (p->year > 5874897 || !civil_valid(p->year, p->month, p->day))
         return PARSE_RANGE;
-    if (p->am || p->pm) {
-        int64_t hour = p->time_us / US_HOUR;
-        if (hour > 12)
-            return PARSE_RANGE;
-        if (p->am && hour == 12)
-            p->time_us -= 12 * US_HOUR;
-        if (p->pm && hour < 12)
-            p->time_us += 12 * US_HOUR;
-    }
-    return PARSE_OK;
+    return apply_meridiem(p);
 }
 
 static ox_code
@@ -882,15 +894,8 @@ time_in(struct str text, const struct row_format *format, int32_t typmod, int64_
     }
     if (result == PARSE_OK && (!p.has_time || (p.special && p.value == TIME_INF)))
         result = PARSE_BAD;
-    if (result == PARSE_OK && (p.am || p.pm)) {
-        int64_t hour = p.time_us / US_HOUR;
-        if (hour > 12)
-            result = PARSE_RANGE;
-        else if (p.am && hour == 12)
-            p.time_us -= 12 * US_HOUR;
-        else if (p.pm && hour < 12)
-            p.time_us += 12 * US_HOUR;
-    }
+    if (result == PARSE_OK)
+        result = apply_meridiem(&p);
     if (result != PARSE_OK)
         return parse_failed(result, "time", text, err);
     *out = timestamp_round(p.time_us, typmod);
