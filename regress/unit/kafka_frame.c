@@ -329,6 +329,7 @@ auth_step(struct auth_exchange *exchange, const struct auth_context *ctx, struct
     ox_unreachable();
 }
 void net_listener_rate(struct listener *l, uint32_t rate) {}
+void net_listener_waits(struct listener *l, uint32_t most, bool exempt) {}
 void engine_login_begin(struct engine *e, struct engine_login *login) {}
 void engine_login_end(struct engine_login *login) {}
 void engine_login_done(struct engine_session *sess, const char *mechanism, struct str user) {}

@@ -23,6 +23,8 @@ struct kafka_door_config {
     bool sasl;           /* clients log in first */
     uint32_t mechanisms; /* bits of enum auth_mechanism */
     uint32_t conns_rate_max; /* connections in a second; 0: as many as come */
+    uint32_t conns_max;      /* open connections of this listener */
+    bool conns_exempt;       /* from the limit of the node */
 };
 
 /* Bind; serving begins with net_start_accepting(). bound_port is the real one.

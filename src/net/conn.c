@@ -77,6 +77,7 @@ struct piece {
 
 struct conn {
     struct net_loop *home;
+    struct listener *listener; /* it came from */
     const struct conn_handler *handler;
     void *user, *session;
     struct list link;
@@ -829,7 +830,7 @@ on_close_tick(struct loop_tick *tick)
         ox_buf_put(home->shared);
         home->shared = NULL;
     }
-    net_count_out(home->net, conn->peer_host);
+    net_count_out(conn->listener, conn->peer_host);
     if (!conn->known)
         atomic_fetch_sub(&home->net->strangers, 1);
     close_socket(conn);
@@ -950,11 +951,13 @@ conn_is_surplus(const struct conn *conn)
 }
 
 void
-conn_start(struct net_loop *home, int fd, const struct conn_handler *handler, void *listener_arg,
-    struct net_tls *tls, const char *peer_host, int peer_port, bool surplus)
+conn_start(struct net_loop *home, int fd, struct listener *listener,
+    const struct conn_handler *handler, void *listener_arg, struct net_tls *tls,
+    const char *peer_host, int peer_port, bool surplus)
 {
     struct conn *conn = ox_calloc(1, sizeof(*conn));
     conn->home = home;
+    conn->listener = listener;
     conn->handler = handler;
     conn->fd = fd;
     conn->id = atomic_fetch_add(&home->net->next_id, 1) + 1;

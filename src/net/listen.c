@@ -14,7 +14,15 @@
  *
  * More connections in a second than may be wait in the backlog. A connection that
  * the gate turns away is not served; so that its peer does not come again at
- * once, it is closed after a while. */
+ * once, it is closed after a while.
+ *
+ * Where a listener waits for room, a socket has its place before it is taken:
+ *
+ *   net->arriving, listener->open   taken, on its way to its loop
+ *   net->open, listener->open       a connection
+ *
+ * Who leaves a place tells the door's loop if a listener is full, which then looks
+ * again. `full` is set before the last look, so that no place is missed. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +61,10 @@ struct listener {
     struct loop_timer again;
     struct ox_rate rate;
     uint32_t rate_max;
+    bool waits, exempt; /* net_listener_waits() */
+    uint32_t conns_max;
+    _Atomic uint32_t open; /* with waits: sockets that were taken and have a place */
+    bool full, slowed;     /* on the door's loop: why it is not polled */
 };
 
 /* One connection too many of an address, held for a while and closed. */
@@ -68,6 +80,7 @@ enum { TURNED_AWAY_MAX = 1024 };
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 static void acceptable(void *arg, int events);
+static void room_again(struct loop_msg *msg);
 
 struct net *
 net_new(struct loop_group *loops, const struct net_limits *limits)
@@ -76,6 +89,7 @@ net_new(struct loop_group *loops, const struct net_limits *limits)
     net->loops = loops;
     net->streams = loop_env(loop_at(loops, 0))->net;
     net->limits = *limits;
+    net->room.fn = room_again;
     ox_lock_init(&net->lock, LOCK_CONN_COUNTS);
     ox_map_init(&net->by_ip);
     ox_list_init(&net->turned_away);
@@ -93,6 +107,14 @@ net_new(struct loop_group *loops, const struct net_limits *limits)
 #define SET_LIMIT(net, from, name) \
     __atomic_store_n(&(net)->limits.name, (from)->name, __ATOMIC_RELAXED)
 
+/* A place may be free: who waits for one looks. */
+static void
+tell_room(struct net *net)
+{
+    if (atomic_load(&net->any_full) && !atomic_exchange(&net->room_posted, true))
+        loop_post(loop_door(net->loops), &net->room);
+}
+
 void
 net_set_limits(struct net *net, const struct net_limits *limits)
 {
@@ -106,16 +128,23 @@ net_set_limits(struct net *net, const struct net_limits *limits)
     SET_LIMIT(net, limits, frame_ns);
     SET_LIMIT(net, limits, write_stall_ns);
     SET_LIMIT(net, limits, out_max);
+    tell_room(net);
 }
 
 /* ---- counting by address ---- */
 
+/* Counts a connection of host; false if it is one too many. *surplus: whether it
+ * may be let in all the same, and then whether it was. per_ip: how many the host
+ * may have, UINT32_MAX: as the limits say. */
 static bool
-count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus)
+count_in(struct listener *listener, const char *host, uint32_t per_ip, bool *surplus)
 {
+    struct net *net = listener->net;
     ox_lock(&net->lock);
     uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
-    uint64_t open = atomic_load(&net->open), most = NET_LIMIT(net, conns_max);
+    uint64_t most = NET_LIMIT(net, conns_max), open = 0; /* it has its place if it waited */
+    if (!listener->waits)
+        open = atomic_load(&net->open) + atomic_load(&net->arriving);
     if (per_ip == UINT32_MAX)
         per_ip = NET_LIMIT(net, conns_per_ip_max);
     bool fits = count < per_ip && open < most;
@@ -133,9 +162,18 @@ count_in(struct net *net, const char *host, uint32_t per_ip, bool *surplus)
     return fits;
 }
 
-void
-net_count_out(struct net *net, const char *host)
+static void
+leave_place(struct listener *listener)
 {
+    if (listener->waits)
+        atomic_fetch_sub(&listener->open, 1);
+    tell_room(listener->net);
+}
+
+void
+net_count_out(struct listener *listener, const char *host)
+{
+    struct net *net = listener->net;
     ox_lock(&net->lock);
     uintptr_t count = (uintptr_t)ox_map_get(&net->by_ip, ox_str(host));
     ox_assert(count > 0);
@@ -145,6 +183,7 @@ net_count_out(struct net *net, const char *host)
         ox_map_put(&net->by_ip, ox_str(host), (void *)(count - 1));
     atomic_fetch_sub(&net->open, 1);
     ox_unlock(&net->lock);
+    leave_place(listener);
 }
 
 /* ---- accepting ---- */
@@ -176,11 +215,15 @@ take_over(struct loop_msg *msg)
     uint32_t per_ip = UINT32_MAX;
     if (net->gate != NULL)
         away_ms = net->gate(net->gate_arg, arrival->peer_host, now_ms, &per_ip);
-    if (away_ms > 0 || !count_in(net, arrival->peer_host, per_ip, &surplus)) {
+    bool in = away_ms == 0 && count_in(listener, arrival->peer_host, per_ip, &surplus);
+    if (listener->waits)
+        atomic_fetch_sub(&net->arriving, 1);
+    if (!in) {
+        leave_place(listener);
         turn_away(net, arrival->fd, away_ms);
     } else {
         atomic_fetch_add(&net->accepted, 1);
-        conn_start(arrival->home, arrival->fd, listener->handler, listener->arg, listener->tls,
+        conn_start(arrival->home, arrival->fd, listener, listener->handler, listener->arg, listener->tls,
             arrival->peer_host, arrival->peer_port, surplus);
     }
     ox_free(arrival);
@@ -240,11 +283,26 @@ poll_listener(struct listener *listener, bool on)
 }
 
 static void
+poll_again(struct listener *listener)
+{
+    if (listener->polling && !listener->full && !listener->slowed)
+        poll_listener(listener, true);
+}
+
+static void
 accept_again(struct loop_timer *timer)
 {
     struct listener *listener = ox_container_of(timer, struct listener, again);
-    if (listener->polling)
-        poll_listener(listener, true);
+    listener->slowed = false;
+    poll_again(listener);
+}
+
+static void
+pause_for(struct listener *listener, uint64_t ns)
+{
+    poll_listener(listener, false);
+    listener->slowed = true;
+    loop_timer_start(loop_door(listener->net->loops), &listener->again, ns, accept_again);
 }
 
 /* The socket stays readable: do not spin on it. */
@@ -252,9 +310,64 @@ static void
 wait_for_descriptor(struct listener *listener)
 {
     ox_warn("no descriptor is free for a connection", "port=%d", listener->port);
+    pause_for(listener, NO_DESCRIPTOR_NS);
+}
+
+/* ---- waiting for room ---- */
+
+void
+net_listener_waits(struct listener *listener, uint32_t most, bool exempt)
+{
+    listener->waits = true;
+    listener->conns_max = most;
+    listener->exempt = exempt;
+}
+
+static bool
+has_room(struct listener *listener)
+{
+    struct net *net = listener->net;
+    if (!listener->waits)
+        return true;
+    if (atomic_load(&listener->open) >= listener->conns_max)
+        return false;
+    uint64_t open = atomic_load(&net->open) + atomic_load(&net->arriving);
+    return listener->exempt || open < NET_LIMIT(net, conns_max);
+}
+
+/* A peer waits. False: and has to. */
+static bool
+find_room(struct listener *listener)
+{
+    if (has_room(listener))
+        return true;
+    limit_met(LIMIT_CONNECTIONS);
+    listener->full = true;
+    atomic_store(&listener->net->any_full, true);
+    if (has_room(listener)) {
+        listener->full = false;
+        return true;
+    }
     poll_listener(listener, false);
-    loop_timer_start(loop_door(listener->net->loops), &listener->again, NO_DESCRIPTOR_NS,
-        accept_again);
+    return false;
+}
+
+/* On the door's loop. */
+static void
+room_again(struct loop_msg *msg)
+{
+    struct net *net = ox_container_of(msg, struct net, room);
+    bool full = false;
+    atomic_store(&net->room_posted, false);
+    for (struct listener *listener = net->listeners; listener; listener = listener->next) {
+        if (listener->full && has_room(listener)) {
+            listener->full = false;
+            poll_again(listener);
+        }
+        full |= listener->full;
+    }
+    if (!full)
+        atomic_store(&net->any_full, false);
 }
 
 /* ---- turning away ---- */
@@ -340,9 +453,7 @@ slow_down(struct listener *listener, uint64_t now_ms)
     double ms = OX_MAX(all, own);
     if (!(ms > 0))
         return false;
-    poll_listener(listener, false);
-    loop_timer_start(loop_door(net->loops), &listener->again, (uint64_t)(ms * 1e6),
-        accept_again);
+    pause_for(listener, (uint64_t)(ms * 1e6));
     return true;
 }
 
@@ -399,6 +510,16 @@ look_closed(uv_handle_t *handle)
         ox_free(arrival);
 }
 
+static void
+close_arrival(struct arrival *arrival)
+{
+    struct listener *listener = arrival->listener;
+    close(arrival->fd);
+    if (listener->waits)
+        atomic_fetch_sub(&listener->net->arriving, 1);
+    leave_place(listener);
+}
+
 /* serve: it is handed over once the loop has let go of its socket. */
 static void
 look_end(struct arrival *arrival, bool serve)
@@ -408,7 +529,7 @@ look_end(struct arrival *arrival, bool serve)
     loop_timer_stop(&arrival->timer);
     uv_poll_stop(&arrival->poll);
     if (!serve) {
-        close(arrival->fd);
+        close_arrival(arrival);
         arrival->fd = -1;
     }
     uv_close((uv_handle_t *)&arrival->poll, look_closed);
@@ -443,7 +564,7 @@ looked_at(struct arrival *arrival)
     if (early == CONN_EARLY_SERVE)
         return false;
     if (early == CONN_EARLY_DONE) {
-        close(arrival->fd);
+        close_arrival(arrival);
         ox_free(arrival);
         return true;
     }
@@ -473,6 +594,10 @@ accept_one(struct listener *listener)
     arrival->fd = fd;
     arrival->peer_port = port;
     memcpy(arrival->peer_host, host, sizeof(host));
+    if (listener->waits) {
+        atomic_fetch_add(&net->arriving, 1);
+        atomic_fetch_add(&listener->open, 1);
+    }
     bool more = !slow_down(listener, loop_now_ns(loop_door(net->loops)) / 1000000);
     if (!looked_at(arrival))
         hand_over(arrival);
@@ -490,8 +615,9 @@ acceptable(void *arg, int events)
 {
     struct listener *listener = arg;
     loop_mark_work(loop_door(listener->net->loops));
+    /* With the last place taken, whether another peer waits is known in the next turn. */
     for (int i = 0; i < ACCEPTS_PER_TURN; i++)
-        if (!accept_one(listener))
+        if (!(i == 0 ? find_room(listener) : has_room(listener)) || !accept_one(listener))
             return;
 }
 

@@ -58,7 +58,7 @@ struct conn_handler {
 };
 
 struct net_limits {
-    uint32_t conns_max;       /* of the node */
+    uint32_t conns_max;       /* of the node; see net_listener_waits() */
     uint32_t conns_per_ip_max;
     uint32_t strangers_max; /* of the node, without a login; 0 is any number */
     uint32_t conns_rate_max; /* taken in a second; 0: as many as come */
@@ -134,6 +134,10 @@ ox_code net_listen(struct net *net, const char *address, int port,
     struct listener **out, struct ox_err *err);
 /* Connections that this listener takes in a second; 0: as many as come. */
 void net_listener_rate(struct listener *listener, uint32_t conns_rate_max);
+/* What the limit of the node has no room for waits in the backlog instead of being
+ * closed, and so does what is more than `most` connections of this listener.
+ * exempt: only the latter. Before net_start_accepting(). */
+void net_listener_waits(struct listener *listener, uint32_t most, bool exempt);
 int net_listener_port(const struct listener *listener);
 /* Serve the sockets that listen. Until then peers wait in the backlog. On: no
  * loop. */

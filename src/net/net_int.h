@@ -48,6 +48,10 @@ struct net {
     struct list looked_at;   /* sockets whose first bytes have not come */
     uint32_t turned_away_count, looked_at_count;
     bool closed;
+    _Atomic uint32_t arriving; /* taken by listeners that wait, not counted as open yet */
+    _Atomic bool any_full;     /* a listener waits for room; set on the door's loop */
+    _Atomic bool room_posted;
+    struct loop_msg room;
     _Atomic uint32_t strangers; /* connections that have not logged in */
     _Atomic uint64_t next_id, accepted, refused, open, bytes_in, bytes_out;
 };
@@ -104,12 +108,11 @@ sock_close(const struct net *net, int fd)
 }
 
 /* Take over an accepted socket. On: target's loop. */
-void conn_start(struct net_loop *home, int fd, const struct conn_handler *handler,
-    void *listener_arg, struct net_tls *tls, const char *peer_host, int peer_port, bool surplus);
-/* Count a connection of host; false if it is one too many. *surplus: whether it
- * may be let in all the same, and then whether it was. per_ip: how many the host
- * may have, UINT32_MAX: as the limits say. Any thread. */
-void net_count_out(struct net *net, const char *host);
+void conn_start(struct net_loop *home, int fd, struct listener *listener,
+    const struct conn_handler *handler, void *listener_arg, struct net_tls *tls,
+    const char *peer_host, int peer_port, bool surplus);
+/* A connection of host is closed. Any thread. */
+void net_count_out(struct listener *listener, const char *host);
 /* Close every connection of this loop. On: the loop. */
 void conn_close_all(struct net_loop *home);
 

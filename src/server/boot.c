@@ -310,6 +310,10 @@ open_kafka_door(struct server *server, size_t i, struct ox_err *err)
     int32_t rate = listener->config->max_connection_creation_rate;
     if (rate != config->max_connection_creation_rate) /* its own */
         kafka.conns_rate_max = (uint32_t)rate;
+    int32_t most = listener->config->max_connections;
+    kafka.conns_max = most != config->max_connections ? (uint32_t)most : UINT32_MAX;
+    kafka.conns_exempt = server->listener_count > 1 &&
+                         ox_str_is(ox_str(config->inter_broker_listener_name), listener->name);
     ox_code code = auth_mapping_parse(listener->config->ssl_principal_mapping_rules,
         &server->mappings[i], err);
     if (code == OX_OK && server_listener_tls(listener)) {
