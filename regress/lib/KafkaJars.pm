@@ -20,9 +20,9 @@ sub release { return $ENV{OX_KAFKA_RELEASE} // $RELEASE{$_[0]} // '4.3.1' }
 
 # The class path of org.apache.kafka:ARTIFACT, or undef where it cannot be had.
 sub classpath {
-    my ($artifact) = @_;
+    my ($artifact, $release) = @_;
     my $api = 'kafka-tools-api';
-    return Clients::jars("org.apache.kafka:$artifact:" . release($artifact),
+    return Clients::jars("org.apache.kafka:$artifact:" . ($release // release($artifact)),
         "org.apache.kafka:$api:" . release($api));
 }
 
@@ -108,7 +108,7 @@ sub stop_broker {
 sub java {
     my ($artifact, $class, @words) = @_;
     return ('timeout', '90', 'java', '-Xmx256m', '-XX:TieredStopAtLevel=1', '-cp',
-        classpath($artifact), $class, @words);
+        classpath($artifact, release('kafka-tools')), $class, @words);
 }
 
 1;
