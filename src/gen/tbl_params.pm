@@ -60,6 +60,7 @@ sub parse_row {
 sub choice_name {
     my $choice = shift;
     $choice =~ s/(?<=[a-z])(?=[A-Z])/_/g;
+    $choice =~ tr/-/_/;
     return uc $choice;
 }
 

@@ -95,10 +95,24 @@ kafka_login_admits(struct kafka_conn *kc, struct kafka_request *req)
 
 /* ---- SaslHandshake ---- */
 
+_Static_assert(SERVER_SASL_ENABLED_MECHANISMS_PLAIN == 1 << AUTH_PLAIN &&
+                   SERVER_SASL_ENABLED_MECHANISMS_SCRAM_SHA_256 == 1 << AUTH_SCRAM_SHA_256 &&
+                   SERVER_SASL_ENABLED_MECHANISMS_SCRAM_SHA_512 == 1 << AUTH_SCRAM_SHA_512 &&
+                   SERVER_SASL_ENABLED_MECHANISMS_OAUTHBEARER == 1 << AUTH_OAUTHBEARER,
+    "the choices of the setting are in the order of enum auth_mechanism");
+
+/* Those of the listener alone, or of the node as it is set now. */
+static uint32_t
+offered_now(const struct kafka_conn *kc)
+{
+    uint32_t own = kc->door->config.mechanisms;
+    return own != 0 ? own : settings_of(kc)->sasl_enabled_mechanisms;
+}
+
 static void
 list_mechanisms(struct kafka_request *req, struct sasl_handshake_response *response)
 {
-    uint32_t offered = req->kc->door->config.mechanisms;
+    uint32_t offered = offered_now(req->kc);
     response->mechanisms.at = kafka_array(req, struct str, AUTH_MECHANISM_COUNT);
     for (int i = 0; i < AUTH_MECHANISM_COUNT; i++)
         if ((offered & (1u << i)) != 0)
@@ -136,7 +150,7 @@ kafka_sasl_handshake(struct kafka_request *req)
     }
     enum auth_mechanism mechanism = auth_mechanism_find(request->mechanism);
     bool offered = mechanism < AUTH_MECHANISM_COUNT &&
-        (kc->door->config.mechanisms & (1u << mechanism)) != 0;
+        (offered_now(kc) & (1u << mechanism)) != 0;
     bool same = kc->login != KAFKA_LOGIN_DONE || mechanism == kc->mechanism;
     list_mechanisms(req, &response);
     if (!offered || !same) {

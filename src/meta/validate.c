@@ -240,6 +240,10 @@ merge_change(struct merge *merge, const struct meta_config_change *change, struc
     ox_code code = param_canonical(param, PARAM_KAFKA, value, merge->arena, &value, err);
     if (code == OX_OK && is_throttled_list(param))
         code = throttled_check(param, value, err);
+    if (code == OX_OK && merge->scope == PARAM_SCOPE_SERVER &&
+        param->index == PARAM_SERVER_SASL_ENABLED_MECHANISMS && value.len == 0)
+        code = ox_fail(err, OX_INVALID_CONFIG, "\"%s\" is empty: nobody could log in",
+            param_wire_name(param));
     if (code == OX_OK)
         merge_put(merge, param, ox_str_dup(merge->arena, value));
     return code;

@@ -283,18 +283,11 @@ open_storage(struct server *server, struct ox_err *err)
 
 /* ---- doors ---- */
 
-static uint32_t
-mechanism_bits(const struct server_config *config)
+/* Set for this listener alone. */
+static bool
+has_own(const struct server *server, size_t i, uint16_t index)
 {
-    struct arena arena;
-    struct str *items;
-    uint32_t bits = 0;
-    ox_arena_init(&arena);
-    size_t count = param_list_items(ox_str(config->sasl_enabled_mechanisms), &arena, &items);
-    for (size_t i = 0; i < count; i++)
-        bits |= 1u << auth_mechanism_find(items[i]);
-    ox_arena_fini(&arena);
-    return bits;
+    return server_listener_has(server->options, server->listeners[i].name, index);
 }
 
 static ox_code
@@ -306,12 +299,15 @@ open_kafka_door(struct server *server, size_t i, struct ox_err *err)
         .address = listener->host, .port = listener->port, .listener = listener->name,
         .request_bytes_max = (size_t)config->socket_request_max_bytes,
         .fetch_sessions_max = (uint32_t)config->max_incremental_fetch_session_cache_slots,
-        .sasl = server_listener_sasl(listener), .mechanisms = mechanism_bits(listener->config)};
-    int32_t rate = listener->config->max_connection_creation_rate;
-    if (rate != config->max_connection_creation_rate) /* its own */
-        kafka.conns_rate_max = (uint32_t)rate;
-    int32_t most = listener->config->max_connections;
-    kafka.conns_max = most != config->max_connections ? (uint32_t)most : UINT32_MAX;
+        .sasl = server_listener_sasl(listener), };
+    const struct server_config *own = listener->config;
+    if (has_own(server, i, PARAM_SERVER_SASL_ENABLED_MECHANISMS))
+        kafka.mechanisms = own->sasl_enabled_mechanisms;
+    if (has_own(server, i, PARAM_SERVER_MAX_CONNECTION_CREATION_RATE))
+        kafka.conns_rate_max = (uint32_t)own->max_connection_creation_rate;
+    kafka.conns_max = has_own(server, i, PARAM_SERVER_MAX_CONNECTIONS)
+                          ? (uint32_t)own->max_connections
+                          : UINT32_MAX;
     kafka.conns_exempt = server->listener_count > 1 &&
                          ox_str_is(ox_str(config->inter_broker_listener_name), listener->name);
     ox_code code = auth_mapping_parse(listener->config->ssl_principal_mapping_rules,

@@ -111,25 +111,23 @@ server_listener_config(const struct server_options *options, const struct server
     return config;
 }
 
+bool
+server_listener_has(const struct server_options *options, const char *name, int index)
+{
+    bool has = false;
+    for (size_t i = 0; i < options->override_count; i++)
+        has |= options->overrides[i].param->index == index &&
+               ox_str_ieq(ox_str(options->overrides[i].listener), ox_str(name));
+    return has;
+}
+
 static ox_code
 check_mechanisms(const struct server_listener *listener, struct ox_err *err)
 {
-    struct arena arena;
-    struct str *items;
-    ox_code code = OX_OK;
-    ox_arena_init(&arena);
-    size_t count = param_list_items(ox_str(listener->config->sasl_enabled_mechanisms), &arena,
-        &items);
-    for (size_t i = 0; i < count && code == OX_OK; i++)
-        if (auth_mechanism_find(items[i]) == AUTH_MECHANISM_COUNT)
-            code = ox_fail(err, OX_CONFIG_ERROR,
-                "mechanism \"%.*s\" of listener \"%s\" is not served", OX_STR_ARG(items[i]),
-                listener->name);
-    if (count == 0)
-        code = ox_fail(err, OX_CONFIG_ERROR, "listener \"%s\" has no mechanism in "
-            "\"sasl.enabled.mechanisms\"", listener->name);
-    ox_arena_fini(&arena);
-    return code;
+    if (listener->config->sasl_enabled_mechanisms != 0)
+        return OX_OK;
+    return ox_fail(err, OX_CONFIG_ERROR, "listener \"%s\" has no mechanism in "
+        "\"sasl.enabled.mechanisms\"", listener->name);
 }
 
 static ox_code

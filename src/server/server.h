@@ -76,6 +76,9 @@ bool server_is_loopback(const char *address);
 const struct server_config *server_listener_config(const struct server_options *options,
     const struct server_config *base, const char *name, struct arena *arena);
 
+/* Whether a setting of the server, by its number, is set for one listener alone. */
+bool server_listener_has(const struct server_options *options, const char *name, int index);
+
 /* ---- certificates (certificates.c) ---- */
 
 struct server_certificates;

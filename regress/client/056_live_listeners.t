@@ -1,0 +1,58 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# What changes about listeners while the server runs: the mechanisms of SASL.
+use strict;
+use warnings;
+use KafkaJars;
+use Oxbow;
+use Raw;
+use Test::More;
+
+my %port = map { $_ => KafkaJars::free_port() } qw(SASL_PLAINTEXT OWN);
+my $ox = Oxbow->start(settings => {
+    listeners => "PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:$port{SASL_PLAINTEXT},OWN://127.0.0.1:$port{OWN}",
+    sql_authentication => 'trust',
+    'listener.security.protocol.map' => 'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,OWN:SASL_PLAINTEXT',
+    'listener.name.own.sasl.enabled.mechanisms' => 'SCRAM-SHA-256'}) or die 'no server';
+
+# Error code and mechanisms of SaslHandshake.
+sub handshake {
+    my ($listener, $mechanism) = @_;
+    my $socket = dial($port{$listener}) or die "no connection to $listener";
+    send_all($socket, framed(pack('nnNn/an/a', 17, 1, 1, 'live', $mechanism)));
+    my $len = unpack 'N', receive($socket, 4, 20);
+    my ($id, $code, @names) = unpack 'Nn N/(n/a)', receive($socket, $len, 20);
+    return "$code @names";
+}
+
+# Error code and text of a change of one of the broker's settings.
+sub alter {
+    my ($op, $name, $value) = @_;
+    my $answer = $ox->wire(qq(IncrementalAlterConfigs 1 {resources: [{resource_type: 4, resource_name: "", configs: [)
+        . qq({name: "$name", config_operation: $op, value: "$value"}]}]}));
+    return $answer =~ /error_code: (-?\d+)/ ? $1 : $answer;
+}
+
+my $both = 'SCRAM-SHA-256 SCRAM-SHA-512';
+is(handshake('SASL_PLAINTEXT', 'PLAIN'), "33 $both", 'a mechanism that is not offered');
+is(handshake('SASL_PLAINTEXT', 'SCRAM-SHA-512'), "0 $both", 'one that is');
+is(alter(0, 'sasl.enabled.mechanisms', 'SCRAM-SHA-512,PLAIN'), 0, 'others are offered from now on');
+is(handshake('SASL_PLAINTEXT', 'PLAIN'), '0 PLAIN SCRAM-SHA-512', 'at once');
+is(handshake('SASL_PLAINTEXT', 'SCRAM-SHA-256'), '33 PLAIN SCRAM-SHA-512', 'instead of those before');
+is(handshake('OWN', 'PLAIN'), '33 SCRAM-SHA-256', 'a listener that has its own keeps them');
+is(alter(2, 'sasl.enabled.mechanisms', 'OAUTHBEARER'), 0, 'one more');
+is(handshake('SASL_PLAINTEXT', 'OAUTHBEARER'), '0 PLAIN SCRAM-SHA-512 OAUTHBEARER', 'is offered too');
+is(alter(3, 'sasl.enabled.mechanisms', 'PLAIN'), 0, 'one less');
+is(handshake('SASL_PLAINTEXT', 'PLAIN'), '33 SCRAM-SHA-512 OAUTHBEARER', 'is not');
+like($ox->wire('DescribeConfigs 4 {resources: [{resource_type: 4, resource_name: "1", configuration_keys: ["sasl.enabled.mechanisms"]}]}'),
+    qr/value: "SCRAM-SHA-512,OAUTHBEARER", read_only: false/, 'DescribeConfigs');
+isnt(alter(0, 'sasl.enabled.mechanisms', 'GSSAPI'), 0, 'one that is not served is refused');
+like($ox->sql("ALTER SYSTEM SET sasl_enabled_mechanisms = ''"), qr/nobody could log in/, 'none at all too');
+is(handshake('SASL_PLAINTEXT', 'OAUTHBEARER'), '0 SCRAM-SHA-512 OAUTHBEARER', 'nothing has changed');
+ok($ox->restart, 'a restart');
+is(handshake('SASL_PLAINTEXT', 'PLAIN'), '33 SCRAM-SHA-512 OAUTHBEARER', 'keeps them');
+is($ox->sql('ALTER SYSTEM RESET sasl_enabled_mechanisms'), '', 'what the configuration says again');
+is(handshake('SASL_PLAINTEXT', 'PLAIN'), "33 $both", 'is offered');
+
+is($ox->stop, 0, 'the server stops in order');
+done_testing;
