@@ -126,22 +126,31 @@ stype(A) ::= TIME(B) tzopt(C). { A = ast_type_of(p, B.pos, C ? "timetz" : "time"
 stype(A) ::= TIME(B) LP exprs(D) RP tzopt(C). {
     A = ast_type_of(p, B.pos, C ? "timetz" : "time", D);
 }
-stype(A) ::= INTERVAL(B) ifieldopt. { A = ast_type_of(p, B.pos, "interval", NULL); }
-stype(A) ::= INTERVAL(B) LP exprs(C) RP. { A = ast_type_of(p, B.pos, "interval", C); }
+stype(A) ::= INTERVAL(B) ifieldopt(C). { A = ast_interval_type(p, B.pos, C); }
+stype(A) ::= INTERVAL(B) LP ICONST(C) RP. {
+    A = ast_interval_type(p, B.pos, (struct ast_fields){.precision = C});
+}
 tzopt(A) ::= . { A = 0; }
 tzopt(A) ::= WITH_LA TIME ZONE. { A = 1; }
 tzopt(A) ::= WITHOUT TIME ZONE. { A = 0; }
-%type ifieldopt {struct ast_token}
-ifieldopt(A) ::= . { A = NO_TOKEN; }
-ifieldopt(A) ::= ifield(B). { A = B; }
-ifieldopt(A) ::= ifield(C) TO ifield(B). { A = B; A.pos = C.pos; }
-ifield(A) ::= YEAR(B). { A = B; }
-ifield(A) ::= MONTH(B). { A = B; }
-ifield(A) ::= DAY(B). { A = B; }
-ifield(A) ::= HOUR(B). { A = B; }
-ifield(A) ::= MINUTE(B). { A = B; }
-ifield(A) ::= SECOND(B). { A = B; }
-ifield(A) ::= SECOND(B) LP ICONST RP. { A = B; }
+%type ifieldopt {struct ast_fields}
+%type isecond {struct ast_fields}
+ifieldopt(A) ::= . { A = (struct ast_fields){.precision = NO_TOKEN}; }
+ifieldopt(A) ::= YEAR. { A = ast_fields('Y', 'Y', NO_TOKEN); }
+ifieldopt(A) ::= MONTH. { A = ast_fields('O', 'O', NO_TOKEN); }
+ifieldopt(A) ::= DAY. { A = ast_fields('D', 'D', NO_TOKEN); }
+ifieldopt(A) ::= HOUR. { A = ast_fields('H', 'H', NO_TOKEN); }
+ifieldopt(A) ::= MINUTE. { A = ast_fields('M', 'M', NO_TOKEN); }
+ifieldopt(A) ::= isecond(B). { A = B; }
+ifieldopt(A) ::= YEAR TO MONTH. { A = ast_fields('Y', 'O', NO_TOKEN); }
+ifieldopt(A) ::= DAY TO HOUR. { A = ast_fields('D', 'H', NO_TOKEN); }
+ifieldopt(A) ::= DAY TO MINUTE. { A = ast_fields('D', 'M', NO_TOKEN); }
+ifieldopt(A) ::= DAY TO isecond(B). { A = ast_fields('D', 'S', B.precision); }
+ifieldopt(A) ::= HOUR TO MINUTE. { A = ast_fields('H', 'M', NO_TOKEN); }
+ifieldopt(A) ::= HOUR TO isecond(B). { A = ast_fields('H', 'S', B.precision); }
+ifieldopt(A) ::= MINUTE TO isecond(B). { A = ast_fields('M', 'S', B.precision); }
+isecond(A) ::= SECOND. { A = ast_fields('S', 'S', NO_TOKEN); }
+isecond(A) ::= SECOND LP ICONST(B) RP. { A = ast_fields('S', 'S', B); }
 
 /* ---- Expressions ------------------------------------------------------------- */
 
@@ -347,10 +356,10 @@ cexpr(A) ::= TIME(B) LP exprs(D) RP tzopt(T) SCONST(C). {
     A = ast_literal(p, ast_type_of(p, B.pos, T ? "timetz" : "time", D), C);
 }
 cexpr(A) ::= INTERVAL(B) SCONST(C) ifieldopt(D). {
-    A = ast_interval(p, B.pos, C, D);
+    A = ast_literal(p, ast_interval_type(p, B.pos, D), C);
 }
-cexpr(A) ::= INTERVAL(B) LP exprs(D) RP SCONST(C). {
-    A = ast_literal(p, ast_type_of(p, B.pos, "interval", D), C);
+cexpr(A) ::= INTERVAL(B) LP ICONST(D) RP SCONST(C). {
+    A = ast_literal(p, ast_interval_type(p, B.pos, (struct ast_fields){.precision = D}), C);
 }
 cexpr(A) ::= LP expr(B) RP. { A = B; A->parens = true; }
 cexpr(A) ::= LP(O) expr(B) COMMA exprs(C) RP. {

@@ -204,7 +204,7 @@ apply_typmod(struct type type, struct datum in, bool explicit_cast, struct arena
     case TYPE_INTERVAL: {
         struct interval span;
         memcpy(&span, in.s.ptr, 16);
-        span.us = timestamp_round(span.us, type.typmod & 0xFFFF);
+        interval_apply_typmod(&span, type.typmod);
         out->s = ox_str_n(ox_arena_copy(arena, &span, 16), 16);
         return OX_OK;
     }
@@ -301,10 +301,12 @@ coerce_literal(const struct expr_bind *bind, struct expr *expr, struct type targ
     struct expr **out, struct ox_err *err)
 {
     struct datum value = DATUM_NULL;
-    struct type base = {target.id, target.array, -1};
+    struct type base = {target.id, target.array, -1}, read = base;
     const struct row_format *format = bind->format != NULL ? bind->format : &row_format_default;
+    if (target.id == TYPE_INTERVAL && !target.array)
+        read.typmod = target.typmod; /* its fields say what "5" means */
     if (!expr->value.null) {
-        ox_code code = type_in_text(base, expr->value.s, format, bind->arena, &value, err);
+        ox_code code = type_in_text(read, expr->value.s, format, bind->arena, &value, err);
         if (code != OX_OK)
             return at_position(code, err, expr->position);
     }

@@ -69,6 +69,8 @@ ox_code timestamp_check(int64_t us, struct ox_err *err);
 /* us + span; zoned: days and months step in local time of tz. */
 ox_code timestamp_add_interval(int64_t us, const struct interval *span, const struct timezone *tz,
     bool zoned, int64_t *out, struct ox_err *err);
+/* Leaves what the modifier has no field for; rounds seconds. */
+void interval_apply_typmod(struct interval *span, int32_t typmod);
 int interval_compare(const struct interval *a, const struct interval *b);
 static inline struct str
 interval_str(const struct interval *span)

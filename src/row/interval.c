@@ -98,7 +98,8 @@ unit_find(struct str word)
 struct sum {
     double months, days; /* whole */
     __int128 us;
-    bool bad;
+    enum unit plain;    /* of a number without one */
+    bool minutes_first; /* "4:5" are minutes and seconds */
 };
 
 /* value units: whole parts stay in their field, fractions flow down. */
@@ -174,7 +175,7 @@ read_clock(const char *at, const char *end, int64_t first, int sign, struct sum 
         if (fraction != 0)
             break;
     }
-    if (n == 2 && fraction != 0) { /* mm:ss.f */
+    if (n == 2 && (fraction != 0 || sum->minutes_first)) { /* mm:ss.f */
         part[2] = part[1];
         part[1] = part[0];
         part[0] = 0;
@@ -312,9 +313,9 @@ parse_verbose(struct str text, struct sum *sum)
         while (at < end && ((*at | 32) >= 'a' && (*at | 32) <= 'z'))
             at++;
         if (at == word) {
-            /* A bare number: seconds at the end, days before a clock. */
+            /* A bare number: days before a clock. */
             bool before_clock = at < end && memchr(at, ':', (size_t)(end - at)) != NULL;
-            sum_add(sum, before_clock ? UNIT_DAY : UNIT_SECOND, sign * whole, sign * fraction);
+            sum_add(sum, before_clock ? UNIT_DAY : sum->plain, sign * whole, sign * fraction);
             any = true;
             continue;
         }
@@ -335,11 +336,45 @@ parse_verbose(struct str text, struct sum *sum)
     return any;
 }
 
+/* What the type leaves out is cut off; seconds are rounded. */
+void
+interval_apply_typmod(struct interval *span, int32_t typmod)
+{
+    int fields = typmod >> 16;
+    if (typmod < 0)
+        return;
+    if ((fields & INTERVAL_SECOND) != 0) {
+        span->us = timestamp_round(span->us, typmod & 0xFFFF);
+    } else if ((fields & (INTERVAL_MINUTE | INTERVAL_HOUR)) != 0) {
+        span->us -= span->us % (fields & INTERVAL_MINUTE ? US_MIN : US_HOUR);
+    } else {
+        span->us = 0;
+        if ((fields & INTERVAL_DAY) == 0)
+            span->days = 0;
+        if ((fields & (INTERVAL_DAY | INTERVAL_MONTH)) == 0)
+            span->months -= span->months % 12;
+    }
+}
+
+/* The last of the fields. */
+static enum unit
+plain_unit(int fields)
+{
+    return fields & INTERVAL_SECOND   ? UNIT_SECOND
+           : fields & INTERVAL_MINUTE ? UNIT_MINUTE
+           : fields & INTERVAL_HOUR   ? UNIT_HOUR
+           : fields & INTERVAL_DAY    ? UNIT_DAY
+           : fields & INTERVAL_MONTH  ? UNIT_MONTH
+                                      : UNIT_YEAR;
+}
+
 ox_code
 interval_in(struct str text, const struct row_format *format, int32_t typmod, struct interval *out,
     struct ox_err *err)
 {
-    struct sum sum = {0};
+    int fields = typmod >= 0 ? typmod >> 16 : INTERVAL_ALL_FIELDS;
+    struct sum sum = {.plain = plain_unit(fields),
+        .minutes_first = fields == (INTERVAL_MINUTE | INTERVAL_SECOND)};
     bool good =
         text.len > 1 && text.ptr[0] == 'P' ? parse_iso(text, &sum) : parse_verbose(text, &sum);
     if (!good)
@@ -350,8 +385,7 @@ interval_in(struct str text, const struct row_format *format, int32_t typmod, st
         return ox_fail(err, OX_INTERVAL_FIELD_OVERFLOW,
             "interval field value out of range: \"%.*s\"", OX_STR_ARG(text));
     *out = (struct interval){(int64_t)sum.us, (int32_t)sum.days, (int32_t)sum.months};
-    if (typmod >= 0)
-        out->us = timestamp_round(out->us, typmod & 0xFFFF);
+    interval_apply_typmod(out, typmod);
     return OX_OK;
 }
 

@@ -93,8 +93,21 @@ bool type_from_name(struct str name, struct type *out);
 /* "varchar(10)", "numeric(8,2)[]", "timestamp(3) with time zone" and so on.
  * Fails: OX_UNDEFINED_OBJECT, OX_INVALID_PARAMETER_VALUE */
 ox_code type_parse(struct str text, struct type *out, struct ox_err *err);
-/* The modifiers of name(a, b): sets type->typmod. interval takes the precision
- * only. Fails: OX_INVALID_PARAMETER_VALUE, OX_SYNTAX_ERROR (takes none) */
+/* The fields of an interval type, as PostgreSQL numbers them in its modifier:
+ * these in the upper half, the precision in the lower one. */
+enum interval_fields {
+    INTERVAL_MONTH = 1 << 1,
+    INTERVAL_YEAR = 1 << 2,
+    INTERVAL_DAY = 1 << 3,
+    INTERVAL_HOUR = 1 << 10,
+    INTERVAL_MINUTE = 1 << 11,
+    INTERVAL_SECOND = 1 << 12,
+    INTERVAL_ALL_FIELDS = 0x7FFF,
+    INTERVAL_FULL_PRECISION = 0xFFFF,
+};
+/* The modifiers of name(a, b): sets type->typmod. interval takes the precision,
+ * or its fields and the precision. Fails: OX_INVALID_PARAMETER_VALUE,
+ * OX_SYNTAX_ERROR (takes none) */
 ox_code type_set_modifiers(
     struct type *type, const int32_t *mods, uint32_t count, struct ox_err *err);
 /* As format_type(oid, typmod): "character varying(10)[]". */

@@ -87,6 +87,38 @@ type_from_name(struct str name, struct type *out)
     return false;
 }
 
+static ox_code
+set_precision(struct type *type, const char *name, int32_t precision, struct ox_err *err)
+{
+    if (precision < 0)
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "%s(%d) precision must not be negative",
+            name, precision);
+    type->typmod = OX_MIN(precision, 6);
+    return OX_OK;
+}
+
+/* " day to second"; NULL: no type has these fields. */
+static const char *
+interval_fields_name(int fields)
+{
+    static const struct {
+        int fields;
+        const char *name;
+    } known[] = {{INTERVAL_ALL_FIELDS, ""}, {INTERVAL_YEAR, " year"}, {INTERVAL_MONTH, " month"},
+        {INTERVAL_DAY, " day"}, {INTERVAL_HOUR, " hour"}, {INTERVAL_MINUTE, " minute"},
+        {INTERVAL_SECOND, " second"}, {INTERVAL_YEAR | INTERVAL_MONTH, " year to month"},
+        {INTERVAL_DAY | INTERVAL_HOUR, " day to hour"},
+        {INTERVAL_DAY | INTERVAL_HOUR | INTERVAL_MINUTE, " day to minute"},
+        {INTERVAL_DAY | INTERVAL_HOUR | INTERVAL_MINUTE | INTERVAL_SECOND, " day to second"},
+        {INTERVAL_HOUR | INTERVAL_MINUTE, " hour to minute"},
+        {INTERVAL_HOUR | INTERVAL_MINUTE | INTERVAL_SECOND, " hour to second"},
+        {INTERVAL_MINUTE | INTERVAL_SECOND, " minute to second"}};
+    for (size_t i = 0; i < ox_count(known); i++)
+        if (known[i].fields == fields)
+            return known[i].name;
+    return NULL;
+}
+
 ox_code
 type_set_modifiers(struct type *type, const int32_t *mods, uint32_t count, struct ox_err *err)
 {
@@ -120,15 +152,17 @@ type_set_modifiers(struct type *type, const int32_t *mods, uint32_t count, struc
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:
-    case TYPE_INTERVAL:
         if (count != 1)
             return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid type modifier");
-        if (mods[0] < 0)
-            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "%s(%d) precision must not be negative",
-                name, mods[0]);
-        type->typmod = OX_MIN(mods[0], 6);
-        if (type->id == TYPE_INTERVAL)
-            type->typmod |= 0x7FFF << 16;
+        return set_precision(type, name, mods[0], err);
+    case TYPE_INTERVAL:
+        if (count != 1 && (count != 2 || interval_fields_name(mods[0]) == NULL))
+            return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "invalid INTERVAL type modifier");
+        type->typmod = INTERVAL_FULL_PRECISION;
+        if (mods[count - 1] != INTERVAL_FULL_PRECISION &&
+            set_precision(type, name, mods[count - 1], err) != OX_OK)
+            return OX_INVALID_PARAMETER_VALUE;
+        type->typmod |= (count == 2 ? mods[0] : INTERVAL_ALL_FIELDS) << 16;
         return OX_OK;
     default:
         return ox_fail(err, OX_SYNTAX_ERROR, "type modifier is not allowed for type \"%s\"", name);
@@ -217,6 +251,8 @@ type_format(struct type type, struct text *to)
         break;
     case TYPE_INTERVAL:
         ox_text_adds(to, sql);
+        if (mod >= 0 && interval_fields_name(mod >> 16) != NULL)
+            ox_text_adds(to, interval_fields_name(mod >> 16));
         if (mod >= 0 && (mod & 0xFFFF) <= 6)
             ox_text_addf(to, "(%d)", mod & 0xFFFF);
         break;
@@ -956,6 +992,7 @@ type_in_binary(
         struct interval span = {.us = wire_get64(&in)};
         span.days = wire_get32(&in);
         span.months = wire_get32(&in);
+        interval_apply_typmod(&span, type.typmod);
         out->s = ox_str_n(ox_arena_copy(arena, &span, 16), 16);
         break;
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "row/row.h"
 
 int
 ast_position(struct str text, int pos)
@@ -346,35 +347,37 @@ ast_literal(struct ast_parse *p, struct ast_type *type, struct ast_token string)
     return ast_cast(p, type->pos, ast_leaf(p, AST_STRING, string), type);
 }
 
-/* INTERVAL '5' MINUTE: a bare number gets its unit. */
-/* The fields' last word, at the place of the first. */
-static bool
-is_minute_to_second(const struct ast_parse *p, struct ast_token unit)
+struct ast_fields
+ast_fields(char from, char to, struct ast_token precision)
 {
-    return unit.text.ptr != NULL && ox_str_is(unit.text, "second") &&
-           (p->text.ptr[unit.pos] | 32) == 'm';
+    static const struct {
+        char letter;
+        int field;
+    } all[] = {{'Y', INTERVAL_YEAR}, {'O', INTERVAL_MONTH}, {'D', INTERVAL_DAY},
+        {'H', INTERVAL_HOUR}, {'M', INTERVAL_MINUTE}, {'S', INTERVAL_SECOND}};
+    struct ast_fields fields = {.precision = precision};
+    size_t i = 0;
+    while (all[i].letter != from)
+        i++;
+    fields.mask = all[i].field;
+    while (all[i].letter != to)
+        fields.mask |= all[++i].field;
+    return fields;
 }
 
-/* '4:5' are minutes and seconds then, not hours and minutes. */
-static bool
-has_one_colon(struct str text)
+struct ast_type *
+ast_interval_type(struct ast_parse *p, int pos, struct ast_fields fields)
 {
-    size_t colons = 0;
-    for (size_t i = 0; i < text.len; i++)
-        colons += text.ptr[i] == ':';
-    return colons == 1;
-}
-
-struct ast_expr *
-ast_interval(struct ast_parse *p, int pos, struct ast_token string, struct ast_token unit)
-{
-    double number;
-    if (unit.text.ptr != NULL && ox_str_to_f64(string.text, &number))
-        string.text = ox_str(ox_arena_printf(p->arena, "%.*s %.*s", OX_STR_ARG(string.text),
-            OX_STR_ARG(unit.text)));
-    if (is_minute_to_second(p, unit) && has_one_colon(string.text))
-        string.text = ox_str(ox_arena_printf(p->arena, "0:%.*s", OX_STR_ARG(string.text)));
-    return ast_literal(p, ast_type_of(p, pos, "interval", NULL), string);
+    struct ast_token mask = {.pos = pos}, full = {.pos = pos};
+    bool precise = fields.precision.text.ptr != NULL;
+    if (fields.mask == 0 && !precise)
+        return ast_type_of(p, pos, "interval", NULL);
+    mask.text = ox_str(ox_arena_printf(p->arena, "%d", fields.mask ? fields.mask
+                                                                   : INTERVAL_ALL_FIELDS));
+    full.text = ox_str(ox_arena_printf(p->arena, "%d", INTERVAL_FULL_PRECISION));
+    struct ast_list *mods = ast_list_one(p, ast_leaf(p, AST_INTEGER, mask));
+    ast_list_add(p, mods, ast_leaf(p, AST_INTEGER, precise ? fields.precision : full));
+    return ast_type_of(p, pos, "interval", mods);
 }
 
 struct ast_expr *

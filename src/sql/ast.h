@@ -29,6 +29,12 @@ struct ast_token {
     int pos, end; /* bytes in the statement text */
 };
 
+/* INTERVAL DAY TO SECOND(3) */
+struct ast_fields {
+    int mask; /* enum interval_fields; 0: none are named */
+    struct ast_token precision;
+};
+
 /* Lists of anything, growing. */
 struct sql_command;
 
@@ -598,8 +604,9 @@ struct ast_option *ast_option(struct ast_parse *p, struct ast_token name, struct
 struct ast_stmt *ast_stmt_new(struct ast_parse *p, enum ast_stmt_kind kind, int pos);
 void ast_stmt_add(struct ast_parse *p, struct ast_stmt *stmt, int end);
 
-struct ast_expr *ast_interval(struct ast_parse *p, int pos, struct ast_token string,
-    struct ast_token unit);
+/* Y year, O month, D day, H hour, M minute, S second. */
+struct ast_fields ast_fields(char from, char to, struct ast_token precision);
+struct ast_type *ast_interval_type(struct ast_parse *p, int pos, struct ast_fields fields);
 int32_t ast_digit(struct ast_token token);
 struct ast_type *ast_type_of_call(struct ast_parse *p, struct ast_expr *call);
 struct ast_select *ast_select_with(struct ast_parse *p, struct ast_select *with,
