@@ -63,6 +63,10 @@ ALTER ROLE oxbow NOLOGIN;
 ALTER ROLE oxbow NOSUPERUSER;
 DROP ROLE oxbow;
 DROP ROLE IF EXISTS roles_team, oxbow;
+\connect - roles_team
+DROP ROLE roles_none, oxbow;
+DROP ROLE oxbow;
+\connect - oxbow
 CREATE USER roles_new PASSWORD '';
 CREATE USER roles_new PASSWORD;
 CREATE USER roles_new FLY;
