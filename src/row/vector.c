@@ -6,12 +6,33 @@
 #include <math.h>
 
 #include "base/check.h"
+#include "base/stop.h"
 #include "row/row_int.h"
+
+enum { LONG_TEXT = 1 << 20 };
+
+/* Of a text that takes long to copy only so much is there when the statement is stopped. */
+static struct str
+copy_long_text(struct str from, struct arena *arena)
+{
+    enum { PIECE = 1 << 18 };
+    char *to = ox_arena_alloc(arena, from.len + 1);
+    size_t done = 0;
+    while (done < from.len && !ox_stopped(PIECE / 4)) {
+        size_t piece = OX_MIN(from.len - done, (size_t)PIECE);
+        memcpy(to + done, from.ptr + done, piece);
+        done += piece;
+    }
+    to[done] = '\0';
+    return ox_str_n(to, done);
+}
 
 struct datum
 datum_copy(struct type type, struct datum value, struct arena *arena)
 {
-    if (!value.null && type_phys(type) == PHYS_STR)
+    if (!value.null && type.id == TYPE_TEXT && !type.array && value.s.len > LONG_TEXT)
+        value.s = copy_long_text(value.s, arena);
+    else if (!value.null && type_phys(type) == PHYS_STR)
         value.s = ox_str_n(ox_arena_copy(arena, value.s.ptr, value.s.len), value.s.len);
     return value;
 }
