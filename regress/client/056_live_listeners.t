@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# What changes about listeners while the server runs: the mechanisms of SASL.
+# What changes about listeners while the server runs: the mechanisms of SASL,
+# and where clients are told to go.
 use strict;
 use warnings;
 use KafkaJars;
@@ -53,6 +54,39 @@ ok($ox->restart, 'a restart');
 is(handshake('SASL_PLAINTEXT', 'PLAIN'), '33 SCRAM-SHA-512 OAUTHBEARER', 'keeps them');
 is($ox->sql('ALTER SYSTEM RESET sasl_enabled_mechanisms'), '', 'what the configuration says again');
 is(handshake('SASL_PLAINTEXT', 'PLAIN'), "33 $both", 'is offered');
+
+# Host and port of the broker in Metadata.
+sub told {
+    my $answer = $ox->wire('Metadata 9 {topics: []}');
+    return $answer =~ /host: "([^"]*)", port: (\d+)/ ? "$1:$2" : $answer;
+}
+
+my $bound = "127.0.0.1:$ox->{kafka_port}";
+is(told(), $bound, 'clients are told what is bound');
+is($ox->sql("ALTER SYSTEM SET advertised_listeners = 'PLAINTEXT://elsewhere.example:1234,OWN://[2001:db8::1]:99'"), '',
+    'others are advertised');
+sub until_told {
+    my ($want, $name) = @_;
+    for (1 .. 300) {
+        last if told() eq $want;
+        select undef, undef, undef, 0.1;
+    }
+    is(told(), $want, $name);
+}
+until_told('elsewhere.example:1234', 'clients are told');
+like($ox->wire('DescribeCluster 0 {}'), qr/host: "elsewhere.example", port: 1234/, 'everywhere');
+like($ox->wire('FindCoordinator 3 {key: "g", key_type: 0}'), qr/(?:elsewhere.example", port: 1234|error_code: 15)/,
+    'also those of a group');
+is(alter(0, 'advertised.listeners', 'PLAINTEXT://other.example:1'), 42, "as with Kafka's brokers it is read-only to its clients");
+like($ox->sql("ALTER SYSTEM SET advertised_listeners = '$_'"), qr/not a listener|no listener/, "\"$_\" is refused")
+    for 'NOPE://x:1', 'PLAINTEXT', 'PLAINTEXT://x', 'PLAINTEXT://x:66000', '://x:1';
+is(told(), 'elsewhere.example:1234', 'nothing has changed');
+ok($ox->restart, 'a restart');
+is(told(), 'elsewhere.example:1234', 'keeps it');
+is($ox->sql("ALTER SYSTEM SET advertised_listeners = 'PLAINTEXT://:77'"), '', 'only the port');
+until_told('127.0.0.1:77', 'the host is the bound one');
+is($ox->sql('ALTER SYSTEM RESET advertised_listeners'), '', 'back to the configuration');
+until_told("127.0.0.1:$ox->{kafka_port}", 'clients are told what is bound');
 
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

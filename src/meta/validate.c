@@ -390,6 +390,54 @@ check_partitions_create(const struct view *view, const struct meta_command *cmd,
         topic->partitions[0]->replica_count, err);
 }
 
+/* A listener of some broker: NAME://host:port. */
+static ox_code
+listener_check(const struct view *view, struct str item, struct ox_err *err)
+{
+    const char *sep = memmem(item.ptr, item.len, "://", 3);
+    const char *colon = memrchr(item.ptr, ':', item.len);
+    int64_t port = -1;
+    struct str name = ox_str_n(item.ptr, sep != NULL ? (size_t)(sep - item.ptr) : 0);
+    if (sep != NULL && colon > sep)
+        ox_str_to_i64(ox_str_n(colon + 1, item.len - (size_t)(colon + 1 - item.ptr)), &port);
+    if (port < 0 || port > 65535)
+        return ox_fail(err, OX_INVALID_CONFIG, "\"%.*s\" is not a listener: NAME://host:port",
+            OX_STR_ARG(item));
+    for (uint32_t i = 0; i < view->pub.broker_count; i++)
+        if (meta_broker_listener(view->pub.brokers[i], name) != NULL)
+            return OX_OK;
+    return ox_fail(err, OX_INVALID_CONFIG, "there is no listener \"%.*s\" to be advertised",
+        OX_STR_ARG(name));
+}
+
+static ox_code
+advertised_check(const struct view *view, const struct meta_config_item *items, uint32_t count,
+    struct arena *arena, struct ox_err *err)
+{
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, OX_STR("advertised_listeners"));
+    ox_code code = OX_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        struct str *listeners;
+        if (items[i].param != param)
+            continue;
+        size_t listener_count = param_list_items(items[i].value, arena, &listeners);
+        for (size_t j = 0; j < listener_count && code == OX_OK; j++)
+            code = listener_check(view, listeners[j], err);
+    }
+    return code;
+}
+
+/* Only what the command says: what was set before may have become wrong. */
+static bool
+names_advertised(const struct meta_command *cmd)
+{
+    for (uint32_t i = 0; i < cmd->config_alter.change_count; i++)
+        if (cmd->config_alter.changes[i].op != META_CONFIG_DELETE &&
+            ox_str_is(cmd->config_alter.changes[i].name, "advertised.listeners"))
+            return true;
+    return false;
+}
+
 static ox_code
 check_config_alter(const struct view *view, const struct meta_command *cmd, struct arena *arena,
     struct ox_err *err)
@@ -411,9 +459,12 @@ check_config_alter(const struct view *view, const struct meta_command *cmd, stru
         return ox_fail(err, OX_INVALID_REQUEST, "\"%.*s\" is not a broker id", OX_STR_ARG(name));
     if (resource != META_RESOURCE_BROKER && name.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "resource has no name");
-    return meta_validate_config_changes(meta_view_config(&view->pub, resource, name), resource,
+    code = meta_validate_config_changes(meta_view_config(&view->pub, resource, name), resource,
         cmd->config_alter.replace, cmd->config_alter.changes, cmd->config_alter.change_count,
         arena, &items, &count, err);
+    if (code == OX_OK && resource == META_RESOURCE_BROKER && names_advertised(cmd))
+        code = advertised_check(view, items, count, arena, err);
+    return code;
 }
 
 static ox_code

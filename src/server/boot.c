@@ -43,6 +43,9 @@ struct server {
     struct kafka_door *kafka[SERVER_LISTENERS_MAX];
     int kafka_ports[SERVER_LISTENERS_MAX];
     size_t listener_count;
+    struct uuid incarnation;
+    _Atomic bool registered; /* from here on `advertised` is the meta thread's */
+    char *advertised;        /* what the setting was when it was told */
     struct server_certificates *certificates[SERVER_LISTENERS_MAX], *sql_certificates;
     struct auth_mapping *mappings[SERVER_LISTENERS_MAX], *sql_mapping;
     struct pgwire_door *pgwire;
@@ -428,26 +431,94 @@ open_doors(struct server *server, struct ox_err *err)
     return code;
 }
 
-/* Tell the cluster where this node listens; needed before the first answer. */
+/* ---- telling the cluster where this node listens ---- */
+
+/* What to register, with what the settings advertise now; in the arena. */
+static void
+make_registration(struct server *server, const struct server_config *settings,
+    struct arena *arena, struct meta_command *cmd)
+{
+    size_t count = server->listener_count;
+    struct server_listener *from =
+        ox_arena_copy(arena, server->listeners, count * sizeof(*from));
+    struct meta_listener *to = ox_arena_array(arena, struct meta_listener, count + 1);
+    struct ox_err err;
+    if (server_advertise(settings, from, count, arena, &err) != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "listeners are advertised as the configuration has it", &err);
+    for (size_t i = 0; i < count; i++) {
+        int port = from[i].advertised_port != 0 ? from[i].advertised_port
+                                                : server->kafka_ports[i];
+        to[i] = (struct meta_listener){ox_str(from[i].name), ox_str(from[i].advertised_host),
+            (uint16_t)port, (int16_t)from[i].protocol};
+    }
+    *cmd = (struct meta_command){.kind = META_BROKER_REGISTER};
+    cmd->broker_register.node_id = meta_identity(server->meta)->node_id;
+    cmd->broker_register.incarnation = server->incarnation;
+    cmd->broker_register.directory_id = *log_dir_id(server->log_dirs[0]);
+    cmd->broker_register.rack = ox_str(server->options->config.broker_rack);
+    cmd->broker_register.listeners = to;
+    cmd->broker_register.listener_count = (uint32_t)count;
+}
+
+static bool
+advertises(const struct server *server, const struct server_config *settings)
+{
+    const char *now = settings->advertised_listeners, *told = server->advertised;
+    return strcmp(now != NULL ? now : "", told != NULL ? told : "") == 0;
+}
+
+static void
+note_advertised(struct server *server, const struct server_config *settings)
+{
+    const char *now = settings->advertised_listeners;
+    ox_free(server->advertised);
+    server->advertised = ox_strdup(now != NULL ? now : "");
+}
+
+/* Needed before the first answer. */
 static ox_code
 register_broker(struct server *server, struct ox_err *err)
 {
-    const struct server_config *config = &server->options->config;
-    struct meta_listener listeners[SERVER_LISTENERS_MAX];
-    for (size_t i = 0; i < server->listener_count; i++) {
-        const struct server_listener *from = &server->listeners[i];
-        int port = from->advertised_port != 0 ? from->advertised_port : server->kafka_ports[i];
-        listeners[i] = (struct meta_listener){ox_str(from->name), ox_str(from->advertised_host),
-            (uint16_t)port, (int16_t)from->protocol};
-    }
-    struct meta_command cmd = {.kind = META_BROKER_REGISTER};
-    cmd.broker_register.node_id = meta_identity(server->meta)->node_id;
-    env_random(server->env, &cmd.broker_register.incarnation, sizeof(struct uuid));
-    cmd.broker_register.directory_id = *log_dir_id(server->log_dirs[0]);
-    cmd.broker_register.rack = ox_str(config->broker_rack);
-    cmd.broker_register.listeners = listeners;
-    cmd.broker_register.listener_count = (uint32_t)server->listener_count;
-    return meta_propose_wait(server->meta, &cmd, NULL, err);
+    struct arena arena;
+    struct meta_command cmd;
+    const struct meta_view *view = meta_view_get(server->meta);
+    env_random(server->env, &server->incarnation, sizeof(server->incarnation));
+    ox_arena_init(&arena);
+    make_registration(server, view->settings, &arena, &cmd);
+    note_advertised(server, view->settings);
+    ox_code code = meta_propose_wait(server->meta, &cmd, NULL, err);
+    ox_arena_fini(&arena);
+    meta_view_put(view);
+    atomic_store(&server->registered, code == OX_OK);
+    return code;
+}
+
+static void
+registered_again(struct meta_call *call)
+{
+    if (call->code != OX_OK)
+        ox_diag_err(OX_DIAG_WARN, "the new advertised.listeners were not told", &call->err);
+    ox_free(call);
+}
+
+/* On the meta thread. */
+static void
+register_again(struct server *server, const struct server_config *settings)
+{
+    struct arena arena;
+    struct meta_command cmd;
+    struct ox_err err;
+    struct meta_call *call = ox_calloc(1, sizeof(*call));
+    call->done = registered_again;
+    ox_arena_init(&arena);
+    make_registration(server, settings, &arena, &cmd);
+    note_advertised(server, settings);
+    ox_code code = meta_propose(server->meta, call, &cmd, &err);
+    ox_arena_fini(&arena);
+    if (code == OX_OK)
+        return;
+    ox_diag_err(OX_DIAG_WARN, "the new advertised.listeners were not told", &err);
+    ox_free(call);
 }
 
 static ox_code
@@ -523,6 +594,8 @@ settings_changed(const struct meta_view *view, void *arg)
     struct net_limits limits;
     limits_of(view->settings, &limits);
     net_set_limits(server->net, &limits);
+    if (atomic_load(&server->registered) && !advertises(server, view->settings))
+        register_again(server, view->settings);
     limit_memory(view->settings);
     loop_group_pool_resize(server->loops, view->settings->pool_threads);
     ox_diag_set_level((enum ox_diag_level)view->settings->log_level);
@@ -656,6 +729,7 @@ server_stop(struct server *server)
     if (served)
         fs_unlink(server->env->fs, "server.pid", server->pid_path, NULL);
     ox_arena_fini(&server->arena);
+    ox_free(server->advertised);
     ox_free(server->temp_dir);
     ox_free(server->pid_path);
     ox_free(server);

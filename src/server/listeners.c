@@ -208,16 +208,32 @@ advertise(struct server_listener *listener, const struct server_listener *advert
 }
 
 ox_code
-server_listeners(const struct server_options *options, struct arena *arena,
-    struct server_listener *out, size_t *count, struct ox_err *err)
+server_advertise(const struct server_config *config, struct server_listener *listeners,
+    size_t count, struct arena *arena, struct ox_err *err)
 {
-    const struct server_config *config = &options->config;
     struct server_listener advertised[SERVER_LISTENERS_MAX];
     size_t advertised_count = 0;
     ox_code code = parse_list(config->advertised_listeners, "advertised.listeners", config, arena,
         advertised, &advertised_count, err);
-    if (code == OX_OK)
-        code = parse_list(config->listeners, "listeners", config, arena, out, count, err);
+    for (size_t i = 0; i < advertised_count && code == OX_OK; i++) {
+        bool bound = false;
+        for (size_t j = 0; j < count; j++)
+            bound |= strcmp(advertised[i].name, listeners[j].name) == 0;
+        if (!bound)
+            code = ox_fail(err, OX_CONFIG_ERROR,
+                "listener \"%s\" is advertised but not in \"listeners\"", advertised[i].name);
+    }
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        advertise(&listeners[i], advertised, advertised_count, arena);
+    return code;
+}
+
+ox_code
+server_listeners(const struct server_options *options, struct arena *arena,
+    struct server_listener *out, size_t *count, struct ox_err *err)
+{
+    const struct server_config *config = &options->config;
+    ox_code code = parse_list(config->listeners, "listeners", config, arena, out, count, err);
     if (code != OX_OK)
         return code;
     if (*count == 0)
@@ -229,15 +245,6 @@ server_listeners(const struct server_options *options, struct arena *arena,
         code = check_one(options, &out[i], arena, err);
         if (code != OX_OK)
             return code;
-        advertise(&out[i], advertised, advertised_count, arena);
     }
-    for (size_t i = 0; i < advertised_count; i++) {
-        bool bound = false;
-        for (size_t j = 0; j < *count; j++)
-            bound |= strcmp(advertised[i].name, out[j].name) == 0;
-        if (!bound)
-            return ox_fail(err, OX_CONFIG_ERROR,
-                "listener \"%s\" is advertised but not in \"listeners\"", advertised[i].name);
-    }
-    return OX_OK;
+    return server_advertise(config, out, *count, arena, err);
 }

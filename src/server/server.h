@@ -71,6 +71,11 @@ server_listener_sasl(const struct server_listener *listener)
  * Fails:  OX_CONFIG_ERROR */
 ox_code server_listeners(const struct server_options *options, struct arena *arena,
     struct server_listener *out, size_t *count, struct ox_err *err);
+/* Where clients are told to go, as config says now; strings live in the arena or as
+ * long as listeners. On failure the listeners are as they were.
+ * Fails:  OX_CONFIG_ERROR */
+ox_code server_advertise(const struct server_config *config, struct server_listener *listeners,
+    size_t count, struct arena *arena, struct ox_err *err);
 bool server_is_loopback(const char *address);
 /* base with what is set for one listener alone, in the arena. */
 const struct server_config *server_listener_config(const struct server_options *options,
