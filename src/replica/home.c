@@ -600,7 +600,8 @@ find_held(struct replica *replica, const struct uuid *topic_id, int32_t index)
 }
 
 /* Moves that were asked for before the last stop. What nobody wants is removed; if
- * the partition cannot be used now, what was copied waits for another start. */
+ * the partition cannot be used now, what was copied waits for another start. Of two
+ * for one partition, which a crash may leave, the first is taken. */
 static ox_code
 resume_moves(struct replica *replica, struct log_dir *dir, struct ox_err *err)
 {
@@ -653,6 +654,7 @@ replica_start(const struct replica_config *config, const struct env *env, struct
         code = elect(replica, true, err);
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = resume_moves(replica, config->dirs[i], err);
+    mover_go(replica->mover);
     return code;
 }
 

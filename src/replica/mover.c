@@ -41,6 +41,7 @@ struct mover {
     struct list requests;
     struct request *current;
     bool cancel, stopping, started;
+    bool held; /* nothing moves until mover_go() */
     size_t failed_count; /* directories whose failure was told */
 };
 
@@ -267,7 +268,7 @@ mover_main(void *arg)
         prepare_all(mover);
         if (mover->stopping)
             break;
-        if (!ox_list_empty(&mover->requests))
+        if (!ox_list_empty(&mover->requests) && !mover->held)
             move_one(mover);
         else
             wait_ms(mover, LOOK_MS);
@@ -337,6 +338,7 @@ mover_start(struct replica *replica, const struct env *env)
     pthread_condattr_t attr;
     mover->env = env;
     mover->replica = replica;
+    mover->held = true;
     ox_list_init(&mover->requests);
     pthread_mutex_init(&mover->mutex, NULL);
     pthread_condattr_init(&attr);
@@ -347,6 +349,15 @@ mover_start(struct replica *replica, const struct env *env)
     ox_assert(rc == 0);
     mover->started = true;
     return mover;
+}
+
+void
+mover_go(struct mover *mover)
+{
+    pthread_mutex_lock(&mover->mutex);
+    mover->held = false;
+    pthread_cond_signal(&mover->wake);
+    pthread_mutex_unlock(&mover->mutex);
 }
 
 void

@@ -67,6 +67,8 @@ void partition_fail(struct partition *part);
 /* mover.c */
 struct mover;
 struct mover *mover_start(struct replica *replica, const struct env *env);
+/* Moves begin: those of before the start have been asked for. */
+void mover_go(struct mover *mover);
 void mover_stop(struct mover *mover);
 void mover_ask(struct mover *mover, struct partition *part, struct log_dir *to);
 struct log_dir *mover_target(struct mover *mover, struct partition *part);
