@@ -34,11 +34,14 @@ request_new(const struct meta_command *cmd, struct request **out, struct ox_err 
     struct text text;
     ox_text_init(&text, NULL);
     ox_code code = meta_command_encode(cmd, &text, err);
+    void *bytes = code == OX_OK ? raft_malloc(text.len) : NULL;
+    if (code == OX_OK && bytes == NULL)
+        code = ox_fail(err, OX_OUT_OF_MEMORY, "no memory for a metadata command of %zu bytes",
+            text.len);
     if (code == OX_OK) {
         struct request *request = ox_calloc(1, sizeof(*request));
         request->len = text.len;
-        request->bytes = raft_malloc(text.len);
-        ox_assert(request->bytes != NULL);
+        request->bytes = bytes;
         memcpy(request->bytes, text.ptr, text.len);
         *out = request;
     }
