@@ -23,8 +23,10 @@
  * 4. Every entry and the snapshot carry a CRC-32C that is checked when read. */
 #include "meta/raft_store.h"
 
+#include <pthread.h>
 #include <raft.h>
 #include <sqlite3.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -732,12 +734,65 @@ init_io(struct raft_store *store)
     io->random = io_random;
 }
 
+/* ---- memory of the library ----
+ *
+ * It goes on with what it did not get: without memory the node stops and says so, as for
+ * small things of our own, instead of crashing in the library. */
+
+static void *
+heap_malloc(void *data, size_t size)
+{
+    return ox_malloc(size);
+}
+
+static void
+heap_free(void *data, void *ptr)
+{
+    ox_free(ptr);
+}
+
+static void *
+heap_calloc(void *data, size_t count, size_t size)
+{
+    return ox_calloc(count, size);
+}
+
+static void *
+heap_realloc(void *data, void *ptr, size_t size)
+{
+    return ox_realloc(ptr, size);
+}
+
+/* More is asked for by the library's own disk code alone, which is not used here. */
+static void *
+heap_aligned_alloc(void *data, size_t alignment, size_t size)
+{
+    ox_assert(alignment <= _Alignof(max_align_t));
+    return ox_malloc(size);
+}
+
+static void
+heap_aligned_free(void *data, size_t alignment, void *ptr)
+{
+    ox_free(ptr);
+}
+
+static void
+set_heap(void)
+{
+    static struct raft_heap heap = {NULL, heap_malloc, heap_free, heap_calloc, heap_realloc,
+        heap_aligned_alloc, heap_aligned_free};
+    raft_heap_set(&heap);
+}
+
 ox_code
 raft_store_open(const struct env *env, const char *dir, struct raft_store **out,
     struct ox_err *err)
 {
     char path[4096];
     uint64_t seed;
+    static pthread_once_t heap_once = PTHREAD_ONCE_INIT;
+    pthread_once(&heap_once, set_heap);
     snprintf(path, sizeof(path), "%s/raft.db", dir);
     struct raft_store *store = ox_calloc(1, sizeof(*store));
     store->env = env;
