@@ -97,7 +97,7 @@ is($ox->sql('CREATE TOPIC kept'), '', 'a server with a topic');
 refuses('its directory', 1, qr/in use|locked|another/i, '-D', "$tmp/data", @ports);
 refuses("its $_ port", 1, qr/cannot listen on 127\.0\.0\.1 port $ox->{"${_}_port"}: Address already in use/, '-D',
     "$tmp/other", @ports, '-c', "${_}_port=" . $ox->{"${_}_port"}) for qw(kafka sql http);
-my $free = free_port();
+my $free = Oxbow::free_port();
 refuses('one port for two doors', 1, qr/cannot listen on 127\.0\.0\.1 port (\d+)/, '-D', "$tmp/other",
     '-c', "kafka_port=$free", '-c', "sql_port=$free", '-c', 'http_port=0');
 refuses('an address that is not ours', 1, qr/cannot listen on 192\.0\.2\.1/, '-D', "$tmp/other", @ports,
@@ -118,11 +118,6 @@ refuses('another node id', 1, qr/node/, '-D', "$tmp/data", @ports, '-c', 'node_i
 ok($ox->run, 'with what was there it starts');
 is($ox->sql('SELECT name FROM oxbow.topics WHERE name = \'kept\''), 'kept', 'and has its topic');
 is($ox->stop, 0, 'and stops');
-
-sub free_port {
-    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die;
-    return $socket->sockport;
-}
 
 # ---- settings ----
 

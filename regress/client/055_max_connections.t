@@ -11,7 +11,7 @@ use Raw;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my %port = map { $_ => KafkaJars::free_port() } qw(MAIN OWN INTER);
+my %port = map { $_ => Oxbow::free_port() } qw(MAIN OWN INTER);
 my $ox = Oxbow->start(settings => {
     listeners => join(',', map { "$_://127.0.0.1:$port{$_}" } sort keys %port),
     'listener.security.protocol.map' => join(',', map { "$_:PLAINTEXT" } sort keys %port),

@@ -9,7 +9,7 @@ use Oxbow;
 use Raw;
 use Test::More;
 
-my %port = map { $_ => KafkaJars::free_port() } qw(SASL_PLAINTEXT OWN);
+my %port = map { $_ => Oxbow::free_port() } qw(SASL_PLAINTEXT OWN);
 my $ox = Oxbow->start(settings => {
     listeners => "PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:$port{SASL_PLAINTEXT},OWN://127.0.0.1:$port{OWN}",
     sql_authentication => 'trust',

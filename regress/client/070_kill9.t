@@ -29,15 +29,7 @@ diag "OX_SEED=$seed" if $ENV{OX_ROUNDS};
 print "# OX_SEED=$seed\n";
 
 # Ports that stay the same: the producers come back to them.
-sub free_port {
-    for (1 .. 200) {
-        my $port = 20000 + int rand 12000;
-        return $port if IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
-            LocalPort => $port, ReuseAddr => 1);
-    }
-    die 'no free port';
-}
-my ($kafka, $sql) = (free_port(), free_port());
+my ($kafka, $sql) = (Oxbow::free_port(), Oxbow::free_port());
 my $dir = tempdir('kill9-XXXXXX', DIR => Oxbow::tmp());
 my $journal = abs_path($dir) . '.power';
 my %env;

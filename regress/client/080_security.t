@@ -108,7 +108,7 @@ sub token {
 
 # ---- the server ----
 
-my %port = map { $_ => KafkaJars::free_port() } qw(SASL_PLAINTEXT SSL SASL_SSL MAYBE);
+my %port = map { $_ => Oxbow::free_port() } qw(SASL_PLAINTEXT SSL SASL_SSL MAYBE);
 write_keys(qw(rsa1 ec1));
 my @users = map { my $user = $_; map { ('--add-scram', "'$_=[name=$user,password=$user-secret]'") }
     qw(SCRAM-SHA-256 SCRAM-SHA-512) } qw(root ann ben);

@@ -42,7 +42,7 @@ spew("$dir/token.jwt", "$data." . encode_base64url(scalar `openssl dgst -sha256 
 
 # ---- the server ----
 
-my %port = map { $_ => KafkaJars::free_port() } qw(SASL SSL);
+my %port = map { $_ => Oxbow::free_port() } qw(SASL SSL);
 my @users = map { my $user = $_; map { ('--add-scram', "'$_=[name=$user,password=$user-secret]'") }
     qw(SCRAM-SHA-256 SCRAM-SHA-512) } qw(root ann);
 quiet("$Oxbow::BUILD/ox format $dir/data @users");

@@ -30,16 +30,8 @@ if ($long || $ENV{OX_JAVA}) {
     @java = Clients::java('OxbowEos.java', $jars) if $jars;
 }
 
-sub free_port {
-    for (1 .. 200) {
-        my $port = 20000 + int rand 12000;
-        return $port if IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
-            LocalPort => $port, ReuseAddr => 1);
-    }
-    die 'no free port';
-}
 my $ox = Oxbow->start(env => $ENV{OX_MUTANT} ? {OX_FAULT => $ENV{OX_MUTANT}} : {},
-    settings => {kafka_port => free_port(), sql_port => free_port(),
+    settings => {kafka_port => Oxbow::free_port(), sql_port => Oxbow::free_port(),
         'transaction.abort.timed.out.transaction.cleanup.interval.ms' => 500,
         'group.initial.rebalance.delay.ms' => 100, log_level => 'info'}) or die 'no server';
 $ox->{settings}{kafka_port} = $ox->{kafka_port};

@@ -26,11 +26,6 @@ sub classpath {
         "org.apache.kafka:$api:" . release($api));
 }
 
-sub free_port {
-    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die;
-    return $socket->sockport;
-}
-
 # A folder with the class of regress/wire/CLASS.java, a plugin of the broker, or
 # undef.
 sub plugin {
@@ -54,7 +49,7 @@ sub start_broker {
     my @format = map { "'$_'" } @{$args{format} // []};
     my $path = classpath('kafka_2.13') or return undef;
     $path = "$args{plugins}:$path" if $args{plugins};
-    my ($port, $controller) = (free_port(), free_port());
+    my ($port, $controller) = (Oxbow::free_port(), Oxbow::free_port());
     my $dir = tempdir('kafka-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1);
     my $data = $args{data} // "$dir/data";
     my ($first) = split /,/, $data;

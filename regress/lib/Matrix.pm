@@ -246,11 +246,6 @@ sub client {
 
 # ---- the server ----
 
-sub free_port {
-    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die;
-    return $socket->sockport;
-}
-
 # An authority, certificates for loopback and for the user that it signed.
 sub certificates {
     my ($folder) = @_;
@@ -300,7 +295,7 @@ sub start_server {
     my $dir = "$folder/data";
     quietly(60, "$Oxbow::BUILD/ox", 'format', $dir, @user) or die 'ox format';
     my %protocol = map { $_->[3] => $_->[1] } @SECURITY;
-    my %port = map { $_ => free_port() } keys %protocol;
+    my %port = map { $_ => Oxbow::free_port() } keys %protocol;
     my $ox = Oxbow->start(dir => $dir, settings => {
         listeners => join(',', map { "$_\://127.0.0.1:$port{$_}" } sort keys %port),
         'listener.security.protocol.map' => join(',', map { "$_:$protocol{$_}" } sort keys %protocol),

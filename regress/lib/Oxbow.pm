@@ -9,12 +9,26 @@ use warnings;
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use IO::Select;
+use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(time sleep);
 
 our $TOP   = $ENV{OX_TOP}   // '.';
 our $BUILD = $ENV{OX_BUILD} // 'build';
 my @running;
+
+# A port that nobody listens on and that no client is given by the system; tests that run
+# beside each other begin to look at different ones.
+my $next_port;
+sub free_port {
+    $next_port //= $$ * 16;
+    for (1 .. 1000) {
+        my $port = 20000 + $next_port++ % 12000;
+        return $port if IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
+            LocalPort => $port, ReuseAddr => 1);
+    }
+    die 'no free port';
+}
 
 # Oxbow->start(dir => DIR, settings => {name => value}, env => {...})
 sub start {
