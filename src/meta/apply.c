@@ -299,6 +299,19 @@ apply_cluster_init(struct apply *apply)
     return OX_OK;
 }
 
+/* The partition in the slot becomes this, in the catalog too. */
+static ox_code
+change_partition(struct apply *apply, const struct meta_topic *topic,
+    const struct meta_partition **slot, const struct meta_partition *next)
+{
+    const struct meta_partition *old = *slot;
+    *slot = meta_image_partition_new(next);
+    ox_code code = catalog_partition_put(apply->catalog, topic->oid, *slot, apply->err);
+    if (code == OX_OK)
+        meta_image_retire(apply->image, old);
+    return code;
+}
+
 static ox_code
 apply_taken_over(struct apply *apply)
 {
@@ -320,12 +333,9 @@ apply_taken_over(struct apply *apply)
             continue;
         part.leader_epoch = cmd->taken_over.leader_epochs[i];
         part.partition_epoch++;
-        const struct meta_partition *old = partitions[i];
-        partitions[i] = meta_image_partition_new(&part);
-        ox_code code = catalog_partition_put(apply->catalog, topic->oid, partitions[i], apply->err);
+        ox_code code = change_partition(apply, topic, &partitions[i], &part);
         if (code != OX_OK)
             return code;
-        meta_image_retire(apply->image, old);
     }
     from.partitions = partitions;
     return replace_topic(apply, topic, &from);
@@ -340,16 +350,13 @@ apply_cut(struct apply *apply, const struct meta_cut *cut)
     const struct meta_partition **partitions = ox_arena_copy(&apply->arena, topic->partitions,
         topic->partition_count * sizeof(*partitions));
     for (uint32_t i = 0; i < cut->start_count; i++) {
-        const struct meta_partition *old = partitions[i];
-        if (cut->starts[i] <= old->log_start_min)
+        struct meta_partition part = *partitions[i];
+        if (cut->starts[i] <= part.log_start_min)
             continue;
-        struct meta_partition part = *old;
         part.log_start_min = cut->starts[i];
-        partitions[i] = meta_image_partition_new(&part);
-        ox_code code = catalog_partition_put(apply->catalog, topic->oid, partitions[i], apply->err);
+        ox_code code = change_partition(apply, topic, &partitions[i], &part);
         if (code != OX_OK)
             return code;
-        meta_image_retire(apply->image, old);
     }
     from.partitions = partitions;
     return replace_topic(apply, topic, &from);

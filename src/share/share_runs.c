@@ -199,8 +199,9 @@ runs_acquire(struct share_runs *runs, int64_t first, int64_t last, uint64_t max,
     return taken;
 }
 
-void
-runs_archive(struct share_runs *runs, int64_t first, int64_t last)
+/* What is in state `from` between two offsets. */
+static void
+archive(struct share_runs *runs, int64_t first, int64_t last, enum run_state from)
 {
     first = OX_MAX(first, runs->start);
     last = OX_MIN(last, runs->end - 1);
@@ -208,9 +209,17 @@ runs_archive(struct share_runs *runs, int64_t first, int64_t last)
         return;
     split(runs, last + 1);
     for (uint32_t i = split(runs, first); i < runs->count && runs->at[i].first <= last; i++)
-        if (runs->at[i].state == RUN_AVAILABLE)
+        if (runs->at[i].state == from) {
             become(runs, &runs->at[i], RUN_ARCHIVED);
+            runs->at[i].rejected = false;
+        }
     join(runs);
+}
+
+void
+runs_archive(struct share_runs *runs, int64_t first, int64_t last)
+{
+    archive(runs, first, last, RUN_AVAILABLE);
 }
 
 /* ---- acknowledging ---- */
@@ -326,17 +335,7 @@ runs_archiving(const struct share_runs *runs, struct share_run *out)
 void
 runs_buried(struct share_runs *runs, int64_t first, int64_t last)
 {
-    first = OX_MAX(first, runs->start);
-    last = OX_MIN(last, runs->end - 1);
-    if (first > last)
-        return;
-    split(runs, last + 1);
-    for (uint32_t i = split(runs, first); i < runs->count && runs->at[i].first <= last; i++)
-        if (runs->at[i].state == RUN_ARCHIVING) {
-            become(runs, &runs->at[i], RUN_ARCHIVED);
-            runs->at[i].rejected = false;
-        }
-    join(runs);
+    archive(runs, first, last, RUN_ARCHIVING);
     runs_trim(runs);
 }
 
