@@ -37,6 +37,7 @@ sub start {
         dir      => $args{dir} // tempdir('oxbow-XXXXXX', DIR => tmp(), CLEANUP => 1),
         settings => $args{settings} // {},
         env      => $args{env} // {},
+        words    => $args{words} // [], # of the command line
     }, $class;
     $self->{diag} = "$self->{dir}.diag";
     push @running, $self;
@@ -64,7 +65,7 @@ sub run {
             'group.initial.rebalance.delay.ms' => 0,
             'group.streams.initial.rebalance.delay.ms' => 0, %{$self->{settings}});
         my @set = map { ('-c', "$_=$set{$_}") } sort keys %set;
-        exec "$BUILD/oxbow", '-D', $self->{dir}, @set or POSIX::_exit(127);
+        exec "$BUILD/oxbow", '-D', $self->{dir}, @{$self->{words}}, @set or POSIX::_exit(127);
     }
     close $in;
     $self->{pid} = $pid;

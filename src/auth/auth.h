@@ -51,6 +51,7 @@ struct auth_context {
     const struct env *env;
     const struct meta_security *security;
     const char *token_secret; /* of delegation tokens; NULL: there are none */
+    const char *plain_users;  /* of PLAIN, see below; NULL or "": those of security */
     const struct auth_jwt_rules *jwt;
     uint8_t salt_secret[32]; /* random: gives users that do not exist their salt */
     int64_t now_ms;
@@ -86,6 +87,15 @@ const char *auth_exchange_token_id(const struct auth_exchange *exchange);
  * exchange's only message. */
 enum auth_result auth_step_password(struct auth_exchange *exchange,
     const struct auth_context *ctx, struct str user, struct str password, struct ox_err *err);
+
+/* ---- users in a setting ---- */
+
+/* A JAAS configuration with one PlainLoginModule, whose options user_NAME="PASSWORD" are
+ * the users of PLAIN.
+ * Fails:  OX_INVALID_CONFIG, with nothing of the text in the message */
+ox_code auth_jaas_check(struct str text, struct ox_err *err);
+/* Is user in it, with that password? */
+bool auth_jaas_knows(struct str text, struct str user, struct str password);
 
 /* ---- passwords at rest ---- */
 

@@ -5,6 +5,7 @@
  * at the last one with the same words.
  *
  *   PLAIN        BEGIN --password--> WORKING --keys agree--> done
+ *                BEGIN --password of the setting--> done
  *   SCRAM        BEGIN --first--> CHALLENGED --proof agrees--> done
  *                BEGIN --first, token--> WORKING --> CHALLENGED ...
  *   OAUTHBEARER  BEGIN --good token--> done
@@ -248,9 +249,23 @@ auth_step_password(struct auth_exchange *exchange, const struct auth_context *ct
     return AUTH_WORK;
 }
 
+/* Users of the setting and no others: passwords are as they stand there. */
+static enum auth_result
+step_plain_setting(struct auth_exchange *exchange, const struct auth_context *ctx,
+    struct str user, struct str password, struct str *reply, struct ox_err *err)
+{
+    if (exchange->state != BEGIN || !set_user(exchange, user))
+        return bad_message(exchange, err);
+    if (!auth_jaas_knows(ox_str(ctx->plain_users), user, password) || !may_log_in(ctx, user))
+        return bad_credentials(exchange, err);
+    *reply = OX_STR("");
+    exchange->state = OVER;
+    return AUTH_DONE;
+}
+
 static enum auth_result
 step_plain(struct auth_exchange *exchange, const struct auth_context *ctx, struct str message,
-    struct ox_err *err)
+    struct str *reply, struct ox_err *err)
 {
     const char *first = memchr(message.ptr, 0, message.len);
     if (first == NULL)
@@ -273,6 +288,8 @@ step_plain(struct auth_exchange *exchange, const struct auth_context *ctx, struc
     if (authzid.len > 0 && !ox_str_eq(authzid, user))
         return fail(exchange, err, "Authentication failed: Client requested an authorization id "
             "that is different from username");
+    if (ctx->plain_users != NULL && ctx->plain_users[0] != 0)
+        return step_plain_setting(exchange, ctx, user, password, reply, err);
     return auth_step_password(exchange, ctx, user, password, err);
 }
 
@@ -532,7 +549,7 @@ auth_step(struct auth_exchange *exchange, const struct auth_context *ctx, struct
     if (exchange->mechanism == AUTH_OAUTHBEARER)
         return step_bearer(exchange, ctx, message, arena, reply, err);
     if (exchange->mechanism == AUTH_PLAIN)
-        return step_plain(exchange, ctx, message, err);
+        return step_plain(exchange, ctx, message, reply, err);
     if (exchange->state == BEGIN)
         return scram_first(exchange, ctx, message, arena, reply, err);
     return scram_final(exchange, message, arena, reply, err);

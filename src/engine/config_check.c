@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a change of settings must observe beyond the type and range of each value:
- * bounds that the server's own settings give to those of groups, and patterns in
- * subscriptions to client metrics. meta/ checks the rest. */
+ * bounds that the server's own settings give to those of groups, patterns in
+ * subscriptions to client metrics, users in settings of the server. meta/ checks the
+ * rest. */
 #include <stddef.h>
 #include <string.h>
 
@@ -150,6 +151,18 @@ check_subscription(struct engine_admin *admin, const struct engine_config_kv *ch
     return OX_OK;
 }
 
+/* ---- the server ---- */
+
+static ox_code
+check_server(const struct engine_config_kv *change, struct ox_err *err)
+{
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, change->name);
+    if (param != NULL && param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG &&
+        change->value.len > 0)
+        return auth_jaas_check(change->value, err);
+    return OX_OK;
+}
+
 ox_code
 engine_config_check(struct engine_config_alter *call)
 {
@@ -159,6 +172,8 @@ engine_config_check(struct engine_config_alter *call)
         const struct engine_config_kv *change = &call->changes[i];
         if (call->resource == META_RESOURCE_GROUP && change->op == META_CONFIG_SET)
             code = check_group(engine_settings(admin->sess->engine), change, &admin->err);
+        else if (call->resource == META_RESOURCE_BROKER && change->op == META_CONFIG_SET)
+            code = check_server(change, &admin->err);
         else if (call->resource == META_RESOURCE_CLIENT_METRICS)
             code = check_subscription(admin, change);
     }

@@ -300,6 +300,7 @@ engine_login_begin(struct engine *engine, struct engine_login *login)
         .scope_claim = settings->sasl_oauthbearer_scope_claim_name,
         .skew_ms = (int64_t)settings->sasl_oauthbearer_clock_skew_seconds * 1000};
     login->ctx = (struct auth_context){.env = engine->env, .security = view->security,
+        .plain_users = settings->plain_sasl_jaas_config,
         .token_secret = secret != NULL && secret[0] != 0 ? secret : NULL, .jwt = &login->jwt,
         .now_ms = env_wall_ms(engine->env)};
     memcpy(login->ctx.salt_secret, state->salt_secret, sizeof(state->salt_secret));

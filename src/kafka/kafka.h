@@ -22,6 +22,7 @@ struct kafka_door_config {
     const struct auth_mapping *mapping; /* names of certificates; outlives the door */
     bool sasl;           /* clients log in first */
     uint32_t mechanisms; /* bits of enum auth_mechanism; 0: as the settings say now */
+    const char *plain_users; /* of PLAIN here alone; NULL: as the settings say now */
     uint32_t conns_rate_max; /* connections in a second; 0: as many as come */
     uint32_t conns_max;      /* open connections of this listener */
     bool conns_exempt;       /* from the limit of the node */

@@ -203,12 +203,15 @@ kafka_may(struct kafka_request *req, enum engine_resource type, struct str name,
 /* For the whole cluster. Fails: OX_CLUSTER_AUTHORIZATION_FAILED */
 ox_code kafka_may_cluster(struct kafka_request *req, enum engine_op op, struct ox_err *err);
 
-/* A setting that Kafka does not have, at its default: not listed unasked. */
+/* A setting that Kafka does not have, or does not list, at its default: not listed unasked. */
 static inline bool
 kafka_config_hidden(const struct meta_config_fact *fact)
 {
-    return fact->param != NULL && fact->param->kafka_name == NULL &&
-           fact->source == META_SOURCE_DEFAULT;
+    const struct param *param = fact->param;
+    bool unlisted = param != NULL && (param->kafka_name == NULL ||
+        (param->scope == PARAM_SCOPE_SERVER &&
+            param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG));
+    return unlisted && fact->source == META_SOURCE_DEFAULT;
 }
 
 /* Loggers as settings of the broker (broker_loggers.c); named as the broker. */

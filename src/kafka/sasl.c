@@ -215,7 +215,7 @@ answer_token(struct kafka_request *req, ox_code code, struct str message, struct
     struct sasl_authenticate_response response;
     sasl_authenticate_response_init(&response);
     response.error_code = ox_code_kafka(code);
-    response.error_message = message;
+    response.error_message = message.ptr != NULL ? message : OX_STR(""); /* as Kafka */
     response.auth_bytes = token.ptr != NULL ? token : OX_STR("");
     response.session_lifetime_ms = lifetime;
     kafka_answer(req, &response);
@@ -371,6 +371,8 @@ take_token(struct kafka_conn *kc, struct kafka_request *req, struct str message)
     struct ox_err err = {0};
     ox_arena_init(&arena);
     engine_login_begin(kc->sess.engine, &login);
+    if (kc->door->config.plain_users != NULL)
+        login.ctx.plain_users = kc->door->config.plain_users;
     enum auth_result result = auth_step(kc->exchange, &login.ctx, message, &arena, &token, &err);
     auth_wipe((void *)(uintptr_t)message.ptr, message.len);
     if (result == AUTH_MORE && err.code != OX_OK) { /* said in the exchange's own way */

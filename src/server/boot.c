@@ -306,6 +306,8 @@ open_kafka_door(struct server *server, size_t i, struct ox_err *err)
     const struct server_config *own = listener->config;
     if (has_own(server, i, PARAM_SERVER_SASL_ENABLED_MECHANISMS))
         kafka.mechanisms = own->sasl_enabled_mechanisms;
+    if (has_own(server, i, PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG))
+        kafka.plain_users = own->plain_sasl_jaas_config;
     if (has_own(server, i, PARAM_SERVER_MAX_CONNECTION_CREATION_RATE))
         kafka.conns_rate_max = (uint32_t)own->max_connection_creation_rate;
     kafka.conns_max = has_own(server, i, PARAM_SERVER_MAX_CONNECTIONS)

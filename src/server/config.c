@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "auth/auth.h"
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
@@ -61,6 +62,18 @@ report_value(struct reader *reader, const char *where, struct str name, const st
     report(reader, place, err);
 }
 
+/* The value in canonical form, and what the setting asks beyond that. */
+static ox_code
+check_value(struct reader *reader, const struct param *param, struct str value,
+    struct str *canonical, struct ox_err *err)
+{
+    ox_code code = param_canonical(param, PARAM_PEOPLE, value, reader->arena, canonical, err);
+    if (code == OX_OK && param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG &&
+        canonical->len > 0)
+        code = auth_jaas_check(*canonical, err);
+    return code;
+}
+
 /* listener.name.NAME.SETTING; false: it is no such name, or means nothing here. */
 static bool
 take_override(struct reader *reader, const char *where, struct str name, struct str value)
@@ -79,7 +92,7 @@ take_override(struct reader *reader, const char *where, struct str name, struct 
         ox_str_n(dot + 1, rest.len - listener.len - 1));
     if (param == NULL)
         return false;
-    if (param_canonical(param, PARAM_PEOPLE, value, reader->arena, &canonical, &err) != OX_OK) {
+    if (check_value(reader, param, value, &canonical, &err) != OX_OK) {
         report_value(reader, where, name, param, &err);
         return true;
     }
@@ -111,7 +124,7 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
         return;
     }
     struct str canonical;
-    if (param_canonical(param, PARAM_PEOPLE, value, reader->arena, &canonical, &err) != OX_OK) {
+    if (check_value(reader, param, value, &canonical, &err) != OX_OK) {
         report_value(reader, where, name, param, &err);
         return;
     }
@@ -128,6 +141,13 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
     setting->value = ox_arena_strndup(reader->arena, canonical.ptr, canonical.len);
 }
 
+static bool
+ends_in(struct str s, const char *end)
+{
+    size_t len = strlen(end);
+    return s.len >= len && ox_str_ieq(ox_str_n(s.ptr + s.len - len, len), ox_str_n(end, len));
+}
+
 static struct str
 trim(struct str s)
 {
@@ -140,19 +160,28 @@ trim(struct str s)
     return s;
 }
 
-/* Takes the quotes off 'value' and the comment off an unquoted one. */
+/* Takes the quotes off 'value' and the comment off an unquoted one. Secrets are taken as
+ * they stand: a # may be part of them. */
 static struct str
-unquote(struct str value)
+unquote(struct str value, bool secret)
 {
     if (value.len >= 2 && value.ptr[0] == '\'') {
         const char *end = memchr(value.ptr + 1, '\'', value.len - 1);
         if (end != NULL)
             return ox_str_n(value.ptr + 1, (size_t)(end - value.ptr - 1));
     }
-    for (size_t i = 1; i < value.len; i++)
+    for (size_t i = 1; i < value.len && !secret; i++)
         if (value.ptr[i] == '#' && (value.ptr[i - 1] == ' ' || value.ptr[i - 1] == '\t'))
             return trim(ox_str_n(value.ptr, i));
     return value;
+}
+
+static bool
+is_secret(struct str name)
+{
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, name);
+    return (param != NULL && param->type == PARAM_PASSWORD) || ends_in(name, ".jaas.config") ||
+        ends_in(name, "password");
 }
 
 static bool
@@ -162,26 +191,104 @@ split_assignment(struct str line, struct str *name, struct str *value)
     if (equals == NULL)
         return false;
     *name = trim(ox_str_n(line.ptr, (size_t)(equals - line.ptr)));
-    *value = unquote(trim(ox_str_n(equals + 1, (size_t)(line.ptr + line.len - equals - 1))));
+    *value = unquote(trim(ox_str_n(equals + 1, (size_t)(line.ptr + line.len - equals - 1))),
+        is_secret(*name));
     return name->len > 0;
 }
 
+/* ---- files ---- */
+
+/* Does a line go on with the next one? An odd number of backslashes is at its end. */
+static bool
+continues(struct str line)
+{
+    size_t backslashes = 0;
+    while (backslashes < line.len && line.ptr[line.len - 1 - backslashes] == '\\')
+        backslashes++;
+    return backslashes % 2 == 1;
+}
+
+static struct str
+next_line(struct str *content, int *number)
+{
+    const char *end = memchr(content->ptr, '\n', content->len);
+    size_t len = end != NULL ? (size_t)(end - content->ptr) : content->len;
+    struct str line = ox_str_n(content->ptr, len);
+    size_t used = len + (end != NULL);
+    *content = ox_str_n(content->ptr + used, content->len - used);
+    ++*number;
+    if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+/* A setting's whole text, from as many lines as it takes; blanks at the beginning of each
+ * are not part of it. */
+static struct str
+logical_line(struct reader *reader, struct str *content, int *number)
+{
+    struct text all;
+    struct str line = trim(next_line(content, number));
+    if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!' || !continues(line))
+        return line;
+    ox_text_init(&all, reader->arena);
+    while (continues(line)) {
+        ox_text_add(&all, line.ptr, line.len - 1);
+        line = content->len > 0 ? next_line(content, number) : OX_STR("");
+        while (line.len > 0 && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
+            line = ox_str_n(line.ptr + 1, line.len - 1);
+    }
+    ox_text_add(&all, line.ptr, line.len);
+    return trim(ox_text_str(&all));
+}
+
+/* What stands behind a backslash in a file of Java's. */
+static struct str
+unescape(struct reader *reader, struct str value)
+{
+    static const char from[] = "tnrf", to[] = "\t\n\r\f";
+    struct text out;
+    if (value.len == 0 || memchr(value.ptr, '\\', value.len) == NULL)
+        return value;
+    ox_text_init(&out, reader->arena);
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] != '\\') {
+            ox_text_add(&out, value.ptr + i, 1);
+            continue;
+        }
+        if (++i == value.len)
+            break;
+        const char *letter = memchr(from, value.ptr[i], sizeof(from) - 1);
+        char digits[5] = "", utf8[4], *end = digits;
+        if (value.ptr[i] == 'u' && value.len - i > 4)
+            memcpy(digits, value.ptr + i + 1, 4);
+        unsigned long unit = strtoul(digits, &end, 16);
+        if (end == digits + 4) {
+            bool scalar = unit > 0 && (unit < 0xD800 || unit > 0xDFFF);
+            ox_text_add(&out, utf8, ox_utf8_put(utf8, scalar ? (uint32_t)unit : 0xFFFD));
+            i += 4;
+        } else {
+            ox_text_add(&out, letter != NULL ? &to[letter - from] : &value.ptr[i], 1);
+        }
+    }
+    return ox_text_str(&out);
+}
+
+/* A file of Java's has its escapes. */
 static void
 read_lines(struct reader *reader, const char *path, struct str content)
 {
+    bool java = ends_in(ox_str(path), ".properties");
     int number = 0;
     while (content.len > 0) {
-        const char *end = memchr(content.ptr, '\n', content.len);
-        size_t len = end ? (size_t)(end - content.ptr) : content.len;
-        struct str line = trim(ox_str_n(content.ptr, len)), name, value;
-        content = ox_str_n(content.ptr + len + (end != NULL), content.len - len - (end != NULL));
-        number++;
+        char where[512];
+        int first = number + 1;
+        struct str line = logical_line(reader, &content, &number), name, value;
         if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!')
             continue;
-        char where[512];
-        snprintf(where, sizeof(where), "%s:%d", path, number);
+        snprintf(where, sizeof(where), "%s:%d", path, first);
         if (split_assignment(line, &name, &value)) {
-            take_setting(reader, where, name, value, true);
+            take_setting(reader, where, name, java ? unescape(reader, value) : value, true);
             continue;
         }
         struct ox_err err;
