@@ -171,6 +171,15 @@ engine_allowed(struct engine_session *sess, enum engine_resource type, struct st
     return known->allowed;
 }
 
+bool
+engine_allowed_any(struct engine_session *sess, enum engine_resource type, enum engine_op op)
+{
+    if (engine_allowed(sess, type, OX_STR("hardcode"), op))
+        return true;
+    struct auth_question question = question_of(sess, type, OX_STR_NULL, op);
+    return auth_ask_any(engine_view(sess->engine)->security, &question);
+}
+
 int32_t
 engine_allowed_mask(struct engine_session *sess, enum engine_resource type, struct str name)
 {
@@ -261,12 +270,6 @@ int32_t
 engine_node_id(const struct engine *engine)
 {
     return engine->config.node_id;
-}
-
-struct engine_stats *
-engine_stats(struct engine *engine)
-{
-    return &engine->stats;
 }
 
 ox_code

@@ -134,7 +134,6 @@ void engine_quota_changed(struct engine_session *sess);
 
 struct engine_config {
     int32_t node_id;
-    const char *data_dir;
     struct loop_group *loops;
     struct net *net;
     struct meta *meta;
@@ -309,6 +308,10 @@ ox_code engine_partition(struct engine_session *sess, struct str topic,
  * may, then the access rules say; without an authorizer everybody may. */
 bool engine_allowed(struct engine_session *sess, enum engine_resource type, struct str name,
     enum engine_op op);
+/* May the session do op on some resource of the type, be it there yet or not?
+ * What may be done to a name of no meaning may be done to any (super users, no rules at all);
+ * else a rule must allow it that none which denies takes away whole. */
+bool engine_allowed_any(struct engine_session *sess, enum engine_resource type, enum engine_op op);
 /* Are access rules enforced? */
 bool engine_authorizes(struct engine *engine);
 bool engine_is_super(const struct engine_session *sess);
@@ -495,6 +498,5 @@ struct engine_stats {
     _Atomic uint64_t throttles, throttled_ms;
     _Atomic uint64_t telemetry_pushes, telemetry_refused;
 };
-struct engine_stats *engine_stats(struct engine *engine);
 
 #endif

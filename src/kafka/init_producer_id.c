@@ -47,13 +47,8 @@ id_done(struct engine_admin *admin)
 static bool
 may_write(struct kafka_request *req)
 {
-    if (kafka_may(req, ENGINE_CLUSTER, KAFKA_CLUSTER_NAME, ENGINE_IDEMPOTENT_WRITE))
-        return true;
-    const struct meta_view *view = kafka_view(req);
-    for (uint32_t i = 0; i < view->topic_count; i++)
-        if (kafka_may(req, ENGINE_TOPIC, meta_view_topic_at(view, i)->name, ENGINE_WRITE))
-            return true;
-    return false;
+    return kafka_may(req, ENGINE_CLUSTER, KAFKA_CLUSTER_NAME, ENGINE_IDEMPOTENT_WRITE) ||
+           engine_allowed_any(req->sess, ENGINE_TOPIC, ENGINE_WRITE);
 }
 
 static void
