@@ -10,7 +10,7 @@
  * Invariants: 1. rows in a list rise and are below the batch's count; 2. a strict
  * function never sees a row with a null argument; 3. what the result borrows
  * lives as long as the batch and the eval's arena. */
-#include "exec/expr_int.h"
+#include "exec/expr_eval.h"
 
 #include <math.h>
 
@@ -27,14 +27,6 @@ enum { EVAL_DEPTH_MAX = 2000 };
 #define R64(n) R16(n), R16(n + 16), R16(n + 32), R16(n + 48)
 #define R256(n) R64(n), R64(n + 64), R64(n + 128), R64(n + 192)
 const uint32_t eval_all_rows[VECTOR_MAX] = {R256(0), R256(256), R256(512), R256(768)};
-
-struct rows {
-    const uint32_t *sel;
-    uint32_t n;
-};
-
-static ox_code eval_node(struct eval *ev, const struct expr *expr, const struct batch *batch,
-    struct rows rows, struct vector *out, struct ox_err *err);
 
 void
 eval_init(struct eval *ev, const struct eval_config *config, struct arena *arena)
@@ -60,7 +52,7 @@ slot_hash(const struct expr *expr, uint32_t cap)
     return (uint32_t)(((uintptr_t)expr >> 4) * 0x9E3779B97F4A7C15u >> 32) & (cap - 1);
 }
 
-static void **
+void **
 eval_slot(struct eval *ev, const struct expr *expr)
 {
     if (ev->slot_count * 2 >= ev->slot_cap) {
@@ -88,26 +80,14 @@ eval_slot(struct eval *ev, const struct expr *expr)
     return &ev->slots[at].state;
 }
 
-static inline uint32_t
-rows_room(struct rows rows)
-{
-    return rows.n > 0 ? rows.sel[rows.n - 1] + 1 : 1;
-}
-
-static inline bool
-is_null(const struct vector *vec, uint32_t row)
-{
-    return vec->nulls != NULL && vec->nulls[vec->constant ? 0 : row];
-}
-
 /* ---- bounds ---------------------------------------------------------------------- */
 
 ox_code
 eval_value_too_large(struct ox_err *err)
 {
     limit_met(LIMIT_SQL_VALUE);
-    return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED, "value would be larger than %d MiB",
-        EVAL_VALUE_MAX >> 20);
+    return ox_fail(
+        err, OX_PROGRAM_LIMIT_EXCEEDED, "value would be larger than %d MiB", EVAL_VALUE_MAX >> 20);
 }
 
 ox_code
@@ -120,8 +100,9 @@ eval_bytes_exceeded(struct ox_err *err)
 /* ---- calls ---------------------------------------------------------------------- */
 
 /* One row through a function that may only have a column form. */
-static ox_code
-call_row(struct call *call, const struct func *func, const struct datum *args, struct datum *out)
+ox_code
+eval_call_row(
+    struct call *call, const struct func *func, const struct datum *args, struct datum *out)
 {
     memset(out, 0, sizeof(*out));
     if (func->strict)
@@ -158,12 +139,12 @@ func_call(struct eval *ev, const struct func *func, const struct type *types,
         .arena = ev->arena,
         .state = &state,
         .err = err};
-    return call_row(&call, func, args, out);
+    return eval_call_row(&call, func, args, out);
 }
 
 static ox_code
-call_each(struct call *call, const struct func *func, const struct vector *args, struct rows rows,
-    struct vector *out)
+call_each(struct call *call, const struct func *func, const struct vector *args,
+    struct eval_rows rows, struct vector *out)
 {
     struct datum stack[16], *values = stack;
     bool sized = type_len(call->type) < 0; /* a value of any length */
@@ -184,15 +165,15 @@ call_each(struct call *call, const struct func *func, const struct vector *args,
         if (code != OX_OK)
             return code;
         if (result.null)
-            vector_nulls(out, out->constant ? 1 : rows_room(rows), call->arena);
+            vector_nulls(out, out->constant ? 1 : eval_rows_room(rows), call->arena);
         vector_set(out, r, result);
     }
     return OX_OK;
 }
 
 /* Rows without a null argument; marks the others in out. */
-static struct rows
-skip_nulls(struct eval *ev, const struct vector *args, uint32_t nargs, struct rows rows,
+static struct eval_rows
+skip_nulls(struct eval *ev, const struct vector *args, uint32_t nargs, struct eval_rows rows,
     struct vector *out)
 {
     bool any = false;
@@ -201,22 +182,22 @@ skip_nulls(struct eval *ev, const struct vector *args, uint32_t nargs, struct ro
     if (!any)
         return rows;
     uint32_t *sel = ox_arena_alloc(ev->arena, (rows.n + 1) * sizeof(*sel)), n = 0;
-    uint8_t *nulls = vector_nulls(out, rows_room(rows), ev->arena);
+    uint8_t *nulls = vector_nulls(out, eval_rows_room(rows), ev->arena);
     for (uint32_t k = 0; k < rows.n; k++) {
         uint32_t r = rows.sel[k];
         uint8_t null = 0;
         for (uint32_t i = 0; i < nargs; i++)
-            null |= (uint8_t)is_null(&args[i], r);
+            null |= (uint8_t)eval_is_null(&args[i], r);
         nulls[r] = null;
         sel[n] = r;
         n += !null;
     }
-    return n == rows.n ? rows : (struct rows){sel, n};
+    return n == rows.n ? rows : (struct eval_rows){sel, n};
 }
 
 static ox_code
-eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
     const struct func *func = expr->func;
     struct vector stack_args[8], *args = stack_args;
@@ -241,8 +222,8 @@ eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         vector_init(out, expr->type, 1, ev->arena);
         return OX_OK;
     }
-    struct rows all = constant ? (struct rows){eval_all_rows, 1} : rows;
-    vector_init(out, expr->type, rows_room(all), ev->arena);
+    struct eval_rows all = constant ? (struct eval_rows){eval_all_rows, 1} : rows;
+    vector_init(out, expr->type, eval_rows_room(all), ev->arena);
     out->constant = constant;
     if (func->strict)
         all = skip_nulls(ev, args, expr->nargs, all, out);
@@ -269,12 +250,13 @@ eval_call(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 
 /* ---- logic ------------------------------------------------------------------------- */
 
-/* AND (stop = false) or OR (stop = true): a row that meets `stop` is decided. */
+/* AND, OR: a row that meets `stop` is decided. */
 static ox_code
-eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    bool stop, struct vector *out, struct ox_err *err)
+eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
-    uint32_t room = rows_room(rows), n = rows.n;
+    bool stop = expr->kind == EXPR_OR;
+    uint32_t room = eval_rows_room(rows), n = rows.n;
     vector_init(out, expr->type, room, ev->arena);
     uint32_t *sel = ox_arena_alloc(ev->arena, (n + 1) * sizeof(*sel));
     memcpy(sel, rows.sel, n * sizeof(*sel));
@@ -282,13 +264,13 @@ eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch, 
         out->b[sel[k]] = !stop;
     for (uint32_t i = 0; i < expr->nargs && n > 0; i++) {
         struct vector arg;
-        ox_code code = eval_node(ev, expr->args[i], batch, (struct rows){sel, n}, &arg, err);
+        ox_code code = eval_node(ev, expr->args[i], batch, (struct eval_rows){sel, n}, &arg, err);
         if (code != OX_OK)
             return code;
         uint32_t *next = ox_arena_alloc(ev->arena, (n + 1) * sizeof(*next)), m = 0;
         for (uint32_t k = 0; k < n; k++) {
             uint32_t r = sel[k];
-            if (is_null(&arg, r)) {
+            if (eval_is_null(&arg, r)) {
                 vector_nulls(out, room, ev->arena)[r] = 1;
                 next[m++] = r;
             } else if ((AT(&arg, b, r) != 0) == stop) {
@@ -306,7 +288,7 @@ eval_logic(struct eval *ev, const struct expr *expr, const struct batch *batch, 
 }
 
 static ox_code
-eval_not(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+eval_not(struct eval *ev, const struct expr *expr, const struct batch *batch, struct eval_rows rows,
     struct vector *out, struct ox_err *err)
 {
     struct vector arg;
@@ -319,7 +301,7 @@ eval_not(struct eval *ev, const struct expr *expr, const struct batch *batch, st
         vector_constant(out, expr->type, d, ev->arena);
         return OX_OK;
     }
-    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    vector_init(out, expr->type, eval_rows_room(rows), ev->arena);
     out->nulls = arg.nulls;
     for (uint32_t k = 0; k < rows.n; k++)
         out->b[rows.sel[k]] = !arg.b[rows.sel[k]];
@@ -327,18 +309,18 @@ eval_not(struct eval *ev, const struct expr *expr, const struct batch *batch, st
 }
 
 static ox_code
-eval_test(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_test(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector arg;
     ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
     if (code != OX_OK)
         return code;
-    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    vector_init(out, expr->type, eval_rows_room(rows), ev->arena);
     bool record = expr->args[0]->type.id == TYPE_RECORD && !expr->args[0]->type.array;
     for (uint32_t k = 0; k < rows.n; k++) {
         uint32_t r = rows.sel[k];
-        bool null = is_null(&arg, r), v = false;
+        bool null = eval_is_null(&arg, r), v = false;
         bool boolean = !null && expr->test >= TEST_TRUE && AT(&arg, b, r);
         switch (expr->test) {
         case TEST_NULL:
@@ -379,8 +361,8 @@ eval_test(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 }
 
 static ox_code
-eval_distinct(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_distinct(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector a, b;
     ox_code code = eval_node(ev, expr->args[0], batch, rows, &a, err);
@@ -388,7 +370,7 @@ eval_distinct(struct eval *ev, const struct expr *expr, const struct batch *batc
         code = eval_node(ev, expr->args[1], batch, rows, &b, err);
     if (code != OX_OK)
         return code;
-    vector_init(out, expr->type, rows_room(rows), ev->arena);
+    vector_init(out, expr->type, eval_rows_room(rows), ev->arena);
     for (uint32_t k = 0; k < rows.n; k++) {
         uint32_t r = rows.sel[k];
         struct datum x = vector_get(&a, r), y = vector_get(&b, r);
@@ -400,8 +382,8 @@ eval_distinct(struct eval *ev, const struct expr *expr, const struct batch *batc
 /* ---- choices --------------------------------------------------------------------------- */
 
 static void
-scatter(
-    struct eval *ev, struct vector *out, uint32_t room, const struct vector *from, struct rows rows)
+scatter(struct eval *ev, struct vector *out, uint32_t room, const struct vector *from,
+    struct eval_rows rows)
 {
     if (from->nulls != NULL) {
         uint8_t *nulls = vector_nulls(out, room, ev->arena);
@@ -429,8 +411,8 @@ scatter(
 }
 
 static ox_code
-eval_into(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, uint32_t room, struct ox_err *err)
+eval_into(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, uint32_t room, struct ox_err *err)
 {
     struct vector value;
     if (rows.n == 0)
@@ -442,12 +424,12 @@ eval_into(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 }
 
 static ox_code
-eval_case(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_case(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
-    uint32_t room = rows_room(rows);
+    uint32_t room = eval_rows_room(rows);
     vector_init(out, expr->type, room, ev->arena);
-    struct rows left = rows;
+    struct eval_rows left = rows;
     for (uint32_t i = 0; i + 1 < expr->nargs && left.n > 0; i += 2) {
         struct vector cond;
         ox_code code = eval_node(ev, expr->args[i], batch, left, &cond, err);
@@ -458,15 +440,15 @@ eval_case(struct eval *ev, const struct expr *expr, const struct batch *batch, s
         uint32_t y = 0, n = 0;
         for (uint32_t k = 0; k < left.n; k++) {
             uint32_t r = left.sel[k];
-            if (!is_null(&cond, r) && AT(&cond, b, r))
+            if (!eval_is_null(&cond, r) && AT(&cond, b, r))
                 yes[y++] = r;
             else
                 no[n++] = r;
         }
-        code = eval_into(ev, expr->args[i + 1], batch, (struct rows){yes, y}, out, room, err);
+        code = eval_into(ev, expr->args[i + 1], batch, (struct eval_rows){yes, y}, out, room, err);
         if (code != OX_OK)
             return code;
-        left = (struct rows){no, n};
+        left = (struct eval_rows){no, n};
     }
     if (expr->nargs % 2 == 1)
         return eval_into(ev, expr->args[expr->nargs - 1], batch, left, out, room, err);
@@ -476,12 +458,12 @@ eval_case(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 }
 
 static ox_code
-eval_coalesce(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_coalesce(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
-    uint32_t room = rows_room(rows);
+    uint32_t room = eval_rows_room(rows);
     vector_init(out, expr->type, room, ev->arena);
-    struct rows left = rows;
+    struct eval_rows left = rows;
     for (uint32_t i = 0; i < expr->nargs && left.n > 0; i++) {
         ox_code code = eval_into(ev, expr->args[i], batch, left, out, room, err);
         if (code != OX_OK)
@@ -490,16 +472,16 @@ eval_coalesce(struct eval *ev, const struct expr *expr, const struct batch *batc
         for (uint32_t k = 0; out->nulls != NULL && k < left.n; k++)
             if (out->nulls[left.sel[k]])
                 next[n++] = left.sel[k];
-        left = (struct rows){next, n};
+        left = (struct eval_rows){next, n};
     }
     return OX_OK;
 }
 
 static ox_code
-eval_extreme(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_extreme(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
-    uint32_t room = rows_room(rows);
+    uint32_t room = eval_rows_room(rows);
     int want = expr->kind == EXPR_GREATEST ? 1 : -1;
     vector_init(out, expr->type, room, ev->arena);
     memset(vector_nulls(out, room, ev->arena), 1, room);
@@ -519,8 +501,8 @@ eval_extreme(struct eval *ev, const struct expr *expr, const struct batch *batch
 }
 
 static ox_code
-eval_nullif(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_nullif(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
     /* args: the left side, then the bound comparison of both */
     struct vector value, same;
@@ -529,11 +511,11 @@ eval_nullif(struct eval *ev, const struct expr *expr, const struct batch *batch,
         code = eval_node(ev, expr->args[1], batch, rows, &same, err);
     if (code != OX_OK)
         return code;
-    uint32_t room = rows_room(rows);
+    uint32_t room = eval_rows_room(rows);
     vector_init(out, expr->type, room, ev->arena);
     scatter(ev, out, room, &value, rows);
     for (uint32_t k = 0; k < rows.n; k++)
-        if (!is_null(&same, rows.sel[k]) && AT(&same, b, rows.sel[k]))
+        if (!eval_is_null(&same, rows.sel[k]) && AT(&same, b, rows.sel[k]))
             vector_nulls(out, room, ev->arena)[rows.sel[k]] = 1;
     return OX_OK;
 }
@@ -579,7 +561,7 @@ in_set_make(struct eval *ev, const struct expr *expr)
 }
 
 static ox_code
-eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
+eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, struct eval_rows rows,
     struct vector *out, struct ox_err *err)
 {
     struct type type = expr->args[0]->type;
@@ -587,7 +569,7 @@ eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, str
     if (*state == NULL)
         *state = in_set_make(ev, expr);
     const struct in_set *set = *state;
-    uint32_t room = rows_room(rows), n = 0;
+    uint32_t room = eval_rows_room(rows), n = 0;
     struct vector left;
     ox_code code = eval_node(ev, expr->args[0], batch, rows, &left, err);
     if (code != OX_OK)
@@ -597,7 +579,7 @@ eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, str
     for (uint32_t k = 0; k < rows.n; k++) {
         uint32_t r = rows.sel[k];
         out->b[r] = expr->negate;
-        if (is_null(&left, r))
+        if (eval_is_null(&left, r))
             vector_nulls(out, room, ev->arena)[r] = 1;
         else
             sel[n++] = r;
@@ -618,7 +600,7 @@ eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, str
     }
     for (uint32_t i = 1; i < expr->nargs && n > 0; i++) {
         struct vector item;
-        if ((code = eval_node(ev, expr->args[i], batch, (struct rows){sel, n}, &item, err)) !=
+        if ((code = eval_node(ev, expr->args[i], batch, (struct eval_rows){sel, n}, &item, err)) !=
             OX_OK)
             return code;
         uint32_t m = 0;
@@ -640,12 +622,11 @@ eval_in(struct eval *ev, const struct expr *expr, const struct batch *batch, str
     return OX_OK;
 }
 
-/* ---- arrays and rows ---------------------------------------------------------------------------
- */
+/* ---- texts, subqueries ---- */
 
-static ox_code
-eval_args(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector **out, struct ox_err *err)
+ox_code
+eval_args(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector **out, struct ox_err *err)
 {
     *out = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(**out));
     for (uint32_t i = 0; i < expr->nargs; i++) {
@@ -660,319 +641,17 @@ eval_args(struct eval *ev, const struct expr *expr, const struct batch *batch, s
     return OX_OK;
 }
 
-/* Items that are arrays themselves make one array of a dimension more. */
-static ox_code
-nest_arrays(struct eval *ev, const struct expr *expr, const struct datum *items, struct datum *out,
-    struct ox_err *err)
-{
-    struct array_view view = {0}, first = {0};
-    struct datum *flat = NULL;
-    size_t cap = 0;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < expr->nargs; i++) {
-        if (items[i].null)
-            view = (struct array_view){.ndim = 0};
-        else
-            array_view(items[i].s, &view);
-        if (i == 0)
-            first = view;
-        bool same = view.ndim == first.ndim;
-        for (uint32_t d = 0; same && d < view.ndim; d++)
-            same = view.len[d] == first.len[d];
-        if (!same)
-            return ox_fail(err, OX_ARRAY_SUBSCRIPT_ERROR,
-                "multidimensional arrays must have array expressions with matching dimensions");
-        ox_arena_grow(ev->arena, (void **)&flat, &cap, count + view.count + 1, sizeof(*flat));
-        for (uint32_t k = 0; k < view.count; k++)
-            flat[count++] = array_get(&view, k);
-    }
-    int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
-    if (first.ndim + 1 > ARRAY_DIMS_MAX)
-        return ox_fail(err, OX_PROGRAM_LIMIT_EXCEEDED,
-            "number of array dimensions exceeds the maximum allowed (%d)", ARRAY_DIMS_MAX);
-    len[0] = (int32_t)expr->nargs;
-    lower[0] = 1;
-    for (uint32_t d = 0; d < first.ndim; d++) {
-        len[d + 1] = first.len[d];
-        lower[d + 1] = 1;
-    }
-    out->s = array_make_dims(type_element(expr->type), flat, count, count > 0 ? first.ndim + 1 : 0,
-        len, lower, ev->arena);
-    return OX_OK;
-}
-
-static ox_code
-eval_array(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
-{
-    struct vector *args;
-    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
-    if (code != OX_OK)
-        return code;
-    struct datum *items = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*items));
-    bool nested = expr->nargs > 0 && expr->args[0]->type.array;
-    vector_init(out, expr->type, rows_room(rows), ev->arena);
-    for (uint32_t k = 0; k < rows.n; k++) {
-        struct datum value = {.null = false};
-        for (uint32_t i = 0; i < expr->nargs; i++)
-            items[i] = vector_get(&args[i], rows.sel[k]);
-        if (!nested)
-            value.s = array_make(type_element(expr->type), items, expr->nargs, ev->arena);
-        else if ((code = nest_arrays(ev, expr, items, &value, err)) != OX_OK)
-            return code;
-        vector_set(out, rows.sel[k], value);
-    }
-    return OX_OK;
-}
-
-static void
-subscript(const struct array_view *view, const struct vector *args, uint32_t n, uint32_t row,
-    struct datum *out)
-{
-    uint32_t at = 0;
-    out->null = true;
-    if (n != view->ndim)
-        return;
-    for (uint32_t d = 0; d < n; d++) {
-        struct datum index = vector_get(&args[d + 1], row);
-        int64_t i = index.i - view->lower[d];
-        if (index.null || i < 0 || i >= view->len[d])
-            return;
-        at = at * (uint32_t)view->len[d] + (uint32_t)i;
-    }
-    *out = array_get(view, at);
-}
-
-/* args[1 + 2d] and args[2 + 2d] bound dimension d; further dimensions are whole. */
-static void
-slice(struct eval *ev, const struct array_view *view, const struct expr *expr,
-    const struct vector *args, uint32_t row, struct datum *out)
-{
-    int64_t low[ARRAY_DIMS_MAX];
-    int32_t len[ARRAY_DIMS_MAX], lower[ARRAY_DIMS_MAX];
-    uint32_t bounds = (expr->nargs - 1) / 2, count = 1;
-    out->null = false;
-    for (uint32_t d = 0; d < OX_MAX(view->ndim, bounds); d++) {
-        const struct expr *from_expr = d < bounds ? expr->args[1 + 2 * d] : NULL;
-        const struct expr *to_expr = d < bounds ? expr->args[2 + 2 * d] : NULL;
-        struct datum from = from_expr ? vector_get(&args[1 + 2 * d], row) : datum_i64(INT64_MIN);
-        struct datum to = to_expr ? vector_get(&args[2 + 2 * d], row) : datum_i64(INT64_MAX);
-        if (from.null || to.null) {
-            out->null = true;
-            return;
-        }
-        if (d >= view->ndim) {
-            count = 0;
-            continue;
-        }
-        int64_t first = OX_MAX(from.i, (int64_t)view->lower[d]) - view->lower[d];
-        int64_t last = OX_MIN(to.i, (int64_t)view->lower[d] + view->len[d] - 1) - view->lower[d];
-        low[d] = first;
-        len[d] = last >= first ? (int32_t)(last - first + 1) : 0;
-        lower[d] = 1;
-        count *= (uint32_t)len[d];
-    }
-    if (view->ndim == 0)
-        count = 0;
-    struct datum *items = ox_arena_alloc(ev->arena, ((size_t)count + 1) * sizeof(*items));
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = 0, rest = i, unit = count;
-        for (uint32_t d = 0; d < view->ndim; d++) {
-            unit /= (uint32_t)len[d];
-            at = at * (uint32_t)view->len[d] + (uint32_t)low[d] + rest / unit;
-            rest %= unit;
-        }
-        items[i] = array_get(view, at);
-    }
-    out->s = array_make_dims(
-        view->element, items, count, count > 0 ? view->ndim : 0, len, lower, ev->arena);
-}
-
-static ox_code
-eval_subscript(struct eval *ev, const struct expr *expr, const struct batch *batch,
-    struct rows rows, struct vector *out, struct ox_err *err)
-{
-    struct vector *args;
-    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
-    if (code != OX_OK)
-        return code;
-    uint32_t room = rows_room(rows);
-    vector_init(out, expr->type, room, ev->arena);
-    for (uint32_t k = 0; k < rows.n; k++) {
-        uint32_t r = rows.sel[k];
-        struct datum array = vector_get(&args[0], r), value = {.null = array.null};
-        if (!array.null) {
-            struct array_view view;
-            array_view(array.s, &view);
-            if (expr->kind == EXPR_SUBSCRIPT)
-                subscript(&view, args, expr->nargs - 1, r, &value);
-            else
-                slice(ev, &view, expr, args, r, &value);
-        }
-        if (value.null)
-            vector_nulls(out, room, ev->arena);
-        vector_set(out, r, value);
-    }
-    return OX_OK;
-}
-
-static ox_code
-eval_any_all(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
-{
-    struct vector left, array;
-    ox_code code = eval_node(ev, expr->args[0], batch, rows, &left, err);
-    if (code == OX_OK)
-        code = eval_node(ev, expr->args[1], batch, rows, &array, err);
-    if (code != OX_OK)
-        return code;
-    bool any = expr->kind == EXPR_ANY;
-    uint32_t room = rows_room(rows);
-    struct type types[2] = {expr->args[0]->type, type_element(expr->args[1]->type)};
-    struct call call = {.eval = ev,
-        .expr = expr,
-        .types = types,
-        .nargs = 2,
-        .type = TYPE(TYPE_BOOL),
-        .arena = ev->arena,
-        .state = eval_slot(ev, expr),
-        .err = err};
-    vector_init(out, expr->type, room, ev->arena);
-    for (uint32_t k = 0; k < rows.n; k++) {
-        uint32_t r = rows.sel[k];
-        struct datum args[2] = {vector_get(&left, r)}, packed = vector_get(&array, r), result;
-        struct array_view view = {0};
-        if (!packed.null)
-            array_view(packed.s, &view);
-        bool null = packed.null || (args[0].null && view.count > 0), decided = false;
-        for (uint32_t i = 0; i < view.count && !decided && !args[0].null; i++) {
-            args[1] = array_get(&view, i);
-            if ((code = call_row(&call, expr->func, args, &result)) != OX_OK)
-                return code;
-            null |= result.null;
-            decided = !result.null && (result.b != 0) == any;
-        }
-        out->b[r] = decided ? any : !any;
-        if (null && !decided)
-            vector_nulls(out, room, ev->arena)[r] = 1;
-        else if (out->nulls != NULL)
-            out->nulls[r] = 0;
-    }
-    return OX_OK;
-}
-
-static ox_code
-eval_row(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
-{
-    struct vector *args;
-    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
-    if (code != OX_OK)
-        return code;
-    struct datum *values = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*values));
-    struct type *types = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*types));
-    for (uint32_t i = 0; i < expr->nargs; i++)
-        types[i] = expr->args[i]->type;
-    struct record_view record = {expr->nargs, expr->names, types, values};
-    vector_init(out, expr->type, rows_room(rows), ev->arena);
-    for (uint32_t k = 0; k < rows.n; k++) {
-        for (uint32_t i = 0; i < expr->nargs; i++)
-            values[i] = vector_get(&args[i], rows.sel[k]);
-        out->s[rows.sel[k]] = record_make(&record, ev->arena);
-    }
-    return OX_OK;
-}
-
-static ox_code
-eval_field(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
-{
-    struct vector arg;
-    ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
-    if (code != OX_OK)
-        return code;
-    uint32_t room = rows_room(rows);
-    vector_init(out, expr->type, room, ev->arena);
-    vector_nulls(out, room, ev->arena);
-    for (uint32_t k = 0; k < rows.n; k++) {
-        struct datum record = vector_get(&arg, rows.sel[k]), value = DATUM_NULL;
-        if (!record.null) {
-            struct record_view view;
-            record_view(record.s, ev->arena, &view);
-            if (expr->column < view.count)
-                value = view.values[expr->column];
-        }
-        vector_set(out, rows.sel[k], value);
-    }
-    return OX_OK;
-}
-
-static ox_code
-eval_row_compare(struct eval *ev, const struct expr *expr, const struct batch *batch,
-    struct rows rows, struct vector *out, struct ox_err *err)
-{
-    struct vector *args;
-    ox_code code = eval_args(ev, expr, batch, rows, &args, err);
-    if (code != OX_OK)
-        return code;
-    uint32_t half = expr->nargs / 2, room = rows_room(rows);
-    bool equality = expr->op == OP_EQ || expr->op == OP_NE;
-    vector_init(out, expr->type, room, ev->arena);
-    for (uint32_t k = 0; k < rows.n; k++) {
-        uint32_t r = rows.sel[k];
-        int c = 0;
-        bool null = false;
-        for (uint32_t i = 0; i < half && c == 0; i++) {
-            struct datum x = vector_get(&args[i], r), y = vector_get(&args[half + i], r);
-            if (x.null || y.null) {
-                null = true;
-                if (!equality)
-                    break;
-            } else {
-                c = datum_compare(expr->args[i]->type, &x, &y);
-            }
-        }
-        bool v = false;
-        switch (expr->op) {
-        case OP_EQ:
-            v = c == 0;
-            break;
-        case OP_NE:
-            v = c != 0;
-            break;
-        case OP_LT:
-            v = c < 0;
-            break;
-        case OP_LE:
-            v = c <= 0;
-            break;
-        case OP_GT:
-            v = c > 0;
-            break;
-        case OP_GE:
-            v = c >= 0;
-            break;
-        }
-        out->b[r] = v;
-        if (null && c == 0)
-            vector_nulls(out, room, ev->arena)[r] = 1;
-        else if (out->nulls != NULL)
-            out->nulls[r] = 0;
-    }
-    return OX_OK;
-}
-
 static ox_code
 eval_cast_text(struct eval *ev, const struct expr *expr, const struct batch *batch,
-    struct rows rows, struct vector *out, struct ox_err *err)
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector arg;
     ox_code code = eval_node(ev, expr->args[0], batch, rows, &arg, err);
     if (code != OX_OK)
         return code;
     if (arg.constant && rows.n > 1)
-        rows = (struct rows){eval_all_rows, 1};
-    uint32_t room = rows_room(rows);
+        rows = (struct eval_rows){eval_all_rows, 1};
+    uint32_t room = eval_rows_room(rows);
     struct type from = expr->args[0]->type;
     vector_init(out, expr->type, room, ev->arena);
     for (uint32_t k = 0; k < rows.n; k++) {
@@ -1000,8 +679,8 @@ eval_cast_text(struct eval *ev, const struct expr *expr, const struct batch *bat
 }
 
 static ox_code
-eval_subquery(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+eval_subquery(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
     struct vector *args;
     ox_code code = eval_args(ev, expr, batch, rows, &args, err);
@@ -1010,7 +689,7 @@ eval_subquery(struct eval *ev, const struct expr *expr, const struct batch *batc
     if (ev->config->subquery == NULL)
         return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "subqueries are not allowed here");
     bool once = !expr->correlated && expr->nargs == 0;
-    uint32_t room = rows_room(rows);
+    uint32_t room = eval_rows_room(rows);
     struct datum *values = ox_arena_alloc(ev->arena, (expr->nargs + 1) * sizeof(*values));
     vector_init(out, expr->type, room, ev->arena);
     for (uint32_t k = 0; k < rows.n; k++) {
@@ -1031,8 +710,7 @@ eval_subquery(struct eval *ev, const struct expr *expr, const struct batch *batc
     return OX_OK;
 }
 
-/* ---- the switch --------------------------------------------------------------------------------
- */
+/* ---- the switch ---- */
 
 static ox_code
 eval_leaf(struct eval *ev, const struct expr *expr, const struct batch *batch, struct vector *out,
@@ -1063,94 +741,54 @@ eval_leaf(struct eval *ev, const struct expr *expr, const struct batch *batch, s
     return code;
 }
 
-static ox_code
-eval_node(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    struct vector *out, struct ox_err *err)
+static const eval_step_fn steps[] = {
+    [EXPR_CALL] = eval_call,
+    [EXPR_AND] = eval_logic,
+    [EXPR_OR] = eval_logic,
+    [EXPR_NOT] = eval_not,
+    [EXPR_TEST] = eval_test,
+    [EXPR_DISTINCT] = eval_distinct,
+    [EXPR_CASE] = eval_case,
+    [EXPR_COALESCE] = eval_coalesce,
+    [EXPR_NULLIF] = eval_nullif,
+    [EXPR_GREATEST] = eval_extreme,
+    [EXPR_LEAST] = eval_extreme,
+    [EXPR_IN] = eval_in,
+    [EXPR_ARRAY] = eval_array,
+    [EXPR_SUBSCRIPT] = eval_subscript,
+    [EXPR_SLICE] = eval_subscript,
+    [EXPR_ANY] = eval_any_all,
+    [EXPR_ALL] = eval_any_all,
+    [EXPR_ROW] = eval_row,
+    [EXPR_FIELD] = eval_field,
+    [EXPR_ROW_COMPARE] = eval_row_compare,
+    [EXPR_CAST_TEXT] = eval_cast_text,
+    [EXPR_SUBQUERY] = eval_subquery,
+};
+
+ox_code
+eval_node(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, struct vector *out, struct ox_err *err)
 {
-    ox_code code;
     if (expr->kind <= EXPR_PARAM)
         return eval_leaf(ev, expr, batch, out, err);
     if (++ev->depth > EVAL_DEPTH_MAX) {
         ev->depth = 0;
         return ox_fail(err, OX_STATEMENT_TOO_COMPLEX, "expression is nested too deeply");
     }
-    switch (expr->kind) {
-    case EXPR_CALL:
-        code = eval_call(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_AND:
-        code = eval_logic(ev, expr, batch, rows, false, out, err);
-        break;
-    case EXPR_OR:
-        code = eval_logic(ev, expr, batch, rows, true, out, err);
-        break;
-    case EXPR_NOT:
-        code = eval_not(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_TEST:
-        code = eval_test(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_DISTINCT:
-        code = eval_distinct(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_CASE:
-        code = eval_case(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_COALESCE:
-        code = eval_coalesce(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_NULLIF:
-        code = eval_nullif(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_GREATEST:
-    case EXPR_LEAST:
-        code = eval_extreme(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_IN:
-        code = eval_in(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_ARRAY:
-        code = eval_array(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_SUBSCRIPT:
-    case EXPR_SLICE:
-        code = eval_subscript(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_ANY:
-    case EXPR_ALL:
-        code = eval_any_all(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_ROW:
-        code = eval_row(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_FIELD:
-        code = eval_field(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_ROW_COMPARE:
-        code = eval_row_compare(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_CAST_TEXT:
-        code = eval_cast_text(ev, expr, batch, rows, out, err);
-        break;
-    case EXPR_SUBQUERY:
-        code = eval_subquery(ev, expr, batch, rows, out, err);
-        break;
-    default:
-        ox_unreachable();
-    }
+    ox_assert(expr->kind < ox_count(steps) && steps[expr->kind] != NULL);
+    ox_code code = steps[expr->kind](ev, expr, batch, rows, out, err);
     if (ev->depth > 0)
         ev->depth--;
-    if (code != OX_OK && err != NULL && err->position == 0)
-        err->position = 0; /* run-time errors carry no position, as in PostgreSQL */
     return code;
 }
 
-static struct rows
+static struct eval_rows
 batch_rows(const struct batch *batch)
 {
     ox_assert(batch->count <= VECTOR_MAX);
-    return batch->sel != NULL ? (struct rows){batch->sel, batch->sel_count}
-                              : (struct rows){eval_all_rows, batch->count};
+    return batch->sel != NULL ? (struct eval_rows){batch->sel, batch->sel_count}
+                              : (struct eval_rows){eval_all_rows, batch->count};
 }
 
 ox_code
@@ -1162,15 +800,15 @@ expr_eval(struct eval *ev, const struct expr *expr, const struct batch *batch, s
 }
 
 static ox_code
-select_rows(struct eval *ev, const struct expr *expr, const struct batch *batch, struct rows rows,
-    uint32_t *sel, uint32_t *count, struct ox_err *err)
+select_rows(struct eval *ev, const struct expr *expr, const struct batch *batch,
+    struct eval_rows rows, uint32_t *sel, uint32_t *count, struct ox_err *err)
 {
     if (expr->kind == EXPR_AND) {
         for (uint32_t i = 0; i < expr->nargs; i++) {
             ox_code code = select_rows(ev, expr->args[i], batch, rows, sel, count, err);
             if (code != OX_OK)
                 return code;
-            rows = (struct rows){sel, *count};
+            rows = (struct eval_rows){sel, *count};
         }
         return OX_OK;
     }

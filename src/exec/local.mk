@@ -11,7 +11,7 @@ liboxbow_a_SOURCES += src/exec/aggregate.c src/exec/concat.c src/exec/cte.c src/
 # Expressions, functions, aggregates
 BUILT_SOURCES += src/exec/functions.gen.h src/exec/functions.gen.c
 nodist_liboxbow_a_SOURCES += src/exec/functions.gen.c
-liboxbow_a_SOURCES += src/exec/agg.c src/exec/agg_collect.c src/exec/expr.c src/exec/expr_bind.c \
+liboxbow_a_SOURCES += src/exec/agg.c src/exec/agg_collect.c src/exec/expr.c src/exec/expr_compound.c src/exec/expr_bind.c \
     src/exec/expr_tree.c src/exec/func_array.c src/exec/func_bytes.c src/exec/func_catalog.c \
     src/exec/func_choose.c src/exec/func_compare.c src/exec/func_format.c src/exec/func_format_number.c src/exec/func_json.c \
     src/exec/func_jsonpath.c src/exec/json_path.c src/exec/func_math.c \
