@@ -350,104 +350,157 @@ text_quote_nullable(struct call *call, const struct datum *args, struct datum *o
 }
 
 /* format(): %s %I %L %%, with positions "n$", "-" and widths. */
+struct format_work {
+    struct call *call;
+    struct str format;
+    size_t at; /* in it */
+    const struct datum *items;
+    const struct type *types;
+    uint32_t count, next; /* of the items; the one that comes next */
+    struct text text;
+};
+
+struct format_spec {
+    char kind;
+    bool left;
+    int64_t width;
+};
+
+/* Digits, at most nine of them. False: there is none. */
+static bool
+spec_number(struct format_work *work, int64_t *number)
+{
+    size_t start = work->at;
+    for (*number = 0; work->at < work->format.len && *number < 100000000; work->at++) {
+        char c = work->format.ptr[work->at];
+        if (c < '0' || c > '9')
+            break;
+        *number = *number * 10 + (c - '0');
+    }
+    return work->at > start;
+}
+
+static inline bool
+spec_meets(struct format_work *work, char c)
+{
+    bool there = work->at < work->format.len && work->format.ptr[work->at] == c;
+    work->at += there;
+    return there;
+}
+
+static ox_code
+spec_too_few(struct format_work *work)
+{
+    return call_fail(work->call, OX_INVALID_PARAMETER_VALUE, "too few arguments for format()");
+}
+
+/* What stands behind a '%': work->next is the item that it shows. */
+static ox_code
+spec_read(struct format_work *work, struct format_spec *spec)
+{
+    int64_t number = 0, position = 0;
+    bool digits = spec_number(work, &number);
+    if (digits && spec_meets(work, '$')) {
+        if ((position = number) == 0)
+            return call_fail(work->call, OX_INVALID_PARAMETER_VALUE,
+                "format specifies argument 0, but arguments are numbered from 1");
+        digits = false;
+        number = 0;
+    }
+    spec->left = false;
+    while (!digits && spec_meets(work, '-'))
+        spec->left = true;
+    if (!digits && spec_meets(work, '*')) {
+        if (work->next >= work->count)
+            return spec_too_few(work);
+        const struct datum *width = &work->items[work->next++];
+        number = width->null ? 0 : width->i;
+    } else if (!digits) {
+        spec_number(work, &number);
+    }
+    spec->width = number < 0 ? -number : number;
+    spec->left |= number < 0;
+    if (position > 0)
+        work->next = (uint32_t)position - 1;
+    if (work->at >= work->format.len)
+        return call_fail(
+            work->call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
+    spec->kind = work->format.ptr[work->at++];
+    if (spec->kind != 's' && spec->kind != 'I' && spec->kind != 'L')
+        return call_fail(work->call, OX_INVALID_PARAMETER_VALUE,
+            "unrecognized format() type specifier \"%c\"", spec->kind);
+    return work->next < work->count ? OX_OK : spec_too_few(work);
+}
+
+static void
+add_blanks(struct text *text, int64_t count)
+{
+    while (count-- > 0)
+        ox_text_addc(text, ' ');
+}
+
+static ox_code
+spec_show(struct format_work *work, const struct format_spec *spec)
+{
+    struct call *call = work->call;
+    const struct datum *item = &work->items[work->next];
+    struct text value, shown;
+    ox_text_init(&value, call->arena);
+    ox_text_init(&shown, call->arena);
+    if (!item->null)
+        add_value(call, work->types[work->next], item, &value);
+    work->next++;
+    if (spec->kind == 'I' && item->null)
+        return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED,
+            "null values cannot be formatted as an SQL identifier");
+    if (spec->kind == 'I')
+        quote_ident(ox_text_str(&value), &shown);
+    else if (spec->kind == 'L' && item->null)
+        ox_text_adds(&shown, "NULL");
+    else if (spec->kind == 'L')
+        quote_literal(ox_text_str(&value), &shown);
+    struct str s = ox_text_str(spec->kind == 's' ? &value : &shown);
+    int64_t pad = spec->width - (int64_t)ox_utf8_count(s.ptr, s.len);
+    if (pad > TEXT_MAX)
+        return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "requested length too large");
+    add_blanks(&work->text, spec->left ? 0 : pad);
+    ox_text_add(&work->text, s.ptr, s.len);
+    add_blanks(&work->text, spec->left ? pad : 0);
+    return CALL_ROOM(call, work->text.len);
+}
+
 ox_code
 text_format(struct call *call, const struct datum *args, struct datum *out)
 {
-    const struct datum *items;
-    const struct type *types;
-    uint32_t count, next = 0;
-    struct text text;
+    struct format_work work = {.call = call, .format = args[0].s};
+    struct format_spec spec = {0};
     if (args[0].null) {
         out->null = true;
         return OX_OK;
     }
-    call_items(call, args, 1, &items, &types, &count);
-    ox_text_init(&text, call->arena);
-    ox_text_reserve(&text, 1);
-    struct str f = args[0].s;
-    for (size_t i = 0; i < f.len; i++) {
-        if (f.ptr[i] != '%') {
-            ox_text_addc(&text, f.ptr[i]);
+    call_items(call, args, 1, &work.items, &work.types, &work.count);
+    ox_text_init(&work.text, call->arena);
+    ox_text_reserve(&work.text, 1);
+    while (work.at < work.format.len) {
+        char c = work.format.ptr[work.at++];
+        if (c != '%') {
+            ox_text_addc(&work.text, c);
             continue;
         }
-        if (++i >= f.len)
+        if (work.at >= work.format.len)
             return call_fail(
                 call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
-        if (f.ptr[i] == '%') {
-            ox_text_addc(&text, '%');
+        if (spec_meets(&work, '%')) {
+            ox_text_addc(&work.text, '%');
             continue;
         }
-        int64_t number = 0, width = 0;
-        bool digits = false, left = false, has_position = false;
-        uint32_t position = 0;
-        for (; i < f.len && f.ptr[i] >= '0' && f.ptr[i] <= '9' && number < 100000000;
-             i++, digits = true)
-            number = number * 10 + (f.ptr[i] - '0');
-        if (digits && i < f.len && f.ptr[i] == '$') {
-            if (number == 0)
-                return call_fail(call, OX_INVALID_PARAMETER_VALUE,
-                    "format specifies argument 0, but arguments are numbered from 1");
-            has_position = true;
-            position = (uint32_t)number;
-            digits = false;
-            number = 0;
-            i++;
-        }
-        if (!digits) {
-            for (; i < f.len && f.ptr[i] == '-'; i++)
-                left = true;
-            if (i < f.len && f.ptr[i] == '*') {
-                i++;
-                if (next >= count)
-                    return call_fail(
-                        call, OX_INVALID_PARAMETER_VALUE, "too few arguments for format()");
-                number = items[next].null ? 0 : items[next].i;
-                next++;
-            } else {
-                for (; i < f.len && f.ptr[i] >= '0' && f.ptr[i] <= '9' && number < 100000000; i++)
-                    number = number * 10 + (f.ptr[i] - '0');
-            }
-        }
-        width = number < 0 ? -number : number;
-        left |= number < 0;
-        if (i >= f.len)
-            return call_fail(
-                call, OX_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
-        char kind = f.ptr[i];
-        if (kind != 's' && kind != 'I' && kind != 'L')
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE,
-                "unrecognized format() type specifier \"%c\"", kind);
-        uint32_t at = has_position ? position - 1 : next;
-        if (at >= count)
-            return call_fail(call, OX_INVALID_PARAMETER_VALUE, "too few arguments for format()");
-        next = at + 1;
-        struct text value, shown;
-        ox_text_init(&value, call->arena);
-        ox_text_init(&shown, call->arena);
-        if (!items[at].null)
-            add_value(call, types[at], &items[at], &value);
-        if (kind == 'I' && items[at].null)
-            return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED,
-                "null values cannot be formatted as an SQL identifier");
-        if (kind == 'I')
-            quote_ident(ox_text_str(&value), &shown);
-        else if (kind == 'L' && items[at].null)
-            ox_text_adds(&shown, "NULL");
-        else if (kind == 'L')
-            quote_literal(ox_text_str(&value), &shown);
-        struct str s = ox_text_str(kind == 's' ? &value : &shown);
-        int64_t pad = width - (int64_t)ox_utf8_count(s.ptr, s.len);
-        if (pad > TEXT_MAX)
-            return call_fail(call, OX_PROGRAM_LIMIT_EXCEEDED, "requested length too large");
-        for (int64_t k = 0; !left && k < pad; k++)
-            ox_text_addc(&text, ' ');
-        ox_text_add(&text, s.ptr, s.len);
-        for (int64_t k = 0; left && k < pad; k++)
-            ox_text_addc(&text, ' ');
-        if (CALL_ROOM(call, text.len) != OX_OK)
-            return OX_PROGRAM_LIMIT_EXCEEDED;
+        ox_code code = spec_read(&work, &spec);
+        if (code == OX_OK)
+            code = spec_show(&work, &spec);
+        if (code != OX_OK)
+            return code;
     }
-    out->s = ox_text_str(&text);
+    out->s = ox_text_str(&work.text);
     return OX_OK;
 }
 

@@ -170,6 +170,107 @@ month_of_name(const char *word, size_t len)
     return len == 4 && ox_str_ieq(ox_str_n(word, len), OX_STR("sept")) ? 9 : 0;
 }
 
+static inline const char *
+skip_letters(const char *at, const char *end)
+{
+    while (at < end && is_alpha(*at))
+        at++;
+    return at;
+}
+
+static inline const char *
+skip_digits(const char *at, const char *end)
+{
+    while (at < end && is_digit(*at))
+        at++;
+    return at;
+}
+
+static const char *
+skip_digits_or(const char *at, const char *end, const char *others)
+{
+    while (at < end && (is_digit(*at) || (*at != '\0' && strchr(others, *at) != NULL)))
+        at++;
+    return at;
+}
+
+static const char *
+skip_word_or(const char *at, const char *end, const char *others)
+{
+    while (at < end &&
+           (is_alpha(*at) || is_digit(*at) || (*at != '\0' && strchr(others, *at) != NULL)))
+        at++;
+    return at;
+}
+
+/* The rest of a date behind its first number. */
+static const char *
+split_date(const char *at, const char *end, enum field_kind *kind)
+{
+    char sep = *at;
+    int seps = 0;
+    for (; at < end && (is_digit(*at) || is_alpha(*at) || *at == sep); at++) {
+        if (*at == sep)
+            seps++;
+        /* "2024-01-02T10:00": the T ends the date */
+        if ((*at == 'T' || *at == 't') && seps == 2 && at + 1 < end && is_digit(at[1]))
+            break;
+        if (sep == '-' && seps == 2 && is_alpha(*at) && is_digit(at[-1]))
+            break;
+    }
+    *kind = sep == '.' && seps == 1 ? FIELD_NUMBER : FIELD_DATE;
+    return at;
+}
+
+static const char *
+split_number(const char *at, const char *end, enum field_kind *kind)
+{
+    at = skip_digits(at, end);
+    *kind = FIELD_NUMBER;
+    if (at < end && *at == ':') {
+        *kind = FIELD_TIME;
+        return skip_digits_or(at, end, ":.");
+    }
+    if (at < end && (*at == '-' || *at == '/' || *at == '.'))
+        return split_date(at, end, kind);
+    return at;
+}
+
+/* A zone's distance, or a word with a sign. */
+static const char *
+split_signed(const char *at, const char *end, enum field_kind *kind)
+{
+    at++;
+    while (at < end && is_blank(*at))
+        at++;
+    *kind = at < end && is_digit(*at) ? FIELD_ZONE : FIELD_WORD;
+    if (*kind == FIELD_ZONE)
+        return skip_digits_or(at, end, ":.");
+    return at < end && is_alpha(*at) ? skip_letters(at, end) : NULL;
+}
+
+static const char *
+split_word(const char *start, const char *end, enum field_kind *kind)
+{
+    const char *at = skip_letters(start, end), *posix = skip_digits(at, end);
+    bool long_enough = at - start >= 3, digit_next = end - at > 1 && is_digit(at[1]);
+    *kind = FIELD_WORD;
+    if (posix > at && long_enough && end - posix >= 3 && is_alpha(posix[0]) && is_alpha(posix[1]) &&
+        is_alpha(posix[2])) /* EST5EDT */
+        return skip_letters(posix, end);
+    if (at < end && (*at == '/' || *at == '_')) /* a zone's name */
+        return skip_word_or(at, end, "/_-+");
+    if (!long_enough || !digit_next)
+        return at;
+    if ((*at == '+' || *at == '-') && month_of_name(start, (size_t)(at - start)) == 0)
+        return skip_word_or(at, end, "+-:"); /* a POSIX zone, whose sign is west: "GMT+8" */
+    if (*at == '-') {                        /* "Jan-02-2024" */
+        *kind = FIELD_DATE;
+        return skip_word_or(at, end, "-");
+    }
+    return at;
+}
+
 /* -1: garbage. */
 static int
 split_fields(struct str text, struct field *fields, int max)
@@ -183,84 +284,17 @@ split_fields(struct str text, struct field *fields, int max)
         }
         if (count == max)
             return -1;
-        struct field *f = &fields[count];
+        struct field *f = &fields[count++];
         const char *start = at;
-        if (is_digit(*at)) {
-            while (at < end && is_digit(*at))
-                at++;
-            if (at < end && *at == ':') {
-                f->kind = FIELD_TIME;
-                while (at < end && (is_digit(*at) || *at == ':' || *at == '.'))
-                    at++;
-            } else if (at < end && (*at == '-' || *at == '/' || *at == '.')) {
-                char sep = *at;
-                f->kind = FIELD_DATE;
-                int seps = 0;
-                while (at < end && (is_digit(*at) || is_alpha(*at) || *at == sep)) {
-                    if (*at == sep)
-                        seps++;
-                    /* "2024-01-02T10:00": the T ends the date */
-                    if ((*at == 'T' || *at == 't') && seps == 2 && at + 1 < end && is_digit(at[1]))
-                        break;
-                    if (sep == '-' && seps == 2 && is_alpha(*at) && is_digit(at[-1]))
-                        break;
-                    at++;
-                }
-                if (sep == '.' && seps == 1)
-                    f->kind = FIELD_NUMBER;
-            } else {
-                f->kind = FIELD_NUMBER;
-            }
-        } else if (*at == '+' || *at == '-') {
-            at++;
-            while (at < end && is_blank(*at))
-                at++;
-            if (at < end && is_digit(*at)) {
-                f->kind = FIELD_ZONE;
-                while (at < end && (is_digit(*at) || *at == ':' || *at == '.'))
-                    at++;
-            } else if (at < end && is_alpha(*at)) {
-                f->kind = FIELD_WORD;
-                while (at < end && is_alpha(*at))
-                    at++;
-            } else {
-                return -1;
-            }
-        } else if (is_alpha(*at)) {
-            f->kind = FIELD_WORD;
-            while (at < end && is_alpha(*at))
-                at++;
-            const char *posix = at;
-            while (posix < end && is_digit(*posix))
-                posix++;
-            if (posix > at && at - start >= 3 && end - posix >= 3 && is_alpha(posix[0]) &&
-                is_alpha(posix[1]) && is_alpha(posix[2])) { /* EST5EDT */
-                for (at = posix; at < end && is_alpha(*at);)
-                    at++;
-            } else if (at < end && (*at == '/' || *at == '_')) { /* a zone name */
-                while (at < end && (is_alpha(*at) || is_digit(*at) || strchr("/_-+", *at) != NULL))
-                    at++;
-            } else if (end - at > 1 && (*at == '+' || *at == '-') && is_digit(at[1]) &&
-                       at - start >= 3 && month_of_name(start, (size_t)(at - start)) == 0) {
-                /* a POSIX zone, whose sign is west: "GMT+8" */
-                while (at < end && (is_alpha(*at) || is_digit(*at) || strchr("+-:", *at) != NULL))
-                    at++;
-            } else if (at < end && *at == '-' && at - start >= 3 && at + 1 < end &&
-                       is_digit(at[1])) {
-                /* "Jan-02-2024" */
-                f->kind = FIELD_DATE;
-                while (at < end && (is_digit(*at) || is_alpha(*at) || *at == '-'))
-                    at++;
-            }
-        } else {
-            return -1;
-        }
-        size_t len = (size_t)(at - start);
+        at = is_digit(*at)              ? split_number(at, end, &f->kind)
+             : *at == '+' || *at == '-' ? split_signed(at, end, &f->kind)
+             : is_alpha(*at)            ? split_word(at, end, &f->kind)
+                                        : NULL;
+        size_t len = at != NULL ? (size_t)(at - start) : SIZE_MAX;
         if (len >= sizeof(f->text))
             return -1;
         memcpy(f->text, start, len);
         f->text[len] = '\0';
-        count++;
     }
     return count;
 }
