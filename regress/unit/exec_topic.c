@@ -64,8 +64,8 @@ world_start(struct world *world)
         .loops = world->loops,
         .housekeeping_ms = 60000};
     must(replica_start(&replica, env_os(), world->meta, &world->replica, &err), &err, "replica");
-    struct engine_config engine = {
-        logs.node_id, world->dir, world->loops, world->net, world->meta, world->replica};
+    struct engine_config engine = {.node_id = logs.node_id, .loops = world->loops,
+        .net = world->net, .meta = world->meta, .replica = world->replica};
     must(engine_start(&engine, env_os(), &world->engine, &err), &err, "engine");
     struct meta_command cmd = {.kind = META_BROKER_REGISTER};
     cmd.broker_register.node_id = logs.node_id;

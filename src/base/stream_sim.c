@@ -361,12 +361,6 @@ stream_sim_ended(struct stream_sim *sim, int id)
 }
 
 void
-stream_sim_shut(struct stream_sim *sim, int id)
-{
-    stream_at(sim, id)->in.ended = true;
-}
-
-void
 stream_sim_leave(struct stream_sim *sim, int id, bool at_once)
 {
     struct stream *stream = stream_at(sim, id);

@@ -39,7 +39,6 @@ size_t stream_sim_put(struct stream_sim *sim, int stream, const void *ptr, size_
 size_t stream_sim_get(struct stream_sim *sim, int stream, void *to, size_t len);
 /* All is read and no more comes, or the stream was reset. */
 bool stream_sim_ended(struct stream_sim *sim, int stream);
-void stream_sim_shut(struct stream_sim *sim, int stream); /* no more is put */
 /* The peer goes; reset: at once, what it has put and nobody read is lost. */
 void stream_sim_leave(struct stream_sim *sim, int stream, bool reset);
 

@@ -115,11 +115,6 @@ uint64_t exec_run_rows(const struct exec_run *run);
 /* Rows already durable when an INSERT in stream mode failed: for DETAIL. */
 uint64_t exec_run_rows_durable(const struct exec_run *run);
 
-/* The position of a subscription after the rows given so far, as a token. False: the plan
- * has no following scan, it has not started, or only a part of its last batch was given
- * (max_rows): ask again when that is through. */
-bool exec_run_token(struct exec_run *run, struct text *out);
-
 /* ---- PLAN_FEED: COPY FROM --------------------------------------------------- */
 
 /* While exec_run_next parked and exec_run_wants_feed is true, hand in rows (borrowed until

@@ -122,7 +122,6 @@ void op_init(struct op *op, struct exec_run *run, const struct op_ops *ops,
 struct op *op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope);
 bool op_open(struct op *op);  /* inputs first */
 void op_close(struct op *op); /* and its inputs */
-void op_free(struct op *op);  /* closes; memory is the run's */
 enum exec_status op_next(struct op *op, struct batch **out);
 
 /* Evaluate over the selected rows of batch. False: run_err() is set. */

@@ -164,18 +164,3 @@ exec_murmur2(const void *ptr, size_t len)
     h *= m;
     return h ^ h >> 15;
 }
-
-bool
-exec_run_token(struct exec_run *run, struct text *out)
-{
-    if (run->scan == NULL || !run->scan->opened || run->rest != NULL)
-        return false;
-    struct arena arena;
-    ox_arena_init(&arena);
-    struct exec_position *positions;
-    struct uuid topic_id;
-    uint32_t count = scan_positions(run->scan, &positions, &topic_id, &arena);
-    exec_token_write(&topic_id, positions, count, out);
-    ox_arena_fini(&arena);
-    return true;
-}

@@ -267,7 +267,6 @@ struct log_append {
     struct record_batch batch;
     struct buf *own; /* of a rebuilt batch */
     struct slice bytes; /* what will be written */
-    int64_t max_timestamp_offset_delta;
 };
 
 /* The part of an append that needs no lock: framing, CRC, codec, every record

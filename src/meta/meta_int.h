@@ -251,8 +251,6 @@ struct meta {
     struct quorum *quorum;
     struct image image;
     struct list answered; /* requests whose outcome is known, not yet told */
-    bool shown_ready;
-    int32_t shown_leader;
 
     struct view_chain *chain;
     struct lock observers_lock;

@@ -81,7 +81,6 @@ void pg_ready(struct pg_conn *pg, char status);
 void pg_simple(struct pg_conn *pg, char type); /* a message without content */
 
 /* ---- startup.c ---- */
-void pg_startup(struct pg_conn *pg, const struct slice *message);
 /* sql_client.cancel */
 bool pg_cancel(struct sql_client *client, int32_t pid, bool end);
 

@@ -373,8 +373,8 @@ answer_ssl(struct pg_conn *pg)
     conn_start_tls(pg->conn, tls, NULL, 0);
 }
 
-void
-pg_startup(struct pg_conn *pg, const struct slice *message)
+static void
+startup_message(struct pg_conn *pg, const struct slice *message)
 {
     struct ox_err err;
     struct wire_in in = wire_in(ox_slice_ptr(message), message->len);
@@ -483,7 +483,7 @@ on_frame(struct conn *conn, const struct slice *message)
     struct pg_conn *pg = conn_user(conn);
     atomic_fetch_add_explicit(&pg->engine.requests, 1, memory_order_relaxed);
     if (pg->state == PG_STARTUP)
-        pg_startup(pg, message);
+        startup_message(pg, message);
     else if (pg->state == PG_LOGIN)
         pg_login_message(pg, message);
     else if (pg->state != PG_CLOSING)

@@ -72,10 +72,5 @@ ox_code timestamp_add_interval(int64_t us, const struct interval *span, const st
 /* Leaves what the modifier has no field for; rounds seconds. */
 void interval_apply_typmod(struct interval *span, int32_t typmod);
 int interval_compare(const struct interval *a, const struct interval *b);
-static inline struct str
-interval_str(const struct interval *span)
-{
-    return ox_str_n(span, 16);
-}
 
 #endif

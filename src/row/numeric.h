@@ -11,7 +11,6 @@
 #include "base/str.h"
 
 #define NUM_BASE 10000
-#define NUM_BASE_DIGITS 4
 #define NUM_SCALE_MAX 1000 /* of typmods and of computed results */
 #define NUM_DSCALE_MAX 0x3FFF
 #define NUM_MIN_SIG 16

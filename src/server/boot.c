@@ -645,8 +645,11 @@ start_all(struct server *server, struct ox_err *err)
         return code;
     empty_temp_dir(server);
     meta_on_view(server->meta, settings_changed, server);
-    struct engine_config engine_config = {meta_identity(server->meta)->node_id,
-        server->options->dir, server->loops, server->net, server->meta, server->replica};
+    struct engine_config engine_config = {.node_id = meta_identity(server->meta)->node_id,
+        .loops = server->loops,
+        .net = server->net,
+        .meta = server->meta,
+        .replica = server->replica};
     code = engine_start(&engine_config, server->env, &server->engine, err);
     if (code == OX_OK)
         code = open_doors(server, err);

@@ -370,7 +370,6 @@ struct ast_create_topic {
     bool if_not_exists;
     struct ast_list *columns; /* not empty: columns were declared, which is refused */
     struct ast_expr *partitions, *replicas;
-    struct ast_token partition_by; /* text: hash, ... */
     struct ast_expr *retain_for, *retain_size;
     bool retain_all;
     struct ast_list *options; /* of struct ast_option */

@@ -36,8 +36,8 @@ struct pool {
 
 /* ---- relations ---- */
 
-struct rel *
-bind_add_rel(struct bind *b, struct scope *scope, enum rel_kind kind, struct str alias,
+static struct rel *
+add_rel(struct bind *b, struct scope *scope, enum rel_kind kind, struct str alias,
     uint32_t column_count, int pos)
 {
     for (uint32_t i = 0; i < scope->rel_count; i++)
@@ -105,7 +105,7 @@ struct rel *
 bind_add_topics(struct bind *b, struct scope *scope, struct plan_topic *topics, uint32_t count,
     struct str alias, int pos)
 {
-    struct rel *rel = bind_add_rel(b, scope, REL_TOPIC, alias, SCAN_COLUMN_COUNT, pos);
+    struct rel *rel = add_rel(b, scope, REL_TOPIC, alias, SCAN_COLUMN_COUNT, pos);
     if (rel == NULL)
         return NULL;
     for (uint32_t i = 0; i < SCAN_COLUMN_COUNT; i++)
@@ -136,7 +136,7 @@ static struct rel *
 add_catalog(struct bind *b, struct scope *scope, const struct syscat_relation *relation,
     struct str alias, int pos)
 {
-    struct rel *rel = bind_add_rel(b, scope, REL_CATALOG, alias, relation->column_count, pos);
+    struct rel *rel = add_rel(b, scope, REL_CATALOG, alias, relation->column_count, pos);
     if (rel == NULL)
         return NULL;
     for (uint32_t i = 0; i < rel->column_count; i++) {
@@ -153,7 +153,7 @@ struct rel *
 bind_add_query(struct bind *b, struct scope *scope, const struct query *query, struct str alias,
     int pos)
 {
-    struct rel *rel = bind_add_rel(b, scope, REL_PLAN, alias, query->count, pos);
+    struct rel *rel = add_rel(b, scope, REL_PLAN, alias, query->count, pos);
     if (rel == NULL)
         return NULL;
     for (uint32_t i = 0; i < rel->column_count; i++) {
@@ -177,7 +177,7 @@ add_cte(struct bind *b, struct scope *scope, const struct cte_entry *entry, stru
             OX_STR_ARG(entry->name));
         return NULL;
     }
-    struct rel *rel = bind_add_rel(b, scope, REL_PLAN, alias, entry->column_count, pos);
+    struct rel *rel = add_rel(b, scope, REL_PLAN, alias, entry->column_count, pos);
     if (rel == NULL)
         return NULL;
     for (uint32_t i = 0; i < rel->column_count; i++) {
@@ -398,7 +398,7 @@ bind_record_item(struct bind *b, struct scope *scope, const struct ast_from *ast
     if (count > SET_COLUMNS_MAX)
         return bind_fail(b, OX_PROGRAM_LIMIT_EXCEEDED, ast->alias->pos,
             "a column definition list has at most %d columns", SET_COLUMNS_MAX);
-    item->rel = bind_add_rel(b, scope, REL_FUNCTION,
+    item->rel = add_rel(b, scope, REL_FUNCTION,
         ast->alias->name.ptr != NULL ? ast->alias->name : OX_STR("record"), width, ast->pos);
     if (item->rel == NULL)
         return b->err->code;
@@ -476,7 +476,7 @@ bind_function_item(struct bind *b, struct scope *scope, const struct ast_from *a
     if (ast->alias != NULL && ast->alias->types != NULL)
         return bind_record_item(b, scope, ast, list.calls[0],
             list.count == 1 ? list.columns : 0, item);
-    item->rel = bind_add_rel(b, scope, REL_FUNCTION, alias.ptr != NULL ? alias : name,
+    item->rel = add_rel(b, scope, REL_FUNCTION, alias.ptr != NULL ? alias : name,
         list.columns + (ast->ordinality ? 1 : 0), ast->pos);
     if (item->rel == NULL)
         return b->err->code;

@@ -263,8 +263,6 @@ struct rel *bind_add_topic(struct bind *b, struct scope *scope, const struct met
 /* A query whose columns are a relation's. */
 struct rel *bind_add_query(struct bind *b, struct scope *scope, const struct query *query,
     struct str alias, int pos);
-struct rel *bind_add_rel(struct bind *b, struct scope *scope, enum rel_kind kind,
-    struct str alias, uint32_t column_count, int pos);
 /* A leaf over one topic relation with its filter, for SUBSCRIBE. */
 ox_code bind_plan_topic(struct bind *b, struct rel *rel, struct expr *where,
     struct fragment *out);

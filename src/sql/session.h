@@ -257,14 +257,12 @@ struct sql_session {
     ox_code cancel_code;
     const struct ast_fetch *fetch;
     struct portal *fetcher; /* of the FETCH itself: how its rows look */
-    bool fetch_timed_out;
     uint64_t fetch_deadline_ns; /* UINT64_MAX none */
     bool fetch_live;
     struct copy_task *copy;
     struct ddl_task *ddl;
     struct held *held;    /* rows that COMMIT will append */
     bool hold_lost;       /* an INSERT that was to be held failed: nothing was written */
-    bool noted_latest;
     struct loop_timer timer; /* of a FETCH's timeout */
 };
 

@@ -125,8 +125,6 @@ void sql_session_free(struct sql_session *sess);
 
 /* Calls client->parameter for each setting that is reported at start. */
 void sql_session_report(struct sql_session *sess);
-/* 'I' outside a transaction, 'T' in one, 'E' in a failed one. */
-char sql_session_status(const struct sql_session *sess);
 /* How values are written: for DataRow. */
 const struct row_format *sql_session_format(const struct sql_session *sess);
 

@@ -227,12 +227,6 @@ sql_session_report(struct sql_session *sess)
     settings_report(sess);
 }
 
-char
-sql_session_status(const struct sql_session *sess)
-{
-    return sess->status;
-}
-
 const struct row_format *
 sql_session_format(const struct sql_session *sess)
 {

@@ -78,7 +78,6 @@ void targets_kill(void);
 int connect_to(int port);
 void write_full(int fd, const void *from, size_t len);
 void read_full(int fd, void *to, size_t len);
-void remove_tree(const char *path);
 
 /* ---- references (bench_null.c, bench_nullsql.c) ---- */
 
