@@ -232,8 +232,9 @@ ox_code bind_grouping_values(struct bind *b, const struct simple *simple, int32_
 ox_code bind_expr(struct bind *b, const struct ast_expr *ast, struct expr **out);
 ox_code bind_condition(struct bind *b, const struct ast_expr *ast, enum bind_place place,
     const char *what, struct expr **out);
-/* "WHERE", for messages. */
-const char *bind_place_name(enum bind_place place);
+/* Each item, in the arena; NULL is an empty list. */
+ox_code bind_list(struct bind *b, const struct ast_list *list, struct expr ***out,
+    uint32_t *count);
 /* A copy with nodes of its own, so that it can be placed elsewhere. */
 struct expr *bind_copy(struct bind *b, const struct expr *expr);
 /* Fields of a record: how many, and one of them as an expression with its name.
@@ -249,6 +250,11 @@ struct rel_column *bind_find_column(struct scope *scope, struct str rel, struct 
 ox_code bind_missing_relation(struct bind *b, int pos, struct str name);
 struct expr *bind_column_ref(struct bind *b, struct rel_column *column, uint32_t level,
     struct scope *scope, int pos);
+
+/* ---- bind_call.c ---- */
+ox_code bind_call(struct bind *b, const struct ast_expr *ast, struct expr **out);
+/* "WHERE", for messages. */
+const char *bind_place_name(enum bind_place place);
 
 /* ---- bind_from.c ---- */
 struct from_item;

@@ -5,7 +5,7 @@ LEMPAR = /usr/share/lemon/lempar.c
 BUILT_SOURCES += sql_parser.gen.h
 nodist_liboxbow_a_SOURCES += src/sql/views.gen.c src/sql/sql_parser.gen.c src/sql/sql_scan.gen.c \
     src/sql/keywords.gen.c src/sql/commands.gen.c
-liboxbow_a_SOURCES += src/sql/ast.c src/sql/bind.c src/sql/bind_expr.c src/sql/bind_from.c \
+liboxbow_a_SOURCES += src/sql/ast.c src/sql/bind.c src/sql/bind_call.c src/sql/bind_expr.c src/sql/bind_from.c \
     src/sql/bind_group.c src/sql/bind_insert.c src/sql/bind_live.c src/sql/bind_push.c \
     src/sql/bind_query.c src/sql/bind_record.c src/sql/bind_setop.c src/sql/copy.c src/sql/copy_options.c \
     src/sql/ddl.c src/sql/explain.c src/sql/hold.c src/sql/parse.c src/sql/portal.c src/sql/refuse.c src/sql/roles.c src/sql/session_facts.c src/sql/settings.c src/sql/statement.c src/sql/syscat.c \
