@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The partitions of a topic scan: which there are, where each begins and ends,
+ * and those that are added while it follows. */
+#include "exec/scan_parts.h"
+
+#include <inttypes.h>
+
+/* ---- which there are ---- */
+
+/* A log that is damaged is readable up to the damage; one that is gone is not. */
+bool
+scan_part_readable(struct scan_part *part)
+{
+    struct partition_state state;
+    partition_state(part->part, &state);
+    if (state.fault == OX_OK ||
+        (state.fault == OX_DATA_CORRUPTED && partition_log(part->part) != NULL))
+        return true;
+    const struct plan_topic *topic = &scan_plan(part->scan)->topics[part->topic];
+    ox_fail(run_err(part->scan->op.run), state.fault,
+        "partition %d of topic \"%.*s\" cannot be read: %s", part->index, OX_STR_ARG(topic->name),
+        ox_code_facts(state.fault)->message);
+    return false;
+}
+
+static bool
+add_part(struct scan *scan, uint32_t topic, int32_t index, struct ox_err *err)
+{
+    const struct plan_topic *of = &scan_plan(scan)->topics[topic];
+    struct partition *part;
+    if (engine_partition(scan->op.run->config.session, of->name, &of->id, index, ENGINE_READ, &part,
+            err) != OX_OK)
+        return false;
+    /* Not in the arena: an idle subscription is to be small. */
+    if (scan->part_count == scan->part_cap) {
+        scan->part_cap = OX_MAX(scan->part_cap * 2, 4u);
+        scan->parts = ox_realloc(scan->parts, scan->part_cap * sizeof(*scan->parts));
+    }
+    struct scan_part *at = ox_calloc(1, sizeof(*at));
+    *at = (struct scan_part){.scan = scan,
+        .part = partition_hold(part),
+        .number = scan->part_count,
+        .topic = topic,
+        .index = index,
+        .until = INT64_MAX,
+        .epoch = -1};
+    scan->parts[scan->part_count++] = at;
+    at->cut.stop_us = INT64_MAX;
+    scan_aborted_init(&at->aborted);
+    if (!scan_part_readable(at))
+        return false;
+    at->plog = partition_log(part);
+    return true;
+}
+
+bool
+scan_parts_find(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    struct op *op = &scan->op;
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
+        uint32_t count = scan_partition_count(op->run, &plan->topics[t]);
+        op->counters->partitions_total += count;
+        for (uint32_t p = 0; p < count; p++)
+            if (scan_bounds_partition(&scan->bounds, (int32_t)p) &&
+                !add_part(scan, t, (int32_t)p, run_err(op->run)))
+                return false;
+    }
+    op->counters->partitions += scan->part_count;
+    return true;
+}
+
+void
+scan_part_range(struct scan_part *part, struct exec_range *range)
+{
+    struct scan *scan = part->scan;
+    if (!scan_plan(scan)->follow) {
+        snapshot_range(
+            scan->op.run, part->part, scan_uncommitted(scan->op.run, scan_plan(scan)), range);
+        return;
+    }
+    struct partition_state state;
+    partition_state(part->part, &state);
+    range->start = state.log_start;
+    range->end = partition_visible_end(&state, scan_isolation(scan));
+}
+
+/* First offset with a timestamp at or after us; the end if there is none. */
+static bool
+offset_at_time(struct scan_part *part, int64_t us, const struct exec_range *range, int64_t *out)
+{
+    int64_t unix_us = us + ROW_EPOCH_UNIX_S * 1000000;
+    int64_t ms = unix_us <= 0 ? 0 : (unix_us + 999) / 1000;
+    struct log_timed_offset found;
+    if (plog_offset_by_time(part->plog, ms, range->end, &found, run_err(part->scan->op.run)) !=
+        OX_OK)
+        return false;
+    *out = found.offset < 0 ? range->end : found.offset;
+    return true;
+}
+
+static bool
+bad_value(struct scan *scan, const char *what)
+{
+    ox_fail(run_err(scan->op.run), OX_INVALID_PARAMETER_VALUE, "%s", what);
+    return false;
+}
+
+/* The plan's start or until value; NULL is refused. */
+static bool
+value_of(struct scan *scan, const struct expr *expr, const char *clause, struct datum *out)
+{
+    if (expr == NULL) {
+        *out = DATUM_NULL;
+        return true;
+    }
+    if (!op_eval_one(&scan->op, expr, out))
+        return false;
+    if (out->null)
+        return bad_value(scan, clause);
+    *out = datum_copy(expr->type, *out, &scan->op.arena);
+    return true;
+}
+
+static int64_t
+interval_us(const struct datum *value)
+{
+    struct interval interval;
+    memcpy(&interval, value->s.ptr, sizeof(interval));
+    return interval.us + ((int64_t)interval.days + (int64_t)interval.months * 30) * 86400000000;
+}
+
+static int64_t
+position_in(
+    const struct exec_position *positions, uint32_t count, int32_t partition, int64_t absent)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (positions[i].partition == partition)
+            return positions[i].offset;
+    return absent;
+}
+
+/* A position asked for that is not in the log any more, or not yet. */
+bool
+scan_part_check_gap(
+    struct scan_part *part, int64_t asked, const struct exec_range *range, int64_t *start)
+{
+    struct scan *scan = part->scan;
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    *start = asked;
+    if (asked >= range->start && asked <= range->end)
+        return true;
+    /* Ahead of what is visible: records that are there but not yet visible. */
+    if (asked > range->end && asked <= plog_log_end(part->plog))
+        return true;
+    switch (plan->on_gap) {
+    case SCAN_GAP_EARLIEST:
+        *start = range->start;
+        return true;
+    case SCAN_GAP_LATEST:
+        *start = range->end;
+        return true;
+    case SCAN_GAP_ERROR:
+        break;
+    }
+    ox_fail(run_err(scan->op.run), OX_OFFSET_OUT_OF_RANGE,
+        "offset %" PRId64 " of partition %d of topic \"%.*s\" is out of range", asked, part->index,
+        OX_STR_ARG(plan->topics[part->topic].name));
+    ox_detail(run_err(scan->op.run), "The partition holds offsets %" PRId64 " to %" PRId64 ".",
+        range->start, range->end);
+    ox_hint(run_err(scan->op.run), "Set on_gap to earliest or latest to go on from there.");
+    return false;
+}
+
+struct newest {
+    int64_t timestamp, offset;
+    uint32_t part;
+};
+
+static int
+newer_first(const void *a, const void *b)
+{
+    const struct newest *x = a, *y = b;
+    if (x->timestamp != y->timestamp)
+        return x->timestamp < y->timestamp ? 1 : -1;
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? 1 : -1;
+    return x->part < y->part ? -1 : x->part > y->part;
+}
+
+/* Offsets and times of the newest n records of a partition, newest first. */
+static bool
+newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, struct newest **list,
+    size_t *count, size_t *cap)
+{
+    struct scan *scan = part->scan;
+    struct exec_run *run = scan->op.run;
+    struct log_cursor *cursor;
+    if (range->end <= range->start || n == 0)
+        return true;
+    if (log_cursor_open(part->plog, range->start, range->end, LOG_CURSOR_BACKWARD, &cursor,
+            run_err(run)) != OX_OK)
+        return false;
+    struct arena arena;
+    ox_arena_init(&arena);
+    uint64_t found = 0;
+    bool good = true, more = true;
+    while (good && found < n) {
+        struct record_batch batch;
+        bool visible;
+        good = log_cursor_next(cursor, &batch, &more, run_err(run)) == OX_OK;
+        if (!good || !more)
+            break;
+        part->end = range->end;
+        if (!(good = scan_part_batch_visible(part, &batch, &visible)) || !visible)
+            continue;
+        if (!(good = scan_part_begin_cut(part, &batch, false, &arena)))
+            break;
+        part->cut.from = range->start;
+        part->cut.to = range->end;
+        while (good && part->cut.active && found < n) {
+            struct scan_sink sink;
+            scan_sink_init(&sink, scan_plan(scan), &scan->bounds, &arena);
+            scan_sink_begin(&sink);
+            good = scan_cut_backward(&part->cut, &sink, n - found, scan->op.counters, run_err(run));
+            *list = *count + sink.count > *cap
+                        ? ox_realloc(*list, (*cap = (*count + sink.count) * 2) * sizeof(**list))
+                        : *list;
+            for (uint32_t i = 0; i < sink.count; i++)
+                (*list)[(*count)++] =
+                    (struct newest){sink.timestamp[i], sink.offset[i], part->number};
+            found += sink.count;
+            ox_arena_reset(&arena);
+        }
+        ox_free(part->cut.places);
+        part->cut.places = NULL;
+        part->cut.active = false;
+    }
+    ox_arena_fini(&arena);
+    log_cursor_close(cursor);
+    return good;
+}
+
+/* FROM LAST n: the newest n over all partitions, as suffixes of each. */
+static bool
+start_at_last(struct scan *scan, int64_t rows)
+{
+    if (rows < 0)
+        return bad_value(scan, "number of rows in FROM LAST must not be negative");
+    if (rows > 1000000)
+        return bad_value(scan, "number of rows in FROM LAST must not exceed 1000000");
+    struct newest *list = NULL;
+    size_t count = 0, cap = 0;
+    bool good = true;
+    for (uint32_t i = 0; good && i < scan->part_count; i++) {
+        struct exec_range range;
+        scan_part_range(scan->parts[i], &range);
+        scan->parts[i]->position = range.end;
+        good = newest_of(scan->parts[i], &range, (uint64_t)rows, &list, &count, &cap);
+    }
+    if (count > 0)
+        qsort(list, count, sizeof(*list), newer_first);
+    /* A partition's part is its suffix of as many rows as were chosen of it. */
+    for (size_t k = 0; good && k < count && k < (size_t)rows; k++) {
+        struct scan_part *part = scan->parts[list[k].part];
+        part->given++;
+    }
+    for (uint32_t i = 0; good && i < scan->part_count; i++) {
+        struct scan_part *part = scan->parts[i];
+        uint64_t chosen = part->given;
+        part->given = 0;
+        if (chosen == 0)
+            continue;
+        /* The chosen-th newest by offset. */
+        int64_t *offsets = ox_malloc(count * sizeof(int64_t));
+        size_t n = 0;
+        for (size_t k = 0; k < count; k++)
+            if (list[k].part == i)
+                offsets[n++] = list[k].offset;
+        for (size_t a = 1; a < n; a++)
+            for (size_t b = a; b > 0 && offsets[b - 1] < offsets[b]; b--) {
+                int64_t swap = offsets[b];
+                offsets[b] = offsets[b - 1];
+                offsets[b - 1] = swap;
+            }
+        part->position = offsets[chosen - 1];
+        ox_free(offsets);
+    }
+    ox_free(list);
+    return good;
+}
+
+static bool
+set_start(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    struct datum value;
+    struct exec_position *positions = NULL;
+    uint32_t count = 0;
+    struct ox_err *err = run_err(scan->op.run);
+    if (!value_of(scan, plan->start_value, "the position in FROM must not be NULL", &value))
+        return false;
+    if (plan->start == SCAN_FROM_OFFSETS &&
+        !scan_parse_offsets(value.s, &scan->op.arena, &positions, &count, err))
+        return false;
+    if (plan->start == SCAN_FROM_TOKEN) {
+        struct uuid id;
+        if (exec_token_read(value.s, &scan->op.arena, &id, &positions, &count, err) != OX_OK)
+            return false;
+        if (!ox_uuid_eq(&id, &plan->topics[0].id))
+            return bad_value(scan, "the token belongs to another topic");
+    }
+    if (plan->start == SCAN_FROM_LAST_ROWS)
+        return start_at_last(scan, value.i);
+    for (uint32_t i = 0; i < scan->part_count; i++) {
+        struct scan_part *part = scan->parts[i];
+        struct exec_range range;
+        scan_part_range(part, &range);
+        int64_t asked = range.start;
+        bool good = true;
+        switch (plan->start) {
+        case SCAN_FROM_EARLIEST:
+            break;
+        case SCAN_FROM_LATEST:
+            asked = range.end;
+            break;
+        case SCAN_FROM_OFFSET:
+            good = scan_part_check_gap(part, value.i, &range, &asked);
+            break;
+        case SCAN_FROM_OFFSETS:
+        case SCAN_FROM_TOKEN:
+            good = scan_part_check_gap(
+                part, position_in(positions, count, part->index, range.start), &range, &asked);
+            break;
+        case SCAN_FROM_TIMESTAMP:
+            good = offset_at_time(part, value.i, &range, &asked);
+            break;
+        case SCAN_FROM_LAST_TIME: {
+            int64_t now = row_us_from_unix_ms(env_wall_ms(scan->op.run->config.env));
+            good = offset_at_time(part, now - interval_us(&value), &range, &asked);
+            break;
+        }
+        case SCAN_FROM_LAST_ROWS:
+            break;
+        }
+        if (!good)
+            return false;
+        part->position = asked;
+    }
+    return true;
+}
+
+static bool
+set_until(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    struct datum value;
+    struct exec_position *positions = NULL;
+    uint32_t count = 0;
+    scan->stop_us = INT64_MAX;
+    scan->idle_us = -1;
+    if (!plan->follow)
+        return true;
+    if (!value_of(scan, plan->until_value, "the position in UNTIL must not be NULL", &value))
+        return false;
+    if (plan->until == SCAN_UNTIL_OFFSETS &&
+        !scan_parse_offsets(value.s, &scan->op.arena, &positions, &count, run_err(scan->op.run)))
+        return false;
+    if (plan->until == SCAN_UNTIL_IDLE) {
+        scan->idle_us = interval_us(&value);
+        if (scan->idle_us < 0)
+            return bad_value(scan, "interval in UNTIL IDLE must not be negative");
+        scan->last_row = run_now_ns(scan->op.run);
+    }
+    if (plan->until == SCAN_UNTIL_TIMESTAMP)
+        scan->stop_us = value.i;
+    for (uint32_t i = 0; i < scan->part_count; i++) {
+        struct scan_part *part = scan->parts[i];
+        struct exec_range range;
+        scan_part_range(part, &range);
+        part->cut.stop_us = scan->stop_us;
+        switch (plan->until) {
+        case SCAN_UNTIL_LATEST:
+            part->until = range.end;
+            break;
+        case SCAN_UNTIL_OFFSET:
+            part->until = value.i;
+            break;
+        case SCAN_UNTIL_OFFSETS:
+            part->until = position_in(positions, count, part->index, 0);
+            break;
+        case SCAN_UNTIL_NEVER:
+        case SCAN_UNTIL_TIMESTAMP:
+        case SCAN_UNTIL_IDLE:
+            break;
+        }
+    }
+    return true;
+}
+
+/* Position, end and bounds of partitions from first_part on, once start and until are known. */
+static bool
+set_ranges(struct scan *scan, uint32_t first_part)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    for (uint32_t i = first_part; i < scan->part_count; i++) {
+        struct scan_part *part = scan->parts[i];
+        struct exec_range range;
+        scan_part_range(part, &range);
+        if (plan->follow) {
+            part->until = OX_MIN(part->until, scan->bounds.offset_to);
+            part->position = OX_MAX(part->position, scan->bounds.offset_from);
+        } else {
+            scan_bounds_range(&scan->bounds, &range.start, &range.end);
+            part->position = OX_MAX(part->position, range.start);
+        }
+        /* Every record before the first one in time fails the bound. */
+        if (scan->bounds.us_from != INT64_MIN) {
+            int64_t first;
+            if (!offset_at_time(part, scan->bounds.us_from, &range, &first))
+                return false;
+            part->position = OX_MAX(part->position, OX_MIN(first, range.end));
+        }
+        part->end = OX_MIN(range.end, part->until);
+        part->position = plan->follow ? part->position : OX_MIN(part->position, part->end);
+        part->start = part->position;
+    }
+    return true;
+}
+
+bool
+scan_parts_start(struct scan *scan)
+{
+    return set_start(scan) && set_until(scan) && set_ranges(scan, 0);
+}
+
+/* ---- partitions that are added ----
+ *
+ * A scan without a fixed end watches the metadata: on the meta thread it only
+ * compares how many partitions its topics have; the rest is done on the loop.
+ * New partitions are read from their beginning. */
+
+static uint32_t
+partitions_in(const struct scan *scan, const struct meta_view *view)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    uint32_t total = 0;
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
+        const struct meta_topic *topic = meta_view_topic_by_id(view, &plan->topics[t].id);
+        total += topic != NULL ? topic->partition_count : 0;
+    }
+    return total;
+}
+
+/* On: the meta thread. */
+static void
+view_changed(const struct meta_view *view, void *arg)
+{
+    struct scan *scan = arg;
+    if (partitions_in(scan, view) > atomic_load(&scan->total) &&
+        !atomic_exchange(&scan->view_posted, true))
+        loop_post(scan->op.run->config.loop, &scan->view_msg);
+}
+
+static void
+view_message(struct loop_msg *msg)
+{
+    struct scan *scan = ox_container_of(msg, struct scan, view_msg);
+    struct exec_run *run = scan->op.run;
+    atomic_store(&scan->view_posted, false);
+    if (scan->unwatched) {
+        run_release(run);
+        return;
+    }
+    scan->more_parts = true;
+    run_wake(run);
+}
+
+void
+scan_parts_watch(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    uint32_t total = 0;
+    if (plan->until != SCAN_UNTIL_NEVER && plan->until != SCAN_UNTIL_TIMESTAMP &&
+        plan->until != SCAN_UNTIL_IDLE)
+        return;
+    scan->known = ox_calloc(plan->topic_count, sizeof(*scan->known));
+    for (uint32_t t = 0; t < plan->topic_count; t++)
+        total += scan->known[t] = scan_partition_count(scan->op.run, &plan->topics[t]);
+    atomic_store(&scan->total, total);
+    atomic_store(&scan->view_posted, false);
+    scan->view_msg.fn = view_message;
+    scan->watching = true;
+    scan->unwatched = false;
+    meta_on_view(engine_meta(scan->op.run->config.session->engine), view_changed, scan);
+}
+
+void
+scan_parts_unwatch(struct scan *scan)
+{
+    if (!scan->watching)
+        return;
+    meta_off_view(engine_meta(scan->op.run->config.session->engine), view_changed, scan);
+    scan->watching = false;
+    scan->unwatched = true;
+    if (atomic_load(&scan->view_posted))
+        run_hold(scan->op.run); /* until the message has come */
+    ox_free(scan->known);
+    scan->known = NULL;
+}
+
+bool
+scan_parts_add_new(struct scan *scan)
+{
+    const struct plan_scan_topic *plan = scan_plan(scan);
+    const struct meta_view *view = engine_view(scan->op.run->config.session->engine);
+    uint32_t first = scan->part_count;
+    scan->more_parts = false;
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
+        const struct meta_topic *topic = meta_view_topic_by_id(view, &plan->topics[t].id);
+        uint32_t count = topic != NULL ? topic->partition_count : 0;
+        for (; scan->known[t] < count; scan->known[t]++)
+            if (scan_bounds_partition(&scan->bounds, (int32_t)scan->known[t]) &&
+                !add_part(scan, t, (int32_t)scan->known[t], run_err(scan->op.run)))
+                return false;
+    }
+    atomic_store(&scan->total, partitions_in(scan, view));
+    for (uint32_t i = first; i < scan->part_count; i++)
+        scan->parts[i]->cut.stop_us = scan->stop_us;
+    return set_ranges(scan, first);
+}
