@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-liboxbow_a_SOURCES += src/log/checkpoint.c src/log/cleaner.c src/log/compact.c \
-    src/log/index.c src/log/key_map.c src/log/leader_epochs.c \
+liboxbow_a_SOURCES += src/log/checkpoint.c src/log/checkpoint_files.c src/log/cleaner.c \
+    src/log/compact.c src/log/dir_threads.c src/log/index.c src/log/key_map.c src/log/leader_epochs.c \
     src/log/log_cursor.c src/log/log_dir.c src/log/log_verify.c src/log/plog.c src/log/plog_append.c \
     src/log/plog_move.c src/log/plog_read.c src/log/plog_validate.c src/log/producer_state.c \
     src/log/record_batch.c src/log/recover.c src/log/retain.c src/log/segment.c src/log/wal.c \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A log directory: its lock and identity, the checkpoint files, the threads.
+ * A log directory: its lock and identity, opening and closing it, running full,
+ * going offline. The checkpoint files are checkpoint_files.c's, the two threads
+ * dir_threads.c's.
  *
  *   .lock                             held while open
  *   meta.properties                   cluster.id, node.id, directory.id
@@ -29,9 +31,7 @@
 #include "base/diag.h"
 #include "base/limits.h"
 
-#define FLUSHER_QUIET_NS UINT64_C(4000000000)
-enum { TICK_MS = 500, SPACE_CHECK_BYTES = 16 << 20, CHECKPOINT_FILE_MAX = 64 << 20 };
-enum { WRITE_BACK_MIN = 1 << 20, WRITE_BACK_PAGE = 4096 };
+enum { SPACE_CHECK_BYTES = 16 << 20 };
 
 void
 log_dir_config_init(struct log_dir_config *config)
@@ -136,125 +136,7 @@ log_remove_tree(struct file_system *fs, const char *path, struct ox_err *err)
     return rc == OX_FILE_NOT_FOUND ? OX_OK : rc;
 }
 
-/* ---- hints and checkpoint files ---- */
-
-struct partition_hint *
-log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition)
-{
-    char name[300];
-    int len = snprintf(name, sizeof(name), "%s %d", topic, partition);
-    struct str key = ox_str_n(name, (size_t)len);
-    struct partition_hint *hint = ox_map_get(&dir->hints, key);
-    if (hint == NULL) {
-        hint = ox_malloc(sizeof(*hint));
-        *hint = PARTITION_HINT_NONE;
-        ox_map_put(&dir->hints, key, hint);
-    }
-    return hint;
-}
-
-enum checkpoint_kind { RECOVERY_POINTS, LOG_STARTS, HIGH_WATERMARKS, CLEANED };
-
-static const char *const checkpoint_names[] = {
-    "recovery-point-offset-checkpoint",
-    "log-start-offset-checkpoint",
-    "replication-offset-checkpoint",
-    "cleaner-offset-checkpoint",
-};
-
-static int64_t *
-hint_value(struct partition_hint *hint, enum checkpoint_kind kind)
-{
-    return kind == RECOVERY_POINTS ? &hint->recovery_point
-        : kind == LOG_STARTS       ? &hint->log_start
-        : kind == HIGH_WATERMARKS  ? &hint->high_watermark
-                                   : &hint->cleaned;
-}
-
-/* A line "topic partition offset"; lines that are not are left out. */
-static void
-take_line(struct log_dir *dir, enum checkpoint_kind kind, struct str line)
-{
-    struct str rest, topic, number;
-    int64_t partition, offset;
-    char name[256];
-    if (!log_split_last(line, &rest, &number) || !ox_str_to_i64(number, &offset) || offset < 0 ||
-        !log_split_last(rest, &topic, &number) || !ox_str_to_i64(number, &partition) ||
-        partition < 0 || partition > INT32_MAX || topic.len == 0 || topic.len >= sizeof(name))
-        return;
-    memcpy(name, topic.ptr, topic.len);
-    name[topic.len] = '\0';
-    struct partition_hint *hint = log_dir_hint(dir, name, (int32_t)partition);
-    *hint_value(hint, kind) = offset;
-    hint->listed = true;
-}
-
-static void
-read_checkpoint(struct log_dir *dir, enum checkpoint_kind kind)
-{
-    char path[PATH_LEN_MAX], *ptr;
-    size_t len;
-    struct arena arena;
-    snprintf(path, sizeof(path), "%s/%s", dir->path, checkpoint_names[kind]);
-    ox_arena_init(&arena);
-    if (file_read_all(dir->fs, path, CHECKPOINT_FILE_MAX, &arena, &ptr, &len, NULL) == OX_OK) {
-        struct str text = ox_str_n(ptr, len), line;
-        if (log_next_line(&text, &line) && ox_str_is(line, "0") && log_next_line(&text, &line))
-            while (log_next_line(&text, &line))
-                take_line(dir, kind, line);
-        else
-            ox_warn("checkpoint file is not valid, it is ignored", "path=%s", path);
-    }
-    ox_arena_fini(&arena);
-}
-
-static ox_code
-write_checkpoint(struct log_dir *dir, enum checkpoint_kind kind, struct ox_err *err)
-{
-    struct text lines, text;
-    struct map_entry *entry;
-    uint32_t at = 0, count = 0;
-    char path[PATH_LEN_MAX];
-    ox_text_init(&lines, NULL);
-    ox_text_init(&text, NULL);
-    pthread_mutex_lock(&dir->files);
-    ox_lock(&dir->lock);
-    while ((entry = ox_map_next(&dir->hints, &at)) != NULL) {
-        struct partition_hint *hint = entry->value;
-        int64_t value = *hint_value(hint, kind);
-        if (value < 0 || (kind == LOG_STARTS && value == 0))
-            continue;
-        hint->listed = hint->listing = true;
-        ox_text_addf(&lines, "%.*s %lld\n", OX_STR_ARG(entry->key), (long long)value);
-        count++;
-    }
-    ox_unlock(&dir->lock);
-    ox_text_addf(&text, "0\n%u\n", count);
-    if (lines.len > 0)
-        ox_text_add(&text, lines.ptr, lines.len);
-    snprintf(path, sizeof(path), "%s/%s", dir->path, checkpoint_names[kind]);
-    ox_code rc = file_replace(dir->fs, "checkpoint.write", path, text.ptr, text.len, err);
-    pthread_mutex_unlock(&dir->files);
-    ox_text_fini(&lines);
-    ox_text_fini(&text);
-    return rc;
-}
-
-static void
-refresh_hints(struct log_dir *dir)
-{
-    ox_lock(&dir->lock);
-    ox_list_each(node, &dir->plogs)
-    {
-        struct plog *plog = ox_container_of(node, struct plog, link);
-        struct partition_hint *hint = log_dir_hint(dir, plog->topic, plog->partition);
-        hint->recovery_point = plog->recovery_point;
-        hint->log_start = plog_log_start(plog);
-        hint->high_watermark = plog_high_watermark(plog);
-        hint->cleaned = atomic_load(&plog->cleaned);
-    }
-    ox_unlock(&dir->lock);
-}
+/* ---- checkpoints ---- */
 
 struct plog **
 log_dir_hold_plogs(struct log_dir *dir, uint32_t *count)
@@ -286,73 +168,8 @@ checkpoint_plogs(struct log_dir *dir, struct ox_err *err)
     return rc;
 }
 
-/* Before the files are written nothing is being listed; once they are, nothing
- * else is. */
-static void
-turn_lists(struct log_dir *dir, bool written)
-{
-    struct map_entry *entry;
-    uint32_t at = 0;
-    ox_lock(&dir->lock);
-    while ((entry = ox_map_next(&dir->hints, &at)) != NULL) {
-        struct partition_hint *hint = entry->value;
-        if (written)
-            hint->listed = hint->listing;
-        hint->listing = false;
-    }
-    ox_unlock(&dir->lock);
-}
-
 ox_code
-log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err)
-{
-    ox_code rc = OX_OK;
-    refresh_hints(dir);
-    turn_lists(dir, false);
-    for (int kind = RECOVERY_POINTS; kind <= HIGH_WATERMARKS && rc == OX_OK; kind++)
-        rc = write_checkpoint(dir, (enum checkpoint_kind)kind, err);
-    if (rc == OX_OK)
-        turn_lists(dir, true);
-    return rc;
-}
-
-ox_code
-log_dir_write_log_starts(struct log_dir *dir, struct ox_err *err)
-{
-    return write_checkpoint(dir, LOG_STARTS, err);
-}
-
-ox_code
-log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition, struct ox_err *err)
-{
-    ox_lock(&dir->lock);
-    struct partition_hint *hint = log_dir_hint(dir, topic, partition);
-    bool listed = hint->listed;
-    *hint = PARTITION_HINT_NONE;
-    hint->listed = listed;
-    ox_unlock(&dir->lock);
-    if (!listed)
-        return OX_OK;
-    pthread_mutex_lock(&dir->checkpoint);
-    ox_code rc = log_dir_write_checkpoints(dir, err);
-    if (rc == OX_OK)
-        rc = log_dir_write_cleaned(dir, err);
-    pthread_mutex_unlock(&dir->checkpoint);
-    return rc;
-}
-
-ox_code
-log_dir_write_cleaned(struct log_dir *dir, struct ox_err *err)
-{
-    pthread_mutex_lock(&dir->cleaned);
-    refresh_hints(dir);
-    ox_code rc = write_checkpoint(dir, CLEANED, err);
-    pthread_mutex_unlock(&dir->cleaned);
-    return rc;
-}
-
-static ox_code
-checkpoint_dir(struct log_dir *dir, bool closing, struct ox_err *err)
+log_dir_checkpoint(struct log_dir *dir, bool closing, struct ox_err *err)
 {
     pthread_mutex_lock(&dir->checkpoint);
     uint64_t mark = log_wal_mark(dir);
@@ -380,8 +197,8 @@ log_dir_close_later(struct log_dir *dir, struct plog *plog)
     pthread_mutex_unlock(&dir->thread_lock);
 }
 
-static void
-close_pending(struct log_dir *dir)
+void
+log_dir_close_pending(struct log_dir *dir)
 {
     for (;;) {
         ox_lock(&dir->lock);
@@ -398,8 +215,8 @@ close_pending(struct log_dir *dir)
 ox_code
 log_dir_checkpoint_step(struct log_dir *dir, struct ox_err *err)
 {
-    close_pending(dir);
-    ox_code rc = checkpoint_dir(dir, false, err);
+    log_dir_close_pending(dir);
+    ox_code rc = log_dir_checkpoint(dir, false, err);
     if (rc == OX_OK)
         log_wal_prepare(dir);
     return rc;
@@ -432,8 +249,8 @@ log_dir_fail(struct log_dir *dir, ox_code code, const struct ox_err *err)
     return code;
 }
 
-static void
-check_space(struct log_dir *dir)
+void
+log_dir_check_space(struct log_dir *dir)
 {
     struct file_space space;
     atomic_store(&dir->unchecked_bytes, 0);
@@ -468,7 +285,7 @@ log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err)
     bool full = atomic_load_explicit(&dir->full, memory_order_relaxed);
     uint64_t unchecked = atomic_load_explicit(&dir->unchecked_bytes, memory_order_relaxed);
     if (ox_unlikely(unchecked > SPACE_CHECK_BYTES || (full && !dir->config.threads))) {
-        check_space(dir);
+        log_dir_check_space(dir);
         full = atomic_load(&dir->full);
     }
     if (ox_likely(!full))
@@ -522,242 +339,6 @@ log_dir_purge(struct log_dir *dir, int64_t now_ms)
             ox_diag_err(OX_DIAG_WARN, "deleted file could not be unlinked", &err);
         ox_free(item.path);
     }
-}
-
-/* ---- threads ---- */
-
-void
-log_dir_wake_flusher(struct log_dir *dir)
-{
-    pthread_mutex_lock(&dir->thread_lock);
-    dir->flusher_work = true;
-    pthread_cond_signal(&dir->flusher_wake);
-    pthread_mutex_unlock(&dir->thread_lock);
-}
-
-void
-log_dir_wake_checkpointer(struct log_dir *dir)
-{
-    pthread_mutex_lock(&dir->thread_lock);
-    dir->checkpoint_work = true;
-    pthread_cond_signal(&dir->checkpointer_wake);
-    pthread_mutex_unlock(&dir->thread_lock);
-}
-
-static void
-wait_until(struct log_dir *dir, pthread_cond_t *cond, uint64_t deadline_ns)
-{
-    struct timespec at = {(time_t)(deadline_ns / 1000000000u),
-        (long)(deadline_ns % 1000000000u)};
-    pthread_cond_timedwait(cond, &dir->thread_lock, &at);
-}
-
-static bool
-flush_is_urgent(struct log_dir *dir)
-{
-    ox_lock(&dir->wal.lock);
-    bool soon = dir->wal.soon;
-    ox_unlock(&dir->wal.lock);
-    return soon;
-}
-
-/* Sleeps until there is work. After some seconds without, the buffers that it let
- * go of and keeps go back to the system. */
-static void
-flusher_sleep(struct log_dir *dir)
-{
-    uint64_t quiet_at = env_mono_ns(dir->env) + FLUSHER_QUIET_NS;
-    while (!dir->flusher_work && !dir->stop && env_mono_ns(dir->env) < quiet_at)
-        wait_until(dir, &dir->flusher_wake, quiet_at);
-    if (!dir->flusher_work && !dir->stop) {
-        pthread_mutex_unlock(&dir->thread_lock);
-        ox_buf_trim();
-        pthread_mutex_lock(&dir->thread_lock);
-    }
-    while (!dir->flusher_work && !dir->stop)
-        pthread_cond_wait(&dir->flusher_wake, &dir->thread_lock);
-}
-
-/* Sleeps until there is something to flush and somebody wants it, or it has
- * lingered long enough. Returns with thread_lock held. */
-static void
-flusher_wait(struct log_dir *dir)
-{
-    flusher_sleep(dir);
-    uint64_t deadline =
-        env_mono_ns(dir->env) + (uint64_t)dir->config.flush_linger_us * 1000;
-    while (!dir->stop && !flush_is_urgent(dir) && env_mono_ns(dir->env) < deadline)
-        wait_until(dir, &dir->flusher_wake, deadline);
-    dir->flusher_work = false;
-}
-
-static void *
-flusher_main(void *arg)
-{
-    struct log_dir *dir = arg;
-    pthread_mutex_lock(&dir->thread_lock);
-    while (!dir->stop) {
-        flusher_wait(dir);
-        pthread_mutex_unlock(&dir->thread_lock);
-        log_wal_round(dir, NULL);
-        pthread_mutex_lock(&dir->thread_lock);
-    }
-    pthread_mutex_unlock(&dir->thread_lock);
-    return NULL;
-}
-
-/* Bytes in memory begin their way to disk soon after they were written: a
- * checkpoint, or the kernel when it has too many, would else write a pile of them
- * at once, and every flush of the write-ahead log would wait behind it. */
-static void
-write_back(struct plog *plog)
-{
-    struct log_segment *seg = NULL;
-    uint64_t from = 0, to = 0;
-    ox_lock(&plog->lock);
-    if (plog->segment_count > 0 && !plog->closed) {
-        seg = plog_active(plog);
-        from = OX_MAX(seg->written_back, seg->flushed) & ~(uint64_t)(WRITE_BACK_PAGE - 1);
-        to = seg->size & ~(uint64_t)(WRITE_BACK_PAGE - 1); /* the last page is being filled */
-        seg = to > from && to - from >= WRITE_BACK_MIN ? log_segment_get(seg) : NULL;
-        if (seg != NULL)
-            seg->written_back = to;
-    }
-    ox_unlock(&plog->lock);
-    if (seg == NULL)
-        return;
-    fs_write_back(plog->fs, seg->file, from, to - from);
-    log_segment_put(seg);
-}
-
-/* flush.ms: logs whose oldest unflushed byte is too old. */
-static void
-flush_overdue(struct log_dir *dir, int64_t now_ms)
-{
-    uint32_t count;
-    struct plog **plogs = log_dir_hold_plogs(dir, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        ox_lock(&plogs[i]->lock);
-        int64_t since = plogs[i]->unflushed_since_ms, limit = plogs[i]->config.flush_ms;
-        ox_unlock(&plogs[i]->lock);
-        struct ox_err err;
-        if (since != 0 && limit != INT64_MAX && now_ms - since >= limit)
-            plog_flush(plogs[i], &err);
-        else
-            write_back(plogs[i]);
-        plog_put(plogs[i]);
-    }
-    ox_free(plogs);
-}
-
-static ox_code
-write_high_watermarks(struct log_dir *dir, struct ox_err *err)
-{
-    pthread_mutex_lock(&dir->checkpoint);
-    refresh_hints(dir);
-    ox_code rc = write_checkpoint(dir, HIGH_WATERMARKS, err);
-    pthread_mutex_unlock(&dir->checkpoint);
-    return rc;
-}
-
-/* Which failures say that the disk does not work. */
-static bool
-is_disk_failure(ox_code code)
-{
-    return code == OX_IO_ERROR || code == OX_FILE_NOT_FOUND || code == OX_READ_ONLY_FILE_SYSTEM;
-}
-
-/* An idle directory whose disk is gone is found by looking at it. */
-static void
-look_at_disk(struct log_dir *dir)
-{
-    char path[PATH_LEN_MAX];
-    struct file_stat st;
-    struct ox_err err;
-    snprintf(path, sizeof(path), "%s/meta.properties", dir->path);
-    ox_code rc = fs_stat(dir->fs, path, &st, &err);
-    if (is_disk_failure(rc))
-        log_dir_fail(dir, rc, &err);
-}
-
-/* One turn of the checkpointer. */
-static void
-checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint64_t *hw_at)
-{
-    uint64_t now = env_mono_ns(dir->env);
-    struct ox_err err;
-    ox_code rc = OX_OK;
-    check_space(dir);
-    close_pending(dir);
-    log_dir_purge(dir, env_wall_ms(dir->env));
-    if (!atomic_load(&dir->offline))
-        look_at_disk(dir);
-    if (atomic_load(&dir->offline))
-        return;
-    flush_overdue(dir, env_wall_ms(dir->env));
-    log_wal_prepare(dir);
-    if (asked || now >= *checkpoint_at ||
-        atomic_load(&dir->wal.bytes) > dir->config.wal_bytes_max) {
-        rc = checkpoint_dir(dir, false, &err);
-        *checkpoint_at = env_mono_ns(dir->env) +
-                         (uint64_t)dir->config.checkpoint_interval_ms * 1000000;
-    } else if (now >= *hw_at) {
-        rc = write_high_watermarks(dir, &err);
-        *hw_at = now + (uint64_t)dir->config.high_watermark_interval_ms * 1000000;
-    }
-    if (rc != OX_OK)
-        ox_diag_err(OX_DIAG_ERROR, "checkpoint failed", &err);
-    if (is_disk_failure(rc))
-        log_dir_fail(dir, rc, &err);
-}
-
-static void *
-checkpointer_main(void *arg)
-{
-    struct log_dir *dir = arg;
-    uint64_t now = env_mono_ns(dir->env);
-    uint64_t checkpoint_at = now + (uint64_t)dir->config.checkpoint_interval_ms * 1000000;
-    uint64_t hw_at = now + (uint64_t)dir->config.high_watermark_interval_ms * 1000000;
-    pthread_mutex_lock(&dir->thread_lock);
-    while (!dir->stop) {
-        if (!dir->checkpoint_work)
-            wait_until(dir, &dir->checkpointer_wake,
-                env_mono_ns(dir->env) + (uint64_t)TICK_MS * 1000000);
-        bool asked = dir->checkpoint_work;
-        dir->checkpoint_work = false;
-        if (dir->stop)
-            break;
-        pthread_mutex_unlock(&dir->thread_lock);
-        checkpointer_tick(dir, asked, &checkpoint_at, &hw_at);
-        pthread_mutex_lock(&dir->thread_lock);
-    }
-    pthread_mutex_unlock(&dir->thread_lock);
-    return NULL;
-}
-
-static void
-start_threads(struct log_dir *dir)
-{
-    if (!dir->config.threads)
-        return;
-    int rc = pthread_create(&dir->flusher, NULL, flusher_main, dir);
-    ox_assert(rc == 0);
-    rc = pthread_create(&dir->checkpointer, NULL, checkpointer_main, dir);
-    ox_assert(rc == 0);
-}
-
-static void
-stop_threads(struct log_dir *dir)
-{
-    if (!dir->config.threads)
-        return;
-    pthread_mutex_lock(&dir->thread_lock);
-    dir->stop = true;
-    pthread_cond_signal(&dir->flusher_wake);
-    pthread_cond_signal(&dir->checkpointer_wake);
-    pthread_mutex_unlock(&dir->thread_lock);
-    pthread_join(dir->flusher, NULL);
-    pthread_join(dir->checkpointer, NULL);
 }
 
 /* ---- identity ---- */
@@ -927,12 +508,12 @@ open_locked(struct log_dir *dir, struct ox_err *err)
         rc = take_clean_mark(dir, err);
     if (rc == OX_OK)
         rc = finish_deletions(dir, err);
-    for (int kind = RECOVERY_POINTS; kind <= CLEANED && rc == OX_OK; kind++)
-        read_checkpoint(dir, (enum checkpoint_kind)kind);
-    if (rc == OX_OK)
+    if (rc == OX_OK) {
+        log_dir_read_checkpoints(dir);
         rc = log_wal_replay(dir, err);
+    }
     if (rc == OX_OK)
-        check_space(dir);
+        log_dir_check_space(dir);
     return rc;
 }
 
@@ -1000,7 +581,7 @@ log_dir_open(const struct log_dir_config *config, const struct env *env, struct 
         free_dir(dir);
         return rc;
     }
-    start_threads(dir);
+    log_dir_start_threads(dir);
     *out = dir;
     return OX_OK;
 }
@@ -1032,14 +613,14 @@ log_dir_close(struct log_dir *dir)
     if (dir == NULL)
         return;
     struct ox_err err;
-    stop_threads(dir);
-    close_pending(dir);
+    log_dir_stop_threads(dir);
+    log_dir_close_pending(dir);
     ox_assert(ox_list_empty(&dir->plogs));
     ox_code rc = OX_OK;
     if (!atomic_load(&dir->offline))
         rc = log_wal_round(dir, &err);
     if (rc == OX_OK && !atomic_load(&dir->offline))
-        rc = checkpoint_dir(dir, true, &err);
+        rc = log_dir_checkpoint(dir, true, &err);
     if (rc == OX_OK && all_clean(dir))
         rc = write_clean_mark(dir, &err);
     if (rc != OX_OK)
@@ -1050,8 +631,8 @@ log_dir_close(struct log_dir *dir)
 void
 log_dir_abandon(struct log_dir *dir)
 {
-    stop_threads(dir);
-    close_pending(dir); /* detached: that writes nothing */
+    log_dir_stop_threads(dir);
+    log_dir_close_pending(dir); /* detached: that writes nothing */
     free_dir(dir);
 }
 

@@ -608,26 +608,22 @@ struct log_dir {
 ox_code log_dir_fail(struct log_dir *dir, ox_code code, const struct ox_err *err);
 /* OX_OK, or why nothing may be written: offline or full. */
 ox_code log_dir_writable(struct log_dir *dir, size_t len, struct ox_err *err);
-/* Writes the checkpoint files as the plogs are now. Under dir->checkpoint. */
-ox_code log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err);
-/* Writes the cleaner's checkpoint. Not under dir->lock. */
-ox_code log_dir_write_cleaned(struct log_dir *dir, struct ox_err *err);
+/* A write found no space: refuse appends until there is some. */
+void log_dir_found_full(struct log_dir *dir);
+/* Looks how much space there is. */
+void log_dir_check_space(struct log_dir *dir);
 /* The open plogs, counted; ox_free() the array. */
 struct plog **log_dir_hold_plogs(struct log_dir *dir, uint32_t *count);
-/* Writes the log starts as the hints have them. */
-ox_code log_dir_write_log_starts(struct log_dir *dir, struct ox_err *err);
-void log_dir_found_full(struct log_dir *dir);
-/* Nothing is known of the partition any more, in the checkpoint files neither:
- * the next directory of that name is another one. Takes dir->checkpoint. */
-ox_code log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition,
-    struct ox_err *err);
-/* The hint of a partition; made if missing. Under dir->lock. */
-struct partition_hint *log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition);
+/* Makes all logs durable, writes the checkpoint files and recycles the write-ahead log,
+ * down to nothing when closing. Takes dir->checkpoint. Blocks. */
+ox_code log_dir_checkpoint(struct log_dir *dir, bool closing, struct ox_err *err);
+/* path is unlinked, a directory with the files in it, once it is due_ms. */
 void log_dir_condemn(struct log_dir *dir, const char *path, bool is_dir, int64_t due_ms);
-void log_dir_wake_flusher(struct log_dir *dir);
-void log_dir_wake_checkpointer(struct log_dir *dir);
 /* The checkpointer closes plog, which is detached. */
 void log_dir_close_later(struct log_dir *dir, struct plog *plog);
+/* Closes those that wait for it. */
+void log_dir_close_pending(struct log_dir *dir);
+
 /* The next line of text without its newline; false at the end. */
 bool log_next_line(struct str *text, struct str *line);
 /* Splits at the last space. */
@@ -638,5 +634,34 @@ bool log_dir_parse_name(const char *name, char topic[256], int32_t *partition);
 bool log_read_partition_metadata(struct file_system *fs, const char *dir, struct uuid *out);
 /* Removes a directory with the files in it. */
 ox_code log_remove_tree(struct file_system *fs, const char *path, struct ox_err *err);
+
+/* ---- dir_threads.c ---- */
+
+/* Nothing when config.threads is false. Stop waits for what they are at. */
+void log_dir_start_threads(struct log_dir *dir);
+void log_dir_stop_threads(struct log_dir *dir);
+void log_dir_wake_flusher(struct log_dir *dir);
+/* It makes a checkpoint then. */
+void log_dir_wake_checkpointer(struct log_dir *dir);
+
+/* ---- checkpoint_files.c ---- */
+
+/* The hint of a partition; made if missing. Under dir->lock. */
+struct partition_hint *log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition);
+/* All files into the hints. One that is missing or not valid tells nothing. */
+void log_dir_read_checkpoints(struct log_dir *dir);
+/* Writes recovery points, log starts and high watermarks as the plogs are now. Under
+ * dir->checkpoint. */
+ox_code log_dir_write_checkpoints(struct log_dir *dir, struct ox_err *err);
+/* Only that one. Takes dir->checkpoint. */
+ox_code log_dir_write_high_watermarks(struct log_dir *dir, struct ox_err *err);
+/* Writes the log starts as the hints have them. */
+ox_code log_dir_write_log_starts(struct log_dir *dir, struct ox_err *err);
+/* Writes the cleaner's checkpoint. Not under dir->lock. */
+ox_code log_dir_write_cleaned(struct log_dir *dir, struct ox_err *err);
+/* Nothing is known of the partition any more, in the checkpoint files neither:
+ * the next directory of that name is another one. Takes dir->checkpoint. */
+ox_code log_dir_forget(struct log_dir *dir, const char *topic, int32_t partition,
+    struct ox_err *err);
 
 #endif
