@@ -218,6 +218,14 @@ os_write_back(void *fs, struct file *generic, uint64_t pos, uint64_t len)
     sync_file_range(os_of(generic)->fd, (off64_t)pos, (off64_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
+/* A lease for writing is given to who is alone; it is not kept. */
+static bool
+os_alone(void *fs, struct file *file)
+{
+    int fd = os_of(file)->fd;
+    return fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+}
+
 static ox_code
 os_size(void *fs, struct file *generic, uint64_t *out, struct ox_err *err)
 {
@@ -380,6 +388,7 @@ static const struct file_system_ops os_ops = {
     .allocate = os_allocate,
     .reserve = os_reserve,
     .write_back = os_write_back,
+    .alone = os_alone,
     .size = os_size,
     .stat = os_stat,
     .rename = os_rename,

@@ -68,6 +68,8 @@ struct file_system_ops {
     /* A hint, which may be absent: begin to write these bytes to disk, and do not
      * wait. It promises nothing: a sync to come finds less to do. */
     void (*write_back)(void *fs, struct file *file, uint64_t pos, uint64_t len);
+    /* May be absent: whether nobody else, here or elsewhere, has the file open. */
+    bool (*alone)(void *fs, struct file *file);
     ox_code (*size)(void *fs, struct file *file, uint64_t *out, struct ox_err *err);
     ox_code (*stat)(void *fs, const char *path, struct file_stat *out, struct ox_err *err);
     ox_code (*rename)(void *fs, const char *site, const char *from, const char *to,
@@ -113,6 +115,7 @@ struct file_system *file_system_os(void);
         if ((fs)->ops->write_back != NULL) \
             (fs)->ops->write_back((fs)->self, (file), (pos), (len)); \
     } while (0)
+#define fs_alone(fs, file) ((fs)->ops->alone != NULL && (fs)->ops->alone((fs)->self, (file)))
 #define fs_size(fs, file, out, err) ((fs)->ops->size((fs)->self, (file), (out), (err)))
 #define fs_stat(fs, path, out, err) ((fs)->ops->stat((fs)->self, (path), (out), (err)))
 #define fs_rename(fs, site, from, to, err) \

@@ -13,7 +13,14 @@
 #include "base/diag.h"
 
 #define FLUSHER_QUIET_NS UINT64_C(4000000000)
-enum { TICK_MS = 500, WRITE_BACK_MIN = 1 << 20, WRITE_BACK_PAGE = 4096 };
+enum {
+    TICK_MS = 500,
+    WRITE_BACK_MIN = 1 << 20,
+    WRITE_BACK_PIECE = 256 << 10,
+    WRITE_BACK_PAUSES = 32, /* a turn */
+    WRITE_BACK_PAUSE_US = 2000,
+    WRITE_BACK_PAGE = 4096,
+};
 
 void
 log_dir_wake_flusher(struct log_dir *dir)
@@ -39,6 +46,20 @@ wait_until(struct log_dir *dir, pthread_cond_t *cond, uint64_t deadline_ns)
     struct timespec at = {(time_t)(deadline_ns / 1000000000u),
         (long)(deadline_ns % 1000000000u)};
     pthread_cond_timedwait(cond, &dir->thread_lock, &at);
+}
+
+bool
+log_dir_pause(struct log_dir *dir, uint32_t us)
+{
+    if (!dir->config.threads)
+        return true;
+    uint64_t deadline = env_mono_ns(dir->env) + (uint64_t)us * 1000;
+    pthread_mutex_lock(&dir->thread_lock);
+    while (!dir->stop && env_mono_ns(dir->env) < deadline)
+        wait_until(dir, &dir->checkpointer_wake, deadline);
+    bool stop = dir->stop;
+    pthread_mutex_unlock(&dir->thread_lock);
+    return !stop;
 }
 
 static bool
@@ -97,9 +118,10 @@ flusher_main(void *arg)
 
 /* Bytes in memory begin their way to disk soon after they were written: a
  * checkpoint, or the kernel when it has too many, would else write a pile of them
- * at once, and every flush of the write-ahead log would wait behind it. */
+ * at once, and every flush of the write-ahead log would wait behind it. For the same
+ * reason it is done by pieces, with rests while there are few. */
 static void
-write_back(struct plog *plog)
+write_back(struct log_dir *dir, struct plog *plog, uint32_t *pauses)
 {
     struct log_segment *seg = NULL;
     uint64_t from = 0, to = 0;
@@ -115,7 +137,11 @@ write_back(struct plog *plog)
     ox_unlock(&plog->lock);
     if (seg == NULL)
         return;
-    fs_write_back(plog->fs, seg->file, from, to - from);
+    for (; from < to; from += WRITE_BACK_PIECE) {
+        fs_write_back(plog->fs, seg->file, from, OX_MIN(to - from, (uint64_t)WRITE_BACK_PIECE));
+        if (to - from > WRITE_BACK_PIECE && *pauses > 0 && (*pauses)-- > 0)
+            log_dir_pause(dir, WRITE_BACK_PAUSE_US);
+    }
     log_segment_put(seg);
 }
 
@@ -123,7 +149,7 @@ write_back(struct plog *plog)
 static void
 flush_overdue(struct log_dir *dir, int64_t now_ms)
 {
-    uint32_t count;
+    uint32_t count, pauses = WRITE_BACK_PAUSES;
     struct plog **plogs = log_dir_hold_plogs(dir, &count);
     for (uint32_t i = 0; i < count; i++) {
         ox_lock(&plogs[i]->lock);
@@ -133,7 +159,7 @@ flush_overdue(struct log_dir *dir, int64_t now_ms)
         if (since != 0 && limit != INT64_MAX && now_ms - since >= limit)
             plog_flush(plogs[i], &err);
         else
-            write_back(plogs[i]);
+            write_back(dir, plogs[i], &pauses);
         plog_put(plogs[i]);
     }
     ox_free(plogs);

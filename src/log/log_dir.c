@@ -31,7 +31,7 @@
 #include "base/diag.h"
 #include "base/limits.h"
 
-enum { SPACE_CHECK_BYTES = 16 << 20 };
+enum { SPACE_CHECK_BYTES = 16 << 20, SHRINK_PIECE = 4 << 20, SHRINK_PAUSE_US = 2000 };
 
 void
 log_dir_config_init(struct log_dir_config *config)
@@ -117,6 +117,42 @@ log_read_partition_metadata(struct file_system *fs, const char *dir, struct uuid
     }
     ox_arena_fini(&arena);
     return found;
+}
+
+/* A file system that gives back a gigabyte at once keeps every flush waiting for
+ * tens of milliseconds: what nobody reads any more is cut off from its end, and the
+ * unlink finds little. A hint, as what reads it is not disturbed. */
+static void
+shrink(struct log_dir *dir, const char *path)
+{
+    struct file *file;
+    uint64_t size;
+    if (!dir->config.threads ||
+        fs_open(dir->fs, "dir.unlink", path, FILE_READ | FILE_WRITE, &file, NULL) != OX_OK)
+        return;
+    if (fs_size(dir->fs, file, &size, NULL) == OX_OK && size > SHRINK_PIECE &&
+        fs_alone(dir->fs, file))
+        while (size > SHRINK_PIECE) {
+            size -= SHRINK_PIECE;
+            if (fs_truncate(dir->fs, "dir.unlink", file, size, NULL) != OX_OK ||
+                !log_dir_pause(dir, SHRINK_PAUSE_US))
+                break;
+        }
+    fs_close(dir->fs, file);
+}
+
+static void
+shrink_tree(struct log_dir *dir, const char *path)
+{
+    struct arena arena;
+    struct file_name *names;
+    size_t count;
+    ox_arena_init(&arena);
+    if (fs_list(dir->fs, path, &arena, &names, &count, NULL) == OX_OK)
+        for (size_t i = 0; i < count; i++)
+            if (!names[i].is_dir && strstr(names[i].name, ".log") != NULL)
+                shrink(dir, ox_arena_printf(&arena, "%s/%s", path, names[i].name));
+    ox_arena_fini(&arena);
 }
 
 ox_code
@@ -333,6 +369,10 @@ log_dir_purge(struct log_dir *dir, int64_t now_ms)
     struct condemned item;
     while (take_due(dir, now_ms, &item)) {
         struct ox_err err;
+        if (item.is_dir)
+            shrink_tree(dir, item.path);
+        else
+            shrink(dir, item.path);
         ox_code rc = item.is_dir ? log_remove_tree(dir->fs, item.path, &err)
                                  : fs_unlink(dir->fs, "dir.unlink", item.path, &err);
         if (rc != OX_OK && rc != OX_FILE_NOT_FOUND)

@@ -617,6 +617,8 @@ struct plog **log_dir_hold_plogs(struct log_dir *dir, uint32_t *count);
 /* Makes all logs durable, writes the checkpoint files and recycles the write-ahead log,
  * down to nothing when closing. Takes dir->checkpoint. Blocks. */
 ox_code log_dir_checkpoint(struct log_dir *dir, bool closing, struct ox_err *err);
+/* For the checkpointer: lets others use the disk for a moment. False: it is to stop. */
+bool log_dir_pause(struct log_dir *dir, uint32_t us);
 /* path is unlinked, a directory with the files in it, once it is due_ms. */
 void log_dir_condemn(struct log_dir *dir, const char *path, bool is_dir, int64_t due_ms);
 /* The checkpointer closes plog, which is detached. */

@@ -46,7 +46,8 @@ enum {
     SPARES_MAX = 2,
     ZEROS = 64 << 10,
     ZEROS_AHEAD = 8, /* times ZEROS */
-    PREPARE_PIECE = 4 << 20,
+    PREPARE_PIECE = 256 << 10,
+    PREPARE_PAUSE_US = 2000,
 };
 
 static const char FILE_MAGIC[8] = {'O', 'X', 'B', 'O', 'W', 'W', 'A', 'L'};
@@ -476,6 +477,20 @@ flush_name(struct log_segment *seg, struct plog *plog, struct ox_err *err)
     return OX_OK;
 }
 
+/* From a file that grows to one that is written already, as soon as there is one:
+ * each growth is a flush that writes more than entries. */
+static ox_code
+change_file(struct log_dir *dir, struct ox_err *err)
+{
+    struct wal *wal = &dir->wal;
+    if (wal->begin_new || wal->spare_count == 0 || wal->written >= dir->config.wal_file_bytes ||
+        wal->pos > dir->config.wal_file_bytes / 2)
+        return OX_OK;
+    ox_code rc = sync_file(dir, err);
+    wal->begin_new = rc == OX_OK;
+    return rc;
+}
+
 static ox_code
 write_round(struct log_dir *dir, const struct wal_item *items, uint32_t count, struct ox_err *err)
 {
@@ -483,7 +498,7 @@ write_round(struct log_dir *dir, const struct wal_item *items, uint32_t count, s
     struct gather gather;
     gather.dir = dir;
     gather.iov_count = gather.item_count = 0;
-    ox_code rc = OX_OK;
+    ox_code rc = change_file(dir, err);
     bool any = false;
     for (uint32_t i = 0; i < count && rc == OX_OK; i++) {
         if (is_void(&items[i]) || slot_of(wal, items[i].plog)->direct)
@@ -723,8 +738,11 @@ log_wal_prepare(struct log_dir *dir)
         rc = file_pwrite(dir->fs, "wal.prepare", file, zeros,
             OX_MIN((uint64_t)ZEROS, dir->config.wal_file_bytes - pos), pos, NULL);
         /* By pieces: a flush of the log in use never waits behind much of it. */
-        if (rc == OX_OK && (pos + ZEROS) % PREPARE_PIECE == 0)
-            rc = fs_sync(dir->fs, "wal.prepare", file, NULL);
+        if (rc == OX_OK && (pos + ZEROS) % PREPARE_PIECE == 0) {
+            fs_write_back(dir->fs, file, pos + ZEROS - PREPARE_PIECE, PREPARE_PIECE);
+            if (!log_dir_pause(dir, PREPARE_PAUSE_US))
+                rc = OX_CANCELED;
+        }
     }
     if (rc == OX_OK)
         rc = fs_sync(dir->fs, "wal.prepare", file, NULL);

@@ -43,6 +43,7 @@ block_signals(sigset_t *set)
     sigaddset(set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* a lease is asked for by others: see fs_alone() */
 }
 
 /* Until somebody asks for the end; returns the exit status. */
