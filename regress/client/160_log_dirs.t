@@ -106,6 +106,41 @@ is(scalar(grep { -d "$_/big-0" } $one, $two), 1, 'in one directory');
 sub futures { return join ' ', glob "$tmp/[ab]/*-future" }
 until_true(sub { futures() eq '' }, 'nothing is left of a move');
 
+# Directories closed to new partitions.
+sub cordon {
+    my ($name, $op, $list) = @_;
+    my $answer = $ox->wire(qq(IncrementalAlterConfigs 1 {resources: [{resource_type: 4, resource_name: "$name", configs: [)
+        . qq({name: "cordoned.log.dirs", config_operation: $op, value: "$list"}]}]}));
+    return join ' ', $answer =~ /error_code: (-?\d+), error_message: (?:"([^"]*)"|null)/;
+}
+sub cordoned { return join ' ', $ox->wire('DescribeLogDirs 5 {topics: []}') =~ /is_cordoned: (\w+)/g }
+is(cordon('', 0, $one), '42 Cannot update these configs at default cluster level, broker id must be specified: [cordoned.log.dirs]',
+    'not for all brokers');
+is(cordon(1, 0, "$one,/nowhere"), "42 Invalid value [$one,/nowhere] for configuration cordoned.log.dirs: Invalid entry in "
+    . 'cordoned.log.dirs: /nowhere. All cordoned log dirs must be entries of log.dirs or log.dir.', 'no directory of ours');
+is(cordoned(), 'false false', 'none is closed');
+like(cordon(1, 0, $one), qr/^0/, 'one is closed');
+is(cordoned(), 'true false', 'DescribeLogDirs tells');
+is($ox->sql('CREATE TOPIC spread PARTITIONS 4'), '', 'a topic of four partitions');
+is(scalar(parts($one, 'spread')) . scalar(parts($two, 'spread')), '04', 'lies in the other one');
+is(move(2, $one, 'spread', 0), 39, 'none moves into the closed one');
+like(produce('x', (parts($one, 'x'))[0], 'k=closed'), qr/^0/, 'what is there takes records');
+like(cordon(1, 2, $two), qr/^0/, 'the second is closed, too');
+is(cordoned(), 'true true', 'all are');
+my $all_closed = 'have all their log directories cordoned';
+like($ox->wire('CreateTopics 4 {topics: [{name: "none", num_partitions: 1, replication_factor: 1}], timeout_ms: 10000}'),
+    qr/error_code: 38.*$all_closed/, 'no topic can be made');
+like($ox->wire('CreateTopics 4 {topics: [{name: "none", num_partitions: -1, replication_factor: -1, assignments: [{partition_index: 0, broker_ids: [1]}]}], timeout_ms: 10000}'),
+    qr/error_code: 39.*all its log directories are cordoned/, 'wherever it shall lie');
+like($ox->wire('CreatePartitions 1 {topics: [{name: "spread", count: 5, assignments: null}], timeout_ms: 10000}'), qr/error_code: 38/, 'nor partitions');
+like($ox->sql('CREATE TOPIC none'), qr/$all_closed/, 'in SQL neither');
+like(cordon(1, 0, '*'), qr/^0/, 'all by one sign');
+ok($ox->restart, 'a restart');
+is(cordoned(), 'true true', 'keeps them closed');
+like(cordon(1, 1, ''), qr/^0/, 'none is closed');
+is(cordoned(), 'false false', 'again');
+is($ox->sql('CREATE TOPIC spread2 PARTITIONS 4'), '', 'a topic can be made');
+
 # A move that a stop has interrupted goes on, in what was copied.
 is($ox->stop, 0, 'stopped');
 ($home, $away) = -d "$one/big-0" ? ($one, $two) : ($two, $one);

@@ -153,12 +153,52 @@ check_subscription(struct engine_admin *admin, const struct engine_config_kv *ch
 
 /* ---- the server ---- */
 
+static bool
+is_log_dir(struct replica *replica, struct str path)
+{
+    const struct log_dir *dir;
+    const char *failed;
+    for (size_t i = 0; (dir = replica_log_dir(replica, i)) != NULL; i++)
+        if (ox_str_is(path, log_dir_path(dir)))
+            return true;
+    for (size_t i = 0; (failed = replica_failed_dir(replica, i)) != NULL; i++)
+        if (ox_str_is(path, failed))
+            return true;
+    return false;
+}
+
+ox_code
+engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err)
+{
+    struct arena arena;
+    struct str *items;
+    ox_code code = OX_OK;
+    ox_arena_init(&arena);
+    size_t count = param_list_items(list, &arena, &items);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        if (!ox_str_is(items[i], "*") && !is_log_dir(replica, items[i]))
+            code = ox_fail(err, OX_INVALID_CONFIG, "Invalid value [%.*s] for configuration "
+                "cordoned.log.dirs: Invalid entry in cordoned.log.dirs: %.*s. All cordoned log "
+                "dirs must be entries of log.dirs or log.dir.", OX_STR_ARG(list),
+                OX_STR_ARG(items[i]));
+        for (size_t j = 0; j < i && code == OX_OK; j++)
+            if (ox_str_eq(items[i], items[j]))
+                code = ox_fail(err, OX_INVALID_CONFIG, "Configuration 'cordoned.log.dirs' "
+                    "values must not be duplicated.");
+    }
+    ox_arena_fini(&arena);
+    return code;
+}
+
 static ox_code
-check_server(const struct engine_config_kv *change, struct ox_err *err)
+check_server(struct engine *engine, const struct engine_config_kv *change, struct ox_err *err)
 {
     const struct param *param = param_find(PARAM_SCOPE_SERVER, change->name);
-    if (param != NULL && param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG &&
-        change->value.len > 0)
+    if (param == NULL || change->value.len == 0)
+        return OX_OK;
+    if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS && change->op != META_CONFIG_SUBTRACT)
+        return engine_check_cordoned(engine->config.replica, change->value, err);
+    if (param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG)
         return auth_jaas_check(change->value, err);
     return OX_OK;
 }
@@ -172,8 +212,8 @@ engine_config_check(struct engine_config_alter *call)
         const struct engine_config_kv *change = &call->changes[i];
         if (call->resource == META_RESOURCE_GROUP && change->op == META_CONFIG_SET)
             code = check_group(engine_settings(admin->sess->engine), change, &admin->err);
-        else if (call->resource == META_RESOURCE_BROKER && change->op == META_CONFIG_SET)
-            code = check_server(change, &admin->err);
+        else if (call->resource == META_RESOURCE_BROKER && change->op != META_CONFIG_DELETE)
+            code = check_server(admin->sess->engine, change, &admin->err);
         else if (call->resource == META_RESOURCE_CLIENT_METRICS)
             code = check_subscription(admin, change);
     }

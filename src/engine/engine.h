@@ -393,6 +393,8 @@ struct engine_config_alter {
     bool validate_only;
 };
 bool engine_config_alter(struct engine_config_alter *call);
+/* May cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
+ox_code engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err);
 
 struct engine_topic_comment {
     struct engine_admin admin;

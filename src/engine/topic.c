@@ -97,6 +97,20 @@ copy_changes(struct engine_admin *call, const struct engine_config_kv *from, uin
 
 /* ---- create ---- */
 
+/* Is there a directory for a new partition? chosen: this node was named for it. */
+static ox_code
+check_room(struct engine *engine, bool chosen, struct ox_err *err)
+{
+    if (!replica_dir_cordoned(engine->config.replica, NULL))
+        return OX_OK;
+    if (chosen)
+        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment "
+            "includes broker %d, but all its log directories are cordoned.",
+            engine->config.node_id);
+    return ox_fail(err, OX_INVALID_REPLICATION_FACTOR,
+        "All brokers are currently fenced, or have all their log directories cordoned.");
+}
+
 /* Number of partitions and replicas, explicit or by default, and where. */
 static ox_code
 choose_placement(struct engine_topic_create *call, struct meta_command *cmd)
@@ -112,7 +126,7 @@ choose_placement(struct engine_topic_create *call, struct meta_command *cmd)
         cmd->topic_create.partition_count = call->assignment_count;
         call->partition_count = (int32_t)call->assignment_count;
         call->replicas = (int16_t)call->assignments[0].replica_count;
-        return OX_OK;
+        return check_room(engine, true, err);
     }
     call->partition_count =
         call->partitions == -1 ? view->settings->num_partitions : call->partitions;
@@ -133,7 +147,7 @@ choose_placement(struct engine_topic_create *call, struct meta_command *cmd)
         &call->admin.arena, &assignments, err);
     cmd->topic_create.assignments = assignments;
     cmd->topic_create.partition_count = (uint32_t)call->partition_count;
-    return code;
+    return code == OX_OK ? check_room(engine, false, err) : code;
 }
 
 static void
@@ -274,6 +288,9 @@ engine_partitions_create(struct engine_partitions_create *call)
         return admin_refuse(admin, ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
             "%u partitions are added to topic \"%s\", but %u are assigned", added,
             topic->name.ptr, call->assignment_count));
+    code = check_room(engine, assignments != NULL, err);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
     if (assignments == NULL) {
         struct meta_assignment *placed;
         int16_t replicas = (int16_t)topic->partitions[0]->replica_count;

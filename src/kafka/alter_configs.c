@@ -95,6 +95,21 @@ check_threads(struct kafka_request *req, struct str value, struct ox_err *err)
     return OX_OK;
 }
 
+/* Directories are those of one broker. */
+static ox_code
+check_cordoned(struct kafka_request *req, const struct alter_resource *job,
+    const struct engine_config_kv *change, struct ox_err *err)
+{
+    if (job->call.name.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "Cannot update these configs at default cluster "
+            "level, broker id must be specified: [cordoned.log.dirs]");
+    if (change->op != META_CONFIG_SET && change->op != META_CONFIG_APPEND)
+        return OX_OK;
+    if (engine_check_cordoned(engine_replica(kafka_engine(req)), change->value, err) == OX_OK)
+        return OX_OK;
+    return err->code = OX_INVALID_REQUEST;
+}
+
 /* What Kafka's brokers can change while they run, and values, as they word it. */
 static ox_code
 check_broker_change(struct kafka_request *req, const struct alter_resource *job,
@@ -112,6 +127,8 @@ check_broker_change(struct kafka_request *req, const struct alter_resource *job,
         return err->code = OX_INVALID_REQUEST;
     if (param->index == PARAM_SERVER_POOL_THREADS && change->op == META_CONFIG_SET)
         return check_threads(req, change->value, err);
+    if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS)
+        return check_cordoned(req, job, change, err);
     if (param->index == PARAM_SERVER_MIN_INSYNC_REPLICAS)
         return check_min_insync(req, job, change, err);
     return OX_OK;

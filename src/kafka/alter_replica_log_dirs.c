@@ -32,6 +32,8 @@ move_part(struct kafka_request *req, struct str path, struct str topic_name, int
     ox_code code = find_dir(replica, path, &dir);
     if (code != OX_OK)
         return code;
+    if (replica_dir_cordoned(replica, log_dir_path(dir)))
+        return OX_INVALID_REPLICA_ASSIGNMENT;
     struct partition *part =
         topic != NULL ? replica_partition(replica, &topic->id, index) : NULL;
     if (part == NULL)

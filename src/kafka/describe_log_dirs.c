@@ -75,6 +75,7 @@ fill_dir(struct kafka_request *req, struct log_dir *log_dir, const char *path, d
     if (stats.offline)
         return;
     dir->total_bytes = (int64_t)stats.total_bytes;
+    dir->is_cordoned = replica_dir_cordoned(engine_replica(kafka_engine(req)), path);
     dir->usable_bytes = (int64_t)stats.usable_bytes;
     fill_topics(req, log_dir, dir);
 }

@@ -385,6 +385,12 @@ replica_node_id(const struct replica *replica)
     return replica->config.node_id;
 }
 
+struct meta *
+replica_meta(const struct replica *replica)
+{
+    return replica->meta;
+}
+
 struct mover *
 replica_mover(struct replica *replica)
 {

@@ -21,6 +21,8 @@
 #include "base/diag.h"
 #include "replica/replica_int.h"
 
+/* metadata.version 4.3-IV0 has closed directories. */
+enum { CORDONED_SINCE = 30 };
 enum { AGAIN_MS = 200, TRIES_MAX = 600, LOOK_MS = 500 };
 
 struct request {
@@ -71,17 +73,57 @@ find_dir(struct replica *replica, const struct meta_topic *topic, const char *na
     return found;
 }
 
-/* The directory with the fewest logs. */
+/* Does the list, in which * is everything, name each of the paths? */
+static bool
+names_all(struct str list, struct log_dir *const *dirs, size_t count, const char *only)
+{
+    struct arena arena;
+    struct str *items;
+    size_t named = 0;
+    ox_arena_init(&arena);
+    size_t item_count = param_list_items(list, &arena, &items);
+    for (size_t i = 0; i < count; i++) {
+        const char *path = only != NULL ? only : log_dir_path(dirs[i]);
+        bool found = false;
+        for (size_t j = 0; j < item_count; j++)
+            found |= ox_str_is(items[j], "*") || ox_str_is(items[j], path);
+        named += found;
+    }
+    ox_arena_fini(&arena);
+    return count > 0 && named == count;
+}
+
+bool
+replica_dir_cordoned(struct replica *replica, const char *path)
+{
+    const struct replica_config *config = replica_config(replica);
+    const struct meta_view *view = meta_view_get(replica_meta(replica));
+    const char *list = view->settings->cordoned_log_dirs;
+    bool cordoned = list != NULL && list[0] != 0 &&
+        meta_feature_level(view, PARAM_FEATURE_METADATA_VERSION) >= CORDONED_SINCE &&
+        names_all(ox_str(list), config->dirs, path != NULL ? 1 : config->dir_count, path);
+    meta_view_put(view);
+    return cordoned;
+}
+
+/* The directory with the fewest logs; one that is closed to new ones only when no other
+ * is left: it was closed while they were being made. */
 static struct log_dir *
 least_dir(struct replica *replica)
 {
     const struct replica_config *config = replica_config(replica);
     struct log_dir *best = NULL;
+    bool best_closed = false;
     for (size_t i = 0; i < config->dir_count; i++) {
         struct log_dir *dir = config->dirs[i];
-        if (!log_dir_is_offline(dir) &&
-            (best == NULL || log_dir_plog_count(dir) < log_dir_plog_count(best)))
-            best = dir;
+        bool closed = replica_dir_cordoned(replica, log_dir_path(dir));
+        if (log_dir_is_offline(dir))
+            continue;
+        bool fewer = best != NULL && log_dir_plog_count(dir) < log_dir_plog_count(best);
+        if (best != NULL && (closed != best_closed ? closed : !fewer))
+            continue;
+        best = dir;
+        best_closed = closed;
     }
     return best;
 }

@@ -163,6 +163,8 @@ void replica_each(struct replica *replica, void (*fn)(struct partition *part, vo
 struct log_dir *replica_log_dir(struct replica *replica, size_t number);
 /* The paths of those that could not be opened; NULL: there is none of that. */
 const char *replica_failed_dir(struct replica *replica, size_t number);
+/* Is the directory closed to new partitions (cordoned.log.dirs)? path NULL: are all? Any thread. */
+bool replica_dir_cordoned(struct replica *replica, const char *path);
 /* Moves the partition's log to the directory, in the background; a move under way
  * to another one is given up. Any thread. */
 void partition_move(struct partition *part, struct log_dir *to);

@@ -73,6 +73,7 @@ void mover_stop(struct mover *mover);
 void mover_ask(struct mover *mover, struct partition *part, struct log_dir *to);
 struct log_dir *mover_target(struct mover *mover, struct partition *part);
 void mover_free(struct mover *mover);
+struct meta *replica_meta(const struct replica *replica);
 struct mover *replica_mover(struct replica *replica);
 /* The directory that has the partition, or that shall have it; known: it has been
  * opened before, so that it must not be made anew when its directory failed. */

@@ -643,6 +643,9 @@ start_all(struct server *server, struct ox_err *err)
     code = open_storage(server, err);
     if (code != OX_OK)
         return code;
+    code = engine_check_cordoned(server->replica, ox_str(config->cordoned_log_dirs), err);
+    if (code != OX_OK)
+        return code;
     empty_temp_dir(server);
     meta_on_view(server->meta, settings_changed, server);
     struct engine_config engine_config = {.node_id = meta_identity(server->meta)->node_id,
