@@ -173,6 +173,7 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
     engine->states = coord_new_states(&config, engine->state_host);
     coord_host_set(engine->state_host, engine->states);
     coord_set_states(engine->coord, engine->states);
+    engine_dead_letters_start(engine);
     engine->share = share_new(engine->config.loops, engine->config.replica, engine->states,
         engine_dead_letters, engine);
     engine->txn_host = coord_host_new_txns(engine->config.loops, engine->config.replica,
@@ -210,6 +211,7 @@ engine_groups_stop(struct engine *engine)
     coord_free(engine->coord);
     coord_host_free(engine->coord_host);
     share_free(engine->share);
+    engine_dead_letters_stop(engine);
     coord_free(engine->states);
     coord_host_free(engine->state_host);
     meta_view_put(engine->announced->last);

@@ -19,6 +19,8 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/lock.h"
+#include "base/map.h"
 #include "engine/engine_int.h"
 #include "log/log.h"
 #include "share/share.h"
@@ -45,16 +47,100 @@ struct dead_letters {
 
 static void look(struct dead_letters *dead);
 
+/* ---- counts ---- */
+
+enum { GROUPS_COUNTED = 1000 };
+
+struct dead_letter_counts {
+    struct lock lock;
+    struct map groups; /* id -> struct dead_letter_count */
+    struct dead_letter_count others;
+};
+
+void
+engine_dead_letters_start(struct engine *engine)
+{
+    engine->dead_letters = ox_calloc(1, sizeof(*engine->dead_letters));
+    ox_lock_init(&engine->dead_letters->lock, LOCK_DEAD_LETTERS);
+    ox_map_init(&engine->dead_letters->groups);
+    engine->dead_letters->others.group_id = OX_STR("");
+}
+
+void
+engine_dead_letters_stop(struct engine *engine)
+{
+    struct dead_letter_counts *counts = engine->dead_letters;
+    struct map_entry *entry;
+    if (counts == NULL)
+        return;
+    for (uint32_t at = 0; (entry = ox_map_next(&counts->groups, &at)) != NULL;)
+        ox_free(entry->value);
+    ox_map_fini(&counts->groups);
+    ox_lock_fini(&counts->lock);
+    ox_free(counts);
+    engine->dead_letters = NULL;
+}
+
+/* Under the lock. The id stands behind the numbers. */
+static struct dead_letter_count *
+count_of(struct dead_letter_counts *counts, struct str group_id)
+{
+    struct dead_letter_count *found = ox_map_get(&counts->groups, group_id);
+    if (found != NULL)
+        return found;
+    if (counts->groups.count >= GROUPS_COUNTED)
+        return &counts->others;
+    found = ox_calloc(1, sizeof(*found) + group_id.len + 1);
+    memcpy(found + 1, group_id.ptr, group_id.len);
+    found->group_id = ox_str_n(found + 1, group_id.len);
+    ox_map_put(&counts->groups, found->group_id, found);
+    return found;
+}
+
+static void
+count(const struct dead_letters *dead, uint64_t records, uint64_t appends, uint64_t failures)
+{
+    struct dead_letter_counts *counts = dead->engine->dead_letters;
+    ox_lock(&counts->lock);
+    struct dead_letter_count *group = count_of(counts, dead->burial->group_id);
+    group->records += records;
+    group->appends += appends;
+    group->failures += failures;
+    ox_unlock(&counts->lock);
+}
+
+struct dead_letter_count *
+engine_dead_letter_counts(struct engine *engine, struct arena *arena, size_t *count)
+{
+    struct dead_letter_counts *counts = engine->dead_letters;
+    struct map_entry *entry;
+    ox_lock(&counts->lock);
+    struct dead_letter_count *all =
+        ox_arena_array(arena, struct dead_letter_count, counts->groups.count + 1);
+    *count = 0;
+    for (uint32_t at = 0; (entry = ox_map_next(&counts->groups, &at)) != NULL;) {
+        all[*count] = *(const struct dead_letter_count *)entry->value;
+        all[*count].group_id = ox_str_dup(arena, all[*count].group_id);
+        ++*count;
+    }
+    if (counts->others.appends + counts->others.failures > 0)
+        all[(*count)++] = counts->others;
+    ox_unlock(&counts->lock);
+    return all;
+}
+
 /* ---- the end ---- */
 
 static void
 finish(struct dead_letters *dead, ox_code code, const char *why)
 {
     struct share_burial *burial = dead->burial;
-    if (code != OX_OK && code != OX_SHUTTING_DOWN)
+    if (code != OX_OK && code != OX_SHUTTING_DOWN) {
+        count(dead, 0, 0, 1);
         ox_warn("records were given up without a dead-letter queue",
             "group=%.*s topic=%.*s first=%lld last=%lld reason=%s", OX_STR_ARG(burial->group_id),
             OX_STR_ARG(dead->topic), (long long)dead->next, (long long)burial->last, why);
+    }
     engine_session_fini(&dead->sess);
     ox_free((void *)dead->topic.ptr);
     ox_free(dead);
@@ -302,6 +388,7 @@ appended(struct engine_append *append)
     } else if (err.code != OX_OK) {
         failed(dead, &err);
     } else {
+        count(dead, (uint64_t)(dead->after - dead->next), 0, 0);
         dead->bare = false;
         dead->attempts = 0;
         dead->next = dead->after;
@@ -338,6 +425,7 @@ look(struct dead_letters *dead)
         .partition = dead->burial->partition % (int32_t)topic->partition_count,
         .records = dead->batch, .acks = -1, .timeout_ms = APPEND_MS,
         .produce_version = INT16_MAX, .done = appended};
+    count(dead, 0, 1, 0);
     if (engine_append(&dead->append))
         appended(&dead->append);
 }

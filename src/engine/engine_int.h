@@ -29,6 +29,7 @@ struct engine {
     uint64_t decision_seed[2];
     struct login_state *login; /* logins.c */
     struct quotas *quotas;     /* quota.c */
+    struct dead_letter_counts *dead_letters; /* dead_letters.c */
 };
 
 /* consume.c: group coordinators on the partitions of __consumer_offsets. */
@@ -39,6 +40,17 @@ void engine_groups_stop(struct engine *engine);
 /* dead_letters.c: writes what a share group gave up; a share_bury_fn. */
 struct share_burial;
 void engine_dead_letters(void *engine, struct share_burial *burial);
+void engine_dead_letters_start(struct engine *engine);
+void engine_dead_letters_stop(struct engine *engine);
+
+/* What became of a group's records since the start; group_id empty: of the
+ * groups beyond those that are counted apart. Any thread. */
+struct dead_letter_count {
+    struct str group_id;
+    uint64_t records, appends, failures;
+};
+struct dead_letter_count *engine_dead_letter_counts(struct engine *engine, struct arena *arena,
+    size_t *count);
 
 void engine_quotas_start(struct engine *engine);
 void engine_quotas_stop(struct engine *engine);

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "engine/engine_int.h"
 #include "net/net.h"
+#include "share/share.h"
 
 typedef void (*metric_fn)(enum metric_id id, const char *labels, double value, void *arg);
 
@@ -70,6 +71,48 @@ each_of_compaction(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_COMPACTION_THROTTLED_SECONDS_TOTAL, "", (double)stats.throttled_ms / 1000, arg);
 }
 
+/* Text in a label, as Prometheus quotes it. */
+static const char *
+group_label(struct arena *arena, struct str group_id)
+{
+    struct text text;
+    ox_text_init(&text, arena);
+    ox_text_adds(&text, "group=\"");
+    for (size_t i = 0; i < group_id.len; i++) {
+        char c = group_id.ptr[i];
+        if (c == '\\' || c == '"' || c == '\n')
+            ox_text_addc(&text, '\\');
+        ox_text_addc(&text, c == '\n' ? 'n' : c);
+    }
+    ox_text_add(&text, "\"", 2); /* and the end */
+    return text.ptr;
+}
+
+static void
+each_of_share_groups(struct engine *engine, metric_fn fn, void *arg)
+{
+    static const char *const types[SHARE_ACK_TYPES] = {"type=\"gap\"", "type=\"accept\"",
+        "type=\"release\"", "type=\"reject\"", "type=\"renew\""};
+    uint64_t acknowledged[SHARE_ACK_TYPES];
+    struct arena arena;
+    size_t count;
+    share_acknowledged(engine->share, acknowledged);
+    for (int i = SHARE_ACCEPT; i < SHARE_ACK_TYPES; i++)
+        fn(METRIC_SHARE_ACKNOWLEDGEMENTS_TOTAL, types[i], (double)acknowledged[i], arg);
+    ox_arena_init(&arena);
+    struct dead_letter_count *dead = engine_dead_letter_counts(engine, &arena, &count);
+    const char **labels = ox_arena_array(&arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        labels[i] = group_label(&arena, dead[i].group_id);
+        fn(METRIC_DEAD_LETTERS_TOTAL, labels[i], (double)dead[i].records, arg);
+    }
+    for (size_t i = 0; i < count; i++)
+        fn(METRIC_DEAD_LETTER_APPENDS_TOTAL, labels[i], (double)dead[i].appends, arg);
+    for (size_t i = 0; i < count; i++)
+        fn(METRIC_DEAD_LETTER_FAILURES_TOTAL, labels[i], (double)dead[i].failures, arg);
+    ox_arena_fini(&arena);
+}
+
 static void
 each_of_memory(metric_fn fn, void *arg)
 {
@@ -121,6 +164,7 @@ engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
     fn(METRIC_UP, "", 1, arg);
     each_of_net(engine, fn, arg);
     each_of_engine(engine, fn, arg);
+    each_of_share_groups(engine, fn, arg);
     each_of_meta(engine, fn, arg);
     each_of_log_dirs(engine, fn, arg);
     each_of_compaction(engine, fn, arg);

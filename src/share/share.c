@@ -396,6 +396,21 @@ share_wake_group(struct share_home *home, struct str group_id)
 
 /* ---- a call ---- */
 
+static void
+count_acks(struct share *share, const struct share_ack *ack)
+{
+    uint64_t each = (uint64_t)(ack->last - ack->first + 1) / ack->type_count;
+    for (size_t i = 0; i < ack->type_count; i++)
+        atomic_fetch_add(&share->acknowledged[ack->types[i]], each);
+}
+
+void
+share_acknowledged(const struct share *share, uint64_t counts[SHARE_ACK_TYPES])
+{
+    for (int i = 0; i < SHARE_ACK_TYPES; i++)
+        counts[i] = atomic_load(&share->acknowledged[i]);
+}
+
 /* All of a partition's acknowledgements count, or none. */
 static void
 acknowledge(struct share_call *call, struct share_call_part *part)
@@ -421,8 +436,10 @@ acknowledge(struct share_call *call, struct share_call_part *part)
         return;
     uint64_t deadline =
         loop_now_ns(call->home->loop) / NS_PER_MS + (uint64_t)sp->lock_ms;
-    for (size_t i = 0; i < part->ack_count; i++)
+    for (size_t i = 0; i < part->ack_count; i++) {
         runs_acknowledge(&sp->runs, &part->acks[i], sp->limit, deadline);
+        count_acks(sp->home->share, &part->acks[i]);
+    }
     part_wait(sp, call, &out->ack_code);
     part_write(sp);
     share_wake_group(call->home, call->group_id);

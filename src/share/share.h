@@ -124,6 +124,10 @@ struct share_call {
 };
 void share_call(struct share *share, struct share_call *call);
 
+/* Records acknowledged since the start, by what their members said. Any thread. */
+enum { SHARE_ACK_TYPES = SHARE_RENEW + 1 };
+void share_acknowledged(const struct share *share, uint64_t counts[SHARE_ACK_TYPES]);
+
 /* May "share.auto.offset.reset" be that? */
 bool share_reset_valid(struct str reset);
 

@@ -105,6 +105,7 @@ struct share {
     struct share_home *homes; /* one a loop */
     _Atomic uint32_t out;     /* calls to the share coordinators, of clients; burials */
     _Atomic uint32_t sessions;
+    _Atomic uint64_t acknowledged[SHARE_ACK_TYPES]; /* records */
 };
 
 enum part_state { PART_NEW, PART_LOADING, PART_READY };

@@ -398,6 +398,98 @@ collect_offsets(struct feed_rows *rows)
     groups_release(&call);
 }
 
+/* ---- share groups: where each stands, asked of all at once ---- */
+
+struct share_asks {
+    struct loop_msg msg;
+    struct coord *coord;
+    struct share_ask {
+        struct coord_share_offsets_call call; /* first */
+        struct arena arena;
+        struct share_asks *all;
+    } *at;
+    size_t count, pending; /* under the lock; one more while they are started */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+};
+
+static void
+share_asks_less(struct share_asks *asks)
+{
+    pthread_mutex_lock(&asks->lock);
+    if (--asks->pending == 0)
+        pthread_cond_signal(&asks->wake);
+    pthread_mutex_unlock(&asks->lock);
+}
+
+static void
+share_known(struct coord_call *call)
+{
+    share_asks_less(((struct share_ask *)(void *)call)->all);
+}
+
+static void
+ask_shares(struct loop_msg *msg)
+{
+    struct share_asks *asks = ox_container_of(msg, struct share_asks, msg);
+    for (size_t i = 0; i < asks->count; i++)
+        coord_share_offsets(asks->coord, &asks->at[i].call);
+    share_asks_less(asks);
+}
+
+static void
+add_share_offsets(struct feed_rows *rows, const struct coord_share_offsets_call *call)
+{
+    for (size_t i = 0; call->call.code == OX_OK && i < call->topic_count; i++)
+        for (size_t j = 0; j < call->topics[i].partition_count; j++) {
+            const struct coord_share_partition *part = &call->topics[i].partitions[j];
+            if (part->code != OX_OK)
+                continue;
+            struct cell *row = add_row(rows);
+            row[0] = cell_str(rows, call->group_id);
+            row[1] = cell_str(rows, call->topics[i].name);
+            row[2] = cell_int(part->partition);
+            if (part->start_offset >= 0)
+                row[3] = cell_int(part->start_offset);
+            if (part->complete >= 0)
+                row[4] = cell_int(part->complete);
+        }
+}
+
+static void
+collect_share_offsets(struct feed_rows *rows)
+{
+    struct group_call groups;
+    groups_ask(rows->engine, &groups, false, false);
+    struct share_asks asks = {.msg.fn = ask_shares, .coord = engine_coord(rows->engine)};
+    asks.at = ox_arena_array(&groups.arena, struct share_ask, groups.snapshot.group_count + 1);
+    for (size_t i = 0; i < groups.snapshot.group_count; i++) {
+        if (strcmp(groups.snapshot.groups[i].type, "share") != 0)
+            continue;
+        struct share_ask *ask = &asks.at[asks.count++];
+        *ask = (struct share_ask){.all = &asks};
+        ox_arena_init(&ask->arena);
+        ask->call = (struct coord_share_offsets_call){.op = COORD_SHARE_DESCRIBE,
+            .group_id = groups.snapshot.groups[i].group_id, .call.arena = &ask->arena,
+            .call.done = share_known};
+    }
+    asks.pending = asks.count + 1;
+    pthread_mutex_init(&asks.lock, NULL);
+    pthread_cond_init(&asks.wake, NULL);
+    loop_post(loop_at(engine_loops(rows->engine), 0), &asks.msg);
+    pthread_mutex_lock(&asks.lock);
+    while (asks.pending > 0)
+        loop_group_wait(engine_loops(rows->engine), &asks.wake, &asks.lock);
+    pthread_mutex_unlock(&asks.lock);
+    for (size_t i = 0; i < asks.count; i++) {
+        add_share_offsets(rows, &asks.at[i].call);
+        ox_arena_fini(&asks.at[i].arena);
+    }
+    pthread_mutex_destroy(&asks.lock);
+    pthread_cond_destroy(&asks.wake);
+    groups_release(&groups);
+}
+
 /* ---- connections ---- */
 
 /* Microseconds since 2000; 0: there is none. */
@@ -862,6 +954,9 @@ static const struct feed_def defs[] = {
     {"f_group_offsets", "group_id text, topic text, partition int4, committed int8, "
                         "metadata text, committed_at int8",
         collect_offsets, true},
+    {"f_share_offsets", "group_id text, topic text, partition int4, start_offset int8, "
+                        "complete int8",
+        collect_share_offsets, true},
     {"f_connections", "id int8, protocol text, principal text, client_id text, software text, "
                       "host text, port int4, loop int4, opened int8, requests int8, "
                       "bytes_in int8, bytes_out int8, application text, state text, "
