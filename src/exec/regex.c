@@ -122,6 +122,15 @@ bad(struct parser *p, const char *why)
 }
 
 static struct node *
+unserved(struct parser *p, const char *what)
+{
+    if (!p->failed)
+        ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED, "%s", what);
+    p->failed = true;
+    return NULL;
+}
+
+static struct node *
 node_new(struct parser *p, enum node_kind kind, uint32_t value)
 {
     struct node *node = ox_arena_new(p->arena, struct node);
@@ -232,66 +241,10 @@ class_matches(const struct class *class, uint32_t c)
     return found != class->negate;
 }
 
-/* \n, \x41, \u0041 and the like; the backslash was read. */
+/* Hexadecimal digits: so many, or for 255 one and more. */
 static bool
-char_escape(struct parser *p, uint32_t *c)
+hex_escape(struct parser *p, int digits, uint32_t *c)
 {
-    char e = *p->at++;
-    int digits = 0;
-    switch (e) {
-    case 'a':
-        *c = 7;
-        return true;
-    case 'b':
-        *c = 8;
-        return true;
-    case 'B':
-        *c = '\\';
-        return true;
-    case 'e':
-        *c = 27;
-        return true;
-    case 'f':
-        *c = 12;
-        return true;
-    case 'n':
-        *c = 10;
-        return true;
-    case 'r':
-        *c = 13;
-        return true;
-    case 't':
-        *c = 9;
-        return true;
-    case 'v':
-        *c = 11;
-        return true;
-    case '0':
-        *c = 0;
-        return true;
-    case 'c':
-        if (p->at >= p->end)
-            return false;
-        *c = (uint32_t)(*p->at++ & 31);
-        return true;
-    case 'u':
-        digits = 4;
-        break;
-    case 'U':
-        digits = 8;
-        break;
-    case 'x':
-        digits = 255;
-        break;
-    default:
-        if ((e >= 'a' && e <= 'z') || (e >= 'A' && e <= 'Z') || (e >= '0' && e <= '9'))
-            return false;
-        p->at--;
-        size_t len;
-        *c = decode(p->at, p->end, &len);
-        p->at += len;
-        return true;
-    }
     uint64_t v = 0;
     int n = 0;
     for (; n < digits && p->at < p->end; n++, p->at++) {
@@ -305,6 +258,44 @@ char_escape(struct parser *p, uint32_t *c)
     }
     *c = (uint32_t)v;
     return n > 0 && (digits == 255 || n == digits) && v <= 0x10FFFF;
+}
+
+/* \n, \x41, \u0041 and the like; the backslash was read. */
+static bool
+char_escape(struct parser *p, uint32_t *c)
+{
+    static const struct {
+        char letter, stands_for;
+    } letters[] = {{'a', 7}, {'b', 8}, {'B', '\\'}, {'e', 27}, {'f', 12}, {'n', 10}, {'r', 13},
+        {'t', 9}, {'v', 11}, {'0', 0}};
+    char e = *p->at++;
+    size_t len;
+    for (size_t i = 0; i < ox_count(letters); i++)
+        if (e == letters[i].letter) {
+            *c = (uint8_t)letters[i].stands_for;
+            return true;
+        }
+    switch (e) {
+    case 'c':
+        if (p->at >= p->end)
+            return false;
+        *c = (uint32_t)(*p->at++ & 31);
+        return true;
+    case 'u':
+        return hex_escape(p, 4, c);
+    case 'U':
+        return hex_escape(p, 8, c);
+    case 'x':
+        return hex_escape(p, 255, c);
+    default:
+        break;
+    }
+    if ((e >= 'a' && e <= 'z') || (e >= 'A' && e <= 'Z') || (e >= '0' && e <= '9'))
+        return false;
+    p->at--;
+    *c = decode(p->at, p->end, &len);
+    p->at += len;
+    return true;
 }
 
 static bool
@@ -342,11 +333,81 @@ named_class(struct parser *p, struct class *class, struct str name)
     return false;
 }
 
+/* [:alpha:], [=a=], [.a.] inside of brackets. */
+static bool
+bracket_name(struct parser *p, struct class *class)
+{
+    char kind = p->at[1];
+    const char *name = p->at + 2, *stop = name;
+    while (stop + 1 < p->end && !(stop[0] == kind && stop[1] == ']'))
+        stop++;
+    if (stop + 1 >= p->end)
+        return bad(p, "brackets [] not balanced");
+    p->at = stop + 2;
+    if (kind == ':')
+        return named_class(p, class, ox_str_n(name, (size_t)(stop - name))) ||
+               bad(p, "invalid character class");
+    size_t len;
+    uint32_t c = decode(name, stop, &len);
+    if (len != (size_t)(stop - name))
+        return bad(p, "invalid collating element");
+    class_add(p, class, c, c);
+    return true;
+}
+
+/* The end of a range; the '-' was read. */
+static bool
+bracket_high(struct parser *p, uint32_t *high)
+{
+    size_t len;
+    if (*p->at == '\\' && p->at + 1 < p->end) {
+        p->at++;
+        return char_escape(p, high) || bad(p, "invalid escape \\ sequence");
+    }
+    if (*p->at == '[' && p->at + 1 < p->end && p->at[1] == '.') {
+        *high = decode(p->at + 2, p->end, &len);
+        p->at = OX_MIN(p->at + 4 + len, p->end);
+        return true;
+    }
+    *high = decode(p->at, p->end, &len);
+    p->at += len;
+    return true;
+}
+
+/* A character, a range, \w and the like. */
+static bool
+bracket_item(struct parser *p, struct class *class)
+{
+    uint32_t low, high;
+    size_t len;
+    if (*p->at == '\\' && p->at + 1 < p->end) {
+        p->at++;
+        if (class_letter(class, *p->at)) {
+            p->at++;
+            return true;
+        }
+        if (!char_escape(p, &low))
+            return bad(p, "invalid escape \\ sequence");
+    } else {
+        low = decode(p->at, p->end, &len);
+        p->at += len;
+    }
+    high = low;
+    if (p->at + 1 < p->end && *p->at == '-' && p->at[1] != ']') {
+        p->at++;
+        if (!bracket_high(p, &high))
+            return false;
+        if (high < low)
+            return bad(p, "invalid character range");
+    }
+    class_add(p, class, low, high);
+    return true;
+}
+
 static struct node *
 parse_bracket(struct parser *p)
 {
     uint32_t index = class_new(p);
-    bool first = true;
     struct class class = p->re->classes[index];
     if (p->at < p->end && *p->at == '^') {
         class.negate = true;
@@ -354,64 +415,15 @@ parse_bracket(struct parser *p)
         if (p->re->flags & (REGEX_NEWLINE | REGEX_DOT))
             class_add(p, &class, '\n', '\n');
     }
-    for (;; first = false) {
+    for (bool first = true;; first = false) {
         if (p->at >= p->end)
             return bad(p, "brackets [] not balanced");
         if (*p->at == ']' && !first)
             break;
-        if (*p->at == '[' && p->at + 1 < p->end &&
-            (p->at[1] == ':' || p->at[1] == '=' || p->at[1] == '.')) {
-            char kind = p->at[1];
-            const char *name = p->at + 2, *stop = name;
-            while (stop + 1 < p->end && !(stop[0] == kind && stop[1] == ']'))
-                stop++;
-            if (stop + 1 >= p->end)
-                return bad(p, "brackets [] not balanced");
-            p->at = stop + 2;
-            if (kind == ':') {
-                if (!named_class(p, &class, ox_str_n(name, (size_t)(stop - name))))
-                    return bad(p, "invalid character class");
-                continue;
-            }
-            size_t len;
-            uint32_t c = decode(name, stop, &len);
-            if (len != (size_t)(stop - name))
-                return bad(p, "invalid collating element");
-            class_add(p, &class, c, c);
-            continue;
-        }
-        uint32_t low, high;
-        size_t len;
-        if (*p->at == '\\' && p->at + 1 < p->end) {
-            p->at++;
-            if (class_letter(&class, *p->at)) {
-                p->at++;
-                continue;
-            }
-            if (!char_escape(p, &low))
-                return bad(p, "invalid escape \\ sequence");
-        } else {
-            low = decode(p->at, p->end, &len);
-            p->at += len;
-        }
-        high = low;
-        if (p->at + 1 < p->end && *p->at == '-' && p->at[1] != ']') {
-            p->at++;
-            if (*p->at == '\\' && p->at + 1 < p->end) {
-                p->at++;
-                if (!char_escape(p, &high))
-                    return bad(p, "invalid escape \\ sequence");
-            } else if (*p->at == '[' && p->at + 1 < p->end && p->at[1] == '.') {
-                high = decode(p->at + 2, p->end, &len);
-                p->at = OX_MIN(p->at + 4 + len, p->end);
-            } else {
-                high = decode(p->at, p->end, &len);
-                p->at += len;
-            }
-            if (high < low)
-                return bad(p, "invalid character range");
-        }
-        class_add(p, &class, low, high);
+        bool named = *p->at == '[' && p->at + 1 < p->end &&
+                     (p->at[1] == ':' || p->at[1] == '=' || p->at[1] == '.');
+        if (!(named ? bracket_name(p, &class) : bracket_item(p, &class)))
+            return NULL;
     }
     p->at++;
     p->re->classes[index] = class;
@@ -455,16 +467,37 @@ parse_escape(struct parser *p)
         class_letter(&p->re->classes[index], *p->at++);
         return node_new(p, NODE_CLASS, index);
     }
-    if (*p->at >= '1' && *p->at <= '9') {
-        if (!p->failed)
-            ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED,
-                "back references in regular expressions are not supported");
-        p->failed = true;
-        return NULL;
-    }
+    if (*p->at >= '1' && *p->at <= '9')
+        return unserved(p, "back references in regular expressions are not supported");
     if (!char_escape(p, &c))
         return bad(p, "invalid escape \\ sequence");
     return char_node(p, c);
+}
+
+/* What stands in parentheses; the first was read. */
+static struct node *
+parse_group(struct parser *p)
+{
+    bool capture = true;
+    if (p->at + 1 < p->end && *p->at == '?') {
+        if (p->at[1] == '=' || p->at[1] == '!' || p->at[1] == '<')
+            return unserved(p, "look-around in regular expressions is not supported");
+        if (p->at[1] != ':')
+            return bad(p, "quantifier operand invalid");
+        p->at += 2;
+        capture = false;
+    }
+    if (++p->depth > DEPTH_MAX || (capture && p->re->groups >= GROUPS_MAX))
+        return bad(p, "regular expression is too complex");
+    struct node *node = node_new(p, NODE_GROUP, capture ? ++p->re->groups : 0);
+    node->left = parse_alternatives(p);
+    p->depth--;
+    if (p->failed)
+        return NULL;
+    if (p->at >= p->end || *p->at != ')')
+        return bad(p, "parentheses () not balanced");
+    p->at++;
+    return node;
 }
 
 static struct node *
@@ -473,41 +506,9 @@ parse_atom(struct parser *p)
     size_t len;
     char c = *p->at;
     switch (c) {
-    case '(': {
+    case '(':
         p->at++;
-        bool capture = true;
-        if (p->at + 1 < p->end && *p->at == '?') {
-            if (p->at[1] == ':') {
-                p->at += 2;
-                capture = false;
-            } else if (p->at[1] == '=' || p->at[1] == '!' || p->at[1] == '<') {
-                if (!p->failed)
-                    ox_fail(p->err, OX_FEATURE_NOT_SUPPORTED,
-                        "look-around in regular expressions is not supported");
-                p->failed = true;
-                return NULL;
-            } else {
-                return bad(p, "quantifier operand invalid");
-            }
-        }
-        if (++p->depth > DEPTH_MAX)
-            return bad(p, "regular expression is too complex");
-        uint32_t group = 0;
-        if (capture) {
-            if (p->re->groups >= GROUPS_MAX)
-                return bad(p, "regular expression is too complex");
-            group = ++p->re->groups;
-        }
-        struct node *node = node_new(p, NODE_GROUP, group);
-        node->left = parse_alternatives(p);
-        p->depth--;
-        if (p->failed)
-            return NULL;
-        if (p->at >= p->end || *p->at != ')')
-            return bad(p, "parentheses () not balanced");
-        p->at++;
-        return node;
-    }
+        return parse_group(p);
     case '[':
         p->at++;
         return parse_bracket(p);
@@ -696,6 +697,37 @@ emit(struct parser *p, enum op op, uint32_t x, uint32_t y)
     return re->count++;
 }
 
+static void compile(struct parser *p, const struct node *node);
+
+/* So often as it must be, then so often as it may: a split before each. */
+static void
+compile_repeat(struct parser *p, const struct node *node)
+{
+    struct regex *re = p->re;
+    for (int i = 0; i < node->min && !p->failed; i++)
+        compile(p, node->left);
+    if (node->max < 0) {
+        uint32_t split = emit(p, OP_SPLIT, 0, 0);
+        compile(p, node->left);
+        emit(p, OP_JUMP, split, 0);
+        if (p->failed)
+            return;
+        re->program[split].x = node->lazy ? re->count : split + 1;
+        re->program[split].y = node->lazy ? split + 1 : re->count;
+        return;
+    }
+    uint32_t splits[REPEAT_MAX + 1];
+    int n = 0;
+    for (int i = node->min; i < node->max && !p->failed; i++) {
+        splits[n++] = emit(p, OP_SPLIT, 0, 0);
+        compile(p, node->left);
+    }
+    for (int i = 0; i < n && !p->failed; i++) {
+        re->program[splits[i]].x = node->lazy ? re->count : splits[i] + 1;
+        re->program[splits[i]].y = node->lazy ? splits[i] + 1 : re->count;
+    }
+}
+
 static void
 compile(struct parser *p, const struct node *node)
 {
@@ -740,31 +772,9 @@ compile(struct parser *p, const struct node *node)
         if (node->value > 0)
             emit(p, OP_SAVE, node->value * 2 + 1, 0);
         break;
-    case NODE_REPEAT: {
-        for (int i = 0; i < node->min && !p->failed; i++)
-            compile(p, node->left);
-        if (node->max < 0) {
-            uint32_t split = emit(p, OP_SPLIT, 0, 0);
-            compile(p, node->left);
-            emit(p, OP_JUMP, split, 0);
-            if (p->failed)
-                return;
-            re->program[split].x = node->lazy ? re->count : split + 1;
-            re->program[split].y = node->lazy ? split + 1 : re->count;
-            break;
-        }
-        uint32_t splits[REPEAT_MAX + 1];
-        int n = 0;
-        for (int i = node->min; i < node->max && !p->failed; i++) {
-            splits[n++] = emit(p, OP_SPLIT, 0, 0);
-            compile(p, node->left);
-        }
-        for (int i = 0; i < n && !p->failed; i++) {
-            re->program[splits[i]].x = node->lazy ? re->count : splits[i] + 1;
-            re->program[splits[i]].y = node->lazy ? splits[i] + 1 : re->count;
-        }
+    case NODE_REPEAT:
+        compile_repeat(p, node);
         break;
-    }
     }
 }
 
@@ -1054,22 +1064,77 @@ char_before(struct str text, size_t at)
 /* Steps of threads, and bytes passed over, between two looks whether it is still wanted. */
 enum { WORK_UNLOOKED = 8192, LEAP_MAX = 1 << 20 };
 
+static bool
+search_literal(const struct regex *re, struct str text, size_t from, size_t *spans)
+{
+    const char *at = text.len - from >= re->bytes.len
+                         ? memmem(text.ptr + from, text.len - from, re->bytes.ptr, re->bytes.len)
+                         : NULL;
+    if (at != NULL && spans != NULL) {
+        spans[0] = (size_t)(at - text.ptr);
+        spans[1] = spans[0] + re->bytes.len;
+    }
+    return at != NULL;
+}
+
+/* Nothing is under way: the next place, no farther than a leap, where a match can start. */
+static size_t
+next_start(const struct regex *re, struct str text, size_t at)
+{
+    size_t to = at, far = OX_MIN(text.len, at + LEAP_MAX);
+    while (to < far && !re->first[(uint8_t)text.ptr[to]])
+        to++;
+    while (to == far && to < text.len && ((uint8_t)text.ptr[to] & 0xC0) == 0x80)
+        to++, far++;
+    return OX_MIN(to, text.len);
+}
+
+struct best {
+    bool matched;
+    size_t start, end;
+};
+
+/* Every thread of now takes the character at place, into next, or has matched. False:
+ * somebody only wanted to know whether one does. */
+static bool
+step_threads(struct regex *re, struct str text, const struct place *place,
+    const struct thread_list *now, struct thread_list *next, struct best *best, size_t *spans)
+{
+    struct place after = place_at(text, place->at + place->len, place->c);
+    next->count = 0;
+    for (uint32_t i = 0; i < now->count; i++) {
+        uint32_t pc = now->pcs[i];
+        const struct inst *in = &re->program[pc];
+        const size_t *saves = now->saves + (size_t)i * re->slots;
+        if (best->matched && saves[0] != SIZE_MAX && saves[0] > best->start)
+            continue;
+        if (in->op == OP_MATCH) {
+            bool better = !best->matched || saves[0] < best->start ||
+                          (saves[0] == best->start &&
+                              (re->shortest ? place->at < best->end : place->at > best->end));
+            if (spans == NULL) {
+                best->matched = true;
+                return false;
+            }
+            if (better) {
+                *best = (struct best){true, saves[0], place->at};
+                memcpy(spans, saves, re->slots * sizeof(size_t));
+            }
+        } else if (!place->end && consumes(re, in, place->c)) {
+            memcpy(re->scratch, saves, re->slots * sizeof(size_t));
+            add_thread(re, next, pc + 1, &after);
+        }
+    }
+    return true;
+}
+
 bool
 regex_search(struct regex *re, struct str text, size_t from, size_t *spans)
 {
-    if (re->literal) {
-        const char *at = text.len - from >= re->bytes.len ? memmem(text.ptr + from, text.len - from,
-                                                                re->bytes.ptr, re->bytes.len)
-                                                          : NULL;
-        if (at != NULL && spans != NULL) {
-            spans[0] = (size_t)(at - text.ptr);
-            spans[1] = spans[0] + re->bytes.len;
-        }
-        return at != NULL;
-    }
+    if (re->literal)
+        return search_literal(re, text, from, spans);
     struct thread_list *now = &re->lists[0], *next = &re->lists[1];
-    bool matched = false;
-    size_t best_start = 0, best_end = 0;
+    struct best best = {0};
     now->count = 0;
     uint32_t before = char_before(text, from), work = 0;
     for (size_t at = from;;) {
@@ -1078,63 +1143,30 @@ regex_search(struct regex *re, struct str text, size_t from, size_t *spans)
             if (ox_stopped(WORK_UNLOOKED * 10))
                 return false;
         }
-        if (now->count == 0) {
-            if (matched || (re->anchored && at > 0))
-                break;
-            if (!re->any_first) { /* nothing is under way: look for a possible start */
-                size_t to = at, far = OX_MIN(text.len, at + LEAP_MAX);
-                while (to < far && !re->first[(uint8_t)text.ptr[to]])
-                    to++;
-                while (to == far && to < text.len && ((uint8_t)text.ptr[to] & 0xC0) == 0x80)
-                    to++, far++;
-                work += (uint32_t)(to - at) / 16;
-                if (to >= text.len && to > at) {
-                    to = text.len;
-                }
-                if (to != at) {
-                    before = char_before(text, to);
-                    at = to;
-                }
-            }
+        if (now->count == 0 && (best.matched || (re->anchored && at > 0)))
+            break;
+        if (now->count == 0 && !re->any_first) {
+            size_t to = next_start(re, text, at);
+            work += (uint32_t)(to - at) / 16;
+            if (to != at)
+                before = char_before(text, to);
+            at = to;
         }
         struct place place = place_at(text, at, before);
-        if (!matched) {
+        if (!best.matched) {
             for (uint32_t i = 0; i < re->slots; i++)
                 re->scratch[i] = SIZE_MAX;
             add_thread(re, now, 0, &place);
         }
-        next->count = 0;
-        struct place after = place_at(text, at + place.len, place.c);
-        for (uint32_t i = 0; i < now->count; i++) {
-            uint32_t pc = now->pcs[i];
-            const struct inst *in = &re->program[pc];
-            const size_t *saves = now->saves + (size_t)i * re->slots;
-            if (matched && saves[0] != SIZE_MAX && saves[0] > best_start)
-                continue;
-            if (in->op == OP_MATCH) {
-                if (spans == NULL)
-                    return true;
-                bool better =
-                    !matched || saves[0] < best_start ||
-                    (saves[0] == best_start && (re->shortest ? at < best_end : at > best_end));
-                if (better) {
-                    matched = true;
-                    best_start = saves[0];
-                    best_end = at;
-                    memcpy(spans, saves, re->slots * sizeof(size_t));
-                }
-            } else if (!place.end && consumes(re, in, place.c)) {
-                memcpy(re->scratch, saves, re->slots * sizeof(size_t));
-                add_thread(re, next, pc + 1, &after);
-            }
-        }
+        if (!step_threads(re, text, &place, now, next, &best, spans))
+            return true;
         struct thread_list *swap = now;
         now = next;
         next = swap;
-        if (place.end || (matched && re->shortest))
+        if (place.end || (best.matched && re->shortest))
             break;
         before = place.c;
         at += place.len;
     }
-    return matched;
+    return best.matched;
 }
