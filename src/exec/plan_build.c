@@ -657,6 +657,30 @@ visit_cte(struct finish *finish, struct plan_cte *cte)
     finish->rows -= cte->correlated;
 }
 
+static void
+visit_sort(struct finish *finish, const struct plan_sort *node)
+{
+    visit_keys(finish, node->keys, node->key_count);
+    visit_expr(finish, node->limit);
+    visit_expr(finish, node->offset);
+}
+
+static void
+visit_aggregate(struct finish *finish, const struct plan_aggregate *node)
+{
+    visit_exprs(finish, node->keys, node->key_count);
+    for (uint32_t i = 0; i < node->agg_count; i++)
+        visit_agg(finish, &node->aggs[i]);
+}
+
+static void
+visit_join_hash(struct finish *finish, const struct plan_join_hash *node)
+{
+    visit_exprs(finish, node->left_keys, node->key_count);
+    visit_exprs(finish, node->right_keys, node->key_count);
+    visit_expr(finish, node->condition);
+}
+
 /* Inputs and expressions of a node. */
 static void
 visit_parts(struct finish *finish, const struct plan *plan)
@@ -693,32 +717,20 @@ visit_parts(struct finish *finish, const struct plan *plan)
         visit_expr(finish, ((const struct plan_limit *)plan)->limit);
         visit_expr(finish, ((const struct plan_limit *)plan)->offset);
         break;
-    case PLAN_SORT: {
-        const struct plan_sort *node = (const void *)plan;
-        visit_keys(finish, node->keys, node->key_count);
-        visit_expr(finish, node->limit);
-        visit_expr(finish, node->offset);
+    case PLAN_SORT:
+        visit_sort(finish, (const void *)plan);
         break;
-    }
     case PLAN_DISTINCT: {
         const struct plan_distinct *node = (const void *)plan;
         visit_exprs(finish, node->exprs, node->expr_count);
         break;
     }
-    case PLAN_AGGREGATE: {
-        const struct plan_aggregate *node = (const void *)plan;
-        visit_exprs(finish, node->keys, node->key_count);
-        for (uint32_t i = 0; i < node->agg_count; i++)
-            visit_agg(finish, &node->aggs[i]);
+    case PLAN_AGGREGATE:
+        visit_aggregate(finish, (const void *)plan);
         break;
-    }
-    case PLAN_JOIN_HASH: {
-        const struct plan_join_hash *node = (const void *)plan;
-        visit_exprs(finish, node->left_keys, node->key_count);
-        visit_exprs(finish, node->right_keys, node->key_count);
-        visit_expr(finish, node->condition);
+    case PLAN_JOIN_HASH:
+        visit_join_hash(finish, (const void *)plan);
         break;
-    }
     case PLAN_JOIN_LOOP:
         visit_expr(finish, ((const struct plan_join_loop *)plan)->condition);
         break;

@@ -263,6 +263,54 @@ parse_iso(struct str text, struct sum *sum)
     return any;
 }
 
+static inline bool
+is_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+
+/* A number and what it counts: a unit behind it, a clock, years-months. NULL: it is
+ * none. seen: units that were there. */
+static const char *
+verbose_item(const char *at, const char *end, unsigned *seen, struct sum *sum)
+{
+    int sign = 1;
+    int64_t whole, months;
+    double fraction, rest;
+    if (*at == '-' || *at == '+') {
+        sign = *at++ == '-' ? -1 : 1;
+        while (at < end && *at == ' ')
+            at++;
+    }
+    if ((at = read_number(at, end, &whole, &fraction)) == NULL)
+        return NULL;
+    if (at < end && *at == ':')
+        return read_clock(at, end, whole, sign, sum);
+    if (at < end && *at == '-' && at + 1 < end && at[1] >= '0' && at[1] <= '9') {
+        if ((at = read_number(at + 1, end, &months, &rest)) == NULL || rest != 0 || months > 11)
+            return NULL;
+        sum->months += sign * (double)(whole * 12 + months);
+        return at;
+    }
+    while (at < end && *at == ' ')
+        at++;
+    const char *word = at;
+    while (at < end && is_letter(*at))
+        at++;
+    enum unit unit = unit_find(ox_str_n(word, (size_t)(at - word)));
+    if (at == word) {
+        /* A bare number: days before a clock. */
+        bool before_clock = at < end && memchr(at, ':', (size_t)(end - at)) != NULL;
+        unit = before_clock ? UNIT_DAY : sum->plain;
+    } else if (unit == UNIT_NONE || (*seen >> unit & 1)) {
+        return NULL;
+    } else {
+        *seen |= 1u << unit;
+    }
+    sum_add(sum, unit, sign * whole, sign * fraction);
+    return at;
+}
+
 static bool
 parse_verbose(struct str text, struct sum *sum)
 {
@@ -272,61 +320,14 @@ parse_verbose(struct str text, struct sum *sum)
     while (at < end) {
         if (*at == ' ' || (*at >= '\t' && *at <= '\r') || *at == '@' || *at == ',') {
             at++;
-            continue;
-        }
-        if (end - at >= 3 && ox_str_ieq(ox_str_n(at, 3), OX_STR("ago")) && any) {
+        } else if (end - at >= 3 && ox_str_ieq(ox_str_n(at, 3), OX_STR("ago")) && any) {
             ago = true;
             at += 3;
-            continue;
-        }
-        if (ago)
+        } else if (ago || (at = verbose_item(at, end, &seen, sum)) == NULL) {
             return false;
-        int sign = 1;
-        if (*at == '-' || *at == '+') {
-            sign = *at++ == '-' ? -1 : 1;
-            while (at < end && *at == ' ')
-                at++;
-        }
-        int64_t whole;
-        double fraction;
-        if ((at = read_number(at, end, &whole, &fraction)) == NULL)
-            return false;
-        if (at < end && *at == ':') {
-            if ((at = read_clock(at, end, whole, sign, sum)) == NULL)
-                return false;
+        } else {
             any = true;
-            continue;
         }
-        if (at < end && *at == '-' && at + 1 < end && at[1] >= '0' &&
-            at[1] <= '9') { /* years-months */
-            int64_t months;
-            double rest;
-            if ((at = read_number(at + 1, end, &months, &rest)) == NULL || rest != 0 || months > 11)
-                return false;
-            sum->months += sign * (double)(whole * 12 + months);
-            any = true;
-            continue;
-        }
-        while (at < end && *at == ' ')
-            at++;
-        const char *word = at;
-        while (at < end && ((*at | 32) >= 'a' && (*at | 32) <= 'z'))
-            at++;
-        if (at == word) {
-            /* A bare number: days before a clock. */
-            bool before_clock = at < end && memchr(at, ':', (size_t)(end - at)) != NULL;
-            sum_add(sum, before_clock ? UNIT_DAY : sum->plain, sign * whole, sign * fraction);
-            any = true;
-            continue;
-        }
-        enum unit unit = unit_find(ox_str_n(word, (size_t)(at - word)));
-        if (unit == UNIT_NONE)
-            return false;
-        if (seen >> unit & 1)
-            return false;
-        seen |= 1u << unit;
-        sum_add(sum, unit, sign * whole, sign * fraction);
-        any = true;
     }
     if (ago) {
         sum->months = -sum->months;

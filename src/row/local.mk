@@ -4,7 +4,7 @@ nodist_liboxbow_a_SOURCES += src/row/types.gen.c
 liboxbow_a_SOURCES += src/row/array.c src/row/csv.c src/row/datetime.c src/row/interval.c \
     src/row/json.c src/row/json_datum.c src/row/json_find.c src/row/json_string.c \
     src/row/num_digits.c src/row/num_math.c src/row/num_sum.c src/row/numeric.c src/row/text.c \
-    src/row/timezone.c src/row/type.c src/row/vector.c
+    src/row/timezone.c src/row/type.c src/row/type_binary.c src/row/vector.c
 
 src/row/types.gen.h: $(srcdir)/catalog/types.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_types.pm
 	$(AM_V_GEN)$(MKDIR_P) src/row && $(TBL) types $(srcdir)/catalog/types.tbl $@

@@ -305,28 +305,62 @@ step_colon(struct splitter *sp, struct text *query, struct str rest)
     ox_free(value);
 }
 
+/* White space or a comment: kept inside of a statement, dropped before it. */
+static void
+step_blank(struct splitter *sp, struct text *query, size_t len)
+{
+    if (query->len > 0)
+        take(sp, query, len);
+    else
+        sp->pos += len;
+}
+
+/* $tag$: the rest is quoted until it comes again. False: it is none. */
+static bool
+step_dollar(struct splitter *sp, struct text *query, struct str rest)
+{
+    size_t tag = dollar_tag(rest);
+    if (tag == 0)
+        return false;
+    sp->dollar = ox_malloc(tag + 1);
+    memcpy(sp->dollar, rest.ptr, tag);
+    sp->dollar[tag] = '\0';
+    sp->state = SPLIT_DOLLAR;
+    take(sp, query, tag);
+    return true;
+}
+
+/* A backslash begins a command, except before a semicolon or a colon, which then are
+ * themselves. */
+static bool
+step_backslash(struct splitter *sp, struct text *query, char next, enum split_result *result)
+{
+    sp->pos++;
+    if (next != ';' && next != ':') {
+        *result = SPLIT_BACKSLASH;
+        return true;
+    }
+    take(sp, query, 1);
+    if (next == ';')
+        sp->words = 0;
+    return false;
+}
+
 /* One token outside of quotes. True when a border was met. */
 static bool
 step_sql(struct splitter *sp, struct text *query, enum split_result *result)
 {
     struct str rest = splitter_rest(sp);
-    unsigned char c = (unsigned char)rest.ptr[0], next = rest.len > 1 ? (unsigned char)rest.ptr[1] : 0;
-    size_t tag;
-    if (isspace(c)) {
-        if (query->len > 0)
-            take(sp, query, 1);
-        else
-            sp->pos++;
+    char c = rest.ptr[0], next = rest.len > 1 ? rest.ptr[1] : '\0';
+    if (isspace((unsigned char)c)) {
+        step_blank(sp, query, 1);
         return false;
     }
     if (c == '-' && next == '-') {
-        if (query->len > 0)
-            take(sp, query, rest.len);
-        else
-            sp->pos += rest.len;
+        step_blank(sp, query, rest.len);
         return false;
     }
-    if (ident_start(c)) {
+    if (ident_start((unsigned char)c)) {
         step_word(sp, query, rest);
         return false;
     }
@@ -339,32 +373,13 @@ step_sql(struct splitter *sp, struct text *query, enum split_result *result)
         *result = SPLIT_SEMICOLON;
         return true;
     case '\\':
-        if (next == ';' || next == ':') {
-            sp->pos++;
-            take(sp, query, 1);
-            if (next == ';')
-                sp->words = 0;
-            return false;
-        }
-        sp->pos++;
-        *result = SPLIT_BACKSLASH;
-        return true;
-    case '\'':
-        sp->state = sp->plain_escapes ? SPLIT_ESCAPE : SPLIT_QUOTE;
-        break;
-    case '"':
-        sp->state = SPLIT_IDENT;
-        break;
+        return step_backslash(sp, query, next, result);
+    case ':':
+        step_colon(sp, query, rest);
+        return false;
     case '$':
-        tag = dollar_tag(rest);
-        if (tag > 0) {
-            sp->dollar = ox_malloc(tag + 1);
-            memcpy(sp->dollar, rest.ptr, tag);
-            sp->dollar[tag] = '\0';
-            sp->state = SPLIT_DOLLAR;
-            take(sp, query, tag);
+        if (step_dollar(sp, query, rest))
             return false;
-        }
         break;
     case '/':
         if (next == '*') {
@@ -374,16 +389,18 @@ step_sql(struct splitter *sp, struct text *query, enum split_result *result)
             return false;
         }
         break;
+    case '\'':
+        sp->state = sp->plain_escapes ? SPLIT_ESCAPE : SPLIT_QUOTE;
+        break;
+    case '"':
+        sp->state = SPLIT_IDENT;
+        break;
     case '(':
         sp->parens++;
         break;
     case ')':
-        if (sp->parens > 0)
-            sp->parens--;
+        sp->parens -= sp->parens > 0;
         break;
-    case ':':
-        step_colon(sp, query, rest);
-        return false;
     default:
         break;
     }

@@ -426,6 +426,29 @@ place_agg(struct bind *b, struct plan_agg *agg, const struct fragment *input)
     return code;
 }
 
+/* Everything above the groups sees their columns only. */
+static void
+regroup_all(struct bind *b, struct simple *simple)
+{
+    simple->having = regroup(b, simple, simple->having);
+    for (uint32_t i = 0; i < simple->target_count; i++)
+        simple->targets[i] = regroup(b, simple, simple->targets[i]);
+    for (uint32_t i = 0; i < simple->key_count; i++)
+        simple->keys[i].expr = regroup(b, simple, simple->keys[i].expr);
+    for (uint32_t i = 0; i < simple->distinct_count; i++)
+        simple->distinct_on[i] = regroup(b, simple, simple->distinct_on[i]);
+    for (uint32_t i = 0; i < simple->scope->window_count; i++) {
+        struct bound_window *window = &simple->scope->windows[i];
+        for (uint32_t j = 0; j < window->call.agg.arg_count; j++)
+            window->call.agg.args[j] = regroup(b, simple, window->call.agg.args[j]);
+        window->call.agg.filter = regroup(b, simple, window->call.agg.filter);
+        for (uint32_t j = 0; j < window->partition_count; j++)
+            window->partition[j] = regroup(b, simple, window->partition[j]);
+        for (uint32_t j = 0; j < window->order_count; j++)
+            window->order[j].expr = regroup(b, simple, window->order[j].expr);
+    }
+}
+
 static ox_code
 plan_group(struct bind *b, struct simple *simple, struct fragment *at)
 {
@@ -467,23 +490,7 @@ plan_group(struct bind *b, struct simple *simple, struct fragment *at)
     at->plan = headers != NULL ? headers : &aggregate->plan;
     at->ids = ids;
     at->count = total;
-    simple->having = regroup(b, simple, simple->having);
-    for (uint32_t i = 0; i < simple->target_count; i++)
-        simple->targets[i] = regroup(b, simple, simple->targets[i]);
-    for (uint32_t i = 0; i < simple->key_count; i++)
-        simple->keys[i].expr = regroup(b, simple, simple->keys[i].expr);
-    for (uint32_t i = 0; i < simple->distinct_count; i++)
-        simple->distinct_on[i] = regroup(b, simple, simple->distinct_on[i]);
-    for (uint32_t i = 0; i < scope->window_count; i++) {
-        struct bound_window *window = &scope->windows[i];
-        for (uint32_t j = 0; j < window->call.agg.arg_count; j++)
-            window->call.agg.args[j] = regroup(b, simple, window->call.agg.args[j]);
-        window->call.agg.filter = regroup(b, simple, window->call.agg.filter);
-        for (uint32_t j = 0; j < window->partition_count; j++)
-            window->partition[j] = regroup(b, simple, window->partition[j]);
-        for (uint32_t j = 0; j < window->order_count; j++)
-            window->order[j].expr = regroup(b, simple, window->order[j].expr);
-    }
+    regroup_all(b, simple);
     if (simple->having == NULL)
         return OX_OK;
     code = place(b, simple->having, at);
