@@ -212,7 +212,7 @@ sub bearer {
     $words //= '';
     my $out = wire(qq(SaslHandshake 1 {mechanism: "OAUTHBEARER"}\n)
         . qq(SaslAuthenticate 2 {auth_bytes: "n,$words,\\x01auth=Bearer $token\\x01\\x01"}\n));
-    return $out =~ /^SaslAuthenticate 2: \{error_code: 0, error_message: null, auth_bytes: "", session_lifetime_ms: (\d+)/m ? $1 : -1;
+    return $out =~ /^SaslAuthenticate 2: \{error_code: 0, error_message: "", auth_bytes: "", session_lifetime_ms: (\d+)/m ? $1 : -1;
 }
 
 for (1 .. 50) { # the keys are read by a worker
