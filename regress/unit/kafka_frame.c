@@ -303,6 +303,7 @@ net_listen(struct net *net, const char *address, int port, const struct conn_han
     handler_arg = arg;
     return OX_OK;
 }
+void net_listener_sockets(struct listener *l, int backlog, int out, int in) { }
 int net_listener_port(const struct listener *l) { return 9092; }
 const struct conn_tls *conn_tls(const struct conn *c) { return NULL; }
 

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -477,6 +478,59 @@ test_dropped_output(void)
     is_int(atomic_load(&released_count), before + 2, "file ranges that were not sent are released");
 }
 
+/* The bytes of a buffer of the server's end of a connection. */
+static int
+buffer_of(int at, int option)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in own, peer;
+        socklen_t own_len = sizeof(own), peer_len = sizeof(peer), len = sizeof(int);
+        int bytes;
+        if (getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 && own.sin_family == AF_INET &&
+            ntohs(own.sin_port) == at && getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+            getsockopt(fd, SOL_SOCKET, option, &bytes, &len) == 0)
+            return bytes;
+    }
+    return -1;
+}
+
+static int
+connect_to(int at)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)at)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    connect(fd, (struct sockaddr *)&to, sizeof(to));
+    return fd;
+}
+
+static void
+test_sockets(const struct net_limits *limits)
+{
+    enum { CLIENTS = 6 };
+    struct net *own = net_new(group, limits);
+    struct listener *listener;
+    struct ox_err err;
+    int fds[CLIENTS], waiting = 0, opened = atomic_load(&opened_count);
+    ok(net_listen(own, "127.0.0.1", 0, &handler, NULL, NULL, &listener, &err) == OX_OK, "another");
+    int at = net_listener_port(listener);
+    net_listener_sockets(listener, 2, 30000, 20000);
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_to(at);
+        struct pollfd poll_fd = {fds[i], POLLOUT, 0};
+        waiting += poll(&poll_fd, 1, 100) == 1 && (poll_fd.revents & POLLOUT) != 0;
+    }
+    is_int(waiting, 3, "a backlog of two has room for two and one more");
+    net_start_accepting(own);
+    for (int i = 0; i < 1000 && atomic_load(&opened_count) == opened; i++)
+        usleep(10000);
+    is_int(buffer_of(at, SO_SNDBUF), 2 * 30000, "the buffer to the client, as the kernel counts");
+    is_int(buffer_of(at, SO_RCVBUF), 2 * 20000, "and from it");
+    for (int i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    net_free(own);
+}
+
 int
 main(void)
 {
@@ -510,6 +564,7 @@ main(void)
     test_time_limits();
     net_set_limits(net, &patient);
     test_number_limits();
+    test_sockets(&patient);
     net_free(net);
     is_int(atomic_load(&closed_count), atomic_load(&opened_count), "each was opened and closed once");
     loop_group_stop(group);

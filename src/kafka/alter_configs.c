@@ -84,15 +84,14 @@ check_min_insync(struct kafka_request *req, const struct alter_resource *job,
 
 /* By at most half or double at a time, as Kafka has it. */
 static ox_code
-check_threads(struct kafka_request *req, struct str value, struct ox_err *err)
+check_threads(const struct param *param, int now, struct str value, struct ox_err *err)
 {
-    int now = engine_settings(kafka_engine(req))->pool_threads;
     int64_t wanted;
-    if (ox_str_to_i64(value, &wanted) && (wanted < now / 2 || wanted > (int64_t)now * 2))
-        return ox_fail(err, OX_INVALID_REQUEST,
-            "\"num.io.threads\" is %d and changes to half or double at most, not to %lld", now,
-            (long long)wanted);
-    return OX_OK;
+    if (!ox_str_to_i64(value, &wanted) || (wanted >= now / 2 && wanted <= (int64_t)now * 2))
+        return OX_OK;
+    return ox_fail(err, OX_INVALID_REQUEST, "Dynamic thread count update validation failed for "
+        "%s=%lld, value should %s the current value %d", param->kafka_name, (long long)wanted,
+        wanted < now ? "be at least half" : "not be greater than double", now);
 }
 
 /* Directories are those of one broker. */
@@ -125,8 +124,12 @@ check_broker_change(struct kafka_request *req, const struct alter_resource *job,
     if (change->op == META_CONFIG_SET &&
         param_canonical(param, PARAM_KAFKA, change->value, &req->arena, &canonical, err) != OX_OK)
         return err->code = OX_INVALID_REQUEST;
+    const struct server_config *now = engine_settings(kafka_engine(req));
     if (param->index == PARAM_SERVER_POOL_THREADS && change->op == META_CONFIG_SET)
-        return check_threads(req, change->value, err);
+        return check_threads(param, now->pool_threads, change->value, err);
+    if (param->index == PARAM_SERVER_NUM_RECOVERY_THREADS_PER_DATA_DIR &&
+        change->op == META_CONFIG_SET)
+        return check_threads(param, now->num_recovery_threads_per_data_dir, change->value, err);
     if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS)
         return check_cordoned(req, job, change, err);
     if (param->index == PARAM_SERVER_MIN_INSYNC_REPLICAS)

@@ -566,6 +566,7 @@ kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out,
         door_put(door);
         return code;
     }
+    net_listener_sockets(listener, config->backlog, config->send_buffer, config->receive_buffer);
     net_listener_rate(listener, config->conns_rate_max);
     net_listener_waits(listener, config->conns_max, config->conns_exempt);
     *bound_port = net_listener_port(listener);

@@ -24,6 +24,8 @@ struct kafka_door_config {
     uint32_t mechanisms; /* bits of enum auth_mechanism; 0: as the settings say now */
     const char *plain_users; /* of PLAIN here alone; NULL: as the settings say now */
     uint32_t conns_rate_max; /* connections in a second; 0: as many as come */
+    int backlog;             /* connections that wait to be taken */
+    int send_buffer, receive_buffer; /* of the sockets; -1: the kernel's */
     uint32_t conns_max;      /* open connections of this listener */
     bool conns_exempt;       /* from the limit of the node */
 };

@@ -706,6 +706,19 @@ net_start_accepting(struct net *net)
             loop_sync(loop_door(net->loops), start_polling, listener);
 }
 
+void
+net_listener_sockets(struct listener *listener, int backlog, int send_bytes, int receive_bytes)
+{
+    if (listener->net->streams != NULL)
+        return;
+    if (send_bytes > 0) /* what is accepted inherits them */
+        setsockopt(listener->fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
+    if (receive_bytes > 0)
+        setsockopt(listener->fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    if (backlog > 0)
+        listen(listener->fd, backlog);
+}
+
 int
 net_listener_port(const struct listener *listener)
 {

@@ -132,6 +132,10 @@ void net_free(struct net *net);
 ox_code net_listen(struct net *net, const char *address, int port,
     const struct conn_handler *handler, void *listener_arg, struct net_tls *tls,
     struct listener **out, struct ox_err *err);
+/* How many connections may wait to be taken (0: 1024), and the buffers of those that are; 0: as
+ * the kernel sizes them. Before connections come. */
+void net_listener_sockets(struct listener *listener, int backlog, int send_bytes,
+    int receive_bytes);
 /* Connections that this listener takes in a second; 0: as many as come. */
 void net_listener_rate(struct listener *listener, uint32_t conns_rate_max);
 /* What the limit of the node has no room for waits in the backlog instead of being

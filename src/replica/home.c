@@ -132,7 +132,7 @@ holds_replica(const struct replica *replica, const struct meta_partition *facts)
 
 /* What waits for the disk is done side by side: flushes of many files share a
  * commit of the file system's journal. */
-enum { SIDE_BY_SIDE = 8, WORTH_A_THREAD = 16 };
+enum { SIDE_BY_SIDE = 8, WORTH_A_THREAD = 16, THREADS_MAX = 64 };
 
 struct side_work {
     void (*fn)(void *arg, uint32_t i);
@@ -150,18 +150,46 @@ side_main(void *arg)
     return NULL;
 }
 
-/* fn for 0 to count - 1, in no order, some at a time. */
-static void
-side_by_side(uint32_t count, void (*fn)(void *arg, uint32_t i), void *arg)
+/* fn for 0 to count - 1, in no order, by at most so many threads, this one among them.
+ * Returns how many there were. */
+static uint32_t
+side_by_side(uint32_t count, uint32_t most, void (*fn)(void *arg, uint32_t i), void *arg)
 {
     struct side_work work = {.fn = fn, .arg = arg, .count = count};
-    pthread_t threads[SIDE_BY_SIDE];
-    uint32_t started = 0, wanted = OX_MIN(count / WORTH_A_THREAD, (uint32_t)SIDE_BY_SIDE);
+    pthread_t threads[THREADS_MAX];
+    uint32_t started = 0, wanted = OX_MIN(most, (uint32_t)THREADS_MAX) - 1;
     while (started < wanted && pthread_create(&threads[started], NULL, side_main, &work) == 0)
         started++;
     side_main(&work);
     for (uint32_t i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
+    return started + 1;
+}
+
+/* For work that is short: threads where there is much of it. */
+static uint32_t
+worth_threads(uint32_t count, uint32_t most)
+{
+    return OX_MIN(1 + count / WORTH_A_THREAD, most);
+}
+
+/* What num.recovery.threads.per.data.dir allows. A log that was not closed may take long:
+ * it is worth a thread. */
+static uint32_t
+recovery_threads(const struct replica *replica, uint32_t count, bool opening)
+{
+    const struct meta_view *view = meta_view_get(replica->meta);
+    uint32_t each = (uint32_t)view->settings->num_recovery_threads_per_data_dir;
+    uint32_t most = (uint32_t)OX_MIN((uint64_t)each * replica->config.dir_count,
+        (uint64_t)THREADS_MAX);
+    bool clean = true;
+    meta_view_put(view);
+    for (size_t i = 0; i < replica->config.dir_count && opening; i++) {
+        struct log_dir_stats stats;
+        log_dir_stats(replica->config.dirs[i], &stats);
+        clean &= stats.clean_start;
+    }
+    return clean ? worth_threads(count, most) : OX_MAX(OX_MIN(count, most), 1u);
 }
 
 static void
@@ -188,7 +216,12 @@ static void
 open_all(struct replica *replica)
 {
     struct ox_err err;
-    side_by_side(replica->opening_count, open_one, replica);
+    uint32_t count = replica->opening_count;
+    bool starting = replica_is_starting(replica) && count > 0;
+    uint32_t threads = side_by_side(count, starting ? recovery_threads(replica, count, true)
+        : worth_threads(count, SIDE_BY_SIDE), open_one, replica);
+    if (starting)
+        ox_info("partitions were opened", "count=%u threads=%u", count, threads);
     for (size_t i = 0; i < replica->config.dir_count && replica->opening_count > 0; i++)
         if (log_dir_flush_names(replica->config.dirs[i], &err) != OX_OK)
             ox_diag_err(OX_DIAG_ERROR, "new partitions were not made durable", &err);
@@ -249,7 +282,7 @@ drop_topics(const struct table *old, const struct meta_view *view)
         struct topic_entry *entry = e->value;
         if (meta_view_topic_by_id(view, &entry->id) != NULL)
             continue;
-        side_by_side(entry->count, drop_one, entry);
+        side_by_side(entry->count, worth_threads(entry->count, SIDE_BY_SIDE), drop_one, entry);
     }
 }
 
@@ -696,7 +729,7 @@ close_nth(void *arg, uint32_t i)
 /* The references of the last table go here, side by side, so that the logs are
  * closed then. */
 static void
-close_logs(struct table *table)
+close_logs(const struct replica *replica, struct table *table)
 {
     struct closing closing = {0};
     uint32_t at = 0, total = 0;
@@ -713,7 +746,8 @@ close_logs(struct table *table)
             entry->parts[i] = NULL;
         }
     }
-    side_by_side(closing.count, close_nth, &closing);
+    side_by_side(closing.count, recovery_threads(replica, closing.count, false), close_nth,
+        &closing);
     ox_free(closing.parts);
 }
 
@@ -724,7 +758,7 @@ replica_stop(struct replica *replica)
         table_put(replica->caches[i].old);
         table_put(replica->caches[i].table);
     }
-    close_logs(replica->current);
+    close_logs(replica, replica->current);
     table_put(replica->current);
     log_cleaner_free(replica->cleaner);
     mover_free(replica->mover);

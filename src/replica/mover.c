@@ -19,10 +19,13 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/rate.h"
 #include "replica/replica_int.h"
 
 /* metadata.version 4.3-IV0 has closed directories. */
 enum { CORDONED_SINCE = 30 };
+/* What an earlier try had copied already comes at once and is not counted. */
+#define COUNTED_MAX (UINT64_C(4) << 20)
 enum { AGAIN_MS = 200, TRIES_MAX = 600, LOOK_MS = 500 };
 
 struct request {
@@ -44,6 +47,9 @@ struct mover {
     struct request *current;
     bool cancel, stopping, started;
     bool held; /* nothing moves until mover_go() */
+    /* On the mover's thread. */
+    struct ox_rate rate;
+    uint64_t copied; /* of the move under way, as far as it was counted */
     size_t failed_count; /* directories whose failure was told */
 };
 
@@ -180,23 +186,50 @@ prepare_all(struct mover *mover)
     }
 }
 
-static bool
-go_on(void *arg)
-{
-    struct mover *mover = arg;
-    pthread_mutex_lock(&mover->mutex);
-    prepare_all(mover);
-    bool go = !mover->stopping && !mover->cancel;
-    pthread_mutex_unlock(&mover->mutex);
-    return go;
-}
-
 static void
 wait_ms(struct mover *mover, uint64_t ms)
 {
     uint64_t at = env_mono_ns(mover->env) + ms * 1000000;
     struct timespec until = {(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
     pthread_cond_timedwait(&mover->wake, &mover->mutex, &until);
+}
+
+/* How long the move has to wait, as replica.alter.log.dirs.io.max.bytes.per.second is now. */
+static double
+owes_ms(struct mover *mover)
+{
+    const struct meta_view *view = meta_view_get(replica_meta(mover->replica));
+    const struct server_config *config = view->settings;
+    double most = (double)config->replica_alter_log_dirs_io_max_bytes_per_second;
+    uint32_t samples = (uint32_t)OX_MAX(config->alter_log_dirs_replication_quota_window_num, 2);
+    uint64_t sample_ms =
+        (uint64_t)config->alter_log_dirs_replication_quota_window_size_seconds * 1000;
+    uint64_t now_ms = env_mono_ns(mover->env) / 1000000, bytes = 0;
+    int64_t end;
+    meta_view_put(view);
+    plog_moving(partition_log(mover->current->part), &bytes, &end);
+    if (bytes > mover->copied)
+        ox_rate_add(&mover->rate, samples, sample_ms,
+            (double)OX_MIN(bytes - mover->copied, COUNTED_MAX), now_ms);
+    mover->copied = bytes;
+    return ox_rate_over_ms(&mover->rate, samples, sample_ms, OX_MAX(most, 1e-3), now_ms);
+}
+
+/* Between two pieces of a move. */
+static bool
+go_on(void *arg)
+{
+    struct mover *mover = arg;
+    double owed;
+    pthread_mutex_lock(&mover->mutex);
+    prepare_all(mover);
+    while (!mover->stopping && !mover->cancel && (owed = owes_ms(mover)) > 0) {
+        wait_ms(mover, (uint64_t)OX_MIN(OX_MAX(owed, 1.0), (double)AGAIN_MS));
+        prepare_all(mover);
+    }
+    bool go = !mover->stopping && !mover->cancel;
+    pthread_mutex_unlock(&mover->mutex);
+    return go;
 }
 
 static void
@@ -237,6 +270,7 @@ move_one(struct mover *mover)
     bool dropped = plog_detached(partition_log(request->part));
     mover->current = request->dead ? NULL : request;
     mover->cancel = false;
+    mover->copied = 0;
     pthread_mutex_unlock(&mover->mutex);
     ox_code code = run(mover, request, &err);
     dropped |= plog_detached(partition_log(request->part));

@@ -302,7 +302,9 @@ open_kafka_door(struct server *server, size_t i, struct ox_err *err)
         .address = listener->host, .port = listener->port, .listener = listener->name,
         .request_bytes_max = (size_t)config->socket_request_max_bytes,
         .fetch_sessions_max = (uint32_t)config->max_incremental_fetch_session_cache_slots,
-        .sasl = server_listener_sasl(listener), };
+        .sasl = server_listener_sasl(listener), .backlog = config->socket_listen_backlog_size,
+        .send_buffer = config->socket_send_buffer_bytes,
+        .receive_buffer = config->socket_receive_buffer_bytes};
     const struct server_config *own = listener->config;
     if (has_own(server, i, PARAM_SERVER_SASL_ENABLED_MECHANISMS))
         kafka.mechanisms = own->sasl_enabled_mechanisms;
