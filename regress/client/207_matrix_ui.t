@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# The client matrix: a user interface.
+# The client matrix: user interfaces, a monitor, a command-line tool of others.
 use strict;
 use warnings;
 use Matrix;
 
-Matrix::test('kaskade');
+Matrix::test('kaskade', 'kafkatop', 'kafka-console');

@@ -95,10 +95,14 @@ sub pip_python {
     return ('env', "PYTHONPATH=$folder", '/usr/bin/python3', "$HOME/$program");
 }
 
+# The client alone, and what it wants for tokens.
 sub java_program {
     my ($release, $heap, $class, @more) = @_;
-    my $path = Clients::jars("org.apache.kafka:kafka-tools:$release")
-        or return (undef, "Maven has no kafka-tools $release");
+    my @jars = ("org.apache.kafka:kafka-clients:$release", 'com.fasterxml.jackson.core:jackson-databind:2.16.2',
+        'org.bitbucket.b_c:jose4j:0.9.6');
+    my @path = map { Clients::jars($_) // () } @jars;
+    return (undef, "Maven has no kafka-clients $release") unless @path == @jars;
+    my $path = join ':', @path;
     return (undef, 'no javac') unless Oxbow::have('javac');
     my $folder = once("java-$class-$release-" . age("$class.java"), sub {
         quietly(300, 'javac', '-cp', $path, '-d', $_[0], "$HOME/$class.java");
@@ -190,6 +194,7 @@ sub node_program {
 
 # ---- clients ----
 
+my $CLIENT = KafkaJars::release('kafka-clients');
 my $NEW = KafkaJars::release('kafka-tools');
 my $OLD = '3.9.2';
 my @codecs = ('cramjam', 'lz4', 'python-snappy', 'zstandard');
@@ -227,12 +232,18 @@ our @CLIENTS = (
     ['@platformatic/kafka', 'registry', sub {
         node_program(22, 'platformatic.js', 'platformatic-2.12.1', '@platformatic/kafka@2.12.1');
     }],
-    ['Java client 4', 'registry', sub { java_program($NEW, '256m', 'OxbowMatrix') }],
+    ['Java client 4', 'registry', sub { java_program($CLIENT, '256m', 'OxbowMatrix') }],
     ['Java client 3', 'registry', sub { java_program($OLD, '256m', 'OxbowMatrix') }],
     ['Java tools 4', 'registry', sub { java_tools($NEW) }],
     ['Java tools 3', 'registry', sub { java_tools($OLD) }],
     ['kaskade', 'registry', sub { pip_python('kaskade_ui.py', 'kaskade-5.1.0', 'kaskade==5.1.0') },
         {oauthbearer => 'it asks an identity provider'}],
+    ['kafkatop', 'registry', sub {
+        pip_python('kafkatop.py', 'kafkatop-1.16', 'kafkatop==1.16', 'confluent-kafka==2.16.1');
+    }, {map { ($_->[0] => 'it has plaintext only') } @SECURITY[1 .. $#SECURITY]}],
+    ['kafka-console', 'registry', sub {
+        node_program(22, 'kafka_console.js', 'kafka-console-3.1.55', 'kafka-console@3.1.55');
+    }, {mtls => 'it has no client certificates'}],
     ['Kafka Connect', 'registry', sub {
         java_script('connect.pl', $NEW, '384m', qw(connect-runtime connect-file));
     }],
