@@ -28,4 +28,4 @@ src/base/params.gen.c: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/ge
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) params $(srcdir)/catalog/params.tbl $@
 
 check_PROGRAMS += regress/unit/base_codec regress/unit/base_crc32c regress/unit/base_file \
-    regress/unit/base_str regress/unit/base_param regress/unit/base_rate regress/unit/base_fault
+    regress/unit/base_mem regress/unit/base_str regress/unit/base_param regress/unit/base_rate regress/unit/base_fault

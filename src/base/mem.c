@@ -4,9 +4,14 @@
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
+
+enum { QUIET_SECONDS = 3, QUIET_CPU_NS = 20000000 /* less in each of them */ };
 
 /* A line of the cache each, so that threads with different work do not meet. */
 static struct {
@@ -64,6 +69,60 @@ mem_resident(void)
     if (file != NULL)
         fclose(file);
     return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A mapping as /proc/self/smaps describes it. */
+struct mapping {
+    unsigned long from, to, resident, anonymous;
+    bool code; /* of a file, and not to be written */
+};
+
+/* Pages that were written (relocations, probes, breakpoints) are anonymous: where
+ * there is one, nothing is taken. */
+static size_t
+forget(const struct mapping *map)
+{
+    if (!map->code || map->anonymous > 0 ||
+        madvise((void *)map->from, map->to - map->from, MADV_DONTNEED) != 0)
+        return 0;
+    return map->resident * 1024;
+}
+
+size_t
+mem_forget_code(void)
+{
+    char line[512], mode[5];
+    struct mapping map = {.code = false};
+    size_t sum = 0;
+    FILE *file = fopen("/proc/self/smaps", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3)
+            map = (struct mapping){.from = from, .to = to,
+                .code = mode[0] == 'r' && mode[1] == '-' && strchr(line, '/') != NULL};
+        else if (sscanf(line, "Rss: %lu", &map.resident) == 1 ||
+                 sscanf(line, "Anonymous: %lu", &map.anonymous) == 1)
+            continue;
+        else if (strncmp(line, "VmFlags:", 8) == 0) /* the last of a mapping */
+            sum += forget(&map);
+    }
+    if (file != NULL)
+        fclose(file);
+    return sum;
+}
+
+void
+mem_tend(void)
+{
+    static int64_t before_ns;
+    static int quiet;
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    int64_t now_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    quiet = now_ns - before_ns < QUIET_CPU_NS ? OX_MIN(quiet + 1, QUIET_SECONDS + 1) : 0;
+    before_ns = now_ns;
+    if (quiet == QUIET_SECONDS)
+        mem_forget_code();
 }
 
 void

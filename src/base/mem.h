@@ -46,6 +46,14 @@ size_t mem_heap(void);
 /* What the system says the process holds; 0: not known. */
 size_t mem_resident(void);
 
+/* Clean read-only pages of program and libraries, which the kernel keeps in its cache
+ * anyway, leave the process; what is still needed of them comes back by itself, 64 KiB
+ * a fault. Returns how many bytes that were. Costs a millisecond. */
+size_t mem_forget_code(void);
+/* Called once a second by one thread, it does that when the process has been quiet for
+ * some seconds, once: what only starting or a load that is over needed goes. */
+void mem_tend(void);
+
 /* Of arenas and buffers in use, all classes together; 0 is without limit. */
 void mem_set_limit(uint64_t bytes);
 uint64_t mem_limit(void);

@@ -802,6 +802,7 @@ server_tend(struct server *server)
                     server->listeners[i].name, &arena));
     if (server->sql_certificates != NULL)
         server_certificates_watch(server->sql_certificates, view->settings);
+    mem_tend();
     ox_arena_fini(&arena);
     meta_view_put(view);
 }

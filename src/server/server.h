@@ -123,7 +123,7 @@ void server_doors(const struct server *server, struct server_doors *out);
 /* Non-OK once the node cannot go on (its metadata disk failed). */
 ox_code server_health(struct server *server, struct ox_err *err);
 void server_reload(struct server *server, const struct server_options *options);
-/* Once a second: certificates that changed. */
+/* Once a second: certificates that changed, memory that a quiet server does not need. */
 void server_tend(struct server *server);
 
 /* ---- HTTP: /metrics, /healthz ---- */
