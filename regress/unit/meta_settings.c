@@ -89,10 +89,10 @@ static void
 test_reload(void)
 {
     struct meta_setting settings[] = {
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("num.partitions")), "9", false},
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.retention.bytes")), "77", false},
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "5", false},
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("message.max.bytes")), "5", false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("num.partitions")), "9", NULL, false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.retention.bytes")), "77", NULL, false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "5", NULL, false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("message.max.bytes")), "5", NULL, false},
     };
     const struct meta_view *view;
     meta_reload(meta, settings, 4);
@@ -118,9 +118,9 @@ test_all(void)
 {
     const char *dir = new_dir();
     struct meta_setting settings[] = {
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.segment.bytes")), "2097152", false},
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "2", false},
-        {param_find(PARAM_SCOPE_SERVER, OX_STR("message.max.bytes")), "2000", true},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.segment.bytes")), "2097152", NULL, false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("log.roll.hours")), "2", NULL, false},
+        {param_find(PARAM_SCOPE_SERVER, OX_STR("message.max.bytes")), "2000", NULL, true},
     };
     struct meta_config config = {.dir = dir, .node_id = 1, .format = true, .settings = settings,
         .setting_count = 3};

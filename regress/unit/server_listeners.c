@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
 #include "server/server.h"
 
 #include "tap.h"
@@ -13,20 +14,27 @@ static int client_auth;
 static ox_code
 parse(const char *listeners, const char *advertised, bool insecure)
 {
-    static struct server_options options;
-    struct server_config config;
-    param_defaults(PARAM_SCOPE_SERVER, &config);
-    config.listeners = listeners;
-    config.advertised_listeners = advertised;
-    config.allow_insecure = insecure;
-    config.controller_listener_names = "CONTROLLER";
-    config.listener_security_protocol_map =
-        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,INSIDE:PLAINTEXT,LOGIN:SASL_SSL,"
-        "BARE:SASL_PLAINTEXT";
-    config.ssl_keystore_location = keystore;
-    config.ssl_client_auth = client_auth;
-    options.config = config;
-    ox_code code = server_listeners(&options, &arena, found, &count, &err);
+    static const char *const auth[] = {"none", "requested", "required"};
+    const struct {
+        int index;
+        const char *value;
+    } all[] = {{PARAM_SERVER_LISTENERS, listeners},
+        {PARAM_SERVER_ADVERTISED_LISTENERS, advertised},
+        {PARAM_SERVER_ALLOW_INSECURE, insecure ? "true" : "false"},
+        {PARAM_SERVER_CONTROLLER_LISTENER_NAMES, "CONTROLLER"},
+        {PARAM_SERVER_LISTENER_SECURITY_PROTOCOL_MAP,
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,INSIDE:PLAINTEXT,LOGIN:SASL_SSL,"
+            "BARE:SASL_PLAINTEXT"},
+        {PARAM_SERVER_SSL_KEYSTORE_LOCATION, keystore},
+        {PARAM_SERVER_SSL_CLIENT_AUTH, auth[client_auth]}};
+    struct meta_setting settings[ox_count(all)];
+    size_t set = 0;
+    for (size_t i = 0; i < ox_count(all); i++)
+        if (all[i].value != NULL)
+            settings[set++] = (struct meta_setting){
+                .param = param_at(PARAM_SCOPE_SERVER, all[i].index), .value = all[i].value};
+    ox_code code = server_listeners(meta_view_if_static(NULL, settings, set, &arena), &arena,
+        found, &count, &err);
     if (code != OX_OK)
         printf("# %s\n", err.message);
     return code;

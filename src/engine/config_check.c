@@ -193,7 +193,10 @@ engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *e
 static ox_code
 check_server(struct engine *engine, const struct engine_config_kv *change, struct ox_err *err)
 {
+    struct str listener;
     const struct param *param = param_find(PARAM_SCOPE_SERVER, change->name);
+    if (param == NULL)
+        param = meta_listener_param(change->name, &listener);
     if (param == NULL || change->value.len == 0)
         return OX_OK;
     if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS && change->op != META_CONFIG_SUBTRACT)

@@ -391,10 +391,22 @@ struct engine_config_alter {
     const struct engine_config_kv *changes;
     uint32_t change_count;
     bool validate_only;
+    /* out */
+    bool unfit; /* refused by the check of engine_set_broker_check() */
+    /* private */
+    struct pool_job job;
 };
 bool engine_config_alter(struct engine_config_alter *call);
 /* May cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
 ox_code engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err);
+
+/* What only who starts the engine knows: whether this node could do what a change of
+ * brokers' settings asks for. then: as it would be; kept: it is about to be, if nobody
+ * else refuses. On: a pool thread. */
+typedef ox_code (*engine_broker_check_fn)(void *arg, const struct meta_view *now,
+    const struct meta_view *then, bool kept, struct ox_err *err);
+/* Before connections are accepted. */
+void engine_set_broker_check(struct engine *engine, engine_broker_check_fn check, void *arg);
 
 struct engine_topic_comment {
     struct engine_admin admin;

@@ -30,6 +30,8 @@ struct engine {
     struct login_state *login; /* logins.c */
     struct quotas *quotas;     /* quota.c */
     struct dead_letter_counts *dead_letters; /* dead_letters.c */
+    engine_broker_check_fn broker_check;
+    void *broker_check_arg;
 };
 
 /* consume.c: group coordinators on the partitions of __consumer_offsets. */

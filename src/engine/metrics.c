@@ -170,7 +170,7 @@ engine_metrics_each(struct engine *engine, metric_fn fn, void *arg)
     each_of_compaction(engine, fn, arg);
     fn(METRIC_RESIDENT_MEMORY_BYTES, "", (double)mem_resident(), arg);
     each_of_memory(fn, arg);
-    for (int i = 0; i < loop_count(engine->config.loops); i++) {
+    for (int i = 0; i < loop_running_count(engine->config.loops); i++) {
         char labels[32];
         snprintf(labels, sizeof(labels), "loop=\"%d\"", i);
         fn(METRIC_LOOP_LOAD_RATIO, labels, loop_load(loop_at(engine->config.loops, i)) / 1000.0,

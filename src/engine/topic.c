@@ -336,16 +336,33 @@ may_alter_config(struct engine_config_alter *call)
     }
 }
 
-bool
-engine_config_alter(struct engine_config_alter *call)
+void
+engine_set_broker_check(struct engine *engine, engine_broker_check_fn check, void *arg)
+{
+    engine->broker_check = check;
+    engine->broker_check_arg = arg;
+}
+
+/* Settings of listeners and their certificates. */
+static bool
+needs_broker_check(const struct engine_config_alter *call)
+{
+    if (call->resource != META_RESOURCE_BROKER || call->admin.sess->engine->broker_check == NULL)
+        return false;
+    for (uint32_t i = 0; i < call->change_count; i++) {
+        struct str listener;
+        const struct param *param = param_find(PARAM_SCOPE_SERVER, call->changes[i].name);
+        if (meta_listener_param(call->changes[i].name, &listener) != NULL ||
+            (param != NULL && meta_is_of_listeners(param)))
+            return true;
+    }
+    return call->replace;
+}
+
+static bool
+submit_config(struct engine_config_alter *call)
 {
     struct engine_admin *admin = &call->admin;
-    admin_init(admin);
-    ox_code code = may_alter_config(call);
-    if (code == OX_OK)
-        code = engine_config_check(call);
-    if (code != OX_OK)
-        return admin_refuse(admin, code);
     struct meta_command cmd = {.kind = META_CONFIG_ALTER};
     cmd.config_alter.resource = call->resource;
     cmd.config_alter.name = call->name;
@@ -353,6 +370,58 @@ engine_config_alter(struct engine_config_alter *call)
     cmd.config_alter.changes = copy_changes(admin, call->changes, call->change_count);
     cmd.config_alter.change_count = call->change_count;
     return admin_submit(admin, &cmd, call->validate_only);
+}
+
+static void
+broker_check_work(struct pool_job *job)
+{
+    struct engine_config_alter *call = ox_container_of(job, struct engine_config_alter, job);
+    struct engine_admin *admin = &call->admin;
+    struct engine *engine = admin->sess->engine;
+    const struct meta_view *now = meta_view_get(engine->config.meta), *then;
+    struct arena arena;
+    ox_arena_init(&arena);
+    struct meta_config_change *changes =
+        ox_arena_array(&arena, struct meta_config_change, call->change_count + 1);
+    for (uint32_t i = 0; i < call->change_count; i++)
+        changes[i] = (struct meta_config_change){call->changes[i].name, call->changes[i].value,
+            call->changes[i].op};
+    admin->code = meta_view_if_changed(now, call->name, call->replace, changes,
+        call->change_count, &arena, &then, &admin->err);
+    if (admin->code == OX_OK) {
+        admin->code = engine->broker_check(engine->broker_check_arg, now, then,
+            !call->validate_only, &admin->err);
+        call->unfit = admin->code != OX_OK;
+    }
+    ox_arena_fini(&arena);
+    meta_view_put(now);
+}
+
+static void
+broker_check_done(struct pool_job *job)
+{
+    struct engine_config_alter *call = ox_container_of(job, struct engine_config_alter, job);
+    if (call->admin.code != OX_OK || submit_config(call))
+        call->admin.done(&call->admin);
+}
+
+bool
+engine_config_alter(struct engine_config_alter *call)
+{
+    struct engine_admin *admin = &call->admin;
+    admin_init(admin);
+    call->unfit = false;
+    ox_code code = may_alter_config(call);
+    if (code == OX_OK)
+        code = engine_config_check(call);
+    if (code != OX_OK)
+        return admin_refuse(admin, code);
+    if (!needs_broker_check(call))
+        return submit_config(call);
+    call->job.work = broker_check_work;
+    call->job.done = broker_check_done;
+    loop_pool_submit(admin->loop, &call->job);
+    return false;
 }
 
 bool

@@ -87,11 +87,69 @@ static ox_code
 check_threads(const struct param *param, int now, struct str value, struct ox_err *err)
 {
     int64_t wanted;
-    if (!ox_str_to_i64(value, &wanted) || (wanted >= now / 2 && wanted <= (int64_t)now * 2))
+    if (!ox_str_to_i64(value, &wanted) ||
+        (wanted > 0 && wanted >= now / 2 && wanted <= (int64_t)now * 2))
         return OX_OK;
     return ox_fail(err, OX_INVALID_REQUEST, "Dynamic thread count update validation failed for "
         "%s=%lld, value should %s the current value %d", param->kafka_name, (long long)wanted,
         wanted < now ? "be at least half" : "not be greater than double", now);
+}
+
+static ox_code
+check_loops(struct kafka_request *req, const struct param *param, struct str listener,
+    struct str value, struct ox_err *err)
+{
+    struct loop_group *loops = engine_loops(kafka_engine(req));
+    int64_t own;
+    const char *name = ox_arena_strndup(&req->arena, listener.ptr != NULL ? listener.ptr : "",
+        listener.len);
+    struct str set = meta_listener_own(kafka_view(req), name, NULL, PARAM_SERVER_LOOPS);
+    bool has = listener.ptr != NULL && ox_str_to_i64(set, &own) && own > 0;
+    return check_threads(param, has ? (int)own : loop_open_count(loops), value, err);
+}
+
+/* Set for each broker, not for all. */
+static bool
+is_per_broker(const struct param *param)
+{
+    switch (param->index) {
+    case PARAM_SERVER_LISTENERS:
+    case PARAM_SERVER_LISTENER_SECURITY_PROTOCOL_MAP:
+    case PARAM_SERVER_SASL_ENABLED_MECHANISMS:
+        return true;
+    default:
+        return param->index >= PARAM_SERVER_SSL_KEYSTORE_LOCATION &&
+            param->index <= PARAM_SERVER_SSL_CIPHER_SUITES;
+    }
+}
+
+static bool
+is_cluster_wide(const struct param *param)
+{
+    return param->index == PARAM_SERVER_MAX_CONNECTIONS || param->index == PARAM_SERVER_LOOPS ||
+        param->index == PARAM_SERVER_MAX_CONNECTION_CREATION_RATE;
+}
+
+/* Stores of keys and certificates: each listener's own. */
+static bool
+is_of_one_listener(const struct param *param)
+{
+    return param->index >= PARAM_SERVER_SSL_KEYSTORE_LOCATION &&
+        param->index <= PARAM_SERVER_SSL_TRUSTSTORE_CERTIFICATES;
+}
+
+static ox_code
+check_level(const struct alter_resource *job, const struct param *param, bool listener,
+    struct ox_err *err)
+{
+    bool all = job->call.name.len == 0;
+    if (!listener && is_of_one_listener(param))
+        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is changed for one listener "
+            "alone: listener.name.NAME.%s", param_wire_name(param), param_wire_name(param));
+    if (all && (listener ? !is_cluster_wide(param) : is_per_broker(param)))
+        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is changed for one broker, not "
+            "for all", param_wire_name(param));
+    return OX_OK;
 }
 
 /* Directories are those of one broker. */
@@ -114,22 +172,32 @@ static ox_code
 check_broker_change(struct kafka_request *req, const struct alter_resource *job,
     const struct engine_config_kv *change, struct ox_err *err)
 {
+    struct str canonical, listener = OX_STR_NULL;
     const struct param *param = param_find(PARAM_SCOPE_SERVER, change->name);
-    struct str canonical;
+    if (param == NULL)
+        param = meta_listener_param(change->name, &listener);
     if (param == NULL)
         return OX_OK; /* refused, or not there to delete */
-    if (param->change != PARAM_LIVE)
+    if (param->change != PARAM_LIVE && listener.ptr == NULL)
         return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is read-only",
             param_wire_name(param));
+    if (change->op != META_CONFIG_DELETE &&
+        check_level(job, param, listener.ptr != NULL, err) != OX_OK)
+        return err->code;
     if (change->op == META_CONFIG_SET &&
         param_canonical(param, PARAM_KAFKA, change->value, &req->arena, &canonical, err) != OX_OK)
         return err->code = OX_INVALID_REQUEST;
     const struct server_config *now = engine_settings(kafka_engine(req));
-    if (param->index == PARAM_SERVER_POOL_THREADS && change->op == META_CONFIG_SET)
+    if (change->op == META_CONFIG_SET && param->index == PARAM_SERVER_POOL_THREADS)
         return check_threads(param, now->pool_threads, change->value, err);
-    if (param->index == PARAM_SERVER_NUM_RECOVERY_THREADS_PER_DATA_DIR &&
-        change->op == META_CONFIG_SET)
+    if (change->op == META_CONFIG_SET &&
+        param->index == PARAM_SERVER_NUM_RECOVERY_THREADS_PER_DATA_DIR)
         return check_threads(param, now->num_recovery_threads_per_data_dir, change->value, err);
+    if (change->op == META_CONFIG_SET && param->index == PARAM_SERVER_LOOPS)
+        return check_loops(req, param, listener, change->value, err);
+    if (change->op == META_CONFIG_SET && param->index == PARAM_SERVER_LISTENERS &&
+        canonical.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "\"listeners\" is empty");
     if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS)
         return check_cordoned(req, job, change, err);
     if (param->index == PARAM_SERVER_MIN_INSYNC_REPLICAS)
@@ -257,6 +325,8 @@ outcome(struct kafka_request *req, struct alter_resource *job, int16_t *error_co
     struct str *message)
 {
     struct engine_admin *admin = &job->call.admin;
+    if (job->call.unfit) /* whatever is the matter with sockets and files */
+        admin->code = admin->err.code = OX_INVALID_REQUEST;
     *error_code = ox_code_kafka(admin->code);
     *message = kafka_error_text(req, admin->code, &admin->err);
     if (!job->refused)

@@ -46,7 +46,7 @@ fill_config(struct kafka_request *req, const struct meta_config_fact *fact, conf
     describe_configs_response_results_configs_init(out);
     out->name = ox_str(fact->name);
     out->value = fact->sensitive ? OX_STR_NULL : fact->value;
-    out->read_only = fact->read_only;
+    out->read_only = fact->read_only || fact->of_listener; /* as Kafka says, and changes them */
     out->config_source = fact->source;
     out->is_sensitive = fact->sensitive;
     out->config_type = fact->param ? (int8_t)param_kafka_type(fact->param) : 0;

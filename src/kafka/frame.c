@@ -131,7 +131,7 @@ frame_len(struct conn *conn, const uint8_t *bytes, size_t have)
     int32_t len = (int32_t)wire_load32(bytes);
     size_t len_max = kc->login == KAFKA_LOGIN_DONE
         ? kc->door->config.request_bytes_max
-        : (size_t)engine_settings(kc->door->config.engine)->sasl_server_max_receive_size;
+        : kafka_login_request_max(kc);
     if (len < 0 || (size_t)len > len_max) {
         if (len > 0)
             limit_met(kc->login == KAFKA_LOGIN_DONE ? LIMIT_KAFKA_FRAME
@@ -549,9 +549,21 @@ static const struct conn_handler handler = {
     .closed = closed,
 };
 
-ox_code
-kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out, int *bound_port,
-    struct ox_err *err)
+void
+kafka_door_set(struct kafka_door *door, const struct kafka_door_live *live)
+{
+    struct listener *listener = door->config.bound;
+    atomic_store(&door->mechanisms, live->mechanisms);
+    atomic_store(&door->sasl_request_max, live->sasl_request_max);
+    for (int i = 0; i < AUTH_MECHANISM_COUNT; i++)
+        atomic_store(&door->reauth_ms[i], live->reauth_ms[i]);
+    net_listener_rate(listener, live->conns_rate_max);
+    net_listener_loops(listener, live->loops_max);
+    net_listener_waits(listener, live->conns_max, live->conns_exempt);
+}
+
+struct kafka_door *
+kafka_door_open(const struct kafka_door_config *config)
 {
     struct kafka_door *door = ox_calloc(1, sizeof(*door));
     door->config = *config;
@@ -559,19 +571,17 @@ kafka_door_open(const struct kafka_door_config *config, struct kafka_door **out,
     for (size_t i = 0; i < ox_count(door->spares); i++)
         ox_list_init(&door->spares[i].list);
     door->fetch_cache = fetch_cache_new(config->fetch_sessions_max);
-    struct listener *listener;
-    ox_code code = net_listen(config->net, config->address, config->port, &handler, door,
-        config->tls, &listener, err);
-    if (code != OX_OK) {
-        door_put(door);
-        return code;
-    }
-    net_listener_sockets(listener, config->backlog, config->send_buffer, config->receive_buffer);
-    net_listener_rate(listener, config->conns_rate_max);
-    net_listener_waits(listener, config->conns_max, config->conns_exempt);
-    *bound_port = net_listener_port(listener);
-    *out = door;
-    return OX_OK;
+    net_listener_sockets(config->bound, config->backlog, config->send_buffer,
+        config->receive_buffer);
+    kafka_door_set(door, &config->live);
+    net_serve(config->bound, &handler, door, config->tls);
+    return door;
+}
+
+bool
+kafka_door_gone(const struct kafka_door *door)
+{
+    return net_listener_gone(door->config.bound) && atomic_load(&door->refs) == 1;
 }
 
 void

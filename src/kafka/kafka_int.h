@@ -39,8 +39,10 @@ extern const struct kafka_api kafka_served[KAFKA_SERVED_COUNT]; /* by rising key
 
 /* Shared by all loops; freed when the listener and the last connection let go. */
 struct kafka_door {
-    struct kafka_door_config config;
+    struct kafka_door_config config; /* `live` aside: that is below */
     _Atomic uint32_t refs;
+    _Atomic uint32_t mechanisms;
+    _Atomic int64_t reauth_ms[AUTH_MECHANISM_COUNT], sasl_request_max;
     struct fetch_cache *fetch_cache;
     struct kafka_spare {
         struct list list; /* of kafka_request.link; touched by its loop only */
@@ -117,6 +119,8 @@ struct kafka_request {
 /* ---- sasl.c ---- */
 
 void kafka_login_init(struct kafka_conn *kc);
+/* Longest request before the login is over. */
+size_t kafka_login_request_max(const struct kafka_conn *kc);
 void kafka_login_closed(struct kafka_conn *kc);
 /* May this request be answered now? False: the connection is to be closed. */
 bool kafka_login_admits(struct kafka_conn *kc, struct kafka_request *req);

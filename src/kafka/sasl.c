@@ -101,11 +101,18 @@ _Static_assert(SERVER_SASL_ENABLED_MECHANISMS_PLAIN == 1 << AUTH_PLAIN &&
                    SERVER_SASL_ENABLED_MECHANISMS_OAUTHBEARER == 1 << AUTH_OAUTHBEARER,
     "the choices of the setting are in the order of enum auth_mechanism");
 
+size_t
+kafka_login_request_max(const struct kafka_conn *kc)
+{
+    int64_t own = atomic_load_explicit(&kc->door->sasl_request_max, memory_order_relaxed);
+    return (size_t)(own >= 0 ? own : settings_of(kc)->sasl_server_max_receive_size);
+}
+
 /* Those of the listener alone, or of the node as it is set now. */
 static uint32_t
 offered_now(const struct kafka_conn *kc)
 {
-    uint32_t own = kc->door->config.mechanisms;
+    uint32_t own = atomic_load_explicit(&kc->door->mechanisms, memory_order_relaxed);
     return own != 0 ? own : settings_of(kc)->sasl_enabled_mechanisms;
 }
 
@@ -177,7 +184,8 @@ struct sasl_step {
 static int64_t
 lifetime_ms(struct kafka_conn *kc, int64_t now_ms)
 {
-    int64_t most = settings_of(kc)->connections_max_reauth_ms;
+    int64_t own = atomic_load(&kc->door->reauth_ms[kc->mechanism]);
+    int64_t most = own >= 0 ? own : settings_of(kc)->connections_max_reauth_ms;
     int64_t expiry = auth_exchange_expiry_ms(kc->exchange);
     int64_t left = expiry >= 0 ? OX_MAX(expiry - now_ms, (int64_t)1) : 0;
     if (most > 0)
@@ -371,8 +379,10 @@ take_token(struct kafka_conn *kc, struct kafka_request *req, struct str message)
     struct ox_err err = {0};
     ox_arena_init(&arena);
     engine_login_begin(kc->sess.engine, &login);
-    if (kc->door->config.plain_users != NULL)
-        login.ctx.plain_users = kc->door->config.plain_users;
+    struct str users = meta_listener_own(engine_view(kc->sess.engine), kc->door->config.listener,
+        NULL, PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG);
+    if (users.ptr != NULL)
+        login.ctx.plain_users = users.ptr;
     enum auth_result result = auth_step(kc->exchange, &login.ctx, message, &arena, &token, &err);
     auth_wipe((void *)(uintptr_t)message.ptr, message.len);
     if (result == AUTH_MORE && err.code != OX_OK) { /* said in the exchange's own way */

@@ -27,6 +27,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/diag.h"
 #include "loop/loop_int.h"
 
 enum {
@@ -62,9 +63,11 @@ struct loop {
 
 struct loop_group {
     struct loop_config config;
+    const struct env *env;
     struct pool *pool;
-    struct loop *loops; /* the door's behind them */
-    int door;           /* its index: count, or by hand 0 */
+    struct loop *loops[LOOPS_MAX + 1]; /* those that run, and the door's */
+    int door;                          /* its index: LOOPS_MAX, or by hand 0 */
+    _Atomic int open, running;         /* loop_group_resize() */
     struct pool_job *jobs; /* by hand: submitted, newest first */
     bool in_turn;
 };
@@ -346,7 +349,7 @@ loop_group_turn(struct loop_group *group, void (*ready)(void *arg), void *arg)
     ox_assert(self == NULL && group->config.by_hand);
     group->in_turn = true;
     for (int i = 0; i < group->config.count; i++) {
-        struct loop *loop = self = &group->loops[i];
+        struct loop *loop = self = group->loops[i];
         loop->worked = false;
         read_clocks(loop);
         if (i == 0 && ready != NULL)
@@ -393,7 +396,7 @@ loop_main(void *arg)
     struct loop *loop = arg;
     self = loop;
     char name[16];
-    if (loop == loop_door(loop->group))
+    if (loop->index == LOOPS_MAX)
         snprintf(name, sizeof(name), "oxbow-door");
     else
         snprintf(name, sizeof(name), "oxbow-loop%d", loop->index);
@@ -433,51 +436,93 @@ loop_init(struct loop *loop, struct loop_group *group, int index, const struct e
     loop->uv.data = loop;
 }
 
+static ox_code
+start_loop(struct loop_group *group, int index, struct ox_err *err)
+{
+    struct loop *loop = ox_calloc(1, sizeof(*loop));
+    loop_init(loop, group, index, group->env);
+    group->loops[index] = loop;
+    if (group->config.by_hand) {
+        read_clocks(loop);
+        return OX_OK;
+    }
+    int failed = pthread_create(&loop->thread, NULL, loop_main, loop);
+    if (failed == 0)
+        return OX_OK;
+    group->loops[index] = NULL;
+    self = loop;
+    loop_fini(loop);
+    self = NULL;
+    ox_free(loop);
+    return ox_fail_errno(err, failed, "starting the thread of a loop");
+}
+
 ox_code
 loop_group_start(const struct loop_config *config, const struct env *env, struct loop_group **out,
     struct ox_err *err)
 {
-    if (config->count < 1 || config->count > 64)
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "number of loops %d is not in 1..64",
-            config->count);
+    if (config->count < 1 || config->count > LOOPS_MAX)
+        return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "number of loops %d is not in 1..%d",
+            config->count, LOOPS_MAX);
     struct loop_group *group = ox_calloc(1, sizeof(*group));
     group->config = *config;
+    group->env = env;
     group->pool = pool_start(config->pool_threads);
-    group->door = config->by_hand ? 0 : config->count;
-    int count = config->by_hand ? config->count : config->count + 1;
-    group->loops = ox_calloc((size_t)count, sizeof(*group->loops));
-    for (int i = 0; i < count; i++)
-        loop_init(&group->loops[i], group, i, env);
-    for (int i = 0; i < count; i++) {
-        if (config->by_hand) {
-            read_clocks(&group->loops[i]);
-            continue;
-        }
-        int failed = pthread_create(&group->loops[i].thread, NULL, loop_main, &group->loops[i]);
-        ox_assert(failed == 0);
+    group->door = config->by_hand ? 0 : LOOPS_MAX;
+    ox_code code = OX_OK;
+    for (int i = 0; i < config->count && code == OX_OK; i++)
+        code = start_loop(group, i, err);
+    if (code == OX_OK && !config->by_hand)
+        code = start_loop(group, group->door, err);
+    if (code != OX_OK) {
+        loop_group_stop(group);
+        return code;
     }
+    atomic_store(&group->open, config->count);
+    atomic_store(&group->running, config->count);
     *out = group;
     return OX_OK;
+}
+
+void
+loop_group_resize(struct loop_group *group, int open, int running)
+{
+    struct ox_err err;
+    int now = atomic_load(&group->running);
+    ox_assert(open >= 1 && open <= LOOPS_MAX && running <= LOOPS_MAX);
+    for (running = OX_MAX(running, open); now < running && !group->config.by_hand; now++) {
+        if (start_loop(group, now, &err) != OX_OK) {
+            ox_diag_err(OX_DIAG_WARN, "fewer loops than asked for", &err);
+            break;
+        }
+        atomic_store(&group->running, now + 1);
+    }
+    atomic_store(&group->open, OX_MIN(open, now));
+}
+
+static void
+stop_loop(struct loop_group *group, struct loop *loop)
+{
+    if (group->config.by_hand) {
+        self = loop;
+        loop_fini(loop);
+        self = NULL;
+    } else {
+        atomic_store_explicit(&loop->stopping, true, memory_order_release);
+        uv_async_send(&loop->wake);
+        pthread_join(loop->thread, NULL);
+    }
+    ox_free(loop->heap);
+    ox_free(loop);
 }
 
 void
 loop_group_stop(struct loop_group *group)
 {
     pool_stop(group->pool);
-    for (int i = OX_MAX(group->door, group->config.count - 1); i >= 0; i--) {
-        struct loop *loop = &group->loops[i];
-        if (group->config.by_hand) {
-            self = loop;
-            loop_fini(loop);
-            self = NULL;
-        } else {
-            atomic_store_explicit(&loop->stopping, true, memory_order_release);
-            uv_async_send(&loop->wake);
-            pthread_join(loop->thread, NULL);
-        }
-        ox_free(loop->heap);
-    }
-    ox_free(group->loops);
+    for (int i = LOOPS_MAX; i >= 0; i--)
+        if (group->loops[i] != NULL)
+            stop_loop(group, group->loops[i]);
     ox_free(group);
 }
 
@@ -493,17 +538,29 @@ loop_count(const struct loop_group *group)
     return group->config.count;
 }
 
+int
+loop_open_count(const struct loop_group *group)
+{
+    return atomic_load(&group->open);
+}
+
+int
+loop_running_count(const struct loop_group *group)
+{
+    return atomic_load(&group->running);
+}
+
 struct loop *
 loop_at(struct loop_group *group, int index)
 {
-    ox_assert(index >= 0 && index < group->config.count);
-    return &group->loops[index];
+    ox_assert(index >= 0 && index < atomic_load(&group->running));
+    return group->loops[index];
 }
 
 struct loop *
 loop_door(struct loop_group *group)
 {
-    return &group->loops[group->door];
+    return group->loops[group->door];
 }
 
 struct loop_group *
@@ -621,8 +678,8 @@ loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg
     ox_assert(self == NULL);
     if (group->config.by_hand && !group->in_turn)
         loop_group_turn(group, NULL, NULL);
-    for (int i = 0; i < group->config.count; i++)
-        run_on(&group->loops[i], fn, arg);
+    for (int i = 0; i < atomic_load(&group->running); i++)
+        run_on(group->loops[i], fn, arg);
 }
 
 static void

@@ -57,10 +57,18 @@ void loop_group_wait(struct loop_group *group, pthread_cond_t *cond, pthread_mut
 /* Another number of blocking workers, 1..64. Any thread. */
 void loop_group_pool_resize(struct loop_group *group, int threads);
 
+enum { LOOPS_MAX = 64 };
+/* The loops of the start, on which coordinators and the like have their homes. */
 int loop_count(const struct loop_group *group);
-struct loop *loop_at(struct loop_group *group, int index);
+/* More of them for connections, 1..LOOPS_MAX: `open` for whoever does not say otherwise,
+ * `running` at least. None ends before the group: who is not open any more gets nothing
+ * new, and sleeps when its last connection is gone. Not by hand. On: one thread. */
+void loop_group_resize(struct loop_group *group, int open, int running);
+int loop_open_count(const struct loop_group *group);    /* any thread */
+int loop_running_count(const struct loop_group *group); /* at least loop_count(); any thread */
+struct loop *loop_at(struct loop_group *group, int index); /* of the running */
 /* One loop more, not among the counted: it accepts connections and takes requests
- * to cancel, and nothing that computes runs on it. Its index is loop_count(). By hand: loop 0. */
+ * to cancel, and nothing that computes runs on it. Its index is LOOPS_MAX. By hand: loop 0. */
 struct loop *loop_door(struct loop_group *group);
 struct loop_group *loop_group_of(struct loop *loop);
 int loop_index(const struct loop *loop);
@@ -133,7 +141,7 @@ struct pool_job {
 /* On: a loop. */
 void loop_pool_submit(struct loop *loop, struct pool_job *job);
 
-/* Run fn(loop, arg) on every loop and return when all have; for start and stop.
+/* Run fn(loop, arg) on every running loop and return when all have; for start and stop.
  * On: a thread that is no loop. */
 void loop_each_sync(struct loop_group *group, void (*fn)(struct loop *loop, void *arg), void *arg);
 /* The same on one loop, which may be the door's. */

@@ -345,13 +345,15 @@ load_config(void *arg, const struct query_configs *row)
         loader->resource = (int)row->resource;
         loader->resource_name = ox_str_dup(&loader->arena, row->name);
     }
-    const struct param *param = scope >= 0 ? param_find((enum param_scope)scope, row->key) : NULL;
+    struct str name = ox_str_dup(&loader->arena, row->key), listener;
+    const struct param *param =
+        scope >= 0 ? meta_settings_find((enum param_scope)scope, name, &listener) : NULL;
     if (param == NULL)
         return OX_OK;
     ox_arena_grow(&loader->arena, (void **)&loader->items, &loader->item_cap,
         loader->item_count + 1, sizeof(*loader->items));
     loader->items[loader->item_count++] = (struct meta_config_item){param,
-        ox_str_dup(&loader->arena, row->key), ox_str_dup(&loader->arena, row->value)};
+        name, ox_str_dup(&loader->arena, row->value), listener};
     return OX_OK;
 }
 

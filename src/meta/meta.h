@@ -55,6 +55,7 @@ ox_code meta_identity_write(struct file_system *fs, const char *dir,
 struct meta_setting {
     const struct param *param; /* of scope PARAM_SCOPE_SERVER */
     const char *value;         /* canonical */
+    const char *listener;      /* it is set for alone, in lower case; NULL: for all */
     bool fixed;                /* of the command line: reloading the file leaves it */
 };
 
@@ -427,6 +428,7 @@ struct meta_config_item {
     const struct param *param; /* NULL for free names of client metrics */
     struct str name;           /* stored name, Kafka's spelling */
     struct str value;          /* canonical */
+    struct str listener;       /* it is set for alone: a part of name; null: for all */
 };
 
 struct meta_config_set {
@@ -550,13 +552,38 @@ struct meta_config_fact {
     struct str value; /* effective, canonical; null if unset or sensitive */
     int8_t source;    /* enum meta_source */
     bool read_only;   /* cannot be changed while running */
+    bool of_listener; /* listener.name.LISTENER.SETTING */
     bool sensitive;
     uint32_t synonym_count; /* the chain, effective one first */
     const struct meta_config_synonym *synonyms;
 };
 
-/* All settings of a resource in table order, in the arena. A broker by its own
- * id gives everything; "" gives only what ALTER SYSTEM set.
+/* Views of what is not so yet, to ask whether it could be: brokers, settings of brokers,
+ * nothing else of them is there. In the arena, not to be put.
+ * A change of settings of broker `name` ("": all).  Fails: OX_INVALID_CONFIG, ... */
+ox_code meta_view_if_changed(const struct meta_view *view, struct str name, bool replace,
+    const struct meta_config_change *changes, uint32_t count, struct arena *arena,
+    const struct meta_view **out, struct ox_err *err);
+/* The configuration file says this now; view NULL: of a node without anything. */
+const struct meta_view *meta_view_if_static(const struct meta_view *view,
+    const struct meta_setting *settings, size_t count, struct arena *arena);
+
+/* The setting behind listener.name.LISTENER.SETTING, NULL if name is not of that form
+ * or the setting not one that a listener can have alone. *listener: that part of name;
+ * of what is set for a mechanism of SASL, LISTENER.MECHANISM. */
+const struct param *meta_listener_param(struct str name, struct str *listener);
+/* Whether the setting is one of listeners, or says which there are. */
+bool meta_is_of_listeners(const struct param *param);
+/* What is in force for one listener: the node's settings with its own, in the arena. */
+const struct server_config *meta_listener_settings(const struct meta_view *view,
+    const char *listener, struct arena *arena);
+/* The value, by its number, that is set for one listener alone, or for one of its
+ * mechanisms (else NULL); a null string if none is. */
+struct str meta_listener_own(const struct meta_view *view, const char *listener,
+    const char *mechanism, int index);
+
+/* All settings of a resource in table order, in the arena, those of single listeners
+ * behind them. A broker by its own id gives everything; "" gives only what ALTER SYSTEM set.
  * Fails:  OX_UNKNOWN_TOPIC_OR_PARTITION, OX_INVALID_REQUEST (other broker,
  *         resource type that has none) */
 ox_code meta_config_describe(const struct meta_view *view, int resource, struct str name,

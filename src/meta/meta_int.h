@@ -144,6 +144,13 @@ struct server_config *meta_settings_server_new(const struct view *view);
 struct topic_config *meta_settings_topic_new(const struct view *view,
     const struct meta_config_set *own);
 
+/* The row behind either name of a setting, or behind listener.name.LISTENER.SETTING. */
+const struct param *meta_settings_find(enum param_scope scope, struct str name,
+    struct str *listener);
+/* Whether the item is the setting, of that listener (null: of all). */
+bool meta_settings_is(const struct meta_config_item *item, const struct param *param,
+    struct str listener);
+
 /* Scope of a resource's settings, or -1. */
 int meta_settings_scope(int resource);
 

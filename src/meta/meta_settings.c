@@ -49,6 +49,103 @@ meta_settings_scope(int resource)
 static struct str server_value(const struct levels *levels, int level,
     const struct param *param);
 
+/* ---- Settings of one listener --------------------------------------------- */
+
+static const struct str listener_prefix = {"listener.name.", 14};
+
+static bool
+is_of_listeners(const struct param *param)
+{
+    switch (param->index) {
+    case PARAM_SERVER_MAX_CONNECTIONS:
+    case PARAM_SERVER_MAX_CONNECTION_CREATION_RATE:
+    case PARAM_SERVER_LOOPS:
+    case PARAM_SERVER_SASL_ENABLED_MECHANISMS:
+    case PARAM_SERVER_SASL_SERVER_MAX_RECEIVE_SIZE:
+    case PARAM_SERVER_CONNECTIONS_MAX_REAUTH_MS:
+    case PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG:
+        return true;
+    default:
+        return param->index >= PARAM_SERVER_SSL_KEYSTORE_LOCATION &&
+            param->index <= PARAM_SERVER_SSL_KERNEL_TLS;
+    }
+}
+
+bool
+meta_is_of_listeners(const struct param *param)
+{
+    return is_of_listeners(param) || param->index == PARAM_SERVER_LISTENERS ||
+        param->index == PARAM_SERVER_ADVERTISED_LISTENERS ||
+        param->index == PARAM_SERVER_LISTENER_SECURITY_PROTOCOL_MAP;
+}
+
+/* MECHANISM.SETTING, for the only one that mechanisms have. */
+static const struct param *
+mechanism_param(struct str rest, const char *dot)
+{
+    const struct param *param = param_at(PARAM_SCOPE_SERVER, PARAM_SERVER_CONNECTIONS_MAX_REAUTH_MS);
+    const char *const *choices =
+        param_at(PARAM_SCOPE_SERVER, PARAM_SERVER_SASL_ENABLED_MECHANISMS)->choices;
+    struct str mechanism = ox_str_n(rest.ptr, (size_t)(dot - rest.ptr));
+    if (!ox_str_is(ox_str_n(dot + 1, rest.len - mechanism.len - 1), param->kafka_name))
+        return NULL;
+    for (; *choices != NULL; choices++)
+        if (ox_str_ieq(ox_str(*choices), mechanism))
+            return param;
+    return NULL;
+}
+
+const struct param *
+meta_listener_param(struct str name, struct str *listener)
+{
+    *listener = OX_STR_NULL;
+    if (!ox_str_starts(name, listener_prefix))
+        return NULL;
+    struct str rest = ox_str_n(name.ptr + listener_prefix.len, name.len - listener_prefix.len);
+    const char *dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
+    if (dot == NULL || dot == rest.ptr)
+        return NULL;
+    *listener = ox_str_n(rest.ptr, (size_t)(dot - rest.ptr));
+    rest = ox_str_n(dot + 1, rest.len - listener->len - 1);
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, rest);
+    if (param != NULL)
+        return is_of_listeners(param) ? param : NULL;
+    dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
+    if (dot != NULL)
+        listener->len += 1 + (size_t)(dot - rest.ptr);
+    return dot != NULL ? mechanism_param(rest, dot) : NULL;
+}
+
+/* Either name of a setting, or one of a single listener. */
+const struct param *
+meta_settings_find(enum param_scope scope, struct str name, struct str *listener)
+{
+    *listener = OX_STR_NULL;
+    const struct param *param = param_find(scope, name);
+    return param != NULL || scope != PARAM_SCOPE_SERVER ? param
+                                                        : meta_listener_param(name, listener);
+}
+
+/* A null string is "for all". */
+static bool
+same_listener(struct str a, struct str b)
+{
+    return a.ptr == NULL || b.ptr == NULL ? a.ptr == b.ptr : ox_str_ieq(a, b);
+}
+
+bool
+meta_settings_is(const struct meta_config_item *item, const struct param *param,
+    struct str listener)
+{
+    return item->param == param && same_listener(item->listener, listener);
+}
+
+static bool
+is_static(const struct meta_setting *setting, const struct param *param, struct str listener)
+{
+    return setting->param == param && same_listener(ox_str(setting->listener), listener);
+}
+
 static struct levels
 levels_of(const struct view *view)
 {
@@ -63,14 +160,21 @@ levels_of(const struct view *view)
     };
 }
 
+/* What set has for the setting of one listener, or null. */
+static struct str
+lookup_of(const struct meta_config_set *set, const struct param *param, struct str listener)
+{
+    for (uint32_t i = 0; set != NULL && i < set->count; i++)
+        if (meta_settings_is(&set->items[i], param, listener))
+            return set->items[i].value;
+    return OX_STR_NULL;
+}
+
 /* What set has for the setting, or null. */
 static struct str
 lookup(const struct meta_config_set *set, const struct param *param)
 {
-    for (uint32_t i = 0; set != NULL && i < set->count; i++)
-        if (set->items[i].param == param)
-            return set->items[i].value;
-    return OX_STR_NULL;
+    return lookup_of(set, param, OX_STR_NULL);
 }
 
 int
@@ -97,6 +201,15 @@ default_value(const struct levels *levels, const struct param *param)
 }
 
 static struct str
+static_of(const struct statics *statics, const struct param *param, struct str listener)
+{
+    for (size_t i = 0; i < statics->count; i++)
+        if (is_static(&statics->at[i], param, listener))
+            return ox_str(statics->at[i].value);
+    return OX_STR_NULL;
+}
+
+static struct str
 server_value(const struct levels *levels, int level, const struct param *param)
 {
     switch (level) {
@@ -105,12 +218,34 @@ server_value(const struct levels *levels, int level, const struct param *param)
     case LEVEL_BROKER_DEFAULT:
         return default_value(levels, param);
     case LEVEL_STATIC:
-        for (size_t i = 0; i < levels->statics->count; i++)
-            if (levels->statics->at[i].param == param)
-                return ox_str(levels->statics->at[i].value);
-        return OX_STR_NULL;
+        return static_of(levels->statics, param, OX_STR_NULL);
     }
     return ox_str(param->fallback);
+}
+
+/* What is set for one listener on a level, or null. */
+static struct str
+listener_value(const struct levels *levels, int level, const struct param *param,
+    struct str listener)
+{
+    switch (level) {
+    case LEVEL_BROKER:
+        return lookup_of(levels->broker, param, listener);
+    case LEVEL_BROKER_DEFAULT:
+        return lookup_of(levels->broker_default, param, listener);
+    case LEVEL_STATIC:
+        return static_of(levels->statics, param, listener);
+    }
+    return OX_STR_NULL;
+}
+
+static struct str
+listener_effective(const struct levels *levels, const struct param *param, struct str listener)
+{
+    struct str value = OX_STR_NULL;
+    for (int level = 0; level < LEVEL_DEFAULT && value.ptr == NULL; level++)
+        value = listener_value(levels, level, param, listener);
+    return value;
 }
 
 /* The server setting's value in force; *level says where from. */
@@ -162,30 +297,39 @@ is_text(const struct param *param)
         param->type == PARAM_PASSWORD;
 }
 
+static size_t
+listener_len(const struct meta_setting *setting)
+{
+    return setting->listener != NULL ? strlen(setting->listener) + 1 : 0;
+}
+
 const struct statics *
 meta_settings_statics_new(const struct meta_setting *settings, size_t count)
 {
     size_t len = sizeof(struct statics) + ox_size_mul(count, sizeof(settings[0]));
     size_t head = len;
     for (size_t i = 0; i < count; i++)
-        len += strlen(settings[i].value) + 1;
+        len += strlen(settings[i].value) + 1 + listener_len(&settings[i]);
     struct statics *statics = ox_calloc(1, len);
     char *at = (char *)statics + head;
     statics->count = count;
     for (size_t i = 0; i < count; i++) {
-        size_t value_len = strlen(settings[i].value) + 1;
-        statics->at[i] = (struct meta_setting){settings[i].param, at, settings[i].fixed};
+        size_t value_len = strlen(settings[i].value) + 1, own_len = listener_len(&settings[i]);
+        statics->at[i] = (struct meta_setting){settings[i].param, at,
+            own_len > 0 ? at + value_len : NULL, settings[i].fixed};
         memcpy(at, settings[i].value, value_len);
-        at += value_len;
+        if (own_len > 0)
+            memcpy(at + value_len, settings[i].listener, own_len);
+        at += value_len + own_len;
     }
     return statics;
 }
 
 static bool
-names_param(const struct meta_setting *settings, size_t count, const struct param *param)
+names_setting(const struct meta_setting *settings, size_t count, const struct meta_setting *other)
 {
     for (size_t i = 0; i < count; i++)
-        if (settings[i].param == param)
+        if (is_static(&settings[i], other->param, ox_str(other->listener)))
             return true;
     return false;
 }
@@ -196,12 +340,13 @@ meta_settings_statics_merge(const struct statics *old, const struct statics *fil
     struct meta_setting *all = ox_calloc(old->count + file->count + 1, sizeof(*all));
     size_t count = 0;
     for (size_t i = 0; i < old->count; i++)
-        if (old->at[i].fixed || old->at[i].param->change == PARAM_RESTART)
+        if (old->at[i].fixed ||
+            (old->at[i].param->change == PARAM_RESTART && old->at[i].listener == NULL))
             all[count++] = old->at[i];
     size_t kept = count;
     for (size_t i = 0; i < file->count; i++)
-        if (file->at[i].param->change != PARAM_RESTART &&
-            !names_param(all, kept, file->at[i].param))
+        if ((file->at[i].param->change != PARAM_RESTART || file->at[i].listener != NULL) &&
+            !names_setting(all, kept, &file->at[i]))
             all[count++] = file->at[i];
     const struct statics *statics = meta_settings_statics_new(all, count);
     ox_free(all);
@@ -235,6 +380,35 @@ meta_settings_server_new(const struct view *view)
             param_store(param, ox_str(param->fallback), config, NULL);
     }
     return config;
+}
+
+const struct server_config *
+meta_listener_settings(const struct meta_view *pub, const char *listener, struct arena *arena)
+{
+    struct view *view = ox_container_of((struct meta_view *)(uintptr_t)pub, struct view, pub);
+    struct levels levels = levels_of(view);
+    struct server_config *config = ox_arena_copy(arena, pub->settings, sizeof(*config));
+    for (int i = 0; i < PARAM_SERVER_COUNT; i++) {
+        const struct param *param = param_at(PARAM_SCOPE_SERVER, i);
+        struct str value = is_of_listeners(param)
+                               ? listener_effective(&levels, param, ox_str(listener))
+                               : OX_STR_NULL;
+        if (value.ptr != NULL)
+            param_store(param, ox_str_dup(arena, value), config, NULL);
+    }
+    return config;
+}
+
+struct str
+meta_listener_own(const struct meta_view *pub, const char *listener, const char *mechanism,
+    int index)
+{
+    struct view *view = ox_container_of((struct meta_view *)(uintptr_t)pub, struct view, pub);
+    struct levels levels = levels_of(view);
+    char name[256];
+    snprintf(name, sizeof(name), "%s%s%s", listener, mechanism != NULL ? "." : "",
+        mechanism != NULL ? mechanism : "");
+    return listener_effective(&levels, param_at(PARAM_SCOPE_SERVER, index), ox_str(name));
 }
 
 /* Texts are borrowed from own, which lives as long as the topic. */
@@ -326,6 +500,94 @@ describe_param(struct describe *describe, const struct param *param,
         synonyms[i].value = OX_STR_NULL;
 }
 
+/* ---- Rows of single listeners ---- */
+
+static const char *
+listener_name(struct describe *describe, const struct param *param, struct str listener)
+{
+    return ox_arena_printf(describe->arena, "%.*s%.*s.%s", OX_STR_ARG(listener_prefix),
+        OX_STR_ARG(listener), param_wire_name(param));
+}
+
+static void
+describe_listener(struct describe *describe, const struct param *param, struct str listener,
+    bool all_nodes, struct meta_config_fact *fact)
+{
+    struct meta_config_synonym *synonyms =
+        ox_arena_array(describe->arena, struct meta_config_synonym, LEVEL_COUNT * 2);
+    uint32_t used = 0;
+    bool sensitive = param->type == PARAM_PASSWORD;
+    const char *name = listener_name(describe, param, listener);
+    for (int level = all_nodes ? LEVEL_BROKER_DEFAULT : 0; level < LEVEL_COUNT; level++) {
+        struct str own = listener_value(&describe->levels, level, param, listener);
+        struct str base = server_value(&describe->levels, level, param);
+        if (own.ptr != NULL)
+            synonyms[used++] = (struct meta_config_synonym){name, own, level_source[level]};
+        if (base.ptr != NULL && used > 0)
+            synonyms[used++] = (struct meta_config_synonym){param_wire_name(param), base,
+                level_source[level]};
+        if (all_nodes)
+            break;
+    }
+    *fact = (struct meta_config_fact){.param = param, .name = name, .value = synonyms[0].value,
+        .source = synonyms[0].source, .of_listener = true, .sensitive = sensitive,
+        .synonym_count = used, .synonyms = synonyms};
+    if (sensitive)
+        fact->value = OX_STR_NULL;
+    for (uint32_t i = 0; i < used && sensitive; i++)
+        synonyms[i].value = OX_STR_NULL;
+}
+
+static bool
+is_described(const struct meta_config_fact *facts, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(facts[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+struct rows {
+    struct meta_config_fact *at;
+    size_t count, cap, first; /* first: of single listeners */
+};
+
+static void
+add_listener(struct describe *describe, const struct param *param, struct str listener,
+    bool all_nodes, struct rows *rows)
+{
+    if (listener.ptr == NULL ||
+        is_described(rows->at + rows->first, rows->count - rows->first,
+            listener_name(describe, param, listener)))
+        return;
+    ox_arena_grow(describe->arena, (void **)&rows->at, &rows->cap, rows->count + 1,
+        sizeof(*rows->at));
+    describe_listener(describe, param, listener, all_nodes, &rows->at[rows->count++]);
+}
+
+static void
+add_listeners(struct describe *describe, const struct meta_config_set *set, bool all_nodes,
+    struct rows *rows)
+{
+    for (uint32_t i = 0; set != NULL && i < set->count; i++)
+        add_listener(describe, set->items[i].param, set->items[i].listener, all_nodes, rows);
+}
+
+static void
+describe_listeners(struct describe *describe, bool all_nodes, struct meta_config_fact **out,
+    size_t *count)
+{
+    const struct statics *statics = describe->levels.statics;
+    struct rows rows = {.at = *out, .count = *count, .cap = *count, .first = *count};
+    add_listeners(describe, describe->levels.broker_default, all_nodes, &rows);
+    if (!all_nodes)
+        add_listeners(describe, describe->levels.broker, false, &rows);
+    for (size_t i = 0; i < statics->count && !all_nodes; i++)
+        add_listener(describe, statics->at[i].param, ox_str(statics->at[i].listener), false, &rows);
+    *out = rows.at;
+    *count = rows.count;
+}
+
 /* "": what is set for all nodes, and nothing else. */
 static void
 describe_default(struct describe *describe, struct meta_config_fact **out, size_t *count)
@@ -404,9 +666,12 @@ meta_config_describe(const struct meta_view *pub, int resource, struct str name,
         return code;
     if (resource == META_RESOURCE_BROKER && name.len == 0) {
         describe_default(&describe, out, count);
+        describe_listeners(&describe, true, out, count);
         return OX_OK;
     }
     describe_all(&describe, (enum param_scope)meta_settings_scope(resource), out, count);
+    if (resource == META_RESOURCE_BROKER)
+        describe_listeners(&describe, false, out, count);
     return OX_OK;
 }
 

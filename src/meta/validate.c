@@ -4,6 +4,7 @@
  * entry that is being applied (on the image, where its answer decides on every
  * node alike) and for validate_only (on a view). So it looks at the state and
  * the command only: no clock, no settings of this node. */
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "meta/meta_int.h"
@@ -110,21 +111,31 @@ struct merge {
 };
 
 static struct meta_config_item *
-merge_find(struct merge *merge, const struct param *param)
+merge_find(struct merge *merge, const struct param *param, struct str listener)
 {
     for (uint32_t i = 0; i < merge->count; i++)
-        if (merge->items[i].param == param)
+        if (meta_settings_is(&merge->items[i], param, listener))
             return &merge->items[i];
     return NULL;
 }
 
 static void
-merge_put(struct merge *merge, const struct param *param, struct str value)
+merge_put(struct merge *merge, const struct param *param, struct str listener, struct str value)
 {
-    struct meta_config_item *item = merge_find(merge, param);
+    struct meta_config_item *item = merge_find(merge, param, listener);
+    struct str name = ox_str(param_wire_name(param));
     if (item == NULL)
         item = &merge->items[merge->count++];
-    *item = (struct meta_config_item){param, ox_str(param_wire_name(param)), value};
+    if (listener.ptr != NULL) {
+        static const size_t before = sizeof("listener.name.") - 1;
+        char *text = ox_arena_printf(merge->arena, "listener.name.%.*s.%s", OX_STR_ARG(listener),
+            param_wire_name(param));
+        for (size_t i = before; i < before + listener.len; i++)
+            text[i] = (char)tolower((unsigned char)text[i]);
+        listener = ox_str_n(text + before, listener.len);
+        name = ox_str(text);
+    }
+    *item = (struct meta_config_item){param, name, value, listener};
 }
 
 static bool
@@ -140,7 +151,7 @@ has_item(const struct str *items, size_t count, struct str item)
 static struct str
 edit_list(struct merge *merge, const struct param *param, struct str value, bool append)
 {
-    struct meta_config_item *item = merge_find(merge, param);
+    struct meta_config_item *item = merge_find(merge, param, OX_STR_NULL);
     struct str now = item != NULL ? item->value : ox_str(param->fallback);
     struct str *old, *edit;
     size_t old_count = now.ptr != NULL ? param_list_items(now, merge->arena, &old) : 0;
@@ -214,24 +225,25 @@ is_throttled_list(const struct param *param)
 static ox_code
 merge_change(struct merge *merge, const struct meta_config_change *change, struct ox_err *err)
 {
-    const struct param *param = param_find(merge->scope, change->name);
-    struct str value = change->value;
+    struct str value = change->value, listener;
+    const struct param *param = meta_settings_find(merge->scope, change->name, &listener);
     if (param == NULL && change->op == META_CONFIG_DELETE)
         return OX_OK;
     if (param == NULL)
         return ox_fail(err, OX_INVALID_CONFIG, "there is no setting \"%.*s\"",
             OX_STR_ARG(change->name));
-    if (merge->scope == PARAM_SCOPE_SERVER && param->change == PARAM_RESTART)
+    if (merge->scope == PARAM_SCOPE_SERVER && param->change == PARAM_RESTART &&
+        listener.ptr == NULL)
         return ox_fail(err, OX_CANT_CHANGE_RUNTIME_PARAM,
             "setting \"%s\" cannot be changed while the server runs", param_wire_name(param));
     if (change->op == META_CONFIG_DELETE) {
-        struct meta_config_item *item = merge_find(merge, param);
+        struct meta_config_item *item = merge_find(merge, param, listener);
         if (item != NULL)
             *item = merge->items[--merge->count];
         return OX_OK;
     }
     if (change->op != META_CONFIG_SET) {
-        if (param->type != PARAM_LIST && param->type != PARAM_SET)
+        if (listener.ptr != NULL || (param->type != PARAM_LIST && param->type != PARAM_SET))
             return ox_fail(err, OX_INVALID_CONFIG,
                 "setting \"%s\" is not a list, so that nothing can be added to or taken from it",
                 param_wire_name(param));
@@ -245,7 +257,7 @@ merge_change(struct merge *merge, const struct meta_config_change *change, struc
         code = ox_fail(err, OX_INVALID_CONFIG, "\"%s\" is empty: nobody could log in",
             param_wire_name(param));
     if (code == OX_OK)
-        merge_put(merge, param, ox_str_dup(merge->arena, value));
+        merge_put(merge, param, listener, ox_str_dup(merge->arena, value));
     return code;
 }
 

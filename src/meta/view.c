@@ -591,6 +591,9 @@ pack_config(struct packer *packer, int resource, struct str name,
         if (packer->base != NULL) {
             copies[i].name = item_name;
             copies[i].value = value;
+            if (items[i].listener.ptr != NULL)
+                copies[i].listener.ptr =
+                    item_name.ptr + (items[i].listener.ptr - items[i].name.ptr);
         }
     }
 }
@@ -889,4 +892,84 @@ meta_image_set_statics(struct image *image, const struct statics *statics)
     image->view.statics = statics;
     refresh_topics(image);
     image->changed = true;
+}
+
+/* ---- What would be ------------------------------------------------------- */
+
+static void
+free_settings(void *settings)
+{
+    ox_free(settings);
+}
+
+static const struct meta_view *
+preview(struct view *view, struct arena *arena)
+{
+    struct server_config *settings = meta_settings_server_new(view);
+    view->pub.settings = settings;
+    ox_arena_on_free(arena, free_settings, settings);
+    return &view->pub;
+}
+
+static struct view *
+preview_of(const struct meta_view *pub, struct arena *arena)
+{
+    static const struct statics none;
+    struct view *view = ox_arena_alloc0(arena, sizeof(*view));
+    view->statics = &none;
+    if (pub == NULL)
+        return view;
+    const struct view *from = ox_container_of((struct meta_view *)(uintptr_t)pub, struct view, pub);
+    view->statics = from->statics;
+    view->pub.node_id = pub->node_id;
+    view->pub.brokers = pub->brokers;
+    view->pub.broker_count = pub->broker_count;
+    view->pub.configs = pub->configs;
+    view->pub.config_count = pub->config_count;
+    return view;
+}
+
+const struct meta_view *
+meta_view_if_static(const struct meta_view *pub, const struct meta_setting *settings,
+    size_t count, struct arena *arena)
+{
+    struct view *view = preview_of(pub, arena);
+    const struct statics *file = meta_settings_statics_new(settings, count);
+    if (pub != NULL) {
+        const struct statics *merged = meta_settings_statics_merge(view->statics, file);
+        ox_free((void *)(uintptr_t)file);
+        file = merged;
+    }
+    view->statics = file;
+    ox_arena_on_free(arena, free_settings, (void *)(uintptr_t)file);
+    return preview(view, arena);
+}
+
+ox_code
+meta_view_if_changed(const struct meta_view *pub, struct str name, bool replace,
+    const struct meta_config_change *changes, uint32_t count, struct arena *arena,
+    const struct meta_view **out, struct ox_err *err)
+{
+    struct view *view = preview_of(pub, arena);
+    struct meta_config_set *set = ox_arena_new(arena, struct meta_config_set);
+    struct meta_config_item *items;
+    *set = (struct meta_config_set){.resource = META_RESOURCE_BROKER, .name = name};
+    ox_code code = meta_validate_config_changes(meta_view_config(pub, META_RESOURCE_BROKER, name),
+        META_RESOURCE_BROKER, replace, changes, count, arena, &items, &set->count, err);
+    if (code != OX_OK)
+        return code;
+    set->items = items;
+    const struct meta_config_set **configs =
+        ox_arena_array(arena, const struct meta_config_set *, pub->config_count + 1);
+    uint32_t rank = config_rank(pub, META_RESOURCE_BROKER, name), used = 0;
+    for (uint32_t i = 0; i < rank; i++)
+        configs[used++] = pub->configs[i];
+    configs[used++] = set;
+    for (uint32_t i = rank; i < pub->config_count; i++)
+        if (config_cmp(pub->configs[i], META_RESOURCE_BROKER, name) != 0)
+            configs[used++] = pub->configs[i];
+    view->pub.configs = configs;
+    view->pub.config_count = used;
+    *out = preview(view, arena);
+    return OX_OK;
 }

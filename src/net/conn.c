@@ -1015,6 +1015,16 @@ conn_close_all(struct net_loop *home)
         conn_close(ox_container_of(node, struct conn, link));
 }
 
+void
+conn_close_of(struct net_loop *home, const struct listener *listener)
+{
+    ox_list_each(node, &home->conns) {
+        struct conn *conn = ox_container_of(node, struct conn, link);
+        if (conn->listener == listener && conn->state == CONN_OPEN)
+            conn_close_after_write(conn);
+    }
+}
+
 /* ---- facts ---- */
 
 void

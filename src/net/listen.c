@@ -22,7 +22,15 @@
  *   net->open, listener->open       a connection
  *
  * Who leaves a place tells the door's loop if a listener is full, which then looks
- * again. `full` is set before the last look, so that no place is missed. */
+ * again. `full` is set before the last look, so that no place is missed.
+ *
+ * Listeners come and go while others serve:
+ *
+ *   BOUND --net_serve()--> SERVED --net_listener_start()--> POLLED
+ *     --net_listener_close()--> CLOSED --its last connection ends--> gone, may be freed
+ *
+ * `refs` counts what points to a listener: sockets on their way, connections, the
+ * handle of the poll, the messages that end its connections. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,11 +68,14 @@ struct listener {
     bool polling;
     struct loop_timer again;
     struct ox_rate rate;
-    uint32_t rate_max;
-    bool waits, exempt; /* net_listener_waits() */
-    uint32_t conns_max;
+    _Atomic uint32_t rate_max;
+    bool waits; /* net_listener_waits() */
+    _Atomic bool exempt;
+    _Atomic uint32_t conns_max, loops_max;
     _Atomic uint32_t open; /* with waits: sockets that were taken and have a place */
     bool full, slowed;     /* on the door's loop: why it is not polled */
+    _Atomic bool closed;
+    _Atomic uint32_t refs;
 };
 
 /* One connection too many of an address, held for a while and closed. */
@@ -94,12 +105,11 @@ net_new(struct loop_group *loops, const struct net_limits *limits)
     ox_map_init(&net->by_ip);
     ox_list_init(&net->turned_away);
     ox_list_init(&net->looked_at);
-    int count = loop_count(loops);
-    net->per_loop = ox_calloc((size_t)count, sizeof(*net->per_loop));
-    for (int i = 0; i < count; i++) {
+    net->per_loop = ox_calloc(LOOPS_MAX, sizeof(*net->per_loop));
+    for (int i = 0; i < LOOPS_MAX; i++) {
         net->per_loop[i].net = net;
-        net->per_loop[i].loop = loop_at(loops, i);
         ox_list_init(&net->per_loop[i].conns);
+        ox_list_init(&net->per_loop[i].farewells);
     }
     return net;
 }
@@ -170,6 +180,12 @@ leave_place(struct listener *listener)
     tell_room(listener->net);
 }
 
+static void
+listener_put(struct listener *listener)
+{
+    ox_assert(atomic_fetch_sub(&listener->refs, 1) > 0);
+}
+
 void
 net_count_out(struct listener *listener, const char *host)
 {
@@ -184,6 +200,7 @@ net_count_out(struct listener *listener, const char *host)
     atomic_fetch_sub(&net->open, 1);
     ox_unlock(&net->lock);
     leave_place(listener);
+    listener_put(listener);
 }
 
 /* ---- accepting ---- */
@@ -210,17 +227,20 @@ take_over(struct loop_msg *msg)
     struct arrival *arrival = ox_container_of(msg, struct arrival, msg);
     struct listener *listener = arrival->listener;
     struct net *net = listener->net;
+    arrival->home->loop = loop_self();
     bool surplus = listener->handler->tells_surplus;
     uint64_t now_ms = loop_now_ns(arrival->home->loop) / 1000000, away_ms = 0;
     uint32_t per_ip = UINT32_MAX;
     if (net->gate != NULL)
         away_ms = net->gate(net->gate_arg, arrival->peer_host, now_ms, &per_ip);
-    bool in = away_ms == 0 && count_in(listener, arrival->peer_host, per_ip, &surplus);
+    bool in = away_ms == 0 && !atomic_load(&listener->closed) &&
+        count_in(listener, arrival->peer_host, per_ip, &surplus);
     if (listener->waits)
         atomic_fetch_sub(&net->arriving, 1);
     if (!in) {
         leave_place(listener);
         turn_away(net, arrival->fd, away_ms);
+        listener_put(listener);
     } else {
         atomic_fetch_add(&net->accepted, 1);
         conn_start(arrival->home, arrival->fd, listener, listener->handler, listener->arg, listener->tls,
@@ -230,10 +250,13 @@ take_over(struct loop_msg *msg)
 }
 
 static struct net_loop *
-pick_loop(struct net *net)
+pick_loop(const struct listener *listener)
 {
-    int best = 0, best_load = 1001;
-    for (int i = 0; i < loop_count(net->loops); i++) {
+    struct net *net = listener->net;
+    int best = 0, best_load = 1001, count = loop_running_count(net->loops);
+    int most = (int)atomic_load(&listener->loops_max);
+    count = OX_MIN(count, most > 0 ? most : loop_open_count(net->loops));
+    for (int i = 0; i < count; i++) {
         int load = loop_load(loop_at(net->loops, i));
         if (loop_is_held(loop_at(net->loops, i), HELD_NS))
             load = 1000;
@@ -319,8 +342,9 @@ void
 net_listener_waits(struct listener *listener, uint32_t most, bool exempt)
 {
     listener->waits = true;
-    listener->conns_max = most;
-    listener->exempt = exempt;
+    atomic_store(&listener->conns_max, most);
+    atomic_store(&listener->exempt, exempt);
+    tell_room(listener->net);
 }
 
 static bool
@@ -429,7 +453,13 @@ turn_away(struct net *net, int fd, uint64_t ms)
 void
 net_listener_rate(struct listener *listener, uint32_t conns_rate_max)
 {
-    listener->rate_max = conns_rate_max;
+    atomic_store(&listener->rate_max, conns_rate_max);
+}
+
+void
+net_listener_loops(struct listener *listener, uint32_t most)
+{
+    atomic_store(&listener->loops_max, most);
 }
 
 static double
@@ -481,9 +511,10 @@ take_socket(struct listener *listener, char *host, size_t size, int *port)
 static void
 hand_over(struct arrival *arrival)
 {
-    arrival->home = pick_loop(arrival->listener->net);
+    struct net *net = arrival->listener->net;
+    arrival->home = pick_loop(arrival->listener);
     arrival->msg.fn = take_over;
-    loop_post(arrival->home->loop, &arrival->msg);
+    loop_post(loop_at(net->loops, (int)(arrival->home - net->per_loop)), &arrival->msg);
 }
 
 static enum conn_early
@@ -518,6 +549,7 @@ close_arrival(struct arrival *arrival)
     if (listener->waits)
         atomic_fetch_sub(&listener->net->arriving, 1);
     leave_place(listener);
+    listener_put(listener);
 }
 
 /* serve: it is handed over once the loop has let go of its socket. */
@@ -591,6 +623,7 @@ accept_one(struct listener *listener)
         return errno == EINTR || errno == ECONNABORTED;
     struct arrival *arrival = ox_calloc(1, sizeof(*arrival));
     arrival->listener = listener;
+    atomic_fetch_add(&listener->refs, 1);
     arrival->fd = fd;
     arrival->peer_port = port;
     memcpy(arrival->peer_host, host, sizeof(host));
@@ -673,8 +706,8 @@ bound_port(int fd)
 }
 
 ox_code
-net_listen(struct net *net, const char *address, int port, const struct conn_handler *handler,
-    void *listener_arg, struct net_tls *tls, struct listener **out, struct ox_err *err)
+net_bind(struct net *net, const char *address, int port, struct listener **out,
+    struct ox_err *err)
 {
     const struct stream_system *streams = net->streams;
     int fd = streams != NULL ? streams->listen(streams->self, port) : -1;
@@ -687,15 +720,54 @@ net_listen(struct net *net, const char *address, int port, const struct conn_han
         return code;
     struct listener *listener = ox_calloc(1, sizeof(*listener));
     listener->net = net;
+    listener->fd = fd;
+    listener->port = streams != NULL ? streams->port(streams->self, fd) : bound_port(fd);
+    *out = listener;
+    return OX_OK;
+}
+
+void
+net_unbind(struct listener *listener)
+{
+    if (listener == NULL)
+        return;
+    sock_close(listener->net, listener->fd);
+    ox_free(listener);
+}
+
+static void
+link_listener(struct loop *loop, void *arg)
+{
+    struct listener *listener = arg;
+    (void)loop;
+    listener->next = listener->net->listeners;
+    listener->net->listeners = listener;
+}
+
+void
+net_serve(struct listener *listener, const struct conn_handler *handler, void *listener_arg,
+    struct net_tls *tls)
+{
     listener->handler = handler;
     listener->arg = listener_arg;
     listener->tls = tls;
-    listener->fd = fd;
-    listener->port = streams != NULL ? streams->port(streams->self, fd) : bound_port(fd);
-    listener->next = net->listeners;
-    net->listeners = listener;
-    *out = listener;
-    return OX_OK;
+    loop_sync(loop_door(listener->net->loops), link_listener, listener);
+}
+
+ox_code
+net_listen(struct net *net, const char *address, int port, const struct conn_handler *handler,
+    void *listener_arg, struct net_tls *tls, struct listener **out, struct ox_err *err)
+{
+    ox_code code = net_bind(net, address, port, out, err);
+    if (code == OX_OK)
+        net_serve(*out, handler, listener_arg, tls);
+    return code;
+}
+
+void
+net_listener_start(struct listener *listener)
+{
+    loop_sync(loop_door(listener->net->loops), start_polling, listener);
 }
 
 void
@@ -703,7 +775,7 @@ net_start_accepting(struct net *net)
 {
     for (struct listener *listener = net->listeners; listener; listener = listener->next)
         if (!listener->polling)
-            loop_sync(loop_door(net->loops), start_polling, listener);
+            net_listener_start(listener);
 }
 
 void
@@ -726,20 +798,33 @@ net_listener_port(const struct listener *listener)
 }
 
 static void
+poll_closed(uv_handle_t *handle)
+{
+    listener_put(ox_container_of((uv_poll_t *)handle, struct listener, poll));
+}
+
+static void
+stop_listener(struct listener *listener)
+{
+    if (!listener->polling)
+        return;
+    poll_listener(listener, false);
+    loop_timer_stop(&listener->again);
+    if (listener->net->streams == NULL) {
+        atomic_fetch_add(&listener->refs, 1);
+        uv_close((uv_handle_t *)&listener->poll, poll_closed);
+    }
+    listener->polling = false;
+}
+
+static void
 stop_polling(struct loop *loop, void *arg)
 {
     struct net *net = arg;
     (void)loop;
     net->closed = true;
-    for (struct listener *listener = net->listeners; listener; listener = listener->next) {
-        if (!listener->polling)
-            continue;
-        poll_listener(listener, false);
-        loop_timer_stop(&listener->again);
-        if (net->streams == NULL)
-            uv_close((uv_handle_t *)&listener->poll, NULL);
-        listener->polling = false;
-    }
+    for (struct listener *listener = net->listeners; listener; listener = listener->next)
+        stop_listener(listener);
     while (!ox_list_empty(&net->looked_at))
         look_end(ox_container_of(net->looked_at.next, struct arrival, link), false);
     while (!ox_list_empty(&net->turned_away))
@@ -757,10 +842,110 @@ net_stop_accepting(struct net *net)
     }
 }
 
+/* ---- one listener goes ---- */
+
+/* Ends its connections on one loop, when answers under way have left. */
+struct farewell {
+    struct loop_msg msg;
+    struct loop_timer timer;
+    struct listener *listener;
+    struct net_loop *home;
+    struct list link; /* of those that wait for their timer, on their loop */
+    uint64_t grace_ns;
+};
+
+static void
+farewell_due(struct loop_timer *timer)
+{
+    struct farewell *farewell = ox_container_of(timer, struct farewell, timer);
+    conn_close_of(farewell->home, farewell->listener);
+    ox_list_remove(&farewell->link);
+    listener_put(farewell->listener);
+    ox_free(farewell);
+}
+
+static void
+farewell_begin(struct loop_msg *msg)
+{
+    struct farewell *farewell = ox_container_of(msg, struct farewell, msg);
+    farewell->home->loop = loop_self();
+    ox_list_push(&farewell->home->farewells, &farewell->link);
+    loop_timer_start(farewell->home->loop, &farewell->timer, farewell->grace_ns, farewell_due);
+}
+
+/* At the end of all: nobody waits for the timers. */
+static void
+farewells_end(struct net_loop *home)
+{
+    while (!ox_list_empty(&home->farewells)) {
+        struct farewell *farewell =
+            ox_container_of(home->farewells.next, struct farewell, link);
+        loop_timer_stop(&farewell->timer);
+        farewell_due(&farewell->timer);
+    }
+}
+
+static void
+close_listener(struct loop *loop, void *arg)
+{
+    struct listener *listener = arg;
+    struct net *net = listener->net;
+    (void)loop;
+    stop_listener(listener);
+    ox_list_each(node, &net->looked_at) {
+        struct arrival *arrival = ox_container_of(node, struct arrival, link);
+        if (arrival->listener == listener)
+            look_end(arrival, false);
+    }
+    if (listener->fd >= 0)
+        sock_close(net, listener->fd);
+    listener->fd = -1;
+}
+
+void
+net_listener_close(struct listener *listener, uint64_t grace_ns)
+{
+    struct net *net = listener->net;
+    atomic_store(&listener->closed, true);
+    loop_sync(loop_door(net->loops), close_listener, listener);
+    for (int i = 0; i < loop_running_count(net->loops); i++) {
+        struct farewell *farewell = ox_calloc(1, sizeof(*farewell));
+        *farewell = (struct farewell){.msg.fn = farewell_begin, .listener = listener,
+            .home = &net->per_loop[i], .grace_ns = grace_ns};
+        atomic_fetch_add(&listener->refs, 1);
+        loop_post(loop_at(net->loops, i), &farewell->msg);
+    }
+}
+
+bool
+net_listener_gone(const struct listener *listener)
+{
+    return atomic_load(&listener->closed) && atomic_load(&listener->refs) == 0;
+}
+
+static void
+unlink_listener(struct loop *loop, void *arg)
+{
+    struct listener *listener = arg, **at = &listener->net->listeners;
+    (void)loop;
+    while (*at != listener)
+        at = &(*at)->next;
+    *at = listener->next;
+}
+
+void
+net_listener_free(struct listener *listener)
+{
+    ox_assert(net_listener_gone(listener));
+    loop_sync(loop_door(listener->net->loops), unlink_listener, listener);
+    ox_free(listener);
+}
+
 static void
 close_conns(struct loop *loop, void *arg)
 {
     struct net *net = arg;
+    farewells_end(&net->per_loop[loop_index(loop)]);
     conn_close_all(&net->per_loop[loop_index(loop)]);
 }
 

@@ -132,17 +132,36 @@ void net_free(struct net *net);
 ox_code net_listen(struct net *net, const char *address, int port,
     const struct conn_handler *handler, void *listener_arg, struct net_tls *tls,
     struct listener **out, struct ox_err *err);
+/* The same in two steps; in between peers wait in the backlog.
+ * On: no loop; net_bind() on a pool thread, too. */
+ox_code net_bind(struct net *net, const char *address, int port, struct listener **out,
+    struct ox_err *err);
+void net_serve(struct listener *listener, const struct conn_handler *handler,
+    void *listener_arg, struct net_tls *tls);
+/* Instead of net_serve(). NULL is allowed. */
+void net_unbind(struct listener *listener);
 /* How many connections may wait to be taken (0: 1024), and the buffers of those that are; 0: as
  * the kernel sizes them. Before connections come. */
 void net_listener_sockets(struct listener *listener, int backlog, int send_bytes,
     int receive_bytes);
-/* Connections that this listener takes in a second; 0: as many as come. */
+/* Connections that this listener takes in a second; 0: as many as come. Any thread. */
 void net_listener_rate(struct listener *listener, uint32_t conns_rate_max);
+/* On how many loops its connections are; 0: on all there are. Any thread. */
+void net_listener_loops(struct listener *listener, uint32_t most);
 /* What the limit of the node has no room for waits in the backlog instead of being
  * closed, and so does what is more than `most` connections of this listener.
- * exempt: only the latter. Before net_start_accepting(). */
+ * exempt: only the latter. For the first time before it accepts; then any thread. */
 void net_listener_waits(struct listener *listener, uint32_t most, bool exempt);
 int net_listener_port(const struct listener *listener);
+/* Accept on one more, after net_start_accepting(). On: no loop. */
+void net_listener_start(struct listener *listener);
+/* Its socket is closed at once, its connections after grace_ns when their output was
+ * sent. On: no loop. */
+void net_listener_close(struct listener *listener, uint64_t grace_ns);
+/* It was closed, and no connection of it is left. Any thread. */
+bool net_listener_gone(const struct listener *listener);
+/* One that is gone. net_free() frees those that are left. On: no loop. */
+void net_listener_free(struct listener *listener);
 /* Serve the sockets that listen. Until then peers wait in the backlog. On: no
  * loop. */
 void net_start_accepting(struct net *net);

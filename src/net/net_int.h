@@ -22,8 +22,8 @@
 /* What one loop keeps for its connections. Only that loop touches it. */
 struct net_loop {
     struct net *net;
-    struct loop *loop;
-    struct list conns;
+    struct loop *loop; /* NULL until it had a connection */
+    struct list conns, farewells;
     uint32_t conn_count;
     struct buf *shared; /* where small messages are read */
     size_t shared_used;
@@ -115,6 +115,8 @@ void conn_start(struct net_loop *home, int fd, struct listener *listener,
 void net_count_out(struct listener *listener, const char *host);
 /* Close every connection of this loop. On: the loop. */
 void conn_close_all(struct net_loop *home);
+/* The same for those of one listener, when their output was sent. */
+void conn_close_of(struct net_loop *home, const struct listener *listener);
 
 /* ---- tls.c: one connection's TLS ---- */
 

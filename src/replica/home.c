@@ -675,8 +675,8 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     ox_lock_init(&replica->lock, LOCK_META_VIEW);
     pthread_mutex_init(&replica->housekeeping_mutex, NULL);
     pthread_cond_init(&replica->housekeeping_back, NULL);
-    replica->caches = ox_calloc((size_t)loop_count(config->loops), sizeof(*replica->caches));
-    for (int i = 0; i < loop_count(config->loops); i++)
+    replica->caches = ox_calloc(LOOPS_MAX, sizeof(*replica->caches));
+    for (int i = 0; i < LOOPS_MAX; i++)
         append_queue_init(&replica->caches[i].appends);
     replica->cleaner = log_cleaner_start(&replica->cleaner_config, env, replica->config.dirs,
         replica->config.dir_count);
@@ -754,7 +754,7 @@ close_logs(const struct replica *replica, struct table *table)
 void
 replica_stop(struct replica *replica)
 {
-    for (int i = 0; i < loop_count(replica->config.loops); i++) {
+    for (int i = 0; i < LOOPS_MAX; i++) {
         table_put(replica->caches[i].old);
         table_put(replica->caches[i].table);
     }

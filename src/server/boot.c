@@ -38,16 +38,13 @@ struct server {
     struct meta *meta;
     struct replica *replica;
     struct engine *engine;
-    struct arena arena; /* listeners */
-    struct server_listener listeners[SERVER_LISTENERS_MAX];
-    struct kafka_door *kafka[SERVER_LISTENERS_MAX];
-    int kafka_ports[SERVER_LISTENERS_MAX];
-    size_t listener_count;
+    struct arena arena;
+    struct kafka_doors *doors;
     struct uuid incarnation;
-    _Atomic bool registered; /* from here on `advertised` is the meta thread's */
-    char *advertised;        /* what the setting was when it was told */
-    struct server_certificates *certificates[SERVER_LISTENERS_MAX], *sql_certificates;
-    struct auth_mapping *mappings[SERVER_LISTENERS_MAX], *sql_mapping;
+    _Atomic bool registered; /* from here on `told` is the meta thread's */
+    char *told;              /* the listeners as they were registered */
+    struct server_certificates *sql_certificates;
+    struct auth_mapping *sql_mapping;
     struct pgwire_door *pgwire;
     struct http_door *http;
     int sql_port, http_port;
@@ -286,53 +283,9 @@ open_storage(struct server *server, struct ox_err *err)
 
 /* ---- doors ---- */
 
-/* Set for this listener alone. */
-static bool
-has_own(const struct server *server, size_t i, uint16_t index)
-{
-    return server_listener_has(server->options, server->listeners[i].name, index);
-}
-
-static ox_code
-open_kafka_door(struct server *server, size_t i, struct ox_err *err)
-{
-    const struct server_config *config = &server->options->config;
-    const struct server_listener *listener = &server->listeners[i];
-    struct kafka_door_config kafka = {.engine = server->engine, .net = server->net,
-        .address = listener->host, .port = listener->port, .listener = listener->name,
-        .request_bytes_max = (size_t)config->socket_request_max_bytes,
-        .fetch_sessions_max = (uint32_t)config->max_incremental_fetch_session_cache_slots,
-        .sasl = server_listener_sasl(listener), .backlog = config->socket_listen_backlog_size,
-        .send_buffer = config->socket_send_buffer_bytes,
-        .receive_buffer = config->socket_receive_buffer_bytes};
-    const struct server_config *own = listener->config;
-    if (has_own(server, i, PARAM_SERVER_SASL_ENABLED_MECHANISMS))
-        kafka.mechanisms = own->sasl_enabled_mechanisms;
-    if (has_own(server, i, PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG))
-        kafka.plain_users = own->plain_sasl_jaas_config;
-    if (has_own(server, i, PARAM_SERVER_MAX_CONNECTION_CREATION_RATE))
-        kafka.conns_rate_max = (uint32_t)own->max_connection_creation_rate;
-    kafka.conns_max = has_own(server, i, PARAM_SERVER_MAX_CONNECTIONS)
-                          ? (uint32_t)own->max_connections
-                          : UINT32_MAX;
-    kafka.conns_exempt = server->listener_count > 1 &&
-                         ox_str_is(ox_str(config->inter_broker_listener_name), listener->name);
-    ox_code code = auth_mapping_parse(listener->config->ssl_principal_mapping_rules,
-        &server->mappings[i], err);
-    if (code == OX_OK && server_listener_tls(listener)) {
-        code = server_certificates_new(server->env, listener->config,
-            kafka.sasl ? NET_TLS_NONE : -1, NULL, &server->certificates[i], err);
-    }
-    if (code != OX_OK)
-        return code;
-    kafka.mapping = server->mappings[i];
-    kafka.tls = server_certificates_tls(server->certificates[i]);
-    return kafka_door_open(&kafka, &server->kafka[i], &server->kafka_ports[i], err);
-}
-
 /* What "auto" means: who asks for logins anywhere asks for them here. */
 static enum pgwire_login
-sql_login(struct server *server)
+sql_login(struct server *server, const struct meta_view *view)
 {
     const struct server_config *config = &server->options->config;
     switch (config->sql_authentication) {
@@ -347,20 +300,18 @@ sql_login(struct server *server)
     }
     bool asked = config->authorizer_class_name[0] != 0 ||
         (!server_is_loopback(config->listen_address) && !config->allow_insecure);
-    for (size_t i = 0; i < server->listener_count; i++)
-        asked |= server_listener_sasl(&server->listeners[i]) ||
-            server->listeners[i].config->ssl_client_auth == SERVER_SSL_CLIENT_AUTH_REQUIRED;
+    asked |= kafka_doors_ask(server->doors, view);
     return asked ? PGWIRE_AUTO : PGWIRE_TRUST;
 }
 
 static ox_code
-open_sql_door(struct server *server, struct ox_err *err)
+open_sql_door(struct server *server, const struct meta_view *view, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
     const char *address = config->listen_address;
     struct pgwire_door_config sql = {.engine = server->engine, .net = server->net,
         .address = address, .port = config->sql_port, .temp_dir = server->temp_dir,
-        .login = sql_login(server), .tls_required = config->sql_ssl == SERVER_SQL_SSL_REQUIRE};
+        .login = sql_login(server, view), .tls_required = config->sql_ssl == SERVER_SQL_SSL_REQUIRE};
     bool safe = sql.login != PGWIRE_TRUST && sql.tls_required;
     if (!server_is_loopback(address) && !config->allow_insecure && !safe) {
         ox_fail(err, OX_CONFIG_ERROR, "listen_address \"%s\" is not a loopback address, and the "
@@ -421,11 +372,14 @@ static ox_code
 open_doors(struct server *server, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
+    struct kafka_doors_config doors = {server->env, server->engine, server->net, server->loops};
+    const struct meta_view *view = meta_view_get(server->meta);
     ox_code code = check_authorizer(config, err);
-    for (size_t i = 0; i < server->listener_count && code == OX_OK; i++)
-        code = open_kafka_door(server, i, err);
     if (code == OX_OK)
-        code = open_sql_door(server, err);
+        code = kafka_doors_open(&doors, view, &server->doors, err);
+    if (code == OX_OK)
+        code = open_sql_door(server, view, err);
+    meta_view_put(view);
     /* Metrics and health go out in clear and to anybody: on loopback alone. */
     bool open = server_is_loopback(config->listen_address) || config->allow_insecure;
     server->http_address = open ? config->listen_address : "127.0.0.1";
@@ -442,41 +396,33 @@ static void
 make_registration(struct server *server, const struct server_config *settings,
     struct arena *arena, struct meta_command *cmd)
 {
-    size_t count = server->listener_count;
-    struct server_listener *from =
-        ox_arena_copy(arena, server->listeners, count * sizeof(*from));
-    struct meta_listener *to = ox_arena_array(arena, struct meta_listener, count + 1);
-    struct ox_err err;
-    if (server_advertise(settings, from, count, arena, &err) != OX_OK)
-        ox_diag_err(OX_DIAG_WARN, "listeners are advertised as the configuration has it", &err);
-    for (size_t i = 0; i < count; i++) {
-        int port = from[i].advertised_port != 0 ? from[i].advertised_port
-                                                : server->kafka_ports[i];
-        to[i] = (struct meta_listener){ox_str(from[i].name), ox_str(from[i].advertised_host),
-            (uint16_t)port, (int16_t)from[i].protocol};
-    }
+    struct meta_listener *listeners;
     *cmd = (struct meta_command){.kind = META_BROKER_REGISTER};
     cmd->broker_register.node_id = meta_identity(server->meta)->node_id;
     cmd->broker_register.incarnation = server->incarnation;
     cmd->broker_register.directory_id = *log_dir_id(server->log_dirs[0]);
     cmd->broker_register.rack = ox_str(server->options->config.broker_rack);
-    cmd->broker_register.listeners = to;
-    cmd->broker_register.listener_count = (uint32_t)count;
+    kafka_doors_tell(server->doors, settings, arena, &listeners,
+        &cmd->broker_register.listener_count);
+    cmd->broker_register.listeners = listeners;
 }
 
+/* Whether the registration says something new; it is noted as told. */
 static bool
-advertises(const struct server *server, const struct server_config *settings)
+note_told(struct server *server, const struct meta_command *cmd)
 {
-    const char *now = settings->advertised_listeners, *told = server->advertised;
-    return strcmp(now != NULL ? now : "", told != NULL ? told : "") == 0;
-}
-
-static void
-note_advertised(struct server *server, const struct server_config *settings)
-{
-    const char *now = settings->advertised_listeners;
-    ox_free(server->advertised);
-    server->advertised = ox_strdup(now != NULL ? now : "");
+    struct text text;
+    ox_text_init(&text, NULL);
+    for (uint32_t i = 0; i < cmd->broker_register.listener_count; i++) {
+        const struct meta_listener *at = &cmd->broker_register.listeners[i];
+        ox_text_addf(&text, "%.*s %.*s %d %d\n", OX_STR_ARG(at->name), OX_STR_ARG(at->host),
+            at->port, at->protocol);
+    }
+    bool same = server->told != NULL && text.ptr != NULL && strcmp(server->told, text.ptr) == 0;
+    ox_free(server->told);
+    server->told = ox_strdup(text.ptr != NULL ? text.ptr : "");
+    ox_text_fini(&text);
+    return !same;
 }
 
 /* Needed before the first answer. */
@@ -489,7 +435,7 @@ register_broker(struct server *server, struct ox_err *err)
     env_random(server->env, &server->incarnation, sizeof(server->incarnation));
     ox_arena_init(&arena);
     make_registration(server, view->settings, &arena, &cmd);
-    note_advertised(server, view->settings);
+    note_told(server, &cmd);
     ox_code code = meta_propose_wait(server->meta, &cmd, NULL, err);
     ox_arena_fini(&arena);
     meta_view_put(view);
@@ -501,7 +447,7 @@ static void
 registered_again(struct meta_call *call)
 {
     if (call->code != OX_OK)
-        ox_diag_err(OX_DIAG_WARN, "the new advertised.listeners were not told", &call->err);
+        ox_diag_err(OX_DIAG_WARN, "the listeners were not told anew", &call->err);
     ox_free(call);
 }
 
@@ -512,17 +458,17 @@ register_again(struct server *server, const struct server_config *settings)
     struct arena arena;
     struct meta_command cmd;
     struct ox_err err;
-    struct meta_call *call = ox_calloc(1, sizeof(*call));
-    call->done = registered_again;
     ox_arena_init(&arena);
     make_registration(server, settings, &arena, &cmd);
-    note_advertised(server, settings);
-    ox_code code = meta_propose(server->meta, call, &cmd, &err);
+    if (note_told(server, &cmd)) {
+        struct meta_call *call = ox_calloc(1, sizeof(*call));
+        call->done = registered_again;
+        if (meta_propose(server->meta, call, &cmd, &err) != OX_OK) {
+            ox_diag_err(OX_DIAG_WARN, "the listeners were not told anew", &err);
+            ox_free(call);
+        }
+    }
     ox_arena_fini(&arena);
-    if (code == OX_OK)
-        return;
-    ox_diag_err(OX_DIAG_WARN, "the new advertised.listeners were not told", &err);
-    ox_free(call);
 }
 
 static ox_code
@@ -598,7 +544,7 @@ settings_changed(const struct meta_view *view, void *arg)
     struct net_limits limits;
     limits_of(view->settings, &limits);
     net_set_limits(server->net, &limits);
-    if (atomic_load(&server->registered) && !advertises(server, view->settings))
+    if (atomic_load(&server->registered) && kafka_doors_follow(server->doors, view))
         register_again(server, view->settings);
     limit_memory(view->settings);
     loop_group_pool_resize(server->loops, view->settings->pool_threads);
@@ -614,6 +560,21 @@ flush_logs(void *arg)
     struct server *server = arg;
     for (size_t i = 0; i < server->log_dir_count && server->options->by_hand; i++)
         log_dir_flush_step(server->log_dirs[i], NULL);
+}
+
+/* What the configuration alone says must make sense before there is a directory. */
+static ox_code
+check_listeners(struct server *server, struct ox_err *err)
+{
+    struct server_listener listeners[SERVER_LISTENERS_MAX];
+    struct arena arena;
+    size_t count;
+    ox_arena_init(&arena);
+    const struct meta_view *view = meta_view_if_static(NULL, server->options->settings,
+        server->options->setting_count, &arena);
+    ox_code code = server_listeners(view, &arena, listeners, &count, err);
+    ox_arena_fini(&arena);
+    return code;
 }
 
 static ox_code
@@ -633,8 +594,7 @@ start_all(struct server *server, struct ox_err *err)
     if (limits.conns_max < (uint32_t)config->max_connections)
         ox_warn("fewer connections than \"max.connections\" fit the limit of open files",
             "connections=%u", limits.conns_max);
-    code = server_listeners(server->options, &server->arena, server->listeners,
-        &server->listener_count, err);
+    code = check_listeners(server, err);
     if (code == OX_OK)
         code = make_dirs(server, err);
     if (code == OX_OK)
@@ -663,6 +623,8 @@ start_all(struct server *server, struct ox_err *err)
     if (code == OX_OK)
         code = write_pid_file(server, err);
     net_set_gate(server->net, gate, server);
+    if (code == OX_OK)
+        engine_set_broker_check(server->engine, kafka_doors_check, server->doors);
     if (code == OX_OK)
         net_start_accepting(server->net);
     return code;
@@ -696,24 +658,20 @@ void
 server_stop(struct server *server)
 {
     bool served = server->http != NULL;
+    if (server->meta != NULL) /* no listener comes or goes from here on */
+        meta_off_view(server->meta, settings_changed, server);
     if (server->net != NULL)
         net_stop_accepting(server->net);
-    if (server->meta != NULL)
-        meta_off_view(server->meta, settings_changed, server);
     if (server->engine != NULL)
         engine_quiesce(server->engine);
     if (server->replica != NULL)
         replica_quiesce(server->replica);
+    kafka_doors_stop(server->doors);
     if (server->net != NULL)
         net_free(server->net);
     http_door_free(server->http);
-    for (size_t i = 0; i < server->listener_count; i++)
-        kafka_door_free(server->kafka[i]);
+    kafka_doors_free(server->doors);
     pgwire_door_free(server->pgwire);
-    for (size_t i = 0; i < server->listener_count; i++) {
-        server_certificates_free(server->certificates[i]);
-        auth_mapping_free(server->mappings[i]);
-    }
     server_certificates_free(server->sql_certificates);
     auth_mapping_free(server->sql_mapping);
     if (server->engine != NULL)
@@ -739,7 +697,7 @@ server_stop(struct server *server)
     if (served)
         fs_unlink(server->env->fs, "server.pid", server->pid_path, NULL);
     ox_arena_fini(&server->arena);
-    ox_free(server->advertised);
+    ox_free(server->told);
     ox_free(server->temp_dir);
     ox_free(server->pid_path);
     ox_free(server);
@@ -756,8 +714,7 @@ server_doors(const struct server *server, struct server_doors *out)
 {
     const char *address = server->options->config.listen_address;
     out->node_id = meta_identity(server->meta)->node_id;
-    snprintf(out->kafka, sizeof(out->kafka), "%s:%d", server->listeners[0].host,
-        server->kafka_ports[0]);
+    kafka_doors_first(server->doors, out->kafka, sizeof(out->kafka));
     snprintf(out->sql, sizeof(out->sql), "%s:%d", address, server->sql_port);
     snprintf(out->http, sizeof(out->http), "%s:%d", server->http_address, server->http_port);
 }
@@ -780,29 +737,28 @@ server_reload(struct server *server, const struct server_options *options)
     struct meta_setting *settings;
     size_t count;
     ox_arena_init(&arena);
-    if (server_options_reload(options, &arena, &settings, &count, &err) != OX_OK) {
+    const struct meta_view *now = meta_view_get(server->meta);
+    ox_code code = server_options_reload(options, &arena, &settings, &count, &err);
+    if (code == OX_OK)
+        code = kafka_doors_check(server->doors, now,
+            meta_view_if_static(now, settings, count, &arena), true, &err);
+    if (code != OX_OK) {
         ox_diag_err(OX_DIAG_WARN, "the configuration was not reloaded", &err);
     } else {
         meta_reload(server->meta, settings, count);
         ox_info("configuration reloaded", "settings=%zu", count);
     }
+    meta_view_put(now);
     ox_arena_fini(&arena);
 }
 
 void
 server_tend(struct server *server)
 {
-    struct arena arena;
     const struct meta_view *view = meta_view_get(server->meta);
-    ox_arena_init(&arena);
-    for (size_t i = 0; i < server->listener_count; i++)
-        if (server->certificates[i] != NULL)
-            server_certificates_watch(server->certificates[i],
-                server_listener_config(server->options, view->settings,
-                    server->listeners[i].name, &arena));
+    kafka_doors_tend(server->doors, view);
     if (server->sql_certificates != NULL)
         server_certificates_watch(server->sql_certificates, view->settings);
     mem_tend();
-    ox_arena_fini(&arena);
     meta_view_put(view);
 }

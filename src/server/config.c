@@ -4,6 +4,7 @@
  * server.properties is read as it is: its names are aliases of ours, and those
  * that mean nothing here are listed in one warning. All faults are reported
  * before the start is refused. */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -28,17 +29,18 @@ struct reader {
     size_t count, cap;
     int faults;
     bool fixed; /* reading the command line: a reload of the file leaves it */
-    struct server_override *overrides;
-    size_t override_count, override_cap;
     struct text ignored; /* Kafka's names without a meaning here */
 };
 
 static struct meta_setting *
-find_setting(struct reader *reader, const struct param *param)
+find_setting(struct reader *reader, const struct param *param, const char *listener)
 {
-    for (size_t i = 0; i < reader->count; i++)
-        if (reader->settings[i].param == param)
+    for (size_t i = 0; i < reader->count; i++) {
+        const char *other = reader->settings[i].listener;
+        if (reader->settings[i].param == param &&
+            (listener == NULL || other == NULL ? listener == other : strcmp(listener, other) == 0))
             return &reader->settings[i];
+    }
     return NULL;
 }
 
@@ -74,61 +76,24 @@ check_value(struct reader *reader, const struct param *param, struct str value,
     return code;
 }
 
-/* listener.name.NAME.SETTING; false: it is no such name, or means nothing here. */
-static bool
-take_override(struct reader *reader, const char *where, struct str name, struct str value)
+/* In lower case, as Kafka has it. */
+static const char *
+listener_of(struct reader *reader, struct str listener)
 {
-    static const struct str prefix = {"listener.name.", 14};
-    struct ox_err err = {0};
-    struct str canonical;
-    if (!ox_str_starts(name, prefix))
-        return false;
-    struct str rest = ox_str_n(name.ptr + prefix.len, name.len - prefix.len);
-    const char *dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
-    if (dot == NULL)
-        return false;
-    struct str listener = ox_str_n(rest.ptr, (size_t)(dot - rest.ptr));
-    const struct param *param = param_find(PARAM_SCOPE_SERVER,
-        ox_str_n(dot + 1, rest.len - listener.len - 1));
-    if (param == NULL)
-        return false;
-    if (check_value(reader, param, value, &canonical, &err) != OX_OK) {
-        report_value(reader, where, name, param, &err);
-        return true;
-    }
-    ox_arena_grow(reader->arena, (void **)&reader->overrides, &reader->override_cap,
-        reader->override_count + 1, sizeof(*reader->overrides));
-    reader->overrides[reader->override_count++] = (struct server_override){
-        ox_arena_strndup(reader->arena, listener.ptr, listener.len),
-        ox_arena_strndup(reader->arena, canonical.ptr, canonical.len), param};
-    return true;
+    if (listener.ptr == NULL)
+        return NULL;
+    char *name = ox_arena_strndup(reader->arena, listener.ptr, listener.len);
+    for (char *at = name; *at != 0; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return name;
 }
 
 /* replace: a later line of a file and the command line win over what is there. */
 static void
-take_setting(struct reader *reader, const char *where, struct str name, struct str value,
-    bool replace)
+keep_setting(struct reader *reader, const struct param *param, const char *listener,
+    struct str canonical, bool replace)
 {
-    struct ox_err err = {0};
-    const struct param *param = param_find(PARAM_SCOPE_SERVER, name);
-    if (param == NULL) {
-        if (take_override(reader, where, name, value))
-            return;
-        if (memchr(name.ptr, '.', name.len) != NULL) {
-            ox_text_addf(&reader->ignored, "%s%.*s", reader->ignored.len ? ", " : "",
-                OX_STR_ARG(name));
-            return;
-        }
-        ox_fail(&err, OX_CONFIG_ERROR, "there is no setting \"%.*s\"", OX_STR_ARG(name));
-        report(reader, where, &err);
-        return;
-    }
-    struct str canonical;
-    if (check_value(reader, param, value, &canonical, &err) != OX_OK) {
-        report_value(reader, where, name, param, &err);
-        return;
-    }
-    struct meta_setting *setting = find_setting(reader, param);
+    struct meta_setting *setting = find_setting(reader, param, listener);
     if (setting != NULL && !replace)
         return;
     if (setting == NULL) {
@@ -136,9 +101,34 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
             sizeof(*reader->settings));
         setting = &reader->settings[reader->count++];
     }
-    setting->param = param;
-    setting->fixed = reader->fixed;
-    setting->value = ox_arena_strndup(reader->arena, canonical.ptr, canonical.len);
+    *setting = (struct meta_setting){param,
+        ox_arena_strndup(reader->arena, canonical.ptr, canonical.len), listener, reader->fixed};
+}
+
+static void
+take_setting(struct reader *reader, const char *where, struct str name, struct str value,
+    bool replace)
+{
+    struct ox_err err = {0};
+    struct str canonical, listener = OX_STR_NULL;
+    const struct param *param = param_find(PARAM_SCOPE_SERVER, name);
+    if (param == NULL)
+        param = meta_listener_param(name, &listener);
+    if (param == NULL && memchr(name.ptr, '.', name.len) != NULL) {
+        ox_text_addf(&reader->ignored, "%s%.*s", reader->ignored.len ? ", " : "",
+            OX_STR_ARG(name));
+        return;
+    }
+    if (param == NULL) {
+        ox_fail(&err, OX_CONFIG_ERROR, "there is no setting \"%.*s\"", OX_STR_ARG(name));
+        report(reader, where, &err);
+        return;
+    }
+    if (check_value(reader, param, value, &canonical, &err) != OX_OK) {
+        report_value(reader, where, name, param, &err);
+        return;
+    }
+    keep_setting(reader, param, listener_of(reader, listener), canonical, replace);
 }
 
 static bool
@@ -370,12 +360,11 @@ read_all(struct server_options *options, char **assignments, int assignment_coun
         return code != OX_OK ? code : faults;
     options->settings = reader.settings;
     options->setting_count = reader.count;
-    options->overrides = reader.overrides;
-    options->override_count = reader.override_count;
     param_defaults(PARAM_SCOPE_SERVER, &options->config);
     for (size_t i = 0; i < reader.count && code == OX_OK; i++)
-        code = param_store(reader.settings[i].param, ox_str(reader.settings[i].value),
-            &options->config, err);
+        if (reader.settings[i].listener == NULL)
+            code = param_store(reader.settings[i].param, ox_str(reader.settings[i].value),
+                &options->config, err);
     return code;
 }
 
@@ -426,7 +415,8 @@ server_options_reload(const struct server_options *options, struct arena *arena,
     ox_code faults = finish(&reader, code == OX_OK ? err : NULL);
     size_t live = 0;
     for (size_t i = 0; i < reader.count; i++)
-        if (reader.settings[i].param->change != PARAM_RESTART)
+        if (reader.settings[i].param->change != PARAM_RESTART ||
+            reader.settings[i].listener != NULL)
             reader.settings[live++] = reader.settings[i];
     *settings = reader.settings;
     *count = live;

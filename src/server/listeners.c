@@ -98,27 +98,24 @@ protocol_of(const char *map, const char *name)
     return -1;
 }
 
-const struct server_config *
-server_listener_config(const struct server_options *options, const struct server_config *base,
-    const char *name, struct arena *arena)
+/* Items NAME:PROTOCOL. */
+static ox_code
+check_map(const char *map, struct arena *arena, struct ox_err *err)
 {
-    struct server_config *config = ox_arena_copy(arena, base, sizeof(*base));
-    for (size_t i = 0; i < options->override_count; i++) {
-        const struct server_override *override = &options->overrides[i];
-        if (ox_str_ieq(ox_str(override->listener), ox_str(name)))
-            param_store(override->param, ox_str(override->value), config, NULL);
+    struct str *items;
+    size_t count = param_list_items(ox_str(map), arena, &items);
+    for (size_t i = 0; i < count; i++) {
+        const char *colon = items[i].len > 0 ? memrchr(items[i].ptr, ':', items[i].len) : NULL;
+        bool known = false;
+        for (size_t p = 0; p < ox_count(protocols) && colon != NULL; p++)
+            known |= ox_str_is(ox_str_n(colon + 1, items[i].len -
+                (size_t)(colon + 1 - items[i].ptr)), protocols[p]);
+        if (!known)
+            return ox_fail(err, OX_CONFIG_ERROR, "\"%.*s\" in \"listener.security.protocol.map\" "
+                "is not NAME:PROTOCOL, the protocol being PLAINTEXT, SSL, SASL_PLAINTEXT or "
+                "SASL_SSL", OX_STR_ARG(items[i]));
     }
-    return config;
-}
-
-bool
-server_listener_has(const struct server_options *options, const char *name, int index)
-{
-    bool has = false;
-    for (size_t i = 0; i < options->override_count; i++)
-        has |= options->overrides[i].param->index == index &&
-               ox_str_ieq(ox_str(options->overrides[i].listener), ox_str(name));
-    return has;
+    return OX_OK;
 }
 
 static ox_code
@@ -131,12 +128,12 @@ check_mechanisms(const struct server_listener *listener, struct ox_err *err)
 }
 
 static ox_code
-check_one(const struct server_options *options, struct server_listener *listener,
-    struct arena *arena, struct ox_err *err)
+check_one(const struct meta_view *view, struct server_listener *listener, struct arena *arena,
+    struct ox_err *err)
 {
-    const struct server_config *base = &options->config;
+    const struct server_config *base = view->settings;
     listener->protocol = protocol_of(base->listener_security_protocol_map, listener->name);
-    listener->config = server_listener_config(options, base, listener->name, arena);
+    listener->config = meta_listener_settings(view, listener->name, arena);
     if (listener->protocol < 0)
         return ox_fail(err, OX_CONFIG_ERROR,
             "listener \"%s\" has no security protocol in \"listener.security.protocol.map\"",
@@ -229,20 +226,24 @@ server_advertise(const struct server_config *config, struct server_listener *lis
 }
 
 ox_code
-server_listeners(const struct server_options *options, struct arena *arena,
-    struct server_listener *out, size_t *count, struct ox_err *err)
+server_listeners(const struct meta_view *view, struct arena *arena, struct server_listener *out,
+    size_t *count, struct ox_err *err)
 {
-    const struct server_config *config = &options->config;
-    ox_code code = parse_list(config->listeners, "listeners", config, arena, out, count, err);
+    const struct server_config *config = view->settings;
+    ox_code code = check_map(config->listener_security_protocol_map, arena, err);
+    if (code == OX_OK)
+        code = parse_list(config->listeners, "listeners", config, arena, out, count, err);
     if (code != OX_OK)
         return code;
+    if (*count == 0 && config->listeners != NULL && config->listeners[0] != 0)
+        return ox_fail(err, OX_CONFIG_ERROR, "\"listeners\" names none that clients could use");
     if (*count == 0)
         out[(*count)++] = (struct server_listener){.name = "PLAINTEXT", .host = "",
             .port = config->kafka_port};
     for (size_t i = 0; i < *count; i++) {
         if (out[i].host[0] == 0)
             out[i].host = config->listen_address;
-        code = check_one(options, &out[i], arena, err);
+        code = check_one(view, &out[i], arena, err);
         if (code != OX_OK)
             return code;
     }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 bin_PROGRAMS += oxbow
-oxbow_SOURCES = src/server/boot.c src/server/certificates.c src/server/config.c src/server/http.c \
+oxbow_SOURCES = src/server/boot.c src/server/certificates.c src/server/config.c src/server/doors.c src/server/http.c \
     src/server/listeners.c src/server/main.c
 
 check_PROGRAMS += regress/unit/server_listeners
@@ -10,7 +10,7 @@ regress_unit_server_listeners_SOURCES = regress/unit/server_listeners.c src/serv
 # A whole node in a simulated world; the door of HTTP is the test's.
 check_PROGRAMS += regress/unit/server_sim
 regress_unit_server_sim_SOURCES = regress/unit/server_sim.c src/server/boot.c \
-    src/server/certificates.c src/server/config.c src/server/listeners.c
+    src/server/certificates.c src/server/config.c src/server/doors.c src/server/listeners.c
 check_PROGRAMS += regress/unit/fuzz_server_config
 regress_unit_fuzz_server_config_SOURCES = regress/fuzz/server_config.c regress/fuzz/replay.c \
     src/server/config.c

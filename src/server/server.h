@@ -15,16 +15,8 @@
 
 /* ---- configuration ---- */
 
-/* listener.name.NAME.SETTING=VALUE, NAME in lower case. */
-struct server_override {
-    const char *listener, *value;
-    const struct param *param;
-};
-
 struct server_options {
     struct arena arena; /* holds all strings */
-    struct server_override *overrides;
-    size_t override_count;
     const char *dir;    /* -D */
     const char *config_file; /* --config, or DIR/oxbow.conf if it is there */
     struct meta_setting *settings; /* what files and command line set */
@@ -67,9 +59,9 @@ server_listener_sasl(const struct server_listener *listener)
     return (listener->protocol & 2) != 0;
 }
 
-/* What the settings say about listeners, checked.
- * Fails:  OX_CONFIG_ERROR */
-ox_code server_listeners(const struct server_options *options, struct arena *arena,
+/* What the settings of a view say about listeners, checked; strings live in the arena or
+ * the view.  Fails:  OX_CONFIG_ERROR */
+ox_code server_listeners(const struct meta_view *view, struct arena *arena,
     struct server_listener *out, size_t *count, struct ox_err *err);
 /* Where clients are told to go, as config says now; strings live in the arena or as
  * long as listeners. On failure the listeners are as they were.
@@ -77,12 +69,39 @@ ox_code server_listeners(const struct server_options *options, struct arena *are
 ox_code server_advertise(const struct server_config *config, struct server_listener *listeners,
     size_t count, struct arena *arena, struct ox_err *err);
 bool server_is_loopback(const char *address);
-/* base with what is set for one listener alone, in the arena. */
-const struct server_config *server_listener_config(const struct server_options *options,
-    const struct server_config *base, const char *name, struct arena *arena);
 
-/* Whether a setting of the server, by its number, is set for one listener alone. */
-bool server_listener_has(const struct server_options *options, const char *name, int index);
+/* ---- the listeners of the Kafka door that are open (doors.c) ---- */
+
+struct kafka_doors;
+struct kafka_doors_config {
+    const struct env *env;
+    struct engine *engine;
+    struct net *net;
+    struct loop_group *loops;
+};
+/* Open what the view's settings say; not served yet.
+ * Fails: OX_CONFIG_ERROR, OX_ADDRESS_IN_USE, ...; *out is to be freed then, too. On: no loop */
+ox_code kafka_doors_open(const struct kafka_doors_config *config, const struct meta_view *view,
+    struct kafka_doors **out, struct ox_err *err);
+/* An engine_broker_check_fn; arg: the doors. Could the listeners be as `then` says? kept:
+ * sockets of new ones stay bound for kafka_doors_follow(). On: no loop */
+ox_code kafka_doors_check(void *arg, const struct meta_view *now, const struct meta_view *then,
+    bool kept, struct ox_err *err);
+/* Be as the view says: after net_start_accepting(). What cannot be is written down.
+ * True: something may have changed. On: the meta thread */
+bool kafka_doors_follow(struct kafka_doors *doors, const struct meta_view *view);
+/* What clients are told of them as the settings are, in the arena. */
+void kafka_doors_tell(struct kafka_doors *doors, const struct server_config *settings,
+    struct arena *arena, struct meta_listener **out, uint32_t *count);
+/* host:port of the first. */
+void kafka_doors_first(struct kafka_doors *doors, char *text, size_t size);
+/* Whether one of them asks who its clients are. */
+bool kafka_doors_ask(struct kafka_doors *doors, const struct meta_view *view);
+/* Once a second: certificates that changed, what is closed and over. On: the main thread */
+void kafka_doors_tend(struct kafka_doors *doors, const struct meta_view *view);
+/* Before net_free(), and after. NULL is allowed. */
+void kafka_doors_stop(struct kafka_doors *doors);
+void kafka_doors_free(struct kafka_doors *doors);
 
 /* ---- certificates (certificates.c) ---- */
 
@@ -94,7 +113,7 @@ ox_code server_certificates_new(const struct env *env, const struct server_confi
 void server_certificates_free(struct server_certificates *certificates);
 struct net_tls *server_certificates_tls(struct server_certificates *certificates);
 /* Read again; where something is new, new connections get it. A failure is
- * written down and leaves what there was. On: the main thread. */
+ * written down and leaves what there was. On: one thread at a time. */
 void server_certificates_watch(struct server_certificates *certificates,
     const struct server_config *config);
 /* Does config name a certificate? */

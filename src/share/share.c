@@ -586,6 +586,8 @@ static void
 stop_home(struct loop *loop, void *arg)
 {
     struct share *share = arg;
+    if (loop_index(loop) >= loop_count(share->loops))
+        return;
     struct share_home *home = &share->homes[loop_index(loop)];
     struct map_entry *entry;
     home->stopping = true;

@@ -659,11 +659,11 @@ collect_settings(struct feed_rows *rows)
     for (size_t i = 0; i < count; i++) {
         const struct param *param = facts[i].param;
         struct cell *row = add_row(rows);
-        row[0] = cell_text(rows, param->name);
+        row[0] = cell_text(rows, facts[i].of_listener ? facts[i].name : param->name);
         row[1] = facts[i].sensitive ? (struct cell){0} : cell_str(rows, facts[i].value);
         row[2] = cell_text(rows, source_name(facts[i].source));
         row[3] = cell_text(rows, param->change == PARAM_RESTART ? "restart" : "live");
-        row[4] = cell_text(rows, param->kafka_name);
+        row[4] = cell_text(rows, facts[i].of_listener ? facts[i].name : param->kafka_name);
         row[5] = cell_text(rows, param->doc);
         row[6] = cell_text(rows, param_type_name(param));
         row[7] = cell_text(rows, param->fallback);
