@@ -374,6 +374,9 @@ my $metrics = `curl -s http://127.0.0.1:$ox->{http_port}/metrics`;
 like($metrics, qr/^oxbow_login\w*fail\w*(?:\{[^}]*\})? [1-9]/m, 'is counted') or diag join "\n", grep { /login/ } split /\n/, $metrics;
 my $log = slurp($ox->{diag});
 like($log, qr/login failed.*user="?root/, 'is written down');
+like($log, qr/login failed door=kafka host=127\.0\.0\.1 mechanism=SSL .*reason="TLS handshake failed: $_"/,
+    "so is a certificate that was refused: $_")
+    for 'certificate has expired', 'unsuitable certificate purpose', 'peer did not return a certificate';
 unlike($log, qr/guess-me|ann-secret|new-secret|root-secret|eyJ/, 'without secrets');
 
 # ---- certificates are read again ----

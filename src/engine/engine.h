@@ -84,6 +84,8 @@ void engine_login_done(struct engine_session *sess, const char *mechanism, struc
 /* Counted, and written down without secrets (a few a second). */
 void engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
     const struct ox_err *why);
+/* As one that failed: why TLS was refused; NULL: it was not. */
+void engine_login_refused(struct engine_session *sess, const char *reason);
 /* False for a role that was made without LOGIN; passwords and tokens are asked by
  * their exchange. */
 bool engine_login_allowed(struct engine *engine, struct str user);
@@ -397,7 +399,8 @@ struct engine_config_alter {
     struct pool_job job;
 };
 bool engine_config_alter(struct engine_config_alter *call);
-/* May cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
+/* May max.connections.per.ip.overrides, cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
+ox_code engine_check_overrides(struct str list, struct ox_err *err);
 ox_code engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err);
 
 /* What only who starts the engine knows: whether this node could do what a change of

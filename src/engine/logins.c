@@ -345,6 +345,16 @@ engine_login_failed(struct engine_session *sess, const char *mechanism, const ch
             sess->door, sess->host, mechanism, user, why->message);
 }
 
+void
+engine_login_refused(struct engine_session *sess, const char *reason)
+{
+    struct ox_err why;
+    if (reason == NULL)
+        return;
+    ox_fail(&why, OX_INVALID_AUTHORIZATION, "TLS handshake failed: %s", reason);
+    engine_login_failed(sess, "SSL", "", &why);
+}
+
 bool
 engine_login_allowed(struct engine *engine, struct str user)
 {

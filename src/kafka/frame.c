@@ -346,6 +346,7 @@ static void
 closed(struct conn *conn)
 {
     struct kafka_conn *kc = conn_user(conn);
+    engine_login_refused(&kc->sess, conn_tls_refusal(conn));
     kc->conn = NULL;
     kafka_conn_hold(kc);
     if (loop_timer_running(&kc->mute)) {

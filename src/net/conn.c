@@ -1008,6 +1008,12 @@ conn_tls(const struct conn *conn)
     return conn->tls != NULL ? tls_facts(conn->tls) : NULL;
 }
 
+const char *
+conn_tls_refusal(const struct conn *conn)
+{
+    return conn->tls != NULL ? tls_refusal(conn->tls) : NULL;
+}
+
 void
 conn_close_all(struct net_loop *home)
 {

@@ -185,6 +185,9 @@ int conn_peer_port(const struct conn *conn);
 /* NULL on a plain connection and until the handshake is done, which it is when
  * the first message comes. */
 const struct conn_tls *conn_tls(const struct conn *conn);
+/* Why the handshake failed, a static text: what the peer showed, said or asked for. NULL
+ * if there was none, it did not fail, or the peer just went away. On: closed() too. */
+const char *conn_tls_refusal(const struct conn *conn);
 /* Go on with TLS, server side. On: frame(), when the answer was written (bytes
  * NULL; whatever the peer sent behind that message in clear ends the connection),
  * or frame_len() at the start of a hello (its bytes; return 0 then). */

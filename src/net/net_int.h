@@ -135,5 +135,6 @@ size_t tls_out_len(const struct tls *tls); /* sealed, not sent */
 ssize_t tls_send(struct tls *tls, const struct net *net, int fd); /* as send() */
 void tls_goodbye(struct tls *tls);         /* close_notify */
 const struct conn_tls *tls_facts(const struct tls *tls);
+const char *tls_refusal(const struct tls *tls); /* see conn_tls_refusal() */
 
 #endif

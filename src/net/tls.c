@@ -47,6 +47,7 @@ struct tls {
     BIO *in, *out; /* NULL with kernel TLS */
     size_t out_sent;
     bool ready, broken, said_goodbye;
+    const char *refusal; /* why the handshake failed; NULL: it did not, or the peer went away */
     struct conn_tls facts;
 };
 
@@ -445,6 +446,12 @@ broken(struct tls *tls, int error)
     if (!tls->broken && !tls->ready)
         atomic_fetch_add(&tls->server->failures, 1);
     const char *why = code != 0 ? ERR_reason_error_string(code) : NULL;
+    long verified = SSL_get_verify_result(tls->ssl);
+    if (why != NULL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
+        verified != X509_V_OK)
+        why = X509_verify_cert_error_string(verified);
+    if (!tls->broken && !tls->ready)
+        tls->refusal = why;
     tls->broken = true;
     ox_debug("TLS failed", "handshake=%s error=%d reason=\"%s\"", tls->ready ? "done" : "under way",
         error, why != NULL ? why : "connection lost");
@@ -559,6 +566,12 @@ tls_goodbye(struct tls *tls)
     tls->said_goodbye = true;
     SSL_shutdown(tls->ssl);
     ERR_clear_error();
+}
+
+const char *
+tls_refusal(const struct tls *tls)
+{
+    return tls->refusal;
 }
 
 const struct conn_tls *

@@ -502,6 +502,7 @@ static void
 on_closed(struct conn *conn)
 {
     struct pg_conn *pg = conn_user(conn);
+    engine_login_refused(&pg->engine, conn_tls_refusal(conn));
     loop_timer_stop(&pg->idle);
     forget_key(pg);
     pg_login_closed(pg);
