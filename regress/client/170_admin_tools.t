@@ -120,8 +120,13 @@ sub ask {
     my $plan = file('{"version":1,"partitions":[{"topic":"at","partition":0,"replicas":[1]}]}');
     $is->(tool('reassign.ReassignPartitionsCommand', '--reassignment-json-file', $plan, '--execute'),
         qr/Successfully started partition reassignment for at-0/, 'a reassignment');
+    my $slow = tool('reassign.ReassignPartitionsCommand', '--reassignment-json-file', $plan, '--execute',
+        qw(--throttle 1000000 --replica-alter-log-dirs-throttle 2000000));
+    $is->($slow, qr/inter-broker throttle limit was set to 1000000 B\/s.*replica-alter-dir throttle limit was set to 2000000 B\/s.*Successfully started/s,
+        'one with limits');
+    $is->(configs(qw(--describe --entity-type brokers --entity-name 1)), qr/leader\.replication\.throttled\.rate=1000000/, 'which are settings');
     $is->(tool('reassign.ReassignPartitionsCommand', '--reassignment-json-file', $plan, '--verify'),
-        qr/Reassignment of partition at-0 is completed/, 'is complete');
+        qr/Reassignment of partition at-0 is completed.*Clearing broker-level throttles/s, 'is complete, and its limits go');
     $is->(tool('reassign.ReassignPartitionsCommand', '--list'), qr/No partition reassignments found/, 'none is under way');
     my $topics = file('{"version":1,"topics":[{"topic":"at"}]}');
     $is->(tool('reassign.ReassignPartitionsCommand', '--topics-to-move-json-file', $topics, qw(--broker-list 1 --generate)),

@@ -201,6 +201,9 @@ check_server(struct engine *engine, const struct engine_config_kv *change, struc
         return OX_OK;
     if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS && change->op != META_CONFIG_SUBTRACT)
         return engine_check_cordoned(engine->config.replica, change->value, err);
+    if (param->index == PARAM_SERVER_MAX_CONNECTIONS_PER_IP_OVERRIDES &&
+        change->op != META_CONFIG_SUBTRACT)
+        return engine_check_overrides(change->value, err);
     if (param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG)
         return auth_jaas_check(change->value, err);
     return OX_OK;

@@ -161,13 +161,13 @@ address_valid(struct str ip)
 }
 
 static ox_code
-check_key(const struct meta_quota *quota, struct ox_err *err)
+check_key(const struct meta_quota *quota, bool with_value, struct ox_err *err)
 {
     bool known = ox_str_is(quota->key, "connection_creation_rate");
     bool fits = known == (quota->ip.ptr != NULL);
     for (size_t i = 0; i < ox_count(names) && !known; i++)
         known = ox_str_is(quota->key, names[i]);
-    if (!known || !fits)
+    if (with_value && (!known || !fits)) /* what cannot be there may be taken away */
         return ox_fail(err, OX_INVALID_REQUEST, "Invalid configuration key %.*s",
             OX_STR_ARG(quota->key));
     if (quota->ip.len > 0 && !address_valid(quota->ip))
@@ -179,7 +179,7 @@ check_key(const struct meta_quota *quota, struct ox_err *err)
 ox_code
 engine_quota_check(const struct meta_quota *quota, bool with_value, struct ox_err *err)
 {
-    ox_code code = check_key(quota, err);
+    ox_code code = check_key(quota, with_value, err);
     if (code != OX_OK || !with_value)
         return code;
     bool whole = !ox_str_is(quota->key, "request_percentage") &&
@@ -354,6 +354,30 @@ find_address(const struct meta_security *security, struct str host)
             best = quota;
     }
     return best;
+}
+
+ox_code
+engine_check_overrides(struct str list, struct ox_err *err)
+{
+    struct arena arena;
+    struct str *items;
+    ox_code code = OX_OK;
+    ox_arena_init(&arena);
+    size_t count = param_list_items(list, &arena, &items);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        size_t colon = items[i].len;
+        int64_t most;
+        while (colon > 0 && items[i].ptr[colon - 1] != ':')
+            colon--;
+        struct str number = ox_str_n(items[i].ptr + colon, items[i].len - colon);
+        if (colon == 0 || !address_valid(ox_str_n(items[i].ptr, colon - 1)) ||
+            !ox_str_to_i64(number, &most) || most < 0 || most > INT32_MAX)
+            code = ox_fail(err, OX_INVALID_CONFIG,
+                "\"max.connections.per.ip.overrides\": \"%.*s\" is not an address, a colon and a "
+                "number of connections", OX_STR_ARG(items[i]));
+    }
+    ox_arena_fini(&arena);
+    return code;
 }
 
 /* An item of the list: address:number. */

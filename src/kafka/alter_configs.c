@@ -200,6 +200,10 @@ check_broker_change(struct kafka_request *req, const struct alter_resource *job,
         return ox_fail(err, OX_INVALID_REQUEST, "\"listeners\" is empty");
     if (param->index == PARAM_SERVER_CORDONED_LOG_DIRS)
         return check_cordoned(req, job, change, err);
+    if (param->index == PARAM_SERVER_MAX_CONNECTIONS_PER_IP_OVERRIDES &&
+        (change->op == META_CONFIG_SET || change->op == META_CONFIG_APPEND) &&
+        engine_check_overrides(change->value, err) != OX_OK)
+        return err->code = OX_INVALID_REQUEST;
     if (param->index == PARAM_SERVER_MIN_INSYNC_REPLICAS)
         return check_min_insync(req, job, change, err);
     return OX_OK;

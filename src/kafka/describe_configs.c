@@ -27,12 +27,14 @@ may_describe(struct kafka_request *req, const resource_in *in)
     }
 }
 
-/* No keys, or none named: all, but of Oxbow's own settings those that were set. */
+/* No keys, or none named: all, but of Oxbow's own settings those that were set. What
+ * Kafka has only while it is set is not there before. */
 static bool
 asked_for(const resource_in *in, const struct meta_config_fact *fact)
 {
-    if (in->configuration_keys.count <= 0)
-        return !kafka_config_hidden(fact);
+    bool hidden = kafka_config_hidden(fact);
+    if (in->configuration_keys.count <= 0 || (hidden && fact->param->kafka_name != NULL))
+        return !hidden;
     for (int32_t i = 0; i < in->configuration_keys.count; i++)
         if (ox_str_is(in->configuration_keys.at[i], fact->name))
             return true;

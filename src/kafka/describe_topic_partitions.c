@@ -154,8 +154,12 @@ kafka_describe_topic_partitions(struct kafka_request *req)
         if (!kafka_may(req, ENGINE_TOPIC, names[i], ENGINE_DESCRIBE))
             continue;
         if (topic == NULL) {
-            add_row(&response, names[i])->error_code =
-                ox_code_kafka(OX_UNKNOWN_TOPIC_OR_PARTITION);
+            bool valid = meta_topic_name_check(names[i], NULL) == OX_OK;
+            topic_row *row = add_row(&response, names[i]);
+            row->error_code =
+                ox_code_kafka(valid ? OX_UNKNOWN_TOPIC_OR_PARTITION : OX_INVALID_TOPIC);
+            row->topic_authorized_operations =
+                engine_allowed_mask(req->sess, ENGINE_TOPIC, names[i]);
             continue;
         }
         bool resumed = request->cursor && ox_str_eq(names[i], request->cursor->topic_name);

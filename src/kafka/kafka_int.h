@@ -214,6 +214,8 @@ kafka_config_hidden(const struct meta_config_fact *fact)
     const struct param *param = fact->param;
     bool dynamic = param != NULL && param->scope == PARAM_SCOPE_SERVER &&
         (param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG ||
+            param->index == PARAM_SERVER_LEADER_REPLICATION_THROTTLED_RATE ||
+            param->index == PARAM_SERVER_FOLLOWER_REPLICATION_THROTTLED_RATE ||
             param->index == PARAM_SERVER_REPLICA_ALTER_LOG_DIRS_IO_MAX_BYTES_PER_SECOND);
     bool unlisted = dynamic || (param != NULL && param->kafka_name == NULL);
     return unlisted && fact->source == META_SOURCE_DEFAULT;

@@ -247,6 +247,9 @@ merge_change(struct merge *merge, const struct meta_config_change *change, struc
             return ox_fail(err, OX_INVALID_CONFIG,
                 "setting \"%s\" is not a list, so that nothing can be added to or taken from it",
                 param_wire_name(param));
+        if (change->op == META_CONFIG_APPEND && value.len == 0)
+            return ox_fail(err, OX_INVALID_CONFIG, "nothing is added to setting \"%s\"",
+                param_wire_name(param));
         value = edit_list(merge, param, value, change->op == META_CONFIG_APPEND);
     }
     ox_code code = param_canonical(param, PARAM_KAFKA, value, merge->arena, &value, err);

@@ -73,6 +73,8 @@ check_value(struct reader *reader, const struct param *param, struct str value,
     if (code == OX_OK && param->index == PARAM_SERVER_PLAIN_SASL_JAAS_CONFIG &&
         canonical->len > 0)
         code = auth_jaas_check(*canonical, err);
+    if (code == OX_OK && param->index == PARAM_SERVER_MAX_CONNECTIONS_PER_IP_OVERRIDES)
+        code = engine_check_overrides(*canonical, err);
     return code;
 }
 
