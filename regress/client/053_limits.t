@@ -85,6 +85,10 @@ is(create_topic(dial($kafka), 'small', 'max.message.bytes' => 1000), 0, 'and one
     meets('requests_under_way', 'reading stops');
     my $bytes = receive($socket, 2000 * 49, 60);
     is(length($bytes) % 2000, 0, 'all are answered');
+    my $each = length($bytes) / 2000;
+    send_all($socket, framed(kafka_header(0, 7, 7) . produce_body('big', batch(bytes => record(0, 'k', 'v' x 900_000)))) x 30);
+    meets('bytes_under_way', 'reading stops');
+    is(length receive($socket, 30 * $each, 60), 30 * $each, 'all of them, too');
 }
 {
     my $socket = dial($sql);

@@ -15,9 +15,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 
-enum { CLASS_MIN_SHIFT = 12, CLASS_COUNT = 10, CACHE_BYTES = 4 * 1024 * 1024, CACHE_MAX = 32 };
+enum { CLASS_MIN_SHIFT = 12, CLASS_COUNT = 10, CACHE_BYTES = 1024 * 1024, CACHE_MAX = 32 };
 
-enum { DEPOT_BYTES = 16 * 1024 * 1024, DEPOT_MAX = 256 };
+enum { DEPOT_BYTES = 6 * 1024 * 1024, DEPOT_MAX = 256 };
 
 /* Free buffers of one class that no thread owns. The lock is a leaf, held for a
  * few instructions. */

@@ -180,7 +180,10 @@ update_pause(struct kafka_conn *kc)
 {
     if (kc->request_count == KAFKA_PIPELINE_MAX && !kc->paused)
         limit_met(LIMIT_REQUESTS_UNDER_WAY);
+    if (kc->request_bytes >= KAFKA_PIPELINE_BYTES && !kc->paused)
+        limit_met(LIMIT_BYTES_UNDER_WAY);
     bool wait = kc->held != NULL || kc->request_count >= KAFKA_PIPELINE_MAX ||
+                kc->request_bytes >= KAFKA_PIPELINE_BYTES ||
                 (kc->conn != NULL && conn_full(kc->conn));
     if (!wait && kc->request_count > 0)
         wait = !may_overlap(ox_container_of(kc->requests.prev, struct kafka_request, link));
@@ -208,6 +211,7 @@ start(struct kafka_request *req)
     struct kafka_conn *kc = req->kc;
     ox_list_push(&kc->requests, &req->link);
     kc->request_count++;
+    kc->request_bytes += req->frame.len;
     note_client_id(kc, req->client_id);
     atomic_fetch_add_explicit(&kc->sess.requests, 1, memory_order_relaxed);
     if (engine_quota_applies(&kc->sess, ENGINE_QUOTA_REQUEST) && !exempt(req->api->key)) {
@@ -473,6 +477,7 @@ advance(struct kafka_conn *kc)
         mute(kc, req->throttle_ms);
         ox_list_remove(&req->link);
         kc->request_count--;
+        kc->request_bytes -= req->frame.len;
         request_free(req);
         if (kc->request_count == 0 && kc->held != NULL && kc->conn != NULL &&
             !conn_closing(kc->conn)) {

@@ -21,6 +21,7 @@ struct fetch_cache; /* fetch_session.c */
 enum {
     /* Produce requests of one connection that may wait for the disk together. */
     KAFKA_PIPELINE_MAX = LIMIT_REQUESTS_UNDER_WAY_VALUE,
+    KAFKA_PIPELINE_BYTES = LIMIT_BYTES_UNDER_WAY_VALUE,
     /* Requests kept for reuse, per loop. */
     KAFKA_SPARE_MAX = 64,
 };
@@ -66,6 +67,7 @@ struct kafka_conn {
     struct engine_session sess;
     struct list requests; /* unanswered ones, oldest first */
     uint32_t request_count;
+    size_t request_bytes; /* of their frames */
     uint32_t holds; /* other things that borrow sess */
     bool paused;
     bool shares;  /* a share session was opened through it */

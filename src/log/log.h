@@ -48,7 +48,8 @@ struct log_dir_config {
     uint32_t wal_file_bytes;      /* of one write-ahead file, 64 MiB */
     uint64_t wal_bytes_max;       /* a checkpoint is forced at, 1 GiB */
     uint32_t flush_linger_us;     /* how long bytes nobody waits for may queue, 20 ms */
-    uint64_t flush_queue_bytes_max; /* buffers held for the write-ahead log, 64 MiB */
+    uint64_t flush_queue_bytes_max; /* buffers held for the write-ahead log, 64 MiB,
+                                       4 of them large batches' */
     uint32_t direct_bytes_min;    /* a flush with at least so many bytes per file, 256 KiB, */
     uint32_t direct_files_max;    /* and at most so many files skips the WAL, 4 */
     int64_t checkpoint_interval_ms;    /* recovery points and log starts, 60 s */

@@ -43,6 +43,7 @@ enum {
     IOV_MAX_AT_ONCE = 60,
     ITEMS_AT_ONCE = 20, /* three iovecs each */
     QUEUE_WAKE_BYTES = 4 << 20,
+    LARGE_BATCH = 64 << 10,
     SPARES_MAX = 2,
     ZEROS = 64 << 10,
     ZEROS_AHEAD = 8, /* times ZEROS */
@@ -115,8 +116,10 @@ log_wal_enqueue(struct log_dir *dir, const struct wal_item *item, bool soon)
     *slot = *item;
     plog_get(slot->plog);
     log_segment_get(slot->seg);
-    if (slot->buf != NULL && wal->queue_bytes + slot->len > dir->config.flush_queue_bytes_max)
-        slot->buf = NULL; /* its segment will be flushed instead */
+    /* Its segment will be flushed instead: a large batch is worth that sooner. */
+    size_t most = dir->config.flush_queue_bytes_max / (slot->len >= LARGE_BATCH ? 16 : 1);
+    if (slot->buf != NULL && wal->queue_bytes + slot->len > most)
+        slot->buf = NULL;
     if (slot->buf != NULL) {
         ox_buf_get(slot->buf);
         wal->queue_bytes += slot->len;
@@ -458,6 +461,17 @@ plan_round(struct log_dir *dir, struct wal_item *items, uint32_t count)
         wal->slots[i].direct = true;
 }
 
+/* What is flushed where it lies is not needed in memory meanwhile. */
+static void
+let_go_of_direct(struct wal *wal, struct wal_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_void(&items[i]) && slot_of(wal, items[i].plog)->direct) {
+            ox_buf_put(items[i].buf);
+            items[i].buf = NULL;
+        }
+}
+
 /* A batch in the write-ahead log is of no use if the name of its segment can
  * get lost. */
 static ox_code
@@ -576,6 +590,7 @@ log_wal_round(struct log_dir *dir, struct ox_err *err)
     }
     if (rc == OX_OK && count > 0) {
         plan_round(dir, wal->taken, count);
+        let_go_of_direct(wal, wal->taken, count);
         rc = write_round(dir, wal->taken, count, err);
         if (rc == OX_OK)
             rc = flush_direct(dir, err);
