@@ -4,7 +4,6 @@
 import datetime
 import decimal
 import io
-import sys
 import threading
 import time
 import uuid
@@ -12,21 +11,7 @@ import uuid
 import psycopg2
 import psycopg2.extras
 
-count = 0
-
-
-def ok(what, name, note=""):
-    global count
-    count += 1
-    print(f"{'ok' if what else 'not ok'} {count} - {name}")
-    if not what and note != "":
-        print(f"# got: {note!r}")
-    sys.stdout.flush()
-
-
-def same(got, want, name):
-    ok(got == want, name, got)
-
+from tap import end, ok, same
 
 conn = psycopg2.connect("")
 conn.autocommit = True
@@ -182,4 +167,4 @@ except psycopg2.Error as error:
     ok("max.message.bytes" in str(error), "a line longer than a message may be", str(error))
 cur.execute("DROP TOPIC py2")
 conn.close()
-print(f"1..{count}")
+end()

@@ -3,28 +3,13 @@
 # cursors, pipelines. Prints TAP.
 import datetime
 import decimal
-import sys
 import threading
 import time
 import uuid
 
 import psycopg
 
-count = 0
-
-
-def ok(what, name, note=""):
-    global count
-    count += 1
-    print(f"{'ok' if what else 'not ok'} {count} - {name}")
-    if not what and note != "":
-        print(f"# got: {note!r}")
-    sys.stdout.flush()
-
-
-def same(got, want, name):
-    ok(got == want, name, got)
-
+from tap import end, ok, same
 
 conn = psycopg.connect("", autocommit=True)
 cur = conn.cursor()
@@ -149,4 +134,4 @@ except psycopg.errors.QueryCanceled:
 thread.join()
 conn.execute("DROP TOPIC py3")
 conn.close()
-print(f"1..{count}")
+end()

@@ -4,27 +4,12 @@ import asyncio
 import datetime
 import decimal
 import io
-import sys
 import time
 import uuid
 
 import asyncpg
 
-count = 0
-
-
-def ok(what, name, note=""):
-    global count
-    count += 1
-    print(f"{'ok' if what else 'not ok'} {count} - {name}")
-    if not what and note != "":
-        print(f"# got: {note!r}")
-    sys.stdout.flush()
-
-
-def same(got, want, name):
-    ok(got == want, name, got)
-
+from tap import end, ok, same
 
 async def main():
     conn = await asyncpg.connect(timeout=10, ssl=False)
@@ -118,4 +103,4 @@ async def main():
 
 
 asyncio.run(asyncio.wait_for(main(), 90))
-print(f"1..{count}")
+end()

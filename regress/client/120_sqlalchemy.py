@@ -2,24 +2,10 @@
 # SQLAlchemy over psycopg2 and psycopg 3: what it asks when it connects,
 # reflection, expressions, streaming. Prints TAP.
 import os
-import sys
 
 import sqlalchemy as sa
 
-count = 0
-
-
-def ok(what, name, note=""):
-    global count
-    count += 1
-    print(f"{'ok' if what else 'not ok'} {count} - {name}", flush=True)
-    if not what and note != "":
-        print(f"# got: {note!r}")
-
-
-def same(got, want, name):
-    ok(got == want, name, got)
-
+from tap import end, ok, same
 
 def attempt(name, call):
     try:
@@ -101,4 +87,4 @@ def run(driver):
 
 for driver in ("psycopg2", "psycopg"):
     run(driver)
-print(f"1..{count}")
+end()

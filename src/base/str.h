@@ -68,6 +68,27 @@ bool ox_utf8_valid(const void *ptr, size_t len);
 size_t ox_utf8_count(const void *ptr, size_t len);
 /* Writes 1-4 bytes, returns how many; code must be a scalar value. */
 size_t ox_utf8_put(char *to, uint32_t code);
+/* The character at `at`, of valid UTF-8, and its bytes; one that end cuts off is its
+ * first byte. */
+static inline uint32_t
+ox_utf8_get(const char *at, const char *end, size_t *len)
+{
+    const uint8_t *p = (const uint8_t *)at;
+    *len = *p < 0x80 ? 1 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : 4;
+    if (*len > (size_t)(end - at))
+        *len = 1;
+    switch (*len) {
+    case 1:
+        return p[0];
+    case 2:
+        return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
+    case 3:
+        return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+    default:
+        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 |
+               (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
+    }
+}
 
 /* Bytes that grow. Heap memory unless an arena was given at init. */
 struct text {

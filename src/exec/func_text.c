@@ -31,24 +31,6 @@ skip_chars(struct str s, size_t n)
     return OX_MIN(at, s.len);
 }
 
-static uint32_t
-decode(const char *at, size_t *len)
-{
-    const uint8_t *p = (const uint8_t *)at;
-    *len = char_len(*p);
-    switch (*len) {
-    case 1:
-        return p[0];
-    case 2:
-        return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
-    case 3:
-        return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
-    default:
-        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 |
-               (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
-    }
-}
-
 static locale_t unicode;
 static pthread_once_t unicode_once = PTHREAD_ONCE_INIT;
 
@@ -518,7 +500,7 @@ map_case(struct call *call, struct str s, int mode, struct datum *out)
     bool in_word = false;
     for (size_t i = 0; i < s.len && !ox_stopped_at(++step);) {
         size_t len;
-        uint32_t c = decode(s.ptr + i, &len);
+        uint32_t c = ox_utf8_get(s.ptr + i, s.ptr + s.len, &len);
         bool upper = mode == 1 || (mode == 2 && !in_word);
         n += ox_utf8_put(to + n, text_fold(c, upper));
         in_word = text_is_word(c);
@@ -676,11 +658,11 @@ text_translate(struct call *call, const struct datum *args, struct datum *out)
         if (ox_stopped(20 + (uint32_t)args[1].s.len))
             return ox_stop_fail(call->err);
         size_t len, from_len;
-        uint32_t c = decode(args[0].s.ptr + i, &len);
+        uint32_t c = ox_utf8_get(args[0].s.ptr + i, args[0].s.ptr + args[0].s.len, &len);
         size_t k = 0, to = 0;
         bool found = false;
         for (; k < args[1].s.len; k += from_len) {
-            if (decode(args[1].s.ptr + k, &from_len) == c) {
+            if (ox_utf8_get(args[1].s.ptr + k, args[1].s.ptr + args[1].s.len, &from_len) == c) {
                 found = true;
                 break;
             }
@@ -899,7 +881,8 @@ ox_code
 text_ascii(struct call *call, const struct datum *args, struct datum *out)
 {
     size_t len;
-    out->i = args[0].s.len == 0 ? 0 : decode(args[0].s.ptr, &len);
+    out->i =
+        args[0].s.len == 0 ? 0 : ox_utf8_get(args[0].s.ptr, args[0].s.ptr + args[0].s.len, &len);
     return OX_OK;
 }
 
@@ -1038,8 +1021,8 @@ like(struct str s, struct str p, bool fold)
             same = plen == slen && at + plen <= p.len && memcmp(p.ptr + at, s.ptr + si, slen) == 0;
             if (!same && fold) {
                 size_t x, y;
-                same = text_fold(decode(p.ptr + at, &x), false) ==
-                       text_fold(decode(s.ptr + si, &y), false);
+                same = text_fold(ox_utf8_get(p.ptr + at, p.ptr + p.len, &x), false) ==
+                       text_fold(ox_utf8_get(s.ptr + si, s.ptr + s.len, &y), false);
             }
             step = at - pi + plen;
         }

@@ -30,18 +30,7 @@ gather(struct vector *to, const struct vector *from, const uint32_t *rows, uint3
                 to->s[k] = (struct str){NULL, 0};
             continue;
         }
-        switch (phys) {
-        case PHYS_BOOL:
-            to->b[k] = from->b[row];
-            break;
-        case PHYS_I64:
-        case PHYS_F64:
-            to->i[k] = from->i[row];
-            break;
-        case PHYS_STR:
-            to->s[k] = from->s[row];
-            break;
-        }
+        vector_take(to, phys, k, from, row);
     }
 }
 

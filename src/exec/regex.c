@@ -140,27 +140,6 @@ node_new(struct parser *p, enum node_kind kind, uint32_t value)
 }
 
 static uint32_t
-decode(const char *at, const char *end, size_t *len)
-{
-    const uint8_t *p = (const uint8_t *)at;
-    size_t n = *p < 0x80 ? 1 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : 4;
-    if (n > (size_t)(end - at))
-        n = 1;
-    *len = n;
-    switch (n) {
-    case 1:
-        return p[0];
-    case 2:
-        return (uint32_t)(p[0] & 0x1F) << 6 | (p[1] & 0x3F);
-    case 3:
-        return (uint32_t)(p[0] & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
-    default:
-        return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3F) << 12 |
-               (uint32_t)(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
-    }
-}
-
-static uint32_t
 class_new(struct parser *p)
 {
     struct regex *re = p->re;
@@ -293,7 +272,7 @@ char_escape(struct parser *p, uint32_t *c)
     if ((e >= 'a' && e <= 'z') || (e >= 'A' && e <= 'Z') || (e >= '0' && e <= '9'))
         return false;
     p->at--;
-    *c = decode(p->at, p->end, &len);
+    *c = ox_utf8_get(p->at, p->end, &len);
     p->at += len;
     return true;
 }
@@ -348,7 +327,7 @@ bracket_name(struct parser *p, struct class *class)
         return named_class(p, class, ox_str_n(name, (size_t)(stop - name))) ||
                bad(p, "invalid character class");
     size_t len;
-    uint32_t c = decode(name, stop, &len);
+    uint32_t c = ox_utf8_get(name, stop, &len);
     if (len != (size_t)(stop - name))
         return bad(p, "invalid collating element");
     class_add(p, class, c, c);
@@ -365,11 +344,11 @@ bracket_high(struct parser *p, uint32_t *high)
         return char_escape(p, high) || bad(p, "invalid escape \\ sequence");
     }
     if (*p->at == '[' && p->at + 1 < p->end && p->at[1] == '.') {
-        *high = decode(p->at + 2, p->end, &len);
+        *high = ox_utf8_get(p->at + 2, p->end, &len);
         p->at = OX_MIN(p->at + 4 + len, p->end);
         return true;
     }
-    *high = decode(p->at, p->end, &len);
+    *high = ox_utf8_get(p->at, p->end, &len);
     p->at += len;
     return true;
 }
@@ -389,7 +368,7 @@ bracket_item(struct parser *p, struct class *class)
         if (!char_escape(p, &low))
             return bad(p, "invalid escape \\ sequence");
     } else {
-        low = decode(p->at, p->end, &len);
+        low = ox_utf8_get(p->at, p->end, &len);
         p->at += len;
     }
     high = low;
@@ -537,7 +516,7 @@ parse_atom(struct parser *p)
     default:
         break;
     }
-    uint32_t code = decode(p->at, p->end, &len);
+    uint32_t code = ox_utf8_get(p->at, p->end, &len);
     p->at += len;
     return char_node(p, code);
 }
@@ -906,7 +885,7 @@ regex_compile(
     if (flags & REGEX_LITERAL) {
         while (p.at < p.end) {
             size_t len;
-            struct node *c = char_node(&p, decode(p.at, p.end, &len)),
+            struct node *c = char_node(&p, ox_utf8_get(p.at, p.end, &len)),
                         *both = node_new(&p, NODE_CONCAT, 0);
             p.at += len;
             both->left = tree;
@@ -1045,7 +1024,7 @@ place_at(struct str text, size_t at, uint32_t before)
 {
     struct place place = {.at = at, .before = before, .start = at == 0, .end = at >= text.len};
     if (!place.end)
-        place.c = decode(text.ptr + at, text.ptr + text.len, &place.len);
+        place.c = ox_utf8_get(text.ptr + at, text.ptr + text.len, &place.len);
     return place;
 }
 
@@ -1058,7 +1037,7 @@ char_before(struct str text, size_t at)
     do
         start--;
     while (start > 0 && ((uint8_t)text.ptr[start] & 0xC0) == 0x80);
-    return decode(text.ptr + start, text.ptr + text.len, &len);
+    return ox_utf8_get(text.ptr + start, text.ptr + text.len, &len);
 }
 
 /* Steps of threads, and bytes passed over, between two looks whether it is still wanted. */

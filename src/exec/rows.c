@@ -212,17 +212,6 @@ rows_gather(const struct rows *rows, uint32_t col, const uint32_t *refs, uint32_
         const struct vector *from = &rows_at(rows, refs[k], &at)->cols[col];
         if (from->nulls != NULL && from->nulls[at])
             vector_nulls(to, n, arena)[k] = 1;
-        switch (phys) {
-        case PHYS_BOOL:
-            to->b[k] = from->b[at];
-            break;
-        case PHYS_I64:
-        case PHYS_F64:
-            to->i[k] = from->i[at];
-            break;
-        case PHYS_STR:
-            to->s[k] = from->s[at];
-            break;
-        }
+        vector_take(to, phys, k, from, at);
     }
 }

@@ -405,18 +405,7 @@ gather(struct sorter *sorter, const struct ref *refs, uint32_t n, uint32_t col, 
         uint32_t row = refs[k].row;
         if (from->nulls != NULL && from->nulls[row])
             vector_nulls(to, n, &sorter->arena)[k] = 1;
-        switch (phys) {
-        case PHYS_BOOL:
-            to->b[k] = from->b[row];
-            break;
-        case PHYS_I64:
-        case PHYS_F64:
-            to->i[k] = from->i[row];
-            break;
-        case PHYS_STR:
-            to->s[k] = from->s[row];
-            break;
-        }
+        vector_take(to, phys, k, from, row);
     }
 }
 

@@ -240,6 +240,24 @@ vector_get(const struct vector *vec, uint32_t row)
     return d;
 }
 
+/* Entry k of to becomes from's entry row, which is not NULL; both are of the phys type. */
+static inline void
+vector_take(struct vector *to, enum phys phys, uint32_t k, const struct vector *from, uint32_t row)
+{
+    switch (phys) {
+    case PHYS_BOOL:
+        to->b[k] = from->b[row];
+        break;
+    case PHYS_I64:
+    case PHYS_F64:
+        to->i[k] = from->i[row];
+        break;
+    case PHYS_STR:
+        to->s[k] = from->s[row];
+        break;
+    }
+}
+
 /* ---- text and binary forms ---------------------------------------------- */
 
 enum { DATE_ISO, DATE_POSTGRES, DATE_SQL, DATE_GERMAN };

@@ -115,22 +115,9 @@ describe_print(struct shell *sh, const PGresult *result, const char *title,
     const char *const *footers)
 {
     struct print_opts opts = sh->print;
-    size_t columns = (size_t)PQnfields(result), rows = (size_t)PQntuples(result);
-    const char **headers = ox_arena_array(&sh->arena, const char *, columns + 1);
-    const char **cells = ox_arena_array(&sh->arena, const char *, columns * rows + 1);
-    bool *right = ox_arena_array(&sh->arena, bool, columns + 1);
-    enum print_kind *kinds = ox_arena_array(&sh->arena, enum print_kind, columns + 1);
-    for (size_t i = 0; i < columns; i++) {
-        headers[i] = PQfname(result, (int)i);
-        kinds[i] = print_kind_of(PQftype(result, (int)i));
-        right[i] = kinds[i] == KIND_NUMBER;
-        for (size_t row = 0; row < rows; row++)
-            cells[row * columns + i] = PQgetisnull(result, (int)row, (int)i)
-                                           ? NULL
-                                           : PQgetvalue(result, (int)row, (int)i);
-    }
-    struct print_table table = {.columns = columns, .rows = rows, .headers = headers, .cells = cells,
-        .right = right, .kinds = kinds, .title = title, .footers = footers};
+    struct print_table table = query_table(result, &sh->arena);
+    table.title = title;
+    table.footers = footers;
     print_table(&table, &opts, sh->out);
 }
 

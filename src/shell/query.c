@@ -204,8 +204,8 @@ query_once_reset(struct shell *sh)
     *once = (struct once){0};
 }
 
-static bool
-simple_command(struct shell *sh, const char *command)
+bool
+query_command(struct shell *sh, const char *command)
 {
     PGresult *result = PQexec(sh->conn, command);
     bool worked = PQresultStatus(result) == PGRES_COMMAND_OK;
@@ -258,13 +258,13 @@ query_send(struct shell *sh, const char *query)
     shell_cancel_arm(sh->conn);
     PGTransactionStatusType status = PQtransactionStatus(sh->conn);
     if (status == PQTRANS_IDLE && !sh->vars.set.autocommit && !stands_alone(query) &&
-        !simple_command(sh, "BEGIN"))
+        !query_command(sh, "BEGIN"))
         goto done;
     status = PQtransactionStatus(sh->conn);
     int rollback = sh->vars.set.on_error_rollback;
     if (status == PQTRANS_INTRANS &&
         (rollback == ROLLBACK_ON || (rollback == ROLLBACK_INTERACTIVE && sh->interactive))) {
-        if (!simple_command(sh, "SAVEPOINT oxsql_before_statement"))
+        if (!query_command(sh, "SAVEPOINT oxsql_before_statement"))
             goto done;
         point = true;
     }
@@ -300,10 +300,10 @@ rollback_point(struct shell *sh)
 {
     switch (PQtransactionStatus(sh->conn)) {
     case PQTRANS_INERROR:
-        return simple_command(sh, "ROLLBACK TO oxsql_before_statement");
+        return query_command(sh, "ROLLBACK TO oxsql_before_statement");
     case PQTRANS_INTRANS:
         /* the statement may have ended the transaction the savepoint was in */
-        return simple_command(sh, "RELEASE oxsql_before_statement");
+        return query_command(sh, "RELEASE oxsql_before_statement");
     default:
         return true;
     }
@@ -560,17 +560,14 @@ take_result(struct shell *sh, PGresult **result, bool last)
     return worked;
 }
 
-/* Headers, cells and alignment of a result as the printer wants them. */
-static void
-print_result(struct shell *sh, const PGresult *result, const struct print_opts *opts, FILE *out)
+struct print_table
+query_table(const PGresult *result, struct arena *arena)
 {
-    struct arena arena;
-    ox_arena_init(&arena);
     size_t columns = (size_t)PQnfields(result), rows = (size_t)PQntuples(result);
-    const char **headers = ox_arena_array(&arena, const char *, columns + 1);
-    const char **cells = ox_arena_array(&arena, const char *, columns * rows + 1);
-    bool *right = ox_arena_array(&arena, bool, columns + 1);
-    enum print_kind *kinds = ox_arena_array(&arena, enum print_kind, columns + 1);
+    const char **headers = ox_arena_array(arena, const char *, columns + 1);
+    const char **cells = ox_arena_array(arena, const char *, columns * rows + 1);
+    bool *right = ox_arena_array(arena, bool, columns + 1);
+    enum print_kind *kinds = ox_arena_array(arena, enum print_kind, columns + 1);
     for (size_t i = 0; i < columns; i++) {
         headers[i] = PQfname(result, (int)i);
         kinds[i] = print_kind_of(PQftype(result, (int)i));
@@ -580,8 +577,16 @@ print_result(struct shell *sh, const PGresult *result, const struct print_opts *
                                            ? NULL
                                            : PQgetvalue(result, (int)row, (int)i);
     }
-    struct print_table table = {.columns = columns, .rows = rows, .headers = headers,
+    return (struct print_table){.columns = columns, .rows = rows, .headers = headers,
         .cells = cells, .right = right, .kinds = kinds};
+}
+
+static void
+print_result(struct shell *sh, const PGresult *result, const struct print_opts *opts, FILE *out)
+{
+    struct arena arena;
+    ox_arena_init(&arena);
+    struct print_table table = query_table(result, &arena);
     print_table(&table, opts, out);
     if (sh->log && out == stdout)
         print_table(&table, opts, sh->log);

@@ -168,22 +168,11 @@ run_file(struct shell *sh, const char *path)
     return code;
 }
 
-static bool
-single_transaction(struct shell *sh, const char *command)
-{
-    PGresult *result = PQexec(sh->conn, command);
-    bool worked = PQresultStatus(result) == PGRES_COMMAND_OK;
-    if (!worked)
-        query_complain(sh, result);
-    PQclear(result);
-    return worked;
-}
-
 static int
 run_actions(struct shell *sh, const struct options *options)
 {
     int code = EXIT_OK;
-    if (sh->single_txn && !single_transaction(sh, "BEGIN"))
+    if (sh->single_txn && !query_command(sh, "BEGIN"))
         return sh->vars.set.on_error_stop ? EXIT_SCRIPT : EXIT_FAILED;
     for (size_t i = 0; i < options->action_count; i++) {
         const struct action *action = &options->actions[i];
@@ -196,7 +185,7 @@ run_actions(struct shell *sh, const struct options *options)
     }
     if (sh->single_txn && sh->conn) {
         bool failed = code != EXIT_OK && sh->vars.set.on_error_stop;
-        if (!single_transaction(sh, failed ? "ROLLBACK" : "COMMIT") && sh->vars.set.on_error_stop)
+        if (!query_command(sh, failed ? "ROLLBACK" : "COMMIT") && sh->vars.set.on_error_stop)
             code = EXIT_SCRIPT;
     }
     return code;

@@ -131,6 +131,11 @@ void query_once_reset(struct shell *sh);
 struct str query_word(const char **text);
 /* Complains with the message of a failed result (or of the connection). */
 void query_complain(struct shell *sh, const PGresult *result);
+/* A statement that gives no rows. False: it failed, and the person was told. */
+bool query_command(struct shell *sh, const char *command);
+/* Headers, cells and alignment of a result as the printer wants them: in the arena, the
+ * texts are the result's. */
+struct print_table query_table(const PGresult *result, struct arena *arena);
 FILE *query_output_open(struct shell *sh, const char *file, bool *pipe);
 void query_output_close(FILE *file, bool pipe);
 double shell_clock_ms(void);

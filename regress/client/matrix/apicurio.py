@@ -18,8 +18,8 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 import scenario
-from scenario import (CA, CERT, KEY, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok, part, skip,
-                      token, until)
+from librdkafka import settings
+from scenario import NAME, SERVER, end, ok, part, skip, until
 
 RECORDS = 100
 ORDER = '{"type": "record", "name": "order", "fields": [{"name": "item", "type": "string"}%s]}'
@@ -94,20 +94,6 @@ class Registry:
 
 
 # ---- the client ----
-
-def settings(**more):
-    made = {"bootstrap.servers": SERVER, "security.protocol": PROTOCOL}
-    if "SSL" in PROTOCOL:
-        made["ssl.ca.location"] = CA
-    if CERT:
-        made.update({"ssl.certificate.location": CERT, "ssl.key.location": KEY})
-    if MECHANISM == "OAUTHBEARER":
-        made.update({"sasl.mechanism": MECHANISM, "oauth_cb": lambda _: (token(), time.time() + 3600)})
-    elif MECHANISM:
-        made.update({"sasl.mechanism": MECHANISM, "sasl.username": USER, "sasl.password": PASSWORD})
-    made.update({name.replace("_", "."): value for name, value in more.items()})
-    return made
-
 
 def produce(registry):
     first = registry.client.register_schema(NAME + "-value", Schema(ORDER % "", "AVRO"))

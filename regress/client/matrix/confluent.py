@@ -8,26 +8,12 @@ from confluent_kafka import (OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaEx
                              TopicPartition)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from scenario import (CA, CERT, EACH, KEY, MECHANISM, NAME, PASSWORD, PROTOCOL, SERVER, USER, end, ok,
-                      part, token, until)
+from librdkafka import settings
+from scenario import EACH, MECHANISM, NAME, end, ok, part, until
 
 RELEASE = tuple(int(word) for word in confluent_kafka.libversion()[0].split("-")[0].split("."))
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 produced = 0
-
-
-def settings(**more):
-    made = {"bootstrap.servers": SERVER, "security.protocol": PROTOCOL}
-    if "SSL" in PROTOCOL:
-        made["ssl.ca.location"] = CA
-    if CERT:
-        made.update({"ssl.certificate.location": CERT, "ssl.key.location": KEY})
-    if MECHANISM == "OAUTHBEARER":
-        made.update({"sasl.mechanism": MECHANISM, "oauth_cb": lambda _: (token(), time.time() + 3600)})
-    elif MECHANISM:
-        made.update({"sasl.mechanism": MECHANISM, "sasl.username": USER, "sasl.password": PASSWORD})
-    made.update({name.replace("_", "."): value for name, value in more.items()})
-    return made
 
 
 def consumer(group, **more):
