@@ -7,21 +7,16 @@
  *        --> GIVE --(a file is left)--> READ (of the file) ... --> end
  *
  * When groups and states outgrow the memory, no new group is added: rows of
- * unknown groups go, as they came in, to one of PARTS files by hash, and each
+ * unknown groups go, as they came in, to one of SPILL_PARTS files by hash, and each
  * file is a smaller problem for later. A group is therefore whole in one place.
  *
  * GROUPING SETS: every set is a key of its own (a number behind the key
  * columns, those that the set leaves out NULL); spilled rows remember the set. */
 #include "exec/keytable.h"
+#include "exec/spill_parts.h"
 #include "exec/sorter.h"
 
-enum { GROUPS_PER_BLOCK = 1024, PARTS = 16, LEVEL_MAX = 5 };
-
-struct part {
-    struct spill spill;
-    uint32_t level, set;
-    struct part *next;
-};
+enum { GROUPS_PER_BLOCK = 1024, LEVEL_MAX = 5 };
 
 /* One aggregate of the node. */
 struct agg_slot {
@@ -56,11 +51,7 @@ struct aggregate {
     uint32_t at;  /* group to be given next; call whose rows are sorted */
     bool working; /* a sorter was interrupted */
     bool one;     /* no GROUP BY: one group, whatever comes */
-    uint32_t level;
-    struct part **parts; /* PARTS a set */
-    struct part *todo, *reading;
-    struct spill_reader reader;
-    struct chunk *chunk;
+    struct spill_parts parts;
     struct batch *waiting; /* input whose sorting was interrupted at call `at_call` */
     uint32_t ids[VECTOR_MAX];
     uint64_t hashes[VECTOR_MAX];
@@ -170,27 +161,15 @@ aggregate_open(struct op *op)
         agg->key_types[plan->key_count] = TYPE(TYPE_INT8);
     agg->input_types = plan_types(op->plan->input, &op->arena);
     keytable_init(&agg->table, agg->key_types, agg->key_width);
-    agg->parts = ox_arena_alloc0(&op->arena, set_count(agg) * PARTS * sizeof(*agg->parts));
+    spill_parts_init(&agg->parts, op, set_count(agg));
     agg->blocks = NULL;
     agg->block_count = agg->block_cap = 0;
-    agg->todo = agg->reading = NULL;
-    agg->chunk = NULL;
     agg->waiting = NULL;
-    agg->level = 0;
     ox_arena_init(&agg->states);
     for (uint32_t i = 0; i < VECTOR_MAX; i++)
         agg->all[i] = i;
     begin_round(agg);
     return true;
-}
-
-static void
-part_free(struct part *part)
-{
-    if (part == NULL)
-        return;
-    spill_fini(&part->spill);
-    ox_free(part);
 }
 
 static void
@@ -208,20 +187,10 @@ aggregate_close(struct op *op)
     for (uint32_t i = 0; i < agg->block_count; i++)
         ox_free(agg->blocks[i]);
     ox_free(agg->blocks);
-    for (uint32_t i = 0; agg->parts != NULL && i < set_count(agg) * PARTS; i++)
-        part_free(agg->parts[i]);
-    part_free(agg->reading);
-    for (struct part *part = agg->todo, *next; part != NULL; part = next) {
-        next = part->next;
-        part_free(part);
-    }
-    chunk_free(agg->chunk);
+    spill_parts_fini(&agg->parts);
     ox_arena_fini(&agg->states);
     agg->calls = NULL;
-    agg->parts = NULL;
     agg->blocks = NULL;
-    agg->todo = agg->reading = NULL;
-    agg->chunk = NULL;
 }
 
 /* ---- groups ------------------------------------------------------------------------ */
@@ -267,15 +236,9 @@ memory_used(const struct aggregate *agg)
 static bool
 spill_row(struct aggregate *agg, const struct batch *in, uint32_t row, uint64_t hash, uint32_t set)
 {
-    struct part **slot = &agg->parts[set * PARTS + (hash >> (4 * agg->level)) % PARTS];
-    if (*slot == NULL) {
-        *slot = ox_calloc(1, sizeof(**slot));
-        spill_init(&(*slot)->spill, agg->op.run, agg->input_types, in->ncols);
-        (*slot)->level = agg->level + 1;
-        (*slot)->set = set;
-        agg->op.counters->spill_parts++;
-    }
-    return spill_add(&(*slot)->spill, in->cols, NULL, row, 1);
+    struct spill_part *part =
+        spill_parts_of(&agg->parts, hash, set, agg->input_types, in->ncols, NULL, 0);
+    return spill_add(&part->left, in->cols, NULL, row, 1);
 }
 
 /* Keys of one set over the batch; the group of each row, spilling the rows of
@@ -294,7 +257,7 @@ find_groups(struct aggregate *agg, const struct batch *in, uint32_t set, uint32_
     }
     if (plan->sets != NULL)
         vector_constant(&keys[plan->key_count], TYPE(TYPE_INT8), datum_i64(set), &agg->op.scratch);
-    bool full = agg->level < LEVEL_MAX && memory_used(agg) > agg->op.run->config.work_mem;
+    bool full = agg->parts.level < LEVEL_MAX && memory_used(agg) > agg->op.run->config.work_mem;
     keytable_hash(&agg->table, keys, in->sel, n, agg->hashes);
     keytable_find(&agg->table, keys, in->sel, n, agg->hashes, !full, agg->ids);
     init_groups(agg, keytable_count(&agg->table));
@@ -419,8 +382,8 @@ finish_sorter(struct aggregate *agg, struct agg_slot *call)
 static bool
 take(struct aggregate *agg, const struct batch *in)
 {
-    uint32_t first = agg->reading != NULL ? agg->reading->set : 0;
-    uint32_t last = agg->reading != NULL ? first + 1 : set_count(agg);
+    uint32_t first = agg->parts.reading != NULL ? agg->parts.reading->set : 0;
+    uint32_t last = agg->parts.reading != NULL ? first + 1 : set_count(agg);
     ox_arena_reset(&agg->op.scratch);
     for (uint32_t set = first; set < last; set++) {
         const uint32_t *rows = in->sel != NULL ? in->sel : agg->all;
@@ -451,25 +414,11 @@ read_input(struct aggregate *agg)
 {
     struct op *op = &agg->op;
     for (;;) {
-        struct batch *in = NULL;
-        if (agg->reading == NULL) {
-            enum exec_status status = op_next(op->input, &in);
-            if (status == EXEC_DONE)
-                return EXEC_ROWS;
-            if (status != EXEC_ROWS)
-                return status;
-        } else {
-            if (!run_check(op->run))
-                return EXEC_FAIL;
-            if (run_over_budget(op->run))
-                return EXEC_PARK;
-            chunk_free(agg->chunk);
-            if (!spill_read(&agg->reader, &agg->chunk))
-                return EXEC_FAIL;
-            if (agg->chunk == NULL)
-                return EXEC_ROWS;
-            in = &agg->chunk->batch;
-        }
+        struct batch *in;
+        enum exec_status status = agg->parts.reading == NULL ? op_next(op->input, &in)
+                                                             : spill_parts_read(&agg->parts, &in);
+        if (status != EXEC_ROWS)
+            return status == EXEC_DONE ? EXEC_ROWS : status;
         if (!take(agg, in))
             return EXEC_FAIL;
     }
@@ -506,7 +455,7 @@ static void
 add_empty_groups(struct aggregate *agg)
 {
     const struct plan_aggregate *plan = plan_of(agg);
-    if (agg->reading != NULL)
+    if (agg->parts.reading != NULL)
         return;
     if (agg->one)
         init_groups(agg, 1);
@@ -580,33 +529,6 @@ give(struct aggregate *agg, struct batch **out)
     return EXEC_ROWS;
 }
 
-/* Queue what was spilled, take the next file. */
-static bool
-next_part(struct aggregate *agg, bool *more)
-{
-    for (uint32_t i = 0; i < set_count(agg) * PARTS; i++) {
-        struct part *part = agg->parts[i];
-        if (part == NULL)
-            continue;
-        agg->parts[i] = NULL;
-        part->next = agg->todo;
-        agg->todo = part;
-        if (!spill_flush(&part->spill))
-            return false;
-        agg->op.counters->spill_bytes += part->spill.len;
-    }
-    part_free(agg->reading);
-    agg->reading = agg->todo;
-    *more = agg->reading != NULL;
-    if (!*more)
-        return true;
-    agg->todo = agg->reading->next;
-    agg->level = agg->reading->level;
-    agg->reader = spill_reader(&agg->reading->spill);
-    begin_round(agg);
-    return true;
-}
-
 static enum exec_status
 aggregate_next(struct op *op, struct batch **out)
 {
@@ -635,10 +557,11 @@ aggregate_next(struct op *op, struct batch **out)
             if (status != EXEC_DONE)
                 return status;
             bool more;
-            if (!next_part(agg, &more))
+            if (!spill_parts_next(&agg->parts, &more))
                 return EXEC_FAIL;
             if (!more)
                 return EXEC_DONE;
+            begin_round(agg);
             break;
         }
         }

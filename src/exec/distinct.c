@@ -6,16 +6,11 @@
  * order among the rows of different tuples is lost from there on, which only
  * DISTINCT ON notices; it is given all the memory instead. */
 #include "exec/keytable.h"
+#include "exec/spill_parts.h"
 
 #include "exec/exec_int.h"
 
-enum { PARTS = 16, LEVEL_MAX = 4 };
-
-struct part {
-    struct spill spill;
-    uint32_t level;
-    struct part *next;
-};
+enum { LEVEL_MAX = 4 };
 
 struct distinct {
     struct op op;
@@ -23,12 +18,7 @@ struct distinct {
     struct type *types, *input_types;
     struct vector *keys;
     bool whole_row;
-    uint32_t level;            /* of what is read now */
-    struct part *parts[PARTS]; /* filling; all NULL before the first spill */
-    struct part *todo;         /* full */
-    struct part *reading;
-    struct spill_reader reader;
-    struct chunk *chunk;
+    struct spill_parts parts;
     struct batch out;
     uint32_t sel[VECTOR_MAX], ids[VECTOR_MAX];
     uint64_t hashes[VECTOR_MAX];
@@ -52,33 +42,16 @@ distinct_open(struct op *op)
     }
     distinct->keys = ox_arena_alloc0(&op->arena, (count + 1) * sizeof(struct vector));
     keytable_init(&distinct->table, distinct->types, count);
-    distinct->level = 0;
-    memset(distinct->parts, 0, sizeof(distinct->parts));
-    distinct->todo = distinct->reading = NULL;
-    distinct->chunk = NULL;
+    spill_parts_init(&distinct->parts, op, 1);
     return true;
-}
-
-static void
-part_free(struct part *part)
-{
-    if (part == NULL)
-        return;
-    spill_fini(&part->spill);
-    ox_free(part);
 }
 
 static bool
 spill_row(struct distinct *distinct, const struct batch *in, uint32_t row, uint64_t hash)
 {
-    struct part **slot = &distinct->parts[(hash >> (4 * distinct->level)) % PARTS];
-    if (*slot == NULL) {
-        *slot = ox_calloc(1, sizeof(**slot));
-        spill_init(&(*slot)->spill, distinct->op.run, distinct->input_types, in->ncols);
-        (*slot)->level = distinct->level + 1;
-        distinct->op.counters->spill_parts++;
-    }
-    return spill_add(&(*slot)->spill, in->cols, NULL, row, 1);
+    struct spill_part *part =
+        spill_parts_of(&distinct->parts, hash, 0, distinct->input_types, in->ncols, NULL, 0);
+    return spill_add(&part->left, in->cols, NULL, row, 1);
 }
 
 /* Rows of `in` that are first of their tuple. */
@@ -96,7 +69,7 @@ firsts(struct distinct *distinct, const struct batch *in, uint32_t *kept)
         keys = distinct->keys;
     }
     uint32_t n = in->sel != NULL ? in->sel_count : in->count;
-    bool full = distinct->whole_row && distinct->level < LEVEL_MAX &&
+    bool full = distinct->whole_row && distinct->parts.level < LEVEL_MAX &&
                 keytable_bytes(&distinct->table) > op->run->config.work_mem;
     uint32_t known = keytable_count(&distinct->table);
     keytable_hash(&distinct->table, keys, in->sel, n, distinct->hashes);
@@ -115,63 +88,25 @@ firsts(struct distinct *distinct, const struct batch *in, uint32_t *kept)
     return true;
 }
 
-/* Queue the files that were filled, start on the next. *more false: no file. */
-static bool
-next_part(struct distinct *distinct, bool *more)
-{
-    for (int i = 0; i < PARTS; i++) {
-        struct part *part = distinct->parts[i];
-        if (part == NULL)
-            continue;
-        distinct->parts[i] = NULL;
-        part->next = distinct->todo;
-        distinct->todo = part;
-        if (!spill_flush(&part->spill))
-            return false;
-        distinct->op.counters->spill_bytes += part->spill.len;
-    }
-    part_free(distinct->reading);
-    distinct->reading = distinct->todo;
-    *more = distinct->reading != NULL;
-    if (!*more)
-        return true;
-    distinct->todo = distinct->reading->next;
-    distinct->level = distinct->reading->level;
-    distinct->reader = spill_reader(&distinct->reading->spill);
-    keytable_fini(&distinct->table);
-    return true;
-}
-
 static enum exec_status
 distinct_next(struct op *op, struct batch **out)
 {
     struct distinct *distinct = (struct distinct *)op;
     struct batch *in = NULL;
     for (;;) {
-        if (distinct->reading == NULL) {
-            enum exec_status status = op_next(op->input, &in);
-            if (status != EXEC_ROWS && status != EXEC_DONE)
-                return status;
-            if (status == EXEC_DONE)
-                in = NULL;
-        } else {
-            if (!run_check(op->run))
-                return EXEC_FAIL;
-            if (run_over_budget(op->run))
-                return EXEC_PARK;
-            chunk_free(distinct->chunk);
-            distinct->chunk = NULL;
-            if (!spill_read(&distinct->reader, &distinct->chunk))
-                return EXEC_FAIL;
-            in = distinct->chunk != NULL ? &distinct->chunk->batch : NULL;
-        }
-        if (in != NULL)
+        enum exec_status status = distinct->parts.reading == NULL
+                                      ? op_next(op->input, &in)
+                                      : spill_parts_read(&distinct->parts, &in);
+        if (status == EXEC_ROWS)
             break;
+        if (status != EXEC_DONE)
+            return status;
         bool more;
-        if (!next_part(distinct, &more))
+        if (!spill_parts_next(&distinct->parts, &more))
             return EXEC_FAIL;
         if (!more)
             return EXEC_DONE;
+        keytable_fini(&distinct->table);
     }
     uint32_t kept;
     if (!firsts(distinct, in, &kept))
@@ -188,15 +123,7 @@ distinct_close(struct op *op)
 {
     struct distinct *distinct = (struct distinct *)op;
     keytable_fini(&distinct->table);
-    chunk_free(distinct->chunk);
-    for (int i = 0; i < PARTS; i++)
-        part_free(distinct->parts[i]);
-    part_free(distinct->reading);
-    for (struct part *part = distinct->todo, *next; part != NULL; part = next) {
-        next = part->next;
-        part_free(part);
-    }
-    distinct->todo = distinct->reading = NULL;
+    spill_parts_fini(&distinct->parts);
 }
 
 const struct op_ops op_distinct = {

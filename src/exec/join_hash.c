@@ -6,19 +6,13 @@
  *   BUILD --(right ends)--> PROBE --(left ends)--> REST (RIGHT, FULL) --> end
  *     | over work_mem
  *     v
- *   both sides go to PARTS files by the hash of their keys; then each pair of
+ *   both sides go to SPILL_PARTS files by the hash of their keys; then each pair of
  *   files is built and probed as above, split again if it is still too large. */
 #include "exec/join.h"
 #include "exec/keytable.h"
+#include "exec/spill_parts.h"
 
-enum { PARTS = 16, LEVEL_MAX = 4 };
-
-/* Rows of both sides whose keys hash alike. */
-struct join_part {
-    struct spill left, right;
-    uint32_t level;
-    struct join_part *next;
-};
+enum { LEVEL_MAX = 4 };
 
 struct join_hash {
     struct op op;
@@ -38,12 +32,8 @@ struct join_hash {
     bool chain_on; /* chain holds the next candidate of row left_at */
     uint32_t rest_at;
     /* Files */
-    uint32_t level;
-    struct join_part *parts[PARTS];
+    struct spill_parts parts;
     bool split;
-    struct join_part *todo, *reading;
-    struct spill_reader reader;
-    struct chunk *chunk;
     uint32_t ids[VECTOR_MAX];
     uint64_t hashes[VECTOR_MAX];
 };
@@ -83,24 +73,11 @@ join_open(struct op *op)
     rows_init(&join->rows, join->right_types, op->plan->right->column_count);
     keytable_init(&join->table, join->key_types, plan->key_count);
     join->phase = BUILD;
-    join->level = 0;
     join->split = false;
     join->left = NULL;
     join->chain_on = false;
-    join->todo = join->reading = NULL;
-    join->chunk = NULL;
-    memset(join->parts, 0, sizeof(join->parts));
+    spill_parts_init(&join->parts, op, 1);
     return true;
-}
-
-static void
-part_free(struct join_part *part)
-{
-    if (part == NULL)
-        return;
-    spill_fini(&part->left);
-    spill_fini(&part->right);
-    ox_free(part);
 }
 
 static void
@@ -122,18 +99,7 @@ join_close(struct op *op)
 {
     struct join_hash *join = (struct join_hash *)op;
     forget_build(join);
-    for (int i = 0; i < PARTS; i++) {
-        part_free(join->parts[i]);
-        join->parts[i] = NULL;
-    }
-    part_free(join->reading);
-    for (struct join_part *part = join->todo, *next; part != NULL; part = next) {
-        next = part->next;
-        part_free(part);
-    }
-    join->todo = join->reading = NULL;
-    chunk_free(join->chunk);
-    join->chunk = NULL;
+    spill_parts_fini(&join->parts);
 }
 
 /* ---- build ------------------------------------------------------------------------- */
@@ -165,16 +131,9 @@ eval_keys(struct join_hash *join, const struct batch *in, struct expr **exprs, u
 static bool
 to_part(struct join_hash *join, const struct batch *in, uint32_t row, uint64_t hash, bool left)
 {
-    struct join_part **slot = &join->parts[(hash >> (4 * join->level)) % PARTS];
-    if (*slot == NULL) {
-        struct exec_run *run = join->op.run;
-        *slot = ox_calloc(1, sizeof(**slot));
-        spill_init(&(*slot)->left, run, join->left_types, join->joiner.left_cols);
-        spill_init(&(*slot)->right, run, join->right_types, join->joiner.right_cols);
-        (*slot)->level = join->level + 1;
-        join->op.counters->spill_parts++;
-    }
-    return spill_add(left ? &(*slot)->left : &(*slot)->right, in->cols, NULL, row, 1);
+    struct spill_part *part = spill_parts_of(&join->parts, hash, 0, join->left_types,
+        join->joiner.left_cols, join->right_types, join->joiner.right_cols);
+    return spill_add(left ? &part->left : &part->right, in->cols, NULL, row, 1);
 }
 
 /* Rows of one side to the files. Those with a NULL key match nothing: they go
@@ -268,21 +227,8 @@ start_split(struct join_hash *join)
 static enum exec_status
 side_next(struct join_hash *join, bool left, struct batch **in)
 {
-    struct op *op = &join->op;
-    if (join->reading == NULL)
-        return op_next(left ? op->input : op->right, in);
-    if (!run_check(op->run))
-        return EXEC_FAIL;
-    if (run_over_budget(op->run))
-        return EXEC_PARK;
-    chunk_free(join->chunk);
-    join->chunk = NULL;
-    if (!spill_read(&join->reader, &join->chunk))
-        return EXEC_FAIL;
-    if (join->chunk == NULL)
-        return EXEC_DONE;
-    *in = &join->chunk->batch;
-    return EXEC_ROWS;
+    return join->parts.reading == NULL ? op_next(left ? join->op.input : join->op.right, in)
+                                       : spill_parts_read(&join->parts, in);
 }
 
 static enum exec_status
@@ -299,12 +245,12 @@ build(struct join_hash *join)
             return EXEC_FAIL;
         struct exec_counters *counters = join->op.counters;
         counters->memory_max = OX_MAX(counters->memory_max, build_bytes(join));
-        if (!join->split && join->level < LEVEL_MAX &&
+        if (!join->split && join->parts.level < LEVEL_MAX &&
             build_bytes(join) > join->op.run->config.work_mem && !start_split(join))
             return EXEC_FAIL;
     }
-    if (join->reading != NULL)
-        join->reader = spill_reader(&join->reading->left);
+    if (join->parts.reading != NULL)
+        spill_parts_rewind(&join->parts, true);
     if (keeps_right(join) && !join->split)
         join->matched = ox_calloc(join->rows.count + 1, 1);
     join->phase = join->split ? SPLIT_LEFT : PROBE;
@@ -331,26 +277,12 @@ split_left(struct join_hash *join)
 static bool
 next_part(struct join_hash *join, bool *more)
 {
-    for (int i = 0; i < PARTS; i++) {
-        struct join_part *part = join->parts[i];
-        if (part == NULL)
-            continue;
-        join->parts[i] = NULL;
-        part->next = join->todo;
-        join->todo = part;
-        if (!spill_flush(&part->left) || !spill_flush(&part->right))
-            return false;
-        join->op.counters->spill_bytes += part->left.len + part->right.len;
-    }
-    part_free(join->reading);
-    join->reading = join->todo;
-    *more = join->reading != NULL;
+    if (!spill_parts_next(&join->parts, more))
+        return false;
     forget_build(join);
     if (!*more)
         return true;
-    join->todo = join->reading->next;
-    join->level = join->reading->level;
-    join->reader = spill_reader(&join->reading->right);
+    spill_parts_rewind(&join->parts, false); /* it is built from the right rows */
     join->split = false;
     join->left = NULL;
     join->phase = BUILD;

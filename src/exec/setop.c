@@ -15,19 +15,14 @@
  *     the table stays so until the next part.
  *  2. A part of level n is of rows that agree in the first 4n bits of their hash. */
 #include "exec/keytable.h"
+#include "exec/spill_parts.h"
 
 #include "exec/exec_int.h"
 
-enum { PARTS = 16, LEVEL_MAX = 6 };
+enum { LEVEL_MAX = 6 };
 
 struct counts {
     uint64_t left, right;
-};
-
-struct setop_part {
-    struct spill left, right;
-    uint32_t level;
-    struct setop_part *next;
 };
 
 struct setop {
@@ -38,12 +33,7 @@ struct setop {
     uint32_t count_cap;
     enum { LEFT, RIGHT, GIVE } phase;
     bool full;
-    uint32_t level;                  /* of what is read now */
-    struct setop_part *parts[PARTS]; /* filling */
-    struct setop_part *todo;         /* full */
-    struct setop_part *reading;      /* NULL: the inputs */
-    struct spill_reader reader;
-    struct chunk *chunk;
+    struct spill_parts parts;
     uint32_t at;      /* id that comes next */
     uint64_t repeats; /* of it, still to be given */
     bool started;
@@ -73,10 +63,7 @@ setop_open(struct op *op)
     setop->types = plan_types(op->plan, &op->arena);
     keytable_init(&setop->table, setop->types, op->plan->column_count);
     setop->counts = NULL;
-    setop->level = 0;
-    memset(setop->parts, 0, sizeof(setop->parts));
-    setop->todo = setop->reading = NULL;
-    setop->chunk = NULL;
+    spill_parts_init(&setop->parts, op, 1);
     begin_round(setop);
     return true;
 }
@@ -87,17 +74,11 @@ static bool
 spill_row(struct setop *setop, const struct batch *in, uint32_t row, uint64_t hash, bool left)
 {
     const struct plan_setop *plan = (const struct plan_setop *)setop->op.plan;
-    struct setop_part **slot = &setop->parts[(hash >> (4 * setop->level)) % PARTS];
-    if (*slot == NULL && !left && plan->kind != SETOP_UNION)
+    if (!left && plan->kind != SETOP_UNION && spill_parts_find(&setop->parts, hash, 0) == NULL)
         return true;
-    if (*slot == NULL) {
-        *slot = ox_calloc(1, sizeof(**slot));
-        spill_init(&(*slot)->left, setop->op.run, setop->types, in->ncols);
-        spill_init(&(*slot)->right, setop->op.run, setop->types, in->ncols);
-        (*slot)->level = setop->level + 1;
-        setop->op.counters->spill_parts++;
-    }
-    return spill_add(left ? &(*slot)->left : &(*slot)->right, in->cols, NULL, row, 1);
+    struct spill_part *part =
+        spill_parts_of(&setop->parts, hash, 0, setop->types, in->ncols, setop->types, in->ncols);
+    return spill_add(left ? &part->left : &part->right, in->cols, NULL, row, 1);
 }
 
 /* Whether the table has the memory it may have. False: run_err(). */
@@ -107,7 +88,7 @@ look_at_memory(struct setop *setop)
     size_t bytes = keytable_bytes(&setop->table) + setop->count_cap * sizeof(struct counts);
     size_t work_mem = OX_MAX(setop->op.run->config.work_mem, (size_t)65536);
     setop->op.counters->memory_max = OX_MAX(setop->op.counters->memory_max, bytes);
-    if (setop->level < LEVEL_MAX) {
+    if (setop->parts.level < LEVEL_MAX) {
         setop->full |= bytes > work_mem;
         return true;
     }
@@ -170,21 +151,8 @@ times(enum setop_kind kind, const struct counts *counts)
 static enum exec_status
 side_next(struct setop *setop, bool left, struct batch **in)
 {
-    struct op *op = &setop->op;
-    if (setop->reading == NULL)
-        return op_next(left ? op->input : op->right, in);
-    if (!run_check(op->run))
-        return EXEC_FAIL;
-    if (run_over_budget(op->run))
-        return EXEC_PARK;
-    chunk_free(setop->chunk);
-    setop->chunk = NULL;
-    if (!spill_read(&setop->reader, &setop->chunk))
-        return EXEC_FAIL;
-    if (setop->chunk == NULL)
-        return EXEC_DONE;
-    *in = &setop->chunk->batch;
-    return EXEC_ROWS;
+    return setop->parts.reading == NULL ? op_next(left ? setop->op.input : setop->op.right, in)
+                                        : spill_parts_read(&setop->parts, in);
 }
 
 /* One side to its end. */
@@ -234,43 +202,6 @@ give(struct setop *setop, struct batch **out)
     return EXEC_ROWS;
 }
 
-static void
-part_free(struct setop_part *part)
-{
-    if (part == NULL)
-        return;
-    spill_fini(&part->left);
-    spill_fini(&part->right);
-    ox_free(part);
-}
-
-/* Queue the files that were filled, start on the next. *more false: there is none. */
-static bool
-next_part(struct setop *setop, bool *more)
-{
-    for (int i = 0; i < PARTS; i++) {
-        struct setop_part *part = setop->parts[i];
-        if (part == NULL)
-            continue;
-        setop->parts[i] = NULL;
-        part->next = setop->todo;
-        setop->todo = part;
-        if (!spill_flush(&part->left) || !spill_flush(&part->right))
-            return false;
-        setop->op.counters->spill_bytes += part->left.len + part->right.len;
-    }
-    part_free(setop->reading);
-    setop->reading = setop->todo;
-    *more = setop->reading != NULL;
-    if (!*more)
-        return true;
-    setop->todo = setop->reading->next;
-    setop->level = setop->reading->level;
-    setop->reader = spill_reader(&setop->reading->left);
-    begin_round(setop);
-    return true;
-}
-
 static enum exec_status
 setop_next(struct op *op, struct batch **out)
 {
@@ -283,8 +214,8 @@ setop_next(struct op *op, struct batch **out)
             status = drain(setop, true);
             if (status != EXEC_ROWS)
                 return status;
-            if (setop->reading != NULL)
-                setop->reader = spill_reader(&setop->reading->right);
+            if (setop->parts.reading != NULL)
+                spill_parts_rewind(&setop->parts, false);
             setop->phase = RIGHT;
             break;
         case RIGHT:
@@ -299,10 +230,11 @@ setop_next(struct op *op, struct batch **out)
             status = give(setop, out);
             if (status != EXEC_DONE)
                 return status;
-            if (!next_part(setop, &more))
+            if (!spill_parts_next(&setop->parts, &more))
                 return EXEC_FAIL;
             if (!more)
                 return EXEC_DONE;
+            begin_round(setop);
             break;
         }
     }
@@ -315,18 +247,7 @@ setop_close(struct op *op)
     keytable_fini(&setop->table);
     ox_free(setop->counts);
     setop->counts = NULL;
-    chunk_free(setop->chunk);
-    setop->chunk = NULL;
-    for (int i = 0; i < PARTS; i++) {
-        part_free(setop->parts[i]);
-        setop->parts[i] = NULL;
-    }
-    part_free(setop->reading);
-    for (struct setop_part *part = setop->todo, *next; part != NULL; part = next) {
-        next = part->next;
-        part_free(part);
-    }
-    setop->todo = setop->reading = NULL;
+    spill_parts_fini(&setop->parts);
 }
 
 const struct op_ops op_setop = {
