@@ -125,17 +125,23 @@ add_key(struct explain *ex, const struct plan_key *key)
 
 /* Comma-separated text, an array in JSON. */
 static void
+put_listed(struct explain *ex, const char *label, bool last)
+{
+    if (ex->form->json)
+        put_item(ex, label);
+    else if (last)
+        put_property(ex, label);
+    else
+        ox_text_adds(&ex->value, ", ");
+}
+
+static void
 keys_property(struct explain *ex, const char *label, const struct plan_key *keys, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         add_key(ex, &keys[i]);
-        if (ex->form->json)
-            put_item(ex, label);
-        else if (i + 1 < count)
-            ox_text_adds(&ex->value, ", ");
+        put_listed(ex, label, i + 1 == count);
     }
-    if (!ex->form->json && count > 0)
-        put_property(ex, label);
     end_items(ex);
 }
 
@@ -144,13 +150,8 @@ exprs_property(struct explain *ex, const char *label, struct expr *const *exprs,
 {
     for (uint32_t i = 0; i < count; i++) {
         expr_deparse(exprs[i], &ex->value);
-        if (ex->form->json)
-            put_item(ex, label);
-        else if (i + 1 < count)
-            ox_text_adds(&ex->value, ", ");
+        put_listed(ex, label, i + 1 == count);
     }
-    if (!ex->form->json && count > 0)
-        put_property(ex, label);
     end_items(ex);
 }
 
