@@ -160,6 +160,20 @@ bench_append(size_t bytes)
     ox_buf_put(batch.buf);
 }
 
+/* A file of 64 MiB that is on disk: what is written over it needs no space. */
+static int
+raw_file(char path[512])
+{
+    static char zeros[1 << 20];
+    snprintf(path, 512, "%s/raw", root);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    for (int i = 0; i < 64; i++)
+        if (pwrite(fd, zeros, sizeof(zeros), (off_t)i << 20) < 0)
+            exit(1);
+    fdatasync(fd);
+    return fd;
+}
+
 /* One batch to each of the partitions, then wait until all are flushed. */
 static void
 bench_flush(int partitions, size_t bytes)
@@ -167,13 +181,7 @@ bench_flush(int partitions, size_t bytes)
     struct slice batch = make_batch(bytes, 76);
     struct plog *plogs[PARTITIONS];
     char path[512];
-    snprintf(path, sizeof(path), "%s/raw", root);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    static char zeros[1 << 20];
-    for (int i = 0; i < 64; i++)
-        if (pwrite(fd, zeros, sizeof(zeros), (off_t)i << 20) < 0)
-            exit(1);
-    fdatasync(fd);
+    int fd = raw_file(path);
     uint64_t pos = 0, raw = 0, n = 0;
     double start = now(), end;
     do {
@@ -278,13 +286,7 @@ bench_ack(size_t bytes)
     log_dir_purge(dir, INT64_MAX);
     log_dir_close(dir);
     char path[512];
-    snprintf(path, sizeof(path), "%s/raw", root);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    static char zeros[1 << 20];
-    for (int i = 0; i < 64; i++)
-        if (pwrite(fd, zeros, sizeof(zeros), (off_t)i << 20) < 0)
-            exit(1);
-    fdatasync(fd);
+    int fd = raw_file(path);
     n = 0;
     for (double start = now(), at; (at = now()) - start < seconds && n < MAX; n++) {
         if (pwrite(fd, ox_slice_ptr(&batch), batch.len, (off_t)((n * batch.len) % (60 << 20))) < 0)

@@ -30,13 +30,20 @@ utf16_len(struct str s)
     return units;
 }
 
+/* What failed by itself keeps its own code. */
+static void
+fail_rest(struct coord_offset_topic *topics, size_t count, ox_code code)
+{
+    for (size_t i = 0; code != OX_OK && i < count; i++)
+        for (size_t j = 0; j < topics[i].partition_count; j++)
+            if (topics[i].partitions[j].code == OX_OK)
+                topics[i].partitions[j].code = code;
+}
+
 static void
 commit_answer(struct coord_offset_commit_call *call, ox_code code)
 {
-    for (size_t i = 0; code != OX_OK && i < call->topic_count; i++)
-        for (size_t j = 0; j < call->topics[i].partition_count; j++)
-            if (call->topics[i].partitions[j].code == OX_OK)
-                call->topics[i].partitions[j].code = code;
+    fail_rest(call->topics, call->topic_count, code);
     call_finish(&call->call, code);
 }
 
@@ -505,10 +512,7 @@ coord_offset_fetch(struct coord *coord, struct coord_offset_fetch_call *call)
 static void
 delete_answer(struct coord_offset_delete_call *call, ox_code code)
 {
-    for (size_t i = 0; code != OX_OK && i < call->topic_count; i++)
-        for (size_t j = 0; j < call->topics[i].partition_count; j++)
-            if (call->topics[i].partitions[j].code == OX_OK)
-                call->topics[i].partitions[j].code = code;
+    fail_rest(call->topics, call->topic_count, code);
     call_finish(&call->call, code);
 }
 

@@ -420,6 +420,9 @@ ox_code plog_apply(struct plog *plog, struct log_segment *seg, const struct reco
     struct ox_err *err);
 /* What a new active segment gets: its jitter, and its space if that is wanted. */
 ox_code plog_prepare_segment(struct plog *plog, struct log_segment *seg, struct ox_err *err);
+/* Opens and prepares an empty segment from base on, which is then to be pushed. Gives out. */
+ox_code plog_make_segment(struct plog *plog, int64_t base, struct log_segment **out,
+    struct ox_err *err);
 /* Seals the active segment and makes a new one at the log end. Under lock. */
 ox_code plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err);
 /* Loads segments and state from disk, recovering when needed. recover.c */

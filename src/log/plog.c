@@ -842,6 +842,23 @@ plog_prepare_segment(struct plog *plog, struct log_segment *seg, struct ox_err *
 }
 
 ox_code
+plog_make_segment(struct plog *plog, int64_t base, struct log_segment **out, struct ox_err *err)
+{
+    struct log_segment *seg;
+    ox_code rc = log_segment_open(plog->fs, plog->path, base, true, &seg, err);
+    if (rc != OX_OK)
+        return rc;
+    rc = plog_prepare_segment(plog, seg, err);
+    if (rc != OX_OK) {
+        log_segment_put(seg);
+        return rc;
+    }
+    seg->created_ms = env_wall_ms(plog->dir->env);
+    *out = seg;
+    return OX_OK;
+}
+
+ox_code
 plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err)
 {
     struct log_segment *old = plog_active(plog), *seg;

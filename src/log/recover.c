@@ -675,15 +675,9 @@ static ox_code
 first_segment(struct plog *plog, int64_t base, struct ox_err *err)
 {
     struct log_segment *seg;
-    ox_code rc = log_segment_open(plog->fs, plog->path, base, true, &seg, err);
+    ox_code rc = plog_make_segment(plog, base, &seg, err);
     if (rc != OX_OK)
         return rc;
-    rc = plog_prepare_segment(plog, seg, err);
-    if (rc != OX_OK) {
-        log_segment_put(seg);
-        return rc;
-    }
-    seg->created_ms = env_wall_ms(plog->dir->env);
     plog_push_segment(plog, seg); /* its name is flushed with its first batch */
     return OX_OK;
 }

@@ -440,15 +440,9 @@ restart_locked(struct plog *plog, int64_t offset, struct ox_err *err)
     if (rc == OX_OK)
         rc = log_segment_unlink(old, err);
     if (rc == OX_OK)
-        rc = log_segment_open(plog->fs, plog->path, offset, true, &seg, err);
+        rc = plog_make_segment(plog, offset, &seg, err);
     if (rc != OX_OK)
         return rc;
-    rc = plog_prepare_segment(plog, seg, err);
-    if (rc != OX_OK) {
-        log_segment_put(seg);
-        return rc;
-    }
-    seg->created_ms = env_wall_ms(plog->dir->env);
     plog->segment_count = 0;
     log_segment_put(old);
     plog_push_segment(plog, seg);
