@@ -33,9 +33,7 @@ my ($kafka, $sql) = (Oxbow::free_port(), Oxbow::free_port());
 my $dir = tempdir('kill9-XXXXXX', DIR => Oxbow::tmp());
 my $journal = abs_path($dir) . '.power';
 my %env;
-%env = (LD_PRELOAD => abs_path("$Oxbow::BUILD/regress/load/power.so"), OX_POWER_LOG => $journal,
-    OX_POWER_DIR => abs_path($dir), ASAN_OPTIONS => 'verify_asan_link_order=0:' . ($ENV{ASAN_OPTIONS} // ''))
-    if $ENV{OX_POWER};
+%env = (Oxbow::shim('power'), OX_POWER_LOG => $journal, OX_POWER_DIR => abs_path($dir)) if $ENV{OX_POWER};
 my $ox = Oxbow->start(dir => abs_path($dir), env => \%env, settings => {kafka_port => $kafka, sql_port => $sql})
     or die 'no server';
 

@@ -36,7 +36,7 @@ sub failed {
     print $file "\0" x 4096;
 }
 my $ox = Oxbow->start(dir => "$tmp/data", settings => {loops => 1},
-    env => {LD_PRELOAD => abs_path("$Oxbow::BUILD/regress/load/bad_memory.so"), OX_BAD_MEMORY => "$tmp/control"}) or die 'no server';
+    env => {Oxbow::shim('bad_memory'), OX_BAD_MEMORY => "$tmp/control"}) or die 'no server';
 my $session = pg_dial($ox->{sql_port});
 pg_simple($session, 'CREATE TOPIC t');
 

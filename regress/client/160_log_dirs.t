@@ -15,9 +15,7 @@ use Time::HiRes qw(sleep time);
 
 my $tmp = abs_path(tempdir('dirs-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1));
 my ($one, $two) = ("$tmp/a", "$tmp/b");
-my $shim = abs_path("$Oxbow::BUILD/regress/load/bad_disk.so");
-my @asan = map { $_ => "verify_asan_link_order=0:" . ($ENV{$_} // '') } 'ASAN_OPTIONS';
-my %env = (LD_PRELOAD => $shim, OX_BAD_DISK => "$tmp/bad", @asan);
+my %env = (Oxbow::shim('bad_disk'), OX_BAD_DISK => "$tmp/bad");
 my $ox = Oxbow->start(dir => "$tmp/data", env => \%env,
     settings => {'log.dirs' => "$one,$two", log_level => 'info'}) or die 'no server';
 

@@ -182,8 +182,7 @@ if ($asked && KafkaJars::classpath('kafka_2.13')) {
 }
 
 my ($recorded) = $answers =~ s/recorded (\d+)\n// ? $1 : 0;
-my %env = (LD_PRELOAD => abs_path("$Oxbow::BUILD/regress/load/past_clock.so"), OX_CLOCK_AT => $recorded,
-    ASAN_OPTIONS => 'verify_asan_link_order=0:' . ($ENV{ASAN_OPTIONS} // ''));
+my %env = (Oxbow::shim('past_clock'), OX_CLOCK_AT => $recorded);
 
 make_path("$tmp/data");
 is(system("tar -C $tmp/data -xzf $archive"), 0, 'a directory of Kafka');

@@ -6,6 +6,7 @@
 package Oxbow;
 use strict;
 use warnings;
+use Cwd qw(abs_path);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use IO::Select;
@@ -171,6 +172,15 @@ sub wire {
         "$BUILD/regress/wire/wire", '127.0.0.1', $self->{kafka_port});
     chomp $out;
     return $out;
+}
+
+# The environment of a server with regress/load/NAME.c between it and the system.
+sub shim {
+    my ($name) = @_;
+    my $path = "$BUILD/regress/load/$name.so";
+    die "$path is not built: make check-programs\n" unless -e $path;
+    return (LD_PRELOAD => abs_path($path),
+        ASAN_OPTIONS => 'verify_asan_link_order=0:' . ($ENV{ASAN_OPTIONS} // ''));
 }
 
 sub have {
