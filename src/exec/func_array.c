@@ -99,6 +99,16 @@ array_cat(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+/* Of an array with one dimension, or without any. */
+static ox_code
+flat_view(struct call *call, struct datum array, const char *what, struct array_view *view)
+{
+    view_of(array, view);
+    return view->ndim <= 1 ? OX_OK
+                           : call_fail(call, OX_FEATURE_NOT_SUPPORTED,
+                                 "%s multidimensional arrays is not supported", what);
+}
+
 ox_code
 array_remove(struct call *call, const struct datum *args, struct datum *out)
 {
@@ -107,10 +117,8 @@ array_remove(struct call *call, const struct datum *args, struct datum *out)
         out->null = true;
         return OX_OK;
     }
-    view_of(args[0], &view);
-    if (view.ndim > 1)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
-            "removing elements from multidimensional arrays is not supported");
+    if (flat_view(call, args[0], "removing elements from", &view) != OX_OK)
+        return OX_FEATURE_NOT_SUPPORTED;
     struct datum *items = call_alloc(call, (view.count + 1) * sizeof(*items));
     uint32_t n = 0;
     for (uint32_t i = 0; i < view.count; i++) {
@@ -256,10 +264,8 @@ array_position(struct call *call, const struct datum *args, struct datum *out)
     out->null = true;
     if (args[0].null)
         return OX_OK;
-    view_of(args[0], &view);
-    if (view.ndim > 1)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
-            "searching for elements in multidimensional arrays is not supported");
+    if (flat_view(call, args[0], "searching for elements in", &view) != OX_OK)
+        return OX_FEATURE_NOT_SUPPORTED;
     if (call->nargs > 2 && args[2].null)
         return call_fail(call, OX_NULL_VALUE_NOT_ALLOWED, "initial position must not be null");
     int64_t from = call->nargs > 2 ? args[2].i - view.lower[0] : 0;
@@ -305,10 +311,8 @@ array_positions(struct call *call, const struct datum *args, struct datum *out)
         out->null = true;
         return OX_OK;
     }
-    view_of(args[0], &view);
-    if (view.ndim > 1)
-        return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
-            "searching for elements in multidimensional arrays is not supported");
+    if (flat_view(call, args[0], "searching for elements in", &view) != OX_OK)
+        return OX_FEATURE_NOT_SUPPORTED;
     struct datum *found = call_alloc(call, (view.count + 1) * sizeof(*found));
     uint32_t n = 0;
     for (uint32_t i = 0; i < view.count; i++) {
