@@ -161,8 +161,12 @@ kafka_sasl_handshake(struct kafka_request *req)
     bool same = kc->login != KAFKA_LOGIN_DONE || mechanism == kc->mechanism;
     list_mechanisms(req, &response);
     if (!offered || !same) {
-        response.error_code = ox_code_kafka(
-            offered ? OX_SASL_AUTHENTICATION_FAILED : OX_UNSUPPORTED_SASL_MECHANISM);
+        struct ox_err why;
+        ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "a session is renewed by its mechanism, %s",
+            auth_mechanism_name(kc->mechanism));
+        if (offered)
+            engine_login_failed(req->sess, auth_mechanism_name(mechanism), "", &why);
+        response.error_code = ox_code_kafka(offered ? OX_OK : OX_UNSUPPORTED_SASL_MECHANISM);
         req->close_after = true;
     } else {
         begin_login(kc, mechanism, req->version);
@@ -295,8 +299,7 @@ succeed(struct kafka_conn *kc, struct kafka_request *req, struct str token)
         return;
     }
     int64_t lifetime = lifetime_ms(kc, env_wall_ms(engine_env(kc->sess.engine)));
-    bool limited = req != NULL && req->version >= 1 && lifetime > 0;
-    kc->expires_ns = limited
+    kc->expires_ns = lifetime > 0 /* for clients too that cannot log in again */
         ? loop_now_ns(kc->sess.loop) + (uint64_t)OX_MIN(lifetime, INT64_MAX / 2000000) * 1000000
         : 0;
     auth_exchange_free(kc->exchange);

@@ -1,0 +1,32 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# As secured.t, with sessions that end after a second and a half:
+# regress/wire/expiry/*.wire.
+use strict;
+use warnings;
+use Oxbow;
+use KafkaJars;
+use Test::More;
+use Wire;
+
+my $here = "$Oxbow::TOP/regress/wire/expiry";
+my $dir = Oxbow::tmp() . "/expiry-$$";
+my @users = map { ('--add-scram', "SCRAM-SHA-256=[name=$_,password=$_-secret]") } qw(admin alice);
+is(system("$Oxbow::BUILD/ox", 'format', $dir, @users), 0, 'users before the first start');
+sub start {
+    return Oxbow->start(dir => $dir, settings => {listeners => 'SASL_PLAINTEXT://127.0.0.1:0',
+        'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256', 'connections.max.reauth.ms' => 1500});
+}
+sub kafka {
+    return KafkaJars::start_broker(protocol => 'SASL_PLAINTEXT', format => \@users, settings => <<'END');
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-secret" user_alice="alice-secret";
+listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+security.inter.broker.protocol=SASL_PLAINTEXT
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin-secret";
+connections.max.reauth.ms=1500
+END
+}
+Wire::compare($here, \&start, \&kafka);
+done_testing;
