@@ -7,6 +7,7 @@ use strict;
 use warnings;
 use Clients;
 use Cwd qw(abs_path);
+use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url encode_base64);
@@ -270,6 +271,29 @@ SKIP: {
         sleep 0.2;
     }
     ok(bearer(token('ec1', {})) > 0, 'keys from a URL');
+
+    # Whose tokens they are.
+    sub set { my ($status, $out) = psql($root, "ALTER SYSTEM SET sasl_oauthbearer_$_[0] = '$_[1]';"); return $status ? $out : '' }
+    my $others = token('ec1', {aud => 'others', iss => 'https://evil.example'});
+    is(set('expected_audience', ''), '', 'no audience is expected');
+    ok(bearer(token('ec1', {})) <= 0, 'then no token is taken');
+    is(set('allow_unverified_audience', 'true'), '', 'but where any audience will do');
+    ok(bearer(token('ec1', {aud => 'others'})) > 0, 'all are');
+    ok(bearer($others) <= 0, 'from the issuer');
+    is(set('expected_issuer', ''), '', 'no issuer is expected');
+    ok(bearer(token('ec1', {})) <= 0, 'then no token is taken');
+    is(set('allow_unverified_issuer', 'true'), '', 'but where any issuer will do');
+    ok(bearer($others) > 0, 'those of all are');
+
+    # Keys that cannot be fetched are asked for again.
+    kill 'KILL', $child;
+    waitpid $child, 0;
+    my $port = Oxbow::free_port();
+    is(set('jwks_endpoint_url', "http://127.0.0.1:$port/keys"), '', 'nobody is there');
+    bearer(token('ec1', {}));
+    my $late = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1) or die;
+    my $asked = IO::Select->new($late)->can_read(60);
+    ok($asked, 'who comes later is asked without a login');
 }
 kill 'KILL', $child;
 waitpid $child, 0;

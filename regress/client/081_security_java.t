@@ -55,6 +55,7 @@ my $ox = Oxbow->start(dir => "$dir/data", settings => {
     'ssl.truststore.location' => "$dir/ca.pem", 'ssl.client.auth' => 'required',
     'ssl.principal.mapping.rules' => 'RULE:^CN=(.*?),O=Acme$/$1/',
     'connections.max.reauth.ms' => 3000, 'delegation.token.secret.key' => 'of-the-tokens',
+    'sasl.oauthbearer.allow.unverified.audience' => 'true', 'sasl.oauthbearer.allow.unverified.issuer' => 'true',
     'sasl.oauthbearer.jwks.endpoint.url' => "file://$dir/jwks.json"}) or die 'no server';
 
 sub jaas { return "sasl.jaas.config=org.apache.kafka.common.security.$_[0]Module required $_[1];" }

@@ -311,6 +311,7 @@ sub start_server {
         listeners => join(',', map { "$_\://127.0.0.1:$port{$_}" } sort keys %port),
         'listener.security.protocol.map' => join(',', map { "$_:$protocol{$_}" } sort keys %protocol),
         'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+        'sasl.oauthbearer.allow.unverified.audience' => 'true', 'sasl.oauthbearer.allow.unverified.issuer' => 'true',
         'sasl.oauthbearer.jwks.endpoint.url' => "file://$folder/jwks.json",
         'ssl.keystore.location' => "$folder/both.pem",
         'ssl.truststore.location' => "$folder/ca.pem",

@@ -42,6 +42,7 @@ struct auth_jwt_rules {
     const struct auth_jwks *keys; /* NULL: none are known */
     const char *audience;         /* list: one of them must be named; NULL: any */
     const char *issuer;           /* NULL: any */
+    const char *unmet;            /* why no token is taken at all; NULL: tokens are */
     const char *subject_claim, *scope_claim;
     int64_t skew_ms;
 };

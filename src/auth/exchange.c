@@ -514,7 +514,9 @@ step_bearer(struct auth_exchange *exchange, const struct auth_context *ctx, stru
         return fail(exchange, err, exchange->error);
     if (!bearer_token(message, &authzid, &token))
         return fail(exchange, err, "Authentication failed: invalid OAUTHBEARER message");
-    ox_code code = ctx->jwt == NULL
+    ox_code code = ctx->jwt != NULL && ctx->jwt->unmet != NULL
+        ? ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "%s", ctx->jwt->unmet)
+        : ctx->jwt == NULL
                        ? ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "no keys are configured")
                        : auth_jwt_check(token, ctx->jwt, ctx->now_ms, arena, &subject,
                              &exchange->expiry_ms, &unknown_key, &why);

@@ -401,6 +401,11 @@ struct engine_config_alter {
 bool engine_config_alter(struct engine_config_alter *call);
 /* May max.connections.per.ip.overrides, cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
 ox_code engine_check_overrides(struct str list, struct ox_err *err);
+/* Why no signed token can be taken, as these settings are; NULL: they can. */
+const char *engine_tokens_unmet(const struct server_config *settings);
+/* Once a second: keys of tokens that could not be fetched. On: no loop. */
+void engine_logins_tend(struct engine *engine);
+/* May cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
 ox_code engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err);
 
 /* What only who starts the engine knows: whether this node could do what a change of

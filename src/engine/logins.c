@@ -6,10 +6,12 @@
  * Keys are fetched by a worker from a file or a URL, at the start, when they are
  * older than the setting says, and when a token names a key that is not among
  * them (not more often than every ten seconds). Logins use what is there and
- * never wait. A fetch that fails leaves the keys that were there.
+ * never wait. A fetch that fails leaves the keys that were there and is tried again
+ * after a wait that doubles, by the next login or by engine_logins_tend().
  *
  *     keys: counted; the state holds one reference, each login under way one */
 #include <curl/curl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +33,7 @@ struct engine_keys {
 };
 
 struct login_state {
-    _Atomic uint32_t refs; /* the engine; a fetch under way */
+    _Atomic uint32_t refs; /* the engine; a look, a fetch under way */
     const struct env *env;
     uint8_t salt_secret[32];
     struct lock lock; /* what follows */
@@ -39,9 +41,11 @@ struct login_state {
     char url[1024]; /* that keys came from */
     uint64_t tried_ns;
     bool fetching, wanted; /* wanted: a token named an unknown key */
+    uint32_t failures;     /* one after the other */
     uint64_t log_second;
     int logged;
-    struct loop_msg first; /* the first fetch, on a loop */
+    struct loop_msg look; /* is it time to fetch? On a loop */
+    bool looking;         /* under the lock: it is on its way */
     struct engine *engine;
 };
 
@@ -193,6 +197,7 @@ fetch_done(struct pool_job *job)
     }
     ox_lock(&state->lock);
     state->fetching = false;
+    state->failures = keys != NULL ? 0 : state->failures + 1;
     if (keys != NULL) {
         old = state->keys;
         state->keys = keys;
@@ -212,6 +217,16 @@ fetch_begin(struct loop_msg *msg)
     loop_pool_submit(loop_self(), &fetch->job);
 }
 
+/* Until the next attempt after so many that failed. */
+static uint64_t
+backoff_ns(const struct server_config *settings, uint32_t failures)
+{
+    double most = (double)settings->sasl_oauthbearer_jwks_endpoint_retry_backoff_max_ms;
+    double wait = ldexp((double)settings->sasl_oauthbearer_jwks_endpoint_retry_backoff_ms,
+        (int)OX_MIN(failures, 1000u) - 1);
+    return (uint64_t)(OX_MIN(OX_MIN(wait, most), 1e12) * 1e6);
+}
+
 /* Under the lock: is it time to fetch? Then the struct for it. */
 static struct fetch *
 want_fetch(struct engine *engine, uint64_t now_ns)
@@ -223,8 +238,10 @@ want_fetch(struct engine *engine, uint64_t now_ns)
         return NULL;
     bool other = strcmp(url, state->url) != 0;
     uint64_t age = now_ns - state->tried_ns;
-    bool due = other || ((state->wanted || state->keys == NULL) && age > AGAIN_NS) ||
-        age > (uint64_t)settings->sasl_oauthbearer_jwks_endpoint_refresh_ms * 1000000;
+    bool due = other || (state->failures > 0
+        ? age >= backoff_ns(settings, state->failures)
+        : ((state->wanted || state->keys == NULL) && age > AGAIN_NS) ||
+            age > (uint64_t)settings->sasl_oauthbearer_jwks_endpoint_refresh_ms * 1000000);
     if (!due)
         return NULL;
     struct fetch *fetch = ox_calloc(1, sizeof(*fetch));
@@ -234,6 +251,7 @@ want_fetch(struct engine *engine, uint64_t now_ns)
     fetch->msg.fn = fetch_begin;
     atomic_fetch_add(&state->refs, 1);
     state->fetching = true;
+    state->failures = other ? 0 : state->failures;
     state->wanted = false;
     state->tried_ns = now_ns;
     return fetch;
@@ -250,10 +268,30 @@ fetch_if_due(struct engine *engine)
 }
 
 static void
-first_fetch(struct loop_msg *msg)
+look_for_keys(struct loop_msg *msg)
 {
-    fetch_if_due(ox_container_of(msg, struct login_state, first)->engine);
+    struct login_state *state = ox_container_of(msg, struct login_state, look);
+    ox_lock(&state->lock);
+    state->looking = false;
+    ox_unlock(&state->lock);
+    fetch_if_due(state->engine);
+    state_put(state);
 }
+
+void
+engine_logins_tend(struct engine *engine)
+{
+    struct login_state *state = engine->login;
+    ox_lock(&state->lock);
+    bool look = state->failures > 0 && !state->looking;
+    state->looking |= look;
+    ox_unlock(&state->lock);
+    if (!look)
+        return;
+    atomic_fetch_add(&state->refs, 1);
+    loop_post(loop_at(engine->config.loops, 0), &state->look);
+}
+
 
 /* ---- logins ---- */
 
@@ -261,20 +299,38 @@ void
 engine_logins_start(struct engine *engine)
 {
     struct login_state *state = ox_calloc(1, sizeof(*state));
-    atomic_store(&state->refs, 1);
+    atomic_store(&state->refs, 2); /* the first look is on its way */
     state->env = engine->env;
     env_random(engine->env, state->salt_secret, sizeof(state->salt_secret));
     ox_lock_init(&state->lock, LOCK_LOGIN_KEYS);
     engine->login = state;
     state->engine = engine;
-    state->first.fn = first_fetch;
-    loop_post(loop_at(engine->config.loops, 0), &state->first);
+    state->look.fn = look_for_keys;
+    state->looking = true;
+    loop_post(loop_at(engine->config.loops, 0), &state->look);
 }
 
 void
 engine_logins_stop(struct engine *engine)
 {
     state_put(engine->login);
+}
+
+const char *
+engine_tokens_unmet(const struct server_config *settings)
+{
+    const char *audience = settings->sasl_oauthbearer_expected_audience;
+    const char *issuer = settings->sasl_oauthbearer_expected_issuer;
+    if ((audience == NULL || audience[0] == 0) &&
+        !settings->sasl_oauthbearer_allow_unverified_audience)
+        return "The OAuth validator for the broker requires "
+               "\"sasl.oauthbearer.expected.audience\" to be configured so that the token's "
+               "audience (\"aud\") claim can be verified, but it was not set.";
+    if ((issuer == NULL || issuer[0] == 0) && !settings->sasl_oauthbearer_allow_unverified_issuer)
+        return "The OAuth validator for the broker requires "
+               "\"sasl.oauthbearer.expected.issuer\" to be configured so that the token's issuer "
+               "(\"iss\") claim can be verified, but it was not set.";
+    return NULL;
 }
 
 void
@@ -296,6 +352,7 @@ engine_login_begin(struct engine *engine, struct engine_login *login)
     login->jwt = (struct auth_jwt_rules){.keys = login->keys ? login->keys->jwks : NULL,
         .audience = audience != NULL && audience[0] != 0 ? audience : NULL,
         .issuer = issuer != NULL && issuer[0] != 0 ? issuer : NULL,
+        .unmet = engine_tokens_unmet(settings),
         .subject_claim = settings->sasl_oauthbearer_sub_claim_name,
         .scope_claim = settings->sasl_oauthbearer_scope_claim_name,
         .skew_ms = (int64_t)settings->sasl_oauthbearer_clock_skew_seconds * 1000};

@@ -121,6 +121,17 @@ check_map(const char *map, struct arena *arena, struct ox_err *err)
 static ox_code
 check_mechanisms(const struct server_listener *listener, struct ox_err *err)
 {
+    const struct server_config *config = listener->config;
+    const char *url = config->sasl_oauthbearer_jwks_endpoint_url;
+    const char *unmet = url != NULL && url[0] != 0 &&
+            (config->sasl_enabled_mechanisms & SERVER_SASL_ENABLED_MECHANISMS_OAUTHBEARER) != 0
+        ? engine_tokens_unmet(config)
+        : NULL;
+    if (unmet != NULL) {
+        ox_fail(err, OX_CONFIG_ERROR, "%s", unmet);
+        return ox_hint(err, "Set it, or sasl.oauthbearer.allow.unverified.audience or .issuer to "
+            "true to accept tokens regardless of it.");
+    }
     if (listener->config->sasl_enabled_mechanisms != 0)
         return OX_OK;
     return ox_fail(err, OX_CONFIG_ERROR, "listener \"%s\" has no mechanism in "
