@@ -80,7 +80,7 @@ is($ox->sql('CREATE ROLE ben NOLOGIN'), '', 'a role that may not log in');
 is(login($port, 'ben', 'ben-secret'), $wrong, 'does not, whatever the setting says');
 is($ox->sql('DROP ROLE ben'), '', 'without it');
 is(login($port, 'ben', 'ben-secret'), 0, 'he does');
-unlike($ox->wire('DescribeConfigs 4 {resources: [{resource_type: 4, resource_name: "1", include_synonyms: true, configuration_keys: null}]}')
+unlike($ox->wire('DescribeConfigs 4 {resources: [{resource_type: 4, resource_name: "1", configuration_keys: null}], include_synonyms: true}')
     . $ox->sql('SHOW ALL') . slurp($ox->{diag}), qr/-secret|# secret/, 'no password is shown or written');
 $ox->stop;
 
@@ -95,6 +95,31 @@ is(login($port, @$_), 0, "the new one of $$_[0] is") for [qw(ann two)], [qw(ben 
 like($ox->sql(qq(ALTER SYSTEM SET plain_sasl_jaas_config = '$module required user_ann="two"')),
     qr/JAAS config entry not terminated by semi-colon/, 'what cannot be read is refused');
 is(login($port, 'ann', 'two'), 0, 'and changes nothing');
+$ox->stop;
+
+# Of one listener, over Kafka's protocol.
+sub alter {
+    my ($op, $jaas) = @_;
+    my $value = defined $jaas ? '"' . $jaas =~ s/"/\\"/gr . '"' : 'null';
+    my $answer = $ox->wire('IncrementalAlterConfigs 1 {resources: [{resource_type: 4, resource_name: "1", configs: '
+        . qq([{name: "listener.name.sasl_plaintext.plain.sasl.jaas.config", config_operation: $op, value: $value}]}]}));
+    return $answer =~ /error_code: (-?\d+), error_message: (?:"((?:[^"\\]|\\.)*)"|null)/ ? join ' ', grep { defined } $1, $2 : $answer;
+}
+$ox = Oxbow->start(settings => \%all) or BAIL_OUT('no server');
+is(alter(0, qq($module required user_ann="own-secret";)), 0, 'users of one listener');
+is(login($port, 'ann', 'one'), $wrong, 'are there instead of those of all');
+is(login($port, 'ann', 'own-secret'), 0, 'at once');
+like(alter(0, qq($module required user_ann="hidden-word")), qr/^4[02] .*JAAS config entry not terminated by semi-colon/,
+    'what cannot be read is refused');
+is(login($port, 'ann', 'own-secret'), 0, 'and changes nothing');
+my $shown = $ox->wire('DescribeConfigs 4 {resources: [{resource_type: 4, resource_name: "1", configuration_keys: null}], include_synonyms: true}');
+ok($shown =~ /name: "listener.name.sasl_plaintext.plain.sasl.jaas.config", value: null, read_only: true, config_source: 2, is_sensitive: true/,
+    'DescribeConfigs lists it');
+unok($shown =~ /own-secret/, 'without what it holds');
+ok($ox->restart, 'a restart');
+is(login($port, 'ann', 'own-secret'), 0, 'keeps them');
+is(alter(1), 0, 'none of its own');
+is(login($port, 'ann', 'one'), 0, 'those of all again');
 $ox->stop;
 
 # What keeps a server from starting.

@@ -399,7 +399,7 @@ struct engine_config_alter {
     struct pool_job job;
 };
 bool engine_config_alter(struct engine_config_alter *call);
-/* May max.connections.per.ip.overrides, cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
+/* May max.connections.per.ip.overrides be list? Fails: OX_INVALID_CONFIG */
 ox_code engine_check_overrides(struct str list, struct ox_err *err);
 /* Why no signed token can be taken, as these settings are; NULL: they can. */
 const char *engine_tokens_unmet(const struct server_config *settings);
