@@ -450,6 +450,19 @@ test_offset_delete(void)
     leave();
     is_int(offset_delete("g", "t", 0, NULL), OX_OK, "offset delete: once they left");
     end();
+    begin();
+    COMMIT(.offset = 1);
+    offset_delete("g", "t", 0, NULL);
+    ok(group() != NULL, "a group without its offsets stays");
+    restart();
+    ok(group() != NULL, "replay: it does");
+    sim_advance(&sim, 600000);
+    ok(group() == NULL, "until the next sweep");
+    COMMIT(.offset = 1);
+    offset_delete("g", "t", 0, NULL);
+    is_int(delete_group("g"), OX_OK, "or until it is deleted");
+    ok(group() == NULL, "which is at once");
+    end();
 }
 
 static void

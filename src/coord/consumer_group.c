@@ -324,6 +324,7 @@ consumer_group_unset(struct group *group, int16_t type, struct str id)
     switch (type) {
     case KEY_CONSUMER_EPOCH:
         group->logged = false;
+        group->lingers = group->topics.count > 0;
         consumer_group_free(group);
         break;
     case KEY_CONSUMER_MEMBER:

@@ -225,6 +225,7 @@ struct group {
     uint32_t writes;   /* on their way to the log */
     uint32_t txns;     /* pending offsets of transactions */
     bool logged;       /* the log holds a record of the group itself */
+    bool lingers;      /* it had offsets: without them it stays until the next sweep */
     struct coord_delete_call *deleting; /* waits for writes to be 0 */
 
     enum group_state state, previous;

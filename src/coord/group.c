@@ -176,7 +176,8 @@ void
 group_maybe_drop(struct group *group)
 {
     if (group->state != GROUP_EMPTY || group->logged || group->writes > 0 || group->txns > 0 ||
-        group->topics.count > 0 || group->pending.count > 0 || !group_is_classic(group))
+        group->topics.count > 0 || group->pending.count > 0 || group->lingers ||
+        !group_is_classic(group))
         return;
     ox_map_remove(&group->shard->groups, group->id);
     group_free(group);
@@ -610,6 +611,7 @@ group_set_offset(struct group *group, struct str name, const struct committed *f
     }
     topic->partitions[at] = *from;
     topic->partitions[at].metadata = metadata;
+    group->lingers = true;
 }
 
 void

@@ -626,7 +626,7 @@ group_deleted(struct shard *shard, struct write *write, ox_code code)
             group_set_protocol_type(group, OX_STR_NULL);
             group_set_protocol(group, OX_STR_NULL);
             group->generation = 0;
-            group->logged = false;
+            group->logged = group->lingers = false;
         }
         group_transition(group, GROUP_EMPTY);
     }
@@ -742,6 +742,7 @@ sweep_group(struct group *group, int64_t now)
         return;
     }
     tombstones_flush(&to);
+    group->lingers = kept > 0;
     group_maybe_drop(group);
 }
 

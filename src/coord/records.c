@@ -477,6 +477,7 @@ apply_group(struct shard *shard, const struct record_key *key, struct str value)
         group->state = group->previous = GROUP_EMPTY;
         group->state_since_ms = -1;
         group->logged = false;
+        group->lingers = group->topics.count > 0;
         group_maybe_drop(group);
         return;
     }

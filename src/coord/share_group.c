@@ -165,6 +165,7 @@ share_group_unset(struct group *group, int16_t type, struct str id)
     switch (type) {
     case KEY_SHARE_EPOCH:
         group->logged = false;
+        group->lingers = group->topics.count > 0;
         share_group_free(group);
         break;
     case KEY_SHARE_MEMBER:

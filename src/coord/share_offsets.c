@@ -364,6 +364,22 @@ delete_topics(struct coord_share_offsets_call *call, const struct group *group,
     job->finish = deleted;
 }
 
+/* Topics of which the group knows nothing have nothing to delete. */
+static void
+refuse_unknown(struct coord_share_offsets_call *call, const struct group *group)
+{
+    const struct tpset *sets[] = {&group->share->initializing, &group->share->initialized,
+        &group->share->deleting};
+    for (size_t t = 0; t < call->topic_count; t++) {
+        bool known = false;
+        for (size_t s = 0; s < ox_count(sets); s++)
+            for (uint32_t i = 0; i < sets[s]->count; i++)
+                known |= ox_uuid_eq(&sets[s]->at[i].topic, &call->topics[t].id);
+        if (call->topics[t].code == OX_OK && !known)
+            call->topics[t].code = OX_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+}
+
 /* ---- administrators ---- */
 
 static ox_code
@@ -409,6 +425,8 @@ offsets_run(struct coord_call *base)
     uint32_t cap = call->op == COORD_SHARE_DELETE
                        ? group->share->initializing.count + group->share->initialized.count
                        : partitions_asked(call);
+    if (call->op == COORD_SHARE_DELETE)
+        refuse_unknown(call, group);
     struct share_job *job = job_new(shard, call->group_id, cap);
     job->offsets = call;
     if (call->op == COORD_SHARE_DESCRIBE)

@@ -425,6 +425,7 @@ streams_group_unset(struct group *group, int16_t type, struct str id)
     switch (type) {
     case KEY_STREAMS_EPOCH:
         group->logged = false;
+        group->lingers = group->topics.count > 0;
         streams_group_free(group);
         break;
     case KEY_STREAMS_MEMBER:
