@@ -3,6 +3,7 @@
 # Checks of the tree itself: layers, homes of libraries, names, sizes.
 use strict;
 use warnings;
+use File::Find;
 use Test::More;
 
 my $top = $ENV{OX_TOP} // '.';
@@ -100,6 +101,35 @@ SKIP: {
     close $nm;
     is_deeply(\@calls, [], 'the system is asked in base/, loop/ and net/ alone');
 }
+
+# Documents name files that exist: from the top, from beside the document, from src/ or
+# regress/, or by the last part alone. A stem in capitals (X.msg, NNN_name.t) stands for any;
+# what is generated is not looked for.
+my (%is_file, %is_name, @documents);
+find({no_chdir => 1, wanted => sub {
+    my $path = $File::Find::name =~ s{^\./}{}r;
+    return if !-f $path;
+    $is_file{$path} = 1;
+    $is_name{$path =~ s{.*/}{}r} = 1;
+    push @documents, $path if $path =~ /\.md$/;
+}}, grep { -e } qw(src regress doc grammar catalog README.md Makefile.am configure.ac check quickstart));
+my (@lost, @dead);
+for my $path (sort @documents) {
+    my ($folder) = $path =~ m{^(.*)/};
+    my @roots = ('', 'src/', 'regress/', defined $folder ? "$folder/" : ());
+    my $words = slurp($path);
+    while ($words =~ m{(?<![\w/.*-])((?:[\w.+-]+/)*[\w+-]+\.(?:c|h|t|pl|pm|msg|tbl|sql|re|y|md|py|go|js|java|wire|am|mk|ac))(?![\w*.-]*\w)}g) {
+        my $name = $1;
+        next if $name =~ m{\.gen\.|^\.\./} || ($name =~ m{(?:^|[/_])([A-Z]+)[_.]} && $1 ne 'README');
+        next if grep { $is_file{"$_$name"} } @roots;
+        push @lost, "$path: $name" unless $name !~ m{/} && $is_name{$name};
+    }
+    while ($words =~ /\]\(([^)#:]+)(?:#[^)]*)?\)/g) {
+        push @dead, "$path: $1" unless -e $1 || defined $folder && -e "$folder/$1";
+    }
+}
+is_deeply(\@lost, [], 'documents name files that exist');
+is_deeply(\@dead, [], 'links lead somewhere');
 
 my @bare = grep { !-e "$_/README.md" } glob "src/*";
 is_deeply(\@bare, [], 'every folder has its README') or diag("missing: @bare");
