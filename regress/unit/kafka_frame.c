@@ -305,6 +305,7 @@ void net_listener_sockets(struct listener *l, int backlog, int out, int in) { }
 bool net_listener_gone(const struct listener *l) { return true; }
 void net_listener_loops(struct listener *l, uint32_t most) {}
 const struct conn_tls *conn_tls(const struct conn *c) { return NULL; }
+const char *conn_tls_refusal(const struct conn *c) { return NULL; }
 
 /* Nobody logs in here. */
 struct auth_exchange *auth_exchange_new(enum auth_mechanism m) { ox_unreachable(); }
@@ -333,6 +334,7 @@ void net_listener_waits(struct listener *l, uint32_t most, bool exempt) {}
 void engine_login_begin(struct engine *e, struct engine_login *login) {}
 void engine_login_end(struct engine_login *login) {}
 void engine_login_done(struct engine_session *sess, const char *mechanism, struct str user) {}
+void engine_login_refused(struct engine_session *sess, const char *reason) {}
 void
 engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
     const struct ox_err *why)
