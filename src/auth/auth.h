@@ -28,6 +28,7 @@ enum auth_mechanism {
     AUTH_OAUTHBEARER,
     AUTH_MECHANISM_COUNT
 };
+/* As registered for SASL: "SCRAM-SHA-256". */
 const char *auth_mechanism_name(enum auth_mechanism mechanism);
 /* AUTH_MECHANISM_COUNT if there is none of that name. */
 enum auth_mechanism auth_mechanism_find(struct str name);
@@ -58,6 +59,9 @@ struct auth_context {
     int64_t now_ms;
 };
 
+/* One login under way. One thread at a time, whichever; what it was given is copied.
+ * PLAIN is RFC 4616, SCRAM RFC 5802 and 7677 (with delegation tokens: KIP-48), OAUTHBEARER
+ * RFC 7628 (KIP-255, KIP-768). */
 struct auth_exchange;
 
 struct auth_exchange *auth_exchange_new(enum auth_mechanism mechanism);
@@ -69,12 +73,14 @@ void auth_exchange_for_user(struct auth_exchange *exchange, struct str user,
 void auth_exchange_require_binding(struct auth_exchange *exchange);
 void auth_exchange_free(struct auth_exchange *exchange); /* wipes; NULL is allowed */
 
-/* The client's next message. *reply (in arena; null: none) is to be sent with
- * AUTH_MORE and AUTH_DONE. */
+/* The client's next message, at most 64 KiB. *reply (in arena; null: none) is to be sent
+ * with AUTH_MORE and AUTH_DONE.
+ * Fails:  OX_SASL_AUTHENTICATION_FAILED, in Kafka's words; then the exchange is over */
 enum auth_result auth_step(struct auth_exchange *exchange, const struct auth_context *ctx,
     struct str message, struct arena *arena, struct str *reply, struct ox_err *err);
 /* Derives keys from a password: takes milliseconds. On: any thread. */
 void auth_work(struct auth_exchange *exchange);
+/* Goes on behind it, as auth_step() does. */
 enum auth_result auth_worked(struct auth_exchange *exchange, const struct auth_context *ctx,
     struct arena *arena, struct str *reply, struct ox_err *err);
 
@@ -106,14 +112,18 @@ struct auth_keys {
     uint8_t stored_key[AUTH_KEY_MAX], server_key[AUTH_KEY_MAX];
     size_t len;
 };
-/* mechanism: enum meta_mechanism. */
+/* StoredKey and ServerKey of RFC 5802, by PBKDF2: takes milliseconds. mechanism: enum
+ * meta_mechanism, here and below.
+ * Fails:  OX_UNKNOWN_SERVER_ERROR (the cryptographic library) */
 ox_code auth_keys_derive(int mechanism, struct str password, struct str salt, int iterations,
     struct auth_keys *out, struct ox_err *err);
-/* From a salted password, as AlterUserScramCredentials carries it. */
+/* From a salted password, as AlterUserScramCredentials (KIP-554) carries it.
+ * Fails:  OX_UNACCEPTABLE_CREDENTIAL (empty, or over 1024 bytes) */
 ox_code auth_keys_of_salted(int mechanism, struct str salted, struct auth_keys *out,
     struct ox_err *err);
-/* Fills scram for a user's new password: random salt, default iterations.
- * Strings are made in the arena. */
+/* Fills scram for a user's new password, with a random salt of AUTH_SALT_LEN bytes. Strings
+ * are made in the arena, user is borrowed.
+ * Fails:  as auth_keys_derive() */
 ox_code auth_scram_make(const struct env *env, struct str user, int mechanism,
     struct str password, int iterations, struct arena *arena, struct meta_scram *out,
     struct ox_err *err);
@@ -121,10 +131,13 @@ ox_code auth_scram_make(const struct env *env, struct str user, int mechanism,
  * Fails:  OX_INVALID_PARAMETER_VALUE; false in *is when it is no such text */
 ox_code auth_scram_parse(struct str user, struct str text, struct arena *arena,
     struct meta_scram *out, bool *is, struct ox_err *err);
+/* Zeroes a secret; the compiler keeps it. */
 void auth_wipe(void *ptr, size_t len);
 
 /* ---- delegation tokens ---- */
 
+/* HMAC-SHA-512 of the token's id under the node's secret (KIP-48): in base64 it is the
+ * password of the token. */
 enum { AUTH_TOKEN_HMAC_LEN = 64 };
 void auth_token_hmac(const char *secret, struct str id, uint8_t out[AUTH_TOKEN_HMAC_LEN]);
 
@@ -134,9 +147,12 @@ void auth_token_hmac(const char *secret, struct str id, uint8_t out[AUTH_TOKEN_H
  * Fails:  OX_INVALID_JSON_TEXT, OX_CONFIG_ERROR (no usable key) */
 ox_code auth_jwks_parse(struct str text, struct auth_jwks **out, struct ox_err *err);
 void auth_jwks_free(struct auth_jwks *jwks);
+/* How many can be used. */
 size_t auth_jwks_count(const struct auth_jwks *jwks);
 
-/* Fails:  OX_SASL_AUTHENTICATION_FAILED; *unknown_key: its key is not among ours */
+/* A JSON web token (RFC 7519, 7515): its signature, then what the rules ask for. *subject in
+ * the arena; *expiry_ms in Unix time.
+ * Fails:  OX_SASL_AUTHENTICATION_FAILED; *unknown_key: its key is not among ours */
 ox_code auth_jwt_check(struct str token, const struct auth_jwt_rules *rules, int64_t now_ms,
     struct arena *arena, struct str *subject, int64_t *expiry_ms, bool *unknown_key,
     struct ox_err *err);
@@ -147,14 +163,15 @@ ox_code auth_jwt_check(struct str token, const struct auth_jwt_rules *rules, int
  * Fails:  OX_INVALID_REQUEST */
 ox_code auth_dn_print(const void *der, size_t len, struct text *out, struct ox_err *err);
 
-struct auth_mapping; /* ssl.principal.mapping.rules */
+struct auth_mapping; /* ssl.principal.mapping.rules (KIP-371) */
+/* Gives out. Fails: OX_CONFIG_ERROR */
 ox_code auth_mapping_parse(const char *rules, struct auth_mapping **out, struct ox_err *err);
 void auth_mapping_free(struct auth_mapping *mapping); /* NULL is allowed */
 /* The name that the first rule gives. Fails: OX_SASL_AUTHENTICATION_FAILED: none does */
 ox_code auth_mapping_apply(const struct auth_mapping *mapping, struct str dn, struct text *out,
     struct ox_err *err);
 
-/* ---- access rules ---- */
+/* ---- access rules: KIP-11, prefixes KIP-290; decided as Kafka's StandardAuthorizer does ---- */
 
 /* Numbers as on Kafka's wire. */
 enum auth_acl_pattern { AUTH_PATTERN_ANY = 1, AUTH_PATTERN_MATCH, AUTH_PATTERN_LITERAL,
@@ -167,10 +184,12 @@ struct auth_question {
     struct str name;
 };
 enum auth_answer { AUTH_IS_ALLOWED, AUTH_IS_DENIED, AUTH_NO_RULE };
-/* AUTH_NO_RULE: no rule stands on the resource at all. */
+/* One rule that denies outweighs all that allow. AUTH_NO_RULE: no rule stands on the
+ * resource at all. Any thread; time grows with the rules of the name and its prefixes only. */
 enum auth_answer auth_ask(const struct meta_security *security,
     const struct auth_question *question);
-/* May the operation be done on some resource of the type? */
+/* May the operation be done on some resource of the type, be it there or not? question->name
+ * counts for nothing. Looks at all rules. */
 bool auth_ask_any(const struct meta_security *security, const struct auth_question *question);
 
 /* Which rules a filter means; null strings and ANY (1) mean all. */
@@ -178,8 +197,9 @@ struct auth_filter {
     int8_t resource, pattern, operation, permission;
     struct str name, principal, host;
 };
+/* Pattern types as DescribeAcls has them: MATCH takes every rule that the name meets. */
 bool auth_filter_matches(const struct auth_filter *filter, const struct meta_acl *acl);
-/* May an operation be granted on a resource of that type? */
+/* May an operation be granted on a resource of that type? ALL may on every one. */
 bool auth_operation_fits(int resource, int operation);
 /* Bits of the operations that resources of the type have. */
 uint32_t auth_operations(int resource);

@@ -240,9 +240,6 @@ typedef void (*kafka_changed_fn)(struct kafka_request *req, ox_code code,
 void kafka_change_security(struct kafka_request *req, const struct meta_security_change *changes,
     uint32_t count, bool validate_only, kafka_changed_fn finish);
 
-/* authorized_operations, when they were asked for. */
-#define KAFKA_OPS_NONE INT32_MIN
-
 /* Topics of OffsetCommit, by name or by id; TxnOffsetCommit's have the same layout.
  * kafka_commit_topics: fills call->topics, each partition with why it is refused;
  * how many are not. kafka_commit_refuse: all, for that reason. kafka_committed_topics:

@@ -38,7 +38,11 @@ struct replica_config {
 
 /* Opens the partitions of meta's current view and follows its changes from
  * then on. A topic's partitions are open before the done() of the command that
- * made it runs. On: no loop, no meta thread. */
+ * made it runs.
+ * On:     no loop, no meta thread; blocks
+ * Fails:  what a log directory or the metadata says; a partition that cannot be opened is
+ *         no failure, it has a fault
+ * Gives:  out, for replica_stop() */
 ox_code replica_start(const struct replica_config *config, const struct env *env,
     struct meta *meta, struct replica **out, struct ox_err *err);
 /* Answers all waiters with OX_SHUTTING_DOWN; partitions stay readable. */
@@ -152,7 +156,13 @@ bool partition_wait(struct partition *part, struct partition_waiter *waiter);
  * waiting. On: waiter->loop. */
 void partition_unwait(struct partition_waiter *waiter);
 
-/* ---- administration; any thread, may block on disk: use the pool ---- */
+/* ---- administration ---- */
+
+/* Records below offset go; -1: all below the high watermark. *low_watermark: the log's start
+ * after it. Waiters below it are told.
+ * On:     any thread; may block on disk: use the pool
+ * Fails:  OX_OFFSET_OUT_OF_RANGE (above the high watermark), the partition's fault, and as
+ *         plog_delete_records() */
 ox_code partition_delete_records(struct partition *part, int64_t offset, int64_t *low_watermark,
     struct ox_err *err);
 int32_t replica_node_id(const struct replica *replica);
