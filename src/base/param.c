@@ -71,7 +71,7 @@ param_kafka_type(const struct param *param)
     case PARAM_ENUM:
         return 2;
     case PARAM_INT:
-        return 3;
+        return param->has_max && param->max == INT16_MAX ? 4 : 3; /* SHORT, INT */
     case PARAM_LONG:
         return 5;
     case PARAM_DOUBLE:

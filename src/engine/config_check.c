@@ -102,7 +102,8 @@ check_match(struct str item, struct ox_err *err)
     const char *equals = memchr(item.ptr, '=', item.len);
     size_t len = equals != NULL ? (size_t)(equals - item.ptr) : item.len;
     const char *reason = NULL;
-    if (equals == NULL || memchr(equals + 1, '=', item.len - len - 1) != NULL)
+    if (equals == NULL || len + 1 == item.len ||
+        memchr(equals + 1, '=', item.len - len - 1) != NULL)
         return ox_fail(err, OX_INVALID_CONFIG, "\"%.*s\" is not KEY=PATTERN", OX_STR_ARG(item));
     if (engine_telemetry_key(ox_str_n(item.ptr, len)) < 0)
         return ox_fail(err, OX_INVALID_CONFIG, "clients are not told apart by \"%.*s\"",
