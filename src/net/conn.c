@@ -1031,6 +1031,27 @@ conn_close_of(struct net_loop *home, const struct listener *listener)
     }
 }
 
+void
+conn_each_idle(struct net_loop *home, void (*fn)(void *arg, uint64_t id, uint64_t last_ns),
+    void *arg)
+{
+    ox_list_each(node, &home->conns) {
+        const struct conn *conn = ox_container_of(node, struct conn, link);
+        if (conn->state == CONN_OPEN && net_listener_sheds(conn->listener))
+            fn(arg, conn->id, conn->last_message_ns);
+    }
+}
+
+void
+conn_close_id(struct net_loop *home, uint64_t id)
+{
+    ox_list_each(node, &home->conns) {
+        struct conn *conn = ox_container_of(node, struct conn, link);
+        if (conn->id == id && conn->state != CONN_CLOSED)
+            conn_close(conn);
+    }
+}
+
 /* ---- facts ---- */
 
 void

@@ -139,6 +139,7 @@ net_set_limits(struct net *net, const struct net_limits *limits)
     SET_LIMIT(net, limits, write_stall_ns);
     SET_LIMIT(net, limits, out_max);
     tell_room(net);
+    net_shed(net);
 }
 
 /* ---- counting by address ---- */
@@ -245,6 +246,8 @@ take_over(struct loop_msg *msg)
         atomic_fetch_add(&net->accepted, 1);
         conn_start(arrival->home, arrival->fd, listener, listener->handler, listener->arg, listener->tls,
             arrival->peer_host, arrival->peer_port, surplus);
+        if (atomic_load(&listener->exempt))
+            net_shed(net);
     }
     ox_free(arrival);
 }
@@ -345,6 +348,12 @@ net_listener_waits(struct listener *listener, uint32_t most, bool exempt)
     atomic_store(&listener->conns_max, most);
     atomic_store(&listener->exempt, exempt);
     tell_room(listener->net);
+}
+
+bool
+net_listener_sheds(const struct listener *listener)
+{
+    return listener->waits && !atomic_load(&listener->exempt);
 }
 
 static bool
@@ -966,6 +975,7 @@ void
 net_free(struct net *net)
 {
     net_stop_accepting(net);
+    net_shed_stop(net);
     net_close_all(net);
     loop_group_drain(net->loops); /* closed at the end of that turn, freed in the next */
     loop_each_sync(net->loops, stop_sweep, net);

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-liboxbow_a_SOURCES += src/net/conn.c src/net/listen.c src/net/tls.c
+liboxbow_a_SOURCES += src/net/conn.c src/net/listen.c src/net/shed.c src/net/tls.c
 check_PROGRAMS += regress/unit/net_conn

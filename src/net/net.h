@@ -114,7 +114,8 @@ struct conn_tls {
 
 /* Over the sockets that the loops' environment has. */
 struct net *net_new(struct loop_group *loops, const struct net_limits *limits);
-/* From now on; connections over a lowered number stay. Any thread. */
+/* From now on; of connections over a lowered number those are closed that were silent
+ * longest, where their listener waits and is not exempt. Any thread. */
 void net_set_limits(struct net *net, const struct net_limits *limits);
 /* Asked about each new connection: 0 it is let in, else after how many
  * milliseconds it is closed, unserved. *most: how many connections the address may
@@ -148,7 +149,8 @@ void net_listener_sockets(struct listener *listener, int backlog, int send_bytes
 void net_listener_rate(struct listener *listener, uint32_t conns_rate_max);
 /* On how many loops its connections are; 0: on all there are. Any thread. */
 void net_listener_loops(struct listener *listener, uint32_t most);
-/* What the limit of the node has no room for waits in the backlog instead of being
+/* Those of an exempt listener may be too many for the node: others are closed then, as
+ * net_set_limits() says. What the limit of the node has no room for waits in the backlog instead of being
  * closed, and so does what is more than `most` connections of this listener.
  * exempt: only the latter. For the first time before it accepts; then any thread. */
 void net_listener_waits(struct listener *listener, uint32_t most, bool exempt);

@@ -32,6 +32,20 @@ struct net_loop {
     uint32_t quiet_seconds; /* without much of that */
 };
 
+/* Too many connections: which are closed (shed.c). */
+enum { SHED_MAX = 32 };
+struct shed {
+    struct loop_msg msg;
+    _Atomic bool running, stopped;
+    enum { SHED_LOOK, SHED_CLOSE, SHED_SETTLE } phase;
+    int at; /* the loop that has the message */
+    uint32_t wanted, count;
+    struct shed_one {
+        uint64_t id, last_ns;
+        int loop;
+    } oldest[SHED_MAX];
+};
+
 struct net {
     struct loop_group *loops;
     const struct stream_system *streams; /* simulated sockets; or NULL */
@@ -52,6 +66,7 @@ struct net {
     _Atomic bool any_full;     /* a listener waits for room; set on the door's loop */
     _Atomic bool room_posted;
     struct loop_msg room;
+    struct shed shed;
     _Atomic uint32_t strangers; /* connections that have not logged in */
     _Atomic uint64_t next_id, accepted, refused, open, bytes_in, bytes_out;
 };
@@ -115,7 +130,18 @@ void conn_start(struct net_loop *home, int fd, struct listener *listener,
 void net_count_out(struct listener *listener, const char *host);
 /* Close every connection of this loop. On: the loop. */
 void conn_close_all(struct net_loop *home);
-/* The same for those of one listener, when their output was sent. */
+/* There may be too many connections: see. Any thread. */
+void net_shed(struct net *net);
+/* On: no loop. */
+void net_shed_stop(struct net *net);
+/* Whether connections of the listener may be closed for that. */
+bool net_listener_sheds(const struct listener *listener);
+/* Those of this loop that may be, and when they were heard last. On: the loop. */
+void conn_each_idle(struct net_loop *home, void (*fn)(void *arg, uint64_t id, uint64_t last_ns),
+    void *arg);
+/* On: the loop. */
+void conn_close_id(struct net_loop *home, uint64_t id);
+/* Close those of one listener when their output was sent. On: the loop. */
 void conn_close_of(struct net_loop *home, const struct listener *listener);
 
 /* ---- tls.c: one connection's TLS ---- */
