@@ -207,5 +207,16 @@ like($ox->sql("ALTER SYSTEM SET listeners = '" . list('MAIN') . ",EXTRA://127.0.
     qr/cannot listen on 127.0.0.1 port $busy/, 'a port that somebody else has');
 is($ox->sql('ALTER SYSTEM RESET listeners'), '', 'and back');
 ok(!speaks('EXTRA'), 'it is closed');
+
+# ---- what was set at run time and cannot be at a start ----
+is(alter('listeners', 0, list('MAIN', 'EXTRA')), 0, 'one more');
+is($ox->stop, 0, 'the server stops in order');
+my $squatter = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$port{EXTRA}", Listen => 1, ReuseAddr => 1) or die $!;
+ok($ox->run, 'it starts all the same');
+ok(speaks('MAIN'), 'with the listeners of the file');
+like($diag->(), qr/set at run time cannot be.*port $port{EXTRA}/, 'and says so');
+close $squatter;
+is(alter('listeners', 0, list('MAIN', 'EXTRA', 'FILE')), 0, 'the next change');
+ok(speaks($_), "opens $_") for qw(EXTRA FILE);
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

@@ -783,7 +783,7 @@ void
 net_start_accepting(struct net *net)
 {
     for (struct listener *listener = net->listeners; listener; listener = listener->next)
-        if (!listener->polling)
+        if (!listener->polling && !atomic_load(&listener->closed))
             net_listener_start(listener);
 }
 

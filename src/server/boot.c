@@ -368,15 +368,32 @@ check_groups(const struct server_config *config, struct ox_err *err)
     return code;
 }
 
+/* Without what was set at run time; NULL: nothing was. */
+static const struct meta_view *
+as_configured(struct server *server, const struct meta_view *view, struct arena *arena)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "%d", view->node_id);
+    if (meta_view_config(view, META_RESOURCE_BROKER, ox_str(name)) == NULL &&
+        meta_view_config(view, META_RESOURCE_BROKER, OX_STR("")) == NULL)
+        return NULL;
+    return meta_view_if_static(NULL, server->options->settings, server->options->setting_count,
+        arena);
+}
+
 static ox_code
 open_doors(struct server *server, struct ox_err *err)
 {
     const struct server_config *config = &server->options->config;
     struct kafka_doors_config doors = {server->env, server->engine, server->net, server->loops};
     const struct meta_view *view = meta_view_get(server->meta);
+    struct arena arena;
+    ox_arena_init(&arena);
     ox_code code = check_authorizer(config, err);
     if (code == OX_OK)
-        code = kafka_doors_open(&doors, view, &server->doors, err);
+        code = kafka_doors_open(&doors, view, as_configured(server, view, &arena),
+            &server->doors, err);
+    ox_arena_fini(&arena);
     if (code == OX_OK)
         code = open_sql_door(server, view, err);
     meta_view_put(view);

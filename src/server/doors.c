@@ -229,30 +229,6 @@ size_loops(struct kafka_doors *doors, const struct meta_view *view)
     loop_group_resize(doors->config.loops, open, running);
 }
 
-ox_code
-kafka_doors_open(const struct kafka_doors_config *config, const struct meta_view *view,
-    struct kafka_doors **out, struct ox_err *err)
-{
-    struct kafka_doors *doors = ox_calloc(1, sizeof(*doors));
-    struct server_listener want[SERVER_LISTENERS_MAX];
-    struct arena arena;
-    size_t count;
-    doors->config = *config;
-    ox_lock_init(&doors->lock, LOCK_KAFKA_DOORS);
-    ox_list_init(&doors->open);
-    ox_list_init(&doors->closed);
-    ox_list_init(&doors->bound);
-    ox_arena_init(&arena);
-    *out = doors;
-    ox_code code = server_listeners(view, &arena, want, &count, err);
-    for (size_t i = 0; i < count && code == OX_OK; i++)
-        code = open_one(doors, view, &want[i], count, &arena, err);
-    if (code == OX_OK)
-        size_loops(doors, view);
-    ox_arena_fini(&arena);
-    return code;
-}
-
 static const struct server_listener *
 find_wanted(const struct server_listener *want, size_t count, const char *name)
 {
@@ -274,6 +250,43 @@ close_others(struct kafka_doors *doors, const struct server_listener *want, size
         ox_list_push(&doors->closed, &open->link);
         ox_info("a listener is closed", "listener=%s port=%d", open->name, open->port);
     }
+}
+
+static ox_code
+open_all(struct kafka_doors *doors, const struct meta_view *view, struct ox_err *err)
+{
+    struct server_listener want[SERVER_LISTENERS_MAX];
+    struct arena arena;
+    size_t count;
+    ox_arena_init(&arena);
+    ox_code code = server_listeners(view, &arena, want, &count, err);
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        code = open_one(doors, view, &want[i], count, &arena, err);
+    ox_arena_fini(&arena);
+    return code;
+}
+
+ox_code
+kafka_doors_open(const struct kafka_doors_config *config, const struct meta_view *view,
+    const struct meta_view *other, struct kafka_doors **out, struct ox_err *err)
+{
+    struct kafka_doors *doors = *out = ox_calloc(1, sizeof(*doors));
+    doors->config = *config;
+    ox_lock_init(&doors->lock, LOCK_KAFKA_DOORS);
+    ox_list_init(&doors->open);
+    ox_list_init(&doors->closed);
+    ox_list_init(&doors->bound);
+    ox_code code = open_all(doors, view, err);
+    if (code != OX_OK && other != NULL) {
+        ox_diag_err(OX_DIAG_ERROR, "listeners are those of the configuration: what was set at run "
+            "time cannot be", err);
+        close_others(doors, NULL, 0);
+        code = open_all(doors, other, err);
+    }
+    if (code == OX_OK)
+        size_loops(doors, view);
+    doors->followed = view->settings;
+    return code;
 }
 
 static void

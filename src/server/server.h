@@ -79,10 +79,11 @@ struct kafka_doors_config {
     struct net *net;
     struct loop_group *loops;
 };
-/* Open what the view's settings say; not served yet.
+/* Open what the view's settings say, or if that cannot be, what those of another view (or
+ * NULL) do; not served yet.
  * Fails: OX_CONFIG_ERROR, OX_ADDRESS_IN_USE, ...; *out is to be freed then, too. On: no loop */
 ox_code kafka_doors_open(const struct kafka_doors_config *config, const struct meta_view *view,
-    struct kafka_doors **out, struct ox_err *err);
+    const struct meta_view *other, struct kafka_doors **out, struct ox_err *err);
 /* An engine_broker_check_fn; arg: the doors. Could the listeners be as `then` says? kept:
  * sockets of new ones stay bound for kafka_doors_follow(). On: no loop */
 ox_code kafka_doors_check(void *arg, const struct meta_view *now, const struct meta_view *then,
