@@ -6,7 +6,7 @@ liboxbow_a_SOURCES += src/base/arena.c src/base/buf.c src/base/check.c src/base/
     src/base/crc32c.c src/base/diag.c src/base/env.c src/base/err.c src/base/fault.c \
     src/base/file.c src/base/file_sim.c src/base/late.c src/base/limits.c \
     src/base/lock.c src/base/map.c src/base/mem.c src/base/msg.c src/base/near.c src/base/param.c \
-    src/base/rate.c src/base/stop.c src/base/str.c src/base/stream_sim.c \
+    src/base/rate.c src/base/side.c src/base/stop.c src/base/str.c src/base/stream_sim.c \
     src/base/wire.c
 
 C_FILES = $(wildcard $(srcdir)/src/*/*.c)

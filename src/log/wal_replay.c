@@ -15,8 +15,9 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/diag.h"
+#include "base/side.h"
 
-enum { FILE_HEADER = 512, OPEN_MAX = 64 };
+enum { FILE_HEADER = 512, OPEN_MAX = 512, SYNC_THREADS = 8, WORTH_A_THREAD = 16 };
 
 /* A partition that entries name. */
 struct target {
@@ -25,6 +26,7 @@ struct target {
     int32_t partition;
     uint64_t void_lsn;
     int64_t flushed_end;
+    uint32_t slot; /* of its segment that was used last, if that is still open */
 };
 
 struct open_segment {
@@ -44,6 +46,8 @@ struct replay {
     size_t count;
     struct open_segment open[OPEN_MAX];
     uint32_t open_count;
+    _Atomic bool sync_failed; /* who sets it fills the error */
+    struct ox_err sync_err;
     uint64_t written;
     bool damaged;
 };
@@ -208,33 +212,58 @@ target_of(struct replay *replay, const struct wal_entry *entry)
 
 /* ---- segments ---- */
 
+static void
+sync_segment(void *arg, uint32_t i)
+{
+    struct replay *replay = arg;
+    struct ox_err err;
+    if (fs_sync(replay->dir->fs, "wal.replay_sync", replay->open[i].file, &err) != OX_OK &&
+        !atomic_exchange(&replay->sync_failed, true))
+        replay->sync_err = err;
+}
+
+/* Flushes them side by side, and closes them. */
 static ox_code
 close_segments(struct replay *replay, struct ox_err *err)
 {
     struct log_dir *dir = replay->dir;
-    ox_code rc = OX_OK;
-    for (uint32_t i = 0; i < replay->open_count; i++) {
-        if (rc == OX_OK)
-            rc = fs_sync(dir->fs, "wal.replay_sync", replay->open[i].file, err);
+    uint32_t count = replay->open_count, threads = 1;
+    if (dir->config.threads)
+        threads = OX_MIN(1 + count / WORTH_A_THREAD, (uint32_t)SYNC_THREADS);
+    ox_side_by_side(count, threads, sync_segment, replay);
+    for (uint32_t i = 0; i < count; i++)
         fs_close(dir->fs, replay->open[i].file);
-    }
     replay->open_count = 0;
-    return rc;
+    if (!atomic_load(&replay->sync_failed))
+        return OX_OK;
+    if (err != NULL)
+        *err = replay->sync_err;
+    return replay->sync_err.code;
+}
+
+static bool
+is_open(const struct replay *replay, uint32_t slot, const struct target *target, int64_t base)
+{
+    return slot < replay->open_count && replay->open[slot].target == target &&
+           replay->open[slot].base == base;
 }
 
 /* *out is NULL when the segment is gone: retention has removed it. */
 static ox_code
-open_segment(struct replay *replay, const struct target *target, int64_t base, struct file **out,
+open_segment(struct replay *replay, struct target *target, int64_t base, struct file **out,
     struct ox_err *err)
 {
     struct log_dir *dir = replay->dir;
     char path[PATH_LEN_MAX];
     *out = NULL;
-    for (uint32_t i = replay->open_count; i-- > 0;)
-        if (replay->open[i].target == target && replay->open[i].base == base) {
-            *out = replay->open[i].file;
-            return OX_OK;
-        }
+    if (!is_open(replay, target->slot, target, base))
+        for (target->slot = replay->open_count; target->slot-- > 0;)
+            if (is_open(replay, target->slot, target, base))
+                break;
+    if (is_open(replay, target->slot, target, base)) {
+        *out = replay->open[target->slot].file;
+        return OX_OK;
+    }
     ox_code rc = replay->open_count == OPEN_MAX ? close_segments(replay, err) : OX_OK;
     if (rc != OX_OK)
         return rc;
@@ -242,8 +271,11 @@ open_segment(struct replay *replay, const struct target *target, int64_t base, s
     rc = fs_open(dir->fs, "wal.replay_open", path, FILE_READ | FILE_WRITE, out, err);
     if (rc == OX_FILE_NOT_FOUND)
         return OX_OK;
-    if (rc == OX_OK)
-        replay->open[replay->open_count++] = (struct open_segment){*out, target, base};
+    if (rc == OX_OK) {
+        target->slot = replay->open_count++;
+        replay->open[target->slot] =
+            (struct open_segment){.file = *out, .target = target, .base = base};
+    }
     return rc;
 }
 

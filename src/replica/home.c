@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/map.h"
+#include "base/side.h"
 #include "replica/replica_int.h"
 
 /* The partitions of one topic, shared by all tables in which they are the same. */
@@ -134,38 +135,6 @@ holds_replica(const struct replica *replica, const struct meta_partition *facts)
  * commit of the file system's journal. */
 enum { SIDE_BY_SIDE = 8, WORTH_A_THREAD = 16, THREADS_MAX = 64 };
 
-struct side_work {
-    void (*fn)(void *arg, uint32_t i);
-    void *arg;
-    uint32_t count;
-    _Atomic uint32_t next;
-};
-
-static void *
-side_main(void *arg)
-{
-    struct side_work *work = arg;
-    for (uint32_t i; (i = atomic_fetch_add(&work->next, 1)) < work->count;)
-        work->fn(work->arg, i);
-    return NULL;
-}
-
-/* fn for 0 to count - 1, in no order, by at most so many threads, this one among them.
- * Returns how many there were. */
-static uint32_t
-side_by_side(uint32_t count, uint32_t most, void (*fn)(void *arg, uint32_t i), void *arg)
-{
-    struct side_work work = {.fn = fn, .arg = arg, .count = count};
-    pthread_t threads[THREADS_MAX];
-    uint32_t started = 0, wanted = OX_MIN(most, (uint32_t)THREADS_MAX) - 1;
-    while (started < wanted && pthread_create(&threads[started], NULL, side_main, &work) == 0)
-        started++;
-    side_main(&work);
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    return started + 1;
-}
-
 /* For work that is short: threads where there is much of it. */
 static uint32_t
 worth_threads(uint32_t count, uint32_t most)
@@ -218,7 +187,7 @@ open_all(struct replica *replica)
     struct ox_err err;
     uint32_t count = replica->opening_count;
     bool starting = replica_is_starting(replica) && count > 0;
-    uint32_t threads = side_by_side(count, starting ? recovery_threads(replica, count, true)
+    uint32_t threads = ox_side_by_side(count, starting ? recovery_threads(replica, count, true)
         : worth_threads(count, SIDE_BY_SIDE), open_one, replica);
     if (starting)
         ox_info("partitions were opened", "count=%u threads=%u", count, threads);
@@ -282,7 +251,7 @@ drop_topics(const struct table *old, const struct meta_view *view)
         struct topic_entry *entry = e->value;
         if (meta_view_topic_by_id(view, &entry->id) != NULL)
             continue;
-        side_by_side(entry->count, worth_threads(entry->count, SIDE_BY_SIDE), drop_one, entry);
+        ox_side_by_side(entry->count, worth_threads(entry->count, SIDE_BY_SIDE), drop_one, entry);
     }
 }
 
@@ -746,7 +715,7 @@ close_logs(const struct replica *replica, struct table *table)
             entry->parts[i] = NULL;
         }
     }
-    side_by_side(closing.count, recovery_threads(replica, closing.count, false), close_nth,
+    ox_side_by_side(closing.count, recovery_threads(replica, closing.count, false), close_nth,
         &closing);
     ox_free(closing.parts);
 }
