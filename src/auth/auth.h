@@ -192,6 +192,11 @@ enum auth_answer auth_ask(const struct meta_security *security,
  * counts for nothing. Looks at all rules. */
 bool auth_ask_any(const struct meta_security *security, const struct auth_question *question);
 
+/* The host of a rule may be a network, "10.0.0.0/8" or "2001:db8::/32". */
+bool auth_network_valid(struct str text);
+/* False too when text is no network, or host no address of its kind. */
+bool auth_network_has(struct str text, struct str host);
+
 /* Which rules a filter means; null strings and ANY (1) mean all. */
 struct auth_filter {
     int8_t resource, pattern, operation, permission;

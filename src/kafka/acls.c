@@ -99,8 +99,24 @@ principal_valid(struct str principal)
     return colon != NULL && colon != principal.ptr;
 }
 
+/* metadata.version 4.4-IV1 has networks as hosts. */
+enum { NETWORKS_SINCE = 32 };
+
 static ox_code
-check_creation(const creation_in *in, struct ox_err *err)
+check_network(struct kafka_request *req, struct str host, struct ox_err *err)
+{
+    if (memchr(host.ptr, '/', host.len) == NULL)
+        return OX_OK;
+    if (kafka_feature(req, PARAM_FEATURE_METADATA_VERSION) < NETWORKS_SINCE)
+        return ox_fail(err, OX_UNSUPPORTED_VERSION,
+            "CIDR-based ACL host patterns require metadata version 4.4-IV1 or higher.");
+    return auth_network_valid(host)
+               ? OX_OK
+               : ox_fail(err, OX_INVALID_REQUEST, "Invalid CIDR notation '%.*s'", OX_STR_ARG(host));
+}
+
+static ox_code
+check_creation(struct kafka_request *req, const creation_in *in, struct ox_err *err)
 {
     if (in->resource_type == ENGINE_CLUSTER &&
         !ox_str_eq(in->resource_name, KAFKA_CLUSTER_NAME))
@@ -115,7 +131,9 @@ check_creation(const creation_in *in, struct ox_err *err)
     if (!principal_valid(in->principal))
         return ox_fail(err, OX_INVALID_REQUEST, "principal \"%.*s\" is not of the form Type:name",
             OX_STR_ARG(in->principal));
-    return OX_OK;
+    if (in->host.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "Host pattern cannot be null or empty");
+    return check_network(req, in->host, err);
 }
 
 static void
@@ -168,7 +186,7 @@ kafka_create_acls(struct kafka_request *req)
     }
     ox_code code = may(req, ENGINE_ALTER, &err);
     for (int32_t i = 0; i < count && code == OX_OK; i++) {
-        rows->codes[i] = check_creation(&request->creations.at[i], &rows->errs[i]);
+        rows->codes[i] = check_creation(req, &request->creations.at[i], &rows->errs[i]);
         if (rows->codes[i] != OX_OK)
             continue;
         changes[change_count].kind = META_ACL_ADD;
