@@ -291,6 +291,25 @@ note_loop(struct loop *loop, void *arg)
     ((int *)arg)[loop_index(loop)] += loop_is(loop) && loop_group_of(loop) == group;
 }
 
+/* Loops come while others run; none goes. */
+static void
+test_resize(void)
+{
+    int ran[LOOPS_MAX] = {0};
+    loop_group_resize(group, LOOPS + 2, 0);
+    is_int(loop_open_count(group), LOOPS + 2, "two loops more");
+    is_int(loop_count(group), LOOPS, "which are no homes");
+    loop_each_sync(group, note_loop, ran);
+    ok(ran[LOOPS] == 1 && ran[LOOPS + 1] == 1 && ran[LOOPS + 2] == 0, "run");
+    loop_group_resize(group, 1, 0);
+    is_int(loop_open_count(group), 1, "one is in use");
+    is_int(loop_running_count(group), LOOPS + 2, "the others are still there");
+    loop_group_resize(group, 2, LOOPS_MAX);
+    is_int(loop_running_count(group), LOOPS_MAX, "as many as there can be");
+    loop_each_sync(group, note_loop, ran);
+    ok(ran[0] == 2 && ran[LOOPS_MAX - 1] == 1, "run");
+}
+
 int
 main(void)
 {
@@ -307,6 +326,7 @@ main(void)
     test_ticks();
     test_pool();
     test_pool_size();
+    test_resize();
     loop_group_stop(group);
     ok(true, "loops stop");
     return done();

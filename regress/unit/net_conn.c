@@ -531,6 +531,37 @@ test_sockets(const struct net_limits *limits)
     net_free(own);
 }
 
+/* One listener comes and goes while others serve. */
+static void
+test_listener_goes(void)
+{
+    struct listener *late;
+    struct ox_err err;
+    uint8_t out[16], in[16];
+    size_t len = make(out, 'E', "there", 5);
+    int kept = port, before = dial();
+    ok(net_bind(net, "127.0.0.1", 0, &late, &err) == OX_OK, "a socket is bound");
+    net_serve(late, &handler, NULL, NULL);
+    net_listener_start(late);
+    port = net_listener_port(late);
+    int there = dial();
+    put(there, out, len);
+    is_int((int64_t)get(there, in, len), (int64_t)len, "and served later");
+    net_listener_close(late, 1000000);
+    ok(!net_listener_gone(late), "it has a connection");
+    is_int((int64_t)get(there, in, len), 0, "which is closed");
+    is_int(dial(), -1, "nobody comes in");
+    close(there);
+    for (int i = 0; i < 1000 && !net_listener_gone(late); i++)
+        usleep(10000);
+    ok(net_listener_gone(late), "it is gone");
+    net_listener_free(late);
+    port = kept;
+    put(before, out, len);
+    is_int((int64_t)get(before, in, len), (int64_t)len, "connections of others go on");
+    close(before);
+}
+
 int
 main(void)
 {
@@ -564,6 +595,7 @@ main(void)
     test_time_limits();
     net_set_limits(net, &patient);
     test_number_limits();
+    test_listener_goes();
     test_sockets(&patient);
     net_free(net);
     is_int(atomic_load(&closed_count), atomic_load(&opened_count), "each was opened and closed once");

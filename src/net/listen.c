@@ -965,6 +965,11 @@ net_close_all(struct net *net)
 }
 
 static void
+pass(struct loop *loop, void *arg)
+{
+}
+
+static void
 stop_sweep(struct loop *loop, void *arg)
 {
     struct net *net = arg;
@@ -979,6 +984,7 @@ net_free(struct net *net)
     net_close_all(net);
     loop_group_drain(net->loops); /* closed at the end of that turn, freed in the next */
     loop_each_sync(net->loops, stop_sweep, net);
+    loop_sync(loop_door(net->loops), pass, NULL); /* its handles are closed before that */
     for (struct listener *listener = net->listeners, *next; listener; listener = next) {
         next = listener->next;
         ox_free(listener);
