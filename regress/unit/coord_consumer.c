@@ -402,13 +402,10 @@ test_assignors_allowed(void)
     config = usual;
 }
 
+/* Of the group with member a at epoch 2, here and below. */
 static void
-test_other_calls(void)
+commit_offsets(void)
 {
-    begin();
-    struct client a = CLIENT(.id = "a");
-    beat(&a);
-    obey(&a);
     static const struct {
         const char *member;
         int epoch, version;
@@ -438,6 +435,11 @@ test_other_calls(void)
         is_int(offset.code, rows[i].code, rows[i].what);
         sim_commit_free(commit);
     }
+}
+
+static void
+fetch_offsets(void)
+{
     static const struct {
         const char *member;
         int epoch;
@@ -464,6 +466,11 @@ test_other_calls(void)
         is_int(offset.offset, fetches[i].code == OX_OK ? 7 : -1, "and its offset");
         sim_fetch_free(fetch);
     }
+}
+
+static void
+describe_group(void)
+{
     struct sim_describe *old = sim_describe_new();
     old->c.group_id = OX_STR("g");
     coord_describe(sim.coord, &old->c);
@@ -483,6 +490,11 @@ test_other_calls(void)
            describe->c.members[0].target_count == 1,
         "member, what it has and should have, by name");
     sim_modern_describe_free(describe);
+}
+
+static void
+list_groups(void)
+{
     struct sim_list *list = sim_list_new();
     coord_list(sim.coord, &list->c);
     sim_run(&sim);
@@ -498,6 +510,19 @@ test_other_calls(void)
            snapshot->c.groups[0].members[0].assigned[0].partition_count == 4,
         "snapshot: members and what they have");
     sim_snapshot_free(snapshot);
+}
+
+static void
+test_other_calls(void)
+{
+    begin();
+    struct client a = CLIENT(.id = "a");
+    beat(&a);
+    obey(&a);
+    commit_offsets();
+    fetch_offsets();
+    describe_group();
+    list_groups();
     struct sim_delete *delete = sim_delete_new();
     delete->c.group_id = OX_STR("g");
     coord_delete(sim.coord, &delete->c);

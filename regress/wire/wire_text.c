@@ -124,51 +124,56 @@ apply_patches(const struct patch *patches, int count, uint8_t *batch, size_t len
         record_batch_seal(batch, len);
 }
 
-/* A batch from its description. */
-static struct str
-build_records(struct str spec)
+/* What is asked of a batch besides its records. */
+struct batch_wish {
+    struct record_builder_config config;
+    bool badcrc, magic1, two, base5, cut, odd;
+    struct patch patches[PATCHES_MAX];
+    int patch_count;
+};
+
+/* One word in front of the records, if text begins with one. */
+static bool
+parse_wish(const char **text, struct batch_wish *wish)
 {
     static const char *const codecs[] = {"none:", "gzip:", "snappy:", "lz4:", "zstd:"};
-    struct record_builder_config config = RECORD_BUILDER_PLAIN;
-    struct record_builder builder;
-    bool badcrc = false, magic1 = false, two = false, base5 = false, cut = false, odd = false;
-    struct patch patches[PATCHES_MAX];
-    int patch_count = 0;
-    const char *text = spec.ptr;
-    for (bool more = true; more;) {
-        more = patch_count < PATCHES_MAX && parse_patch(&text, &patches[patch_count]);
-        patch_count += more;
-        for (int i = 0; i < 5; i++)
-            if (strncmp(text, codecs[i], strlen(codecs[i])) == 0) {
-                config.codec = (enum ox_codec)i;
-                text += strlen(codecs[i]);
-                more = true;
-            }
-        const struct {
-            const char *word;
-            bool *flag;
-        } flags[] = {{"badcrc:", &badcrc}, {"magic1:", &magic1}, {"two:", &two},
-            {"base5:", &base5}, {"cut:", &cut}, {"control:", &config.control}, {"odd:", &odd},
-            {"txn:", &config.transactional}};
-        for (size_t i = 0; i < ox_count(flags); i++)
-            if (strncmp(text, flags[i].word, strlen(flags[i].word)) == 0) {
-                *flags[i].flag = true;
-                text += strlen(flags[i].word);
-                more = true;
-            }
-        long long pid;
-        int epoch, seq, used = 0;
-        if (sscanf(text, "seq:%lld/%d/%d:%n", &pid, &epoch, &seq, &used) == 3 && used > 0) {
-            config.producer_id = pid;
-            config.producer_epoch = (int16_t)epoch;
-            config.base_sequence = seq;
-            text += used;
-            more = true;
-        }
+    const struct {
+        const char *word;
+        bool *flag;
+    } flags[] = {{"badcrc:", &wish->badcrc}, {"magic1:", &wish->magic1}, {"two:", &wish->two},
+        {"base5:", &wish->base5}, {"cut:", &wish->cut}, {"odd:", &wish->odd},
+        {"control:", &wish->config.control}, {"txn:", &wish->config.transactional}};
+    long long pid;
+    int epoch, seq, used = 0;
+    if (wish->patch_count < PATCHES_MAX && parse_patch(text, &wish->patches[wish->patch_count])) {
+        wish->patch_count++;
+        return true;
     }
-    record_builder_init(&builder);
-    config.level = OX_CODEC_LEVEL_DEFAULT;
-    record_builder_begin(&builder, &config);
+    for (int i = 0; i < 5; i++)
+        if (strncmp(*text, codecs[i], strlen(codecs[i])) == 0) {
+            wish->config.codec = (enum ox_codec)i;
+            *text += strlen(codecs[i]);
+            return true;
+        }
+    for (size_t i = 0; i < ox_count(flags); i++)
+        if (strncmp(*text, flags[i].word, strlen(flags[i].word)) == 0) {
+            *flags[i].flag = true;
+            *text += strlen(flags[i].word);
+            return true;
+        }
+    if (sscanf(*text, "seq:%lld/%d/%d:%n", &pid, &epoch, &seq, &used) != 3 || used == 0)
+        return false;
+    wish->config.producer_id = pid;
+    wish->config.producer_epoch = (int16_t)epoch;
+    wish->config.base_sequence = seq;
+    *text += used;
+    return true;
+}
+
+/* "key=value value2 key3=null" */
+static void
+add_records(struct record_builder *builder, const char *text)
+{
     int64_t timestamp = 1700000000000;
     while (*text != '\0') {
         size_t len = strcspn(text, " ");
@@ -180,35 +185,56 @@ build_records(struct str spec)
             if (ox_str_is(value, "null"))
                 value = OX_STR_NULL;
         }
-        record_builder_add(&builder, timestamp++, key, value, NULL, 0);
+        record_builder_add(builder, timestamp++, key, value, NULL, 0);
         text += len + (text[len] == ' ');
     }
+}
+
+/* What no builder makes. */
+static void
+spoil_batch(const struct batch_wish *wish, uint8_t *batch, size_t len)
+{
+    if (wish->odd) {
+        wire_store32(batch + 57, 99); /* a record count that is a lie */
+        record_batch_seal(batch, len);
+    }
+    apply_patches(wish->patches, wish->patch_count, batch, len);
+    if (wish->badcrc)
+        batch[20] ^= 1;
+    if (wish->magic1)
+        batch[16] = 1;
+    if (wish->base5)
+        batch[7] = 5;
+}
+
+/* A batch from its description. */
+static struct str
+build_records(struct str spec)
+{
+    struct batch_wish wish = {.config = RECORD_BUILDER_PLAIN};
+    struct record_builder builder;
+    const char *text = spec.ptr;
     struct slice slice;
     struct text out;
     struct ox_err err;
+    while (parse_wish(&text, &wish))
+        ;
+    record_builder_init(&builder);
+    wish.config.level = OX_CODEC_LEVEL_DEFAULT;
+    record_builder_begin(&builder, &wish.config);
+    add_records(&builder, text);
     ox_text_init(&out, &text_arena);
     if (record_builder_finish(&builder, &slice, &err) != OX_OK)
         text_bad(err.message);
     uint8_t *ptr = ox_slice_ptr(&slice);
-    if (odd)
-        wire_store32(ptr + 57, 99); /* a record count that is a lie */
-    if (odd)
-        record_batch_seal(ptr, slice.len);
-    apply_patches(patches, patch_count, ptr, slice.len);
-    if (badcrc)
-        ptr[20] ^= 1;
-    if (magic1)
-        ptr[16] = 1;
-    if (base5)
-        ptr[7] = 5;
-    ox_text_add(&out, ptr, slice.len - cut * 3);
-    if (two)
+    spoil_batch(&wish, ptr, slice.len);
+    ox_text_add(&out, ptr, slice.len - wish.cut * 3);
+    if (wish.two)
         ox_text_add(&out, ptr, slice.len);
     ox_buf_put(slice.buf);
     record_builder_fini(&builder);
     return ox_text_str(&out);
 }
-
 
 static double
 parse_double(void)
