@@ -66,5 +66,41 @@ sleep 0.1 while where() eq $from && time < $until;
 is(where(), $to, 'it goes on at once');
 is($ox->sql('SELECT count(*) FROM heavy'), 6001, 'with all records');
 
+# ---- *.coordinator.append.linger.ms, *.compression.codec, snapshots ----
+
+sub commit {
+    my ($group, $offset) = @_;
+    my $answer = $ox->wire(qq(OffsetCommit 8 {group_id: "$group", topics: [{name: "heavy", partitions: [{partition_index: 0, committed_offset: $offset}]}]}));
+    return $answer =~ /error_code: (-?\d+)/ ? $1 : $answer;
+}
+sub committed {
+    my ($group) = @_;
+    my $answer = $ox->wire(qq(OffsetFetch 8 {groups: [{group_id: "$group", topics: [{name: "heavy", partition_indexes: [0]}]}]}));
+    return $answer =~ /committed_offset: (-?\d+)/ ? $1 : $answer;
+}
+sub codecs { return join ' ', sort split /\n/, $ox->sql("SELECT DISTINCT _compression FROM $_[0]") }
+my $tries = 0;
+$ox->wire('FindCoordinator 4 {key_type: 0, coordinator_keys: ["g1"]}');
+sleep 0.2 while commit('g1', 1) != 0 && $tries++ < 100;
+is(committed('g1'), 1, 'an offset is committed');
+is(codecs('__consumer_offsets'), 'none', 'uncompressed');
+is($ox->sql('ALTER SYSTEM SET offsets_topic_compression_codec = 4'), '', 'the fourth codec');
+is(commit('g1', 2), 0, 'another one');
+is(codecs('__consumer_offsets'), 'none zstd', 'goes into a batch of zstd');
+is($ox->sql('ALTER SYSTEM SET group_coordinator_append_linger_ms = 1500'), '', 'batches wait for more records');
+my $begin = time;
+is(commit('g1', 3), 0, 'a commit');
+cmp_ok(time - $begin, '>=', 1.4, 'waits');
+is(commit('g2', 4), 0, 'so does another group');
+is(committed($_->[0]), $_->[1], "what $_->[0] has committed") for ['g1', 3], ['g2', 4];
+ok($ox->restart('KILL'), 'after a crash');
+$tries = 0;
+sleep 0.2 while committed('g1') ne '3' && $tries++ < 100;
+is(committed($_->[0]), $_->[1], "$_->[0] has it") for ['g1', 3], ['g2', 4];
+is($ox->sql('ALTER SYSTEM RESET group_coordinator_append_linger_ms'), '', 'nothing waits');
+$begin = time;
+is(commit('g1', 5), 0, 'a commit');
+cmp_ok(time - $begin, '<', 1.4, 'does not wait');
+
 $ox->stop;
 done_testing;

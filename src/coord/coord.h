@@ -58,6 +58,9 @@ struct coord_config {
     int64_t offsets_check_ms;           /* offsets.retention.check.interval.ms */
     int32_t offset_commit_timeout_ms;   /* offsets.commit.timeout.ms */
     int32_t batch_bytes_max;            /* of one batch of records appended */
+    int32_t linger_ms;                  /* *.coordinator.append.linger.ms; 0, -1: no wait */
+    int32_t codec;                      /* enum ox_codec of batches that are written */
+    int32_t snapshot_updates;           /* share.coordinator.snapshot.update.records.per.snapshot */
     int32_t consumer_session_ms;        /* group.consumer.session.timeout.ms */
     int32_t consumer_heartbeat_ms;      /* group.consumer.heartbeat.interval.ms */
     int32_t consumer_size_max;          /* group.consumer.max.size */

@@ -33,6 +33,7 @@ struct coord_append {
     const struct coord_record *records; /* borrowed until done */
     size_t record_count;
     int64_t timestamp_ms;
+    int32_t codec; /* enum ox_codec */
     /* On the home loop, exactly once, never before append returns. end_offset is
      * the offset after the batch. Codes as replica's: OX_NOT_LEADER, ... */
     void (*done)(struct coord_append *append, ox_code code, int64_t end_offset);

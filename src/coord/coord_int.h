@@ -90,7 +90,8 @@ struct shard {
     struct list orphans;      /* batches out that an unload gave up */
     struct list spare;        /* writes to use again */
     uint32_t spare_count;
-    struct coord_timer write_timer, refuse_timer, sweep_timer, reload_timer;
+    bool lingers;             /* the queue waits for linger_timer */
+    struct coord_timer linger_timer, write_timer, refuse_timer, sweep_timer, reload_timer;
     uint64_t skipped;         /* records not understood at load */
     struct coord_call *stop;  /* waits for orphans and markers */
     struct map pending_txns;  /* producer id -> struct txn_offsets, offsets.c */

@@ -309,6 +309,7 @@ build_batch(const struct coord_append *append, struct slice *out, struct ox_err 
         config.producer_epoch = stamp->producer_epoch;
         config.transactional = true;
     }
+    config.codec = (enum ox_codec)append->codec;
     record_builder_init(&builder);
     record_builder_begin(&builder, &config);
     for (size_t i = 0; i < append->record_count; i++)

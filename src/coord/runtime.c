@@ -59,6 +59,7 @@ coord_config_init(struct coord_config *config)
         .offsets_check_ms = 600000,
         .offset_commit_timeout_ms = 5000,
         .batch_bytes_max = 1000000,
+        .snapshot_updates = 500,
         .consumer_session_ms = 45000,
         .consumer_heartbeat_ms = 5000,
         .consumer_size_max = INT32_MAX,
@@ -475,7 +476,7 @@ static void batch_end(struct shard *shard, struct list *writes, ox_code code, in
 static void
 shard_flush(struct shard *shard)
 {
-    if (shard->flying != NULL || ox_list_empty(&shard->queue))
+    if (shard->flying != NULL || shard->lingers || ox_list_empty(&shard->queue))
         return;
     struct batch *batch = ox_calloc(1, sizeof(*batch));
     batch->shard = shard;
@@ -523,6 +524,7 @@ shard_flush(struct shard *shard)
         .records = batch->records,
         .record_count = count,
         .timestamp_ms = shard_wall(shard),
+        .codec = shard->config.codec,
         .done = batch_done,
     };
     shard->flying = batch;
@@ -658,6 +660,28 @@ refuse(struct shard *shard, struct coord_timer *timer)
     batch_end(shard, &refused, OX_MESSAGE_TOO_LARGE, 0);
 }
 
+static void
+linger_over(struct shard *shard, struct coord_timer *timer)
+{
+    shard->lingers = false;
+    shard_flush(shard);
+}
+
+/* The first write of a batch waits for more; transactions and full batches do not. */
+static void
+linger(struct shard *shard, const struct write *write)
+{
+    bool waits = shard->config.linger_ms > 0 && write->stamp.kind == COORD_PLAIN &&
+        shard->queue_bytes < (size_t)shard->config.batch_bytes_max;
+    if (!waits) {
+        shard_timer_stop(shard, &shard->linger_timer);
+        shard->lingers = false;
+    } else if (!shard->lingers && shard->queue.next == &write->link) {
+        shard->lingers = true;
+        shard_timer(shard, &shard->linger_timer, shard->config.linger_ms, linger_over);
+    }
+}
+
 void
 write_submit(struct shard *shard, struct write *write)
 {
@@ -674,6 +698,7 @@ write_submit(struct shard *shard, struct write *write)
     if (shard->write_timer.slot == 0)
         shard_timer(shard, &shard->write_timer, shard->config.offset_commit_timeout_ms,
             write_timeout);
+    linger(shard, write);
     shard_flush(shard);
 }
 
@@ -809,6 +834,8 @@ shard_unload(struct shard *shard, ox_code code)
     }
     shard->coord->kind->forget(shard);
     shard_timer_stop(shard, &shard->write_timer);
+    shard_timer_stop(shard, &shard->linger_timer);
+    shard->lingers = false;
     shard_timer_stop(shard, &shard->refuse_timer);
     shard_timer_stop(shard, &shard->sweep_timer);
     shard_timer_stop(shard, &shard->reload_timer);

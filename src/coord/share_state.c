@@ -6,7 +6,7 @@
  * and writes what has changed with every acknowledgement.
  *
  *   none --INITIALIZE--> state --WRITE (update record)--> state ... --DELETE--> none
- *                          |  every UPDATES_MAX updates: a snapshot record
+ *                          |  every so many updates: a snapshot record
  *
  * A record takes effect at once and its call is answered when it is committed;
  * if the log refuses it the shard loads again. So that the log does not grow for
@@ -27,7 +27,7 @@
 #include "coord/share_group.h"
 #include "gen/disk.gen.h"
 
-enum { KEY_SNAPSHOT = 0, KEY_UPDATE = 1, UPDATES_MAX = 500, BATCHES_MAX = 100000 };
+enum { KEY_SNAPSHOT = 0, KEY_UPDATE = 1, BATCHES_MAX = 100000 };
 enum { SWEEP_MS = 300000 };
 
 struct share_state {
@@ -471,7 +471,7 @@ state_run(struct coord_call *base)
              call->leader_epoch > state->leader_seen)
         raise_leader(write, shard, call, state);
     state = ox_map_get(&shard->states, name);
-    if (state != NULL && state->updates >= UPDATES_MAX) {
+    if (state != NULL && state->updates >= (uint32_t)shard->config.snapshot_updates) {
         state->snapshot_epoch++;
         put_snapshot(write, shard, call, state);
     }

@@ -102,6 +102,8 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->offsets_retention_ms = (int64_t)settings->offsets_retention_minutes * 60000;
     config->offsets_check_ms = settings->offsets_retention_check_interval_ms;
     config->offset_commit_timeout_ms = settings->offsets_commit_timeout_ms;
+    config->linger_ms = settings->group_coordinator_append_linger_ms;
+    config->codec = settings->offsets_topic_compression_codec;
     config->consumer_session_ms = settings->group_consumer_session_timeout_ms;
     config->consumer_heartbeat_ms = settings->group_consumer_heartbeat_interval_ms;
     config->consumer_size_max = settings->group_consumer_max_size;
@@ -128,12 +130,25 @@ read_settings(struct coord_config *config, const struct server_config *settings)
     config->txn_id_expiration_ms = settings->transactional_id_expiration_ms;
 }
 
+/* What differs where states of share groups are kept. */
+static void
+state_settings(struct coord_config *config, const struct server_config *settings)
+{
+    config->offset_commit_timeout_ms = settings->share_coordinator_write_timeout_ms;
+    config->linger_ms = settings->share_coordinator_append_linger_ms;
+    config->codec = settings->share_coordinator_state_topic_compression_codec;
+    config->snapshot_updates =
+        settings->share_coordinator_snapshot_update_records_per_snapshot;
+}
+
 /* What is in a log is not taken back: a record of a transaction may be slow, but
  * nobody is told that it failed while it may still be written. */
 static void
 txn_settings(struct coord_config *config)
 {
     config->offset_commit_timeout_ms = INT32_MAX;
+    config->linger_ms = 0;
+    config->codec = OX_CODEC_NONE;
 }
 
 static void
@@ -144,6 +159,7 @@ on_view(const struct meta_view *view, void *arg)
         struct coord_config config;
         read_settings(&config, view->settings);
         coord_configure(known->engine->coord, &config);
+        state_settings(&config, view->settings);
         coord_configure(known->engine->states, &config);
         txn_settings(&config);
         coord_configure(known->engine->txns, &config);
@@ -163,14 +179,18 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
 {
     struct coord_config config;
     const struct meta_view *view = meta_view_get(engine->config.meta);
+    struct coord_config state_config, txn_config;
     read_settings(&config, view->settings);
+    state_config = txn_config = config;
+    state_settings(&state_config, view->settings);
+    txn_settings(&txn_config);
     meta_view_put(view);
     engine->coord_host = coord_host_new(engine->config.loops, engine->config.replica, engine->env);
     engine->coord = coord_new(&config, engine->coord_host);
     coord_host_set(engine->coord_host, engine->coord);
     engine->state_host =
         coord_host_new_states(engine->config.loops, engine->config.replica, engine->env);
-    engine->states = coord_new_states(&config, engine->state_host);
+    engine->states = coord_new_states(&state_config, engine->state_host);
     coord_host_set(engine->state_host, engine->states);
     coord_set_states(engine->coord, engine->states);
     engine_dead_letters_start(engine);
@@ -178,8 +198,7 @@ engine_groups_start(struct engine *engine, struct ox_err *err)
         engine_dead_letters, engine);
     engine->txn_host = coord_host_new_txns(engine->config.loops, engine->config.replica,
         engine->env, engine->config.meta, engine->config.node_id, engine->coord);
-    txn_settings(&config);
-    engine->txns = coord_new_txns(&config, engine->txn_host);
+    engine->txns = coord_new_txns(&txn_config, engine->txn_host);
     coord_host_set(engine->txn_host, engine->txns);
     engine->announced = ox_calloc(1, sizeof(*engine->announced));
     engine->announced->engine = engine;
