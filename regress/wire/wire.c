@@ -8,9 +8,11 @@
  *
  *   Metadata 12 {topics: [{name: "t"}]}    send, print the answer
  *   retry 14,15 FindCoordinator 4 {...}    the same, again while such an error comes
- *   quiet Produce 9 {...}                  print the errors only
- *   let M = member_id                      keep a value of the last answer: $M
+ *   quiet Produce 9 {...}                  print the errors only; also behind retry
+ *   let M = member_id                      keep a value of the last answer: $M; of a
+ *                                          number $M+1 and $M-1 too
  *   hide port host                         print * for these fields from now on
+ *   number producer_id                     print a number for each value of these
  *   raw 0000000400120000                   send bytes, print what comes back
  *   on NAME                                another connection; "1" is the first
  *   send JoinGroup 5 {...}                 send only; get: print that answer later
@@ -181,6 +183,20 @@ hear(const struct msg_api *api, int version, int32_t id)
 
 /* ---- the script ---- */
 
+/* "+1" and the like behind a number. */
+static bool
+add_to(const char *number, const char **text, struct text *out)
+{
+    char *end;
+    long long value = strtoll(number, &end, 10);
+    if (*end != '\0' || end == number || (**text != '+' && **text != '-') ||
+        !isdigit((unsigned char)(*text)[1]))
+        return false;
+    ox_text_addf(out, "%lld", value + strtoll(*text, &end, 10));
+    *text = end;
+    return true;
+}
+
 static char *
 replace(const char *text, const char *from, const char *to)
 {
@@ -189,8 +205,9 @@ replace(const char *text, const char *from, const char *to)
     size_t len = strlen(from);
     while (*text != '\0') {
         if (strncmp(text, from, len) == 0) {
-            ox_text_adds(&out, to);
             text += len;
+            if (!add_to(to, &text, &out))
+                ox_text_adds(&out, to);
         } else {
             ox_text_addc(&out, *text++);
         }
@@ -229,6 +246,12 @@ without_uuids(char *text)
         }
     }
     return text;
+}
+
+static char *
+shown(char *text)
+{
+    return without_uuids(with_lets(text, true));
 }
 
 static bool
@@ -289,7 +312,7 @@ print_answer(void)
     struct text out;
     ox_text_init(&out, &text_arena);
     text_print(last_api->response->top, last_response, last_version, &out);
-    printf("%s\n", without_uuids(with_lets(out.ptr, true)));
+    printf("%s\n", shown(out.ptr));
 }
 
 static void
@@ -346,7 +369,7 @@ wire_ask(const struct msg_api *api, int version, const void *request)
     }
     ox_text_init(&out, &text_arena);
     text_print(api->response->top, last_response, last_version, &out);
-    return without_uuids(with_lets(out.ptr, true));
+    return shown(out.ptr);
 }
 
 static void
@@ -384,6 +407,21 @@ spell_bytes(const struct str *bytes, struct text *out)
     ox_text_addc(out, '"');
 }
 
+/* In place of what the name stood for before. value: becomes the let's. */
+static void
+keep_let(const char *name, char *value)
+{
+    int at = 0;
+    while (at < let_count && strcmp(lets[at].name, name) != 0)
+        at++;
+    if (at == LET_MAX)
+        text_bad("too many lets");
+    if (at == let_count)
+        lets[let_count++] = (struct let){ox_strdup(name), NULL};
+    ox_free(lets[at].value);
+    lets[at].value = value;
+}
+
 /* let NAME = field.0.field */
 static void
 do_let(const char *line)
@@ -417,15 +455,13 @@ do_let(const char *line)
         else if (st == NULL)
             text_print_value(field, true, from, last_version, &out);
     }
-    if (let_count == LET_MAX)
-        text_bad("too many lets");
     char *value = ox_strdup(out.ptr ? out.ptr : "");
     size_t len = strlen(value);
     if (len >= 2 && value[0] == '"') {
         memmove(value, value + 1, len - 2);
         value[len - 2] = '\0';
     }
-    lets[let_count++] = (struct let){ox_strdup(name), value};
+    keep_let(name, value);
 }
 
 static void
@@ -457,6 +493,16 @@ do_raw(const char *hex)
     printf("\n");
 }
 
+/* CODES [quiet] Api VERSION {...} */
+static void
+do_retry(const char *codes)
+{
+    const char *line = codes + strspn(codes, "0123456789,");
+    line += strspn(line, " ");
+    bool quiet = strncmp(line, "quiet ", 6) == 0;
+    do_request(line + (quiet ? 6 : 0), codes, quiet);
+}
+
 static void
 do_line(char *line)
 {
@@ -464,6 +510,8 @@ do_line(char *line)
         do_let(line + 4);
     else if (strncmp(line, "hide ", 5) == 0)
         text_hide(line + 5);
+    else if (strncmp(line, "number ", 7) == 0)
+        text_number(line + 7);
     else if (strncmp(line, "raw ", 4) == 0)
         do_raw(line + 4);
     else if (strncmp(line, "wait ", 5) == 0)
@@ -481,7 +529,7 @@ do_line(char *line)
     else if (strncmp(line, "grid ", 5) == 0)
         do_grid(line + 5);
     else if (strncmp(line, "retry ", 6) == 0)
-        do_request(line + 6 + strspn(line + 6, "0123456789,"), line + 6, false);
+        do_retry(line + 6);
     else if (strncmp(line, "quiet ", 6) == 0)
         do_request(line + 6, "", true);
     else
@@ -499,6 +547,8 @@ main(int argc, char **argv)
     host = argv[1];
     port = argv[2];
     text_init();
+    text_shown = shown;
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     while (fgets(line, sizeof(line), stdin) != NULL) {
         text_line++;
         line[strcspn(line, "\n")] = '\0';

@@ -7,13 +7,19 @@
 #include "log/record_batch.h"
 #include "wire_text.h"
 
-enum { PATCHES_MAX = 8, PATCH_BYTES_MAX = 32, HIDE_MAX = 64 };
+enum { PATCHES_MAX = 8, PATCH_BYTES_MAX = 32, HIDE_MAX = 64, NUMBERED_MAX = 1000 };
 
 struct arena text_arena;
 const char *text_at;
 int text_line;
-static char *hidden[HIDE_MAX];
-static int hidden_count;
+char *(*text_shown)(char *row);
+struct names {
+    char *at[HIDE_MAX];
+    int count;
+};
+static struct names hidden, numbered;
+static char *values[NUMBERED_MAX]; /* of numbered fields, in the order they were seen */
+static int value_count;
 
 void
 text_init(void)
@@ -24,8 +30,12 @@ text_init(void)
 void
 text_fini(void)
 {
-    for (int i = 0; i < hidden_count; i++)
-        ox_free(hidden[i]);
+    for (int i = 0; i < hidden.count; i++)
+        ox_free(hidden.at[i]);
+    for (int i = 0; i < numbered.count; i++)
+        ox_free(numbered.at[i]);
+    for (int i = 0; i < value_count; i++)
+        ox_free(values[i]);
     ox_arena_fini(&text_arena);
 }
 
@@ -36,12 +46,24 @@ text_bad(const char *what)
     exit(2);
 }
 
+static void
+add_names(struct names *to, char *names)
+{
+    for (char *word = strtok(names, " "); word != NULL; word = strtok(NULL, " "))
+        if (to->count < HIDE_MAX)
+            to->at[to->count++] = ox_strdup(word);
+}
+
 void
 text_hide(char *names)
 {
-    for (char *word = strtok(names, " "); word != NULL; word = strtok(NULL, " "))
-        if (hidden_count < HIDE_MAX)
-            hidden[hidden_count++] = ox_strdup(word);
+    add_names(&hidden, names);
+}
+
+void
+text_number(char *names)
+{
+    add_names(&numbered, names);
 }
 
 /* ---- text to struct ---- */
@@ -343,12 +365,34 @@ text_parse(const struct msg_struct *st, char *to)
 
 
 static bool
-is_hidden(const char *name)
+is_among(const struct names *names, const char *name)
 {
-    for (int i = 0; i < hidden_count; i++)
-        if (strcmp(hidden[i], name) == 0)
+    for (int i = 0; i < names->count; i++)
+        if (strcmp(names->at[i], name) == 0)
             return true;
     return false;
+}
+
+/* #0 for the first value of all that was printed so, ...; what is none as it is. */
+static void
+print_numbered(const char *value, struct text *out)
+{
+    static const char *const none[] = {"-1", "0", "\"\"", "null"};
+    bool is_none = false;
+    for (size_t i = 0; i < ox_count(none); i++)
+        is_none |= strcmp(value, none[i]) == 0;
+    if (is_none) {
+        ox_text_adds(out, value);
+        return;
+    }
+    int at = 0;
+    while (at < value_count && strcmp(values[at], value) != 0)
+        at++;
+    if (at == NUMBERED_MAX)
+        text_bad("too many values of numbered fields");
+    if (at == value_count)
+        values[value_count++] = ox_strdup(value);
+    ox_text_addf(out, "#%d", at);
 }
 
 static void
@@ -495,7 +539,7 @@ print_array(const struct msg_field *field, const struct msg_int8s *array, int ve
         struct text row;
         ox_text_init(&row, &text_arena);
         text_print_value(field, true, (const char *)array->at + size * (size_t)i, version, &row);
-        rows[i] = row.ptr;
+        rows[i] = text_shown != NULL && field->kind == MSG_STRUCT ? text_shown(row.ptr) : row.ptr;
     }
     if (field->kind == MSG_STRUCT)
         qsort(rows, (size_t)array->count, sizeof(*rows), by_text);
@@ -515,9 +559,18 @@ text_print(const struct msg_struct *st, const char *from, int version, struct te
             continue;
         ox_text_addf(out, "%s%s: ", before, field->name);
         before = ", ";
-        if (is_hidden(field->name))
+        if (is_among(&hidden, field->name)) {
             ox_text_addc(out, '*');
-        else if (field->flags & MSG_ARRAY)
+            continue;
+        }
+        if (is_among(&numbered, field->name) && !(field->flags & MSG_ARRAY)) {
+            struct text value;
+            ox_text_init(&value, &text_arena);
+            text_print_value(field, false, from + field->offset, version, &value);
+            print_numbered(value.ptr, out);
+            continue;
+        }
+        if (field->flags & MSG_ARRAY)
             print_array(field, (const struct msg_int8s *)(const void *)(from + field->offset),
                 version, out);
         else

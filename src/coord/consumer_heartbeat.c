@@ -33,7 +33,8 @@ struct beat {
     struct consumer_member *gone;   /* a static member that it takes the place of */
     struct str member_id;
     struct tpset owned;
-    bool bump; /* the group's epoch must move */
+    bool bump;       /* the group's epoch must move */
+    bool comes_back; /* a static member, for one that left for a while or spoke otherwise */
 };
 
 /* ---- answers ---- */
@@ -190,7 +191,8 @@ find_static(struct beat *beat, const char **message)
         *message = "no member has this instance id";
         return call->member_epoch == 0 ? OX_OK : OX_UNKNOWN_MEMBER_ID;
     }
-    if (ox_str_eq(holder->id, beat->member_id)) {
+    bool same = ox_str_eq(holder->id, beat->member_id);
+    if (same && call->member_epoch != 0) {
         beat->member = holder;
         return check_epoch(beat, holder, message);
     }
@@ -199,10 +201,14 @@ find_static(struct beat *beat, const char **message)
         return OX_FENCED_INSTANCE_ID;
     }
     if (!holder->subscription.classic && holder->epoch != EPOCH_LEAVE_STATIC) {
-        *message = "another member still uses the instance id";
+        *message = "a member still uses the instance id";
         return OX_UNRELEASED_INSTANCE_ID;
     }
-    beat->gone = holder;
+    if (same)
+        beat->member = holder;
+    else
+        beat->gone = holder;
+    beat->comes_back = true;
     return OX_OK;
 }
 
@@ -373,8 +379,10 @@ subscribe(struct beat *beat)
     beat->bump |= from == NULL || !subscription_wants_same(&next, &from->subscription);
     beat->consumer->regex_due |= from == NULL ? next.regex.len > 0
                                               : !same_pattern(next.regex, from->subscription.regex);
+    enum coord_assignor assignor = consumer_group_assignor(beat->group);
     if (fresh || !subscription_same(&next, &from->subscription))
         put_member(beat->write, beat->member_id, &next);
+    beat->bump |= consumer_group_assignor(beat->group) != assignor;
     beat->member = consumer_member_find(beat->group, beat->member_id);
 }
 
@@ -393,6 +401,16 @@ consumer_take_over(struct write *write, struct consumer_member *gone, struct str
     put_target(write, member_id, &target);
     put_current(write, member_id, 0, 0, CONSUMER_STABLE, &assigned, &none);
     tpset_fini(&target);
+    tpset_fini(&assigned);
+}
+
+/* The same for a member that comes back as itself. */
+static void
+start_again(struct beat *beat)
+{
+    struct tpset assigned = {0}, none = {0};
+    tpset_copy(&assigned, &beat->member->assigned);
+    put_current(beat->write, beat->member->id, 0, 0, CONSUMER_STABLE, &assigned, &none);
     tpset_fini(&assigned);
 }
 
@@ -472,21 +490,25 @@ resolve_patterns(struct beat *beat)
 
 /* ---- the group's epoch ---- */
 
+static void
+add_topics(struct topic_table *table, const struct consumer_member *member)
+{
+    const struct consumer_subscription *own = &member->subscription;
+    const struct consumer_regex *regex =
+        own->regex.len > 0 ? ox_map_get(&member->group->consumer->regexes, own->regex) : NULL;
+    topic_table_add(table, own->topics, own->topic_count);
+    if (regex != NULL)
+        topic_table_add(table, regex->topics, regex->topic_count);
+}
+
 /* All topics that somebody in the group reads, as they are now. */
 static void
 read_topics(struct topic_table *table, struct group *group)
 {
     struct map_entry *entry;
     topic_table_init(table, group->shard->coord->host);
-    for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;) {
-        const struct consumer_subscription *own =
-            &((struct consumer_member *)entry->value)->subscription;
-        const struct consumer_regex *regex =
-            own->regex.len > 0 ? ox_map_get(&group->consumer->regexes, own->regex) : NULL;
-        topic_table_add(table, own->topics, own->topic_count);
-        if (regex != NULL)
-            topic_table_add(table, regex->topics, regex->topic_count);
-    }
+    for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;)
+        add_topics(table, entry->value);
     topic_table_sort(table);
 }
 
@@ -583,58 +605,124 @@ consumer_compute_target(struct group *group, struct write *write)
 
 /* ---- the member's own assignment ---- */
 
+static bool
+among(const struct topic_table *table, const struct uuid *id)
+{
+    uint32_t low = 0, high = table->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = memcmp(&table->topics[middle].id, id, sizeof(*id));
+        if (order == 0)
+            return true;
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return false;
+}
+
+/* Those of topics that the member reads. */
+static void
+keep_subscribed(struct tpset *out, const struct tpset *from, const struct consumer_member *member)
+{
+    struct topic_table table;
+    *out = (struct tpset){0};
+    topic_table_init(&table, member->group->shard->coord->host);
+    add_topics(&table, member);
+    topic_table_sort(&table);
+    for (uint32_t i = 0, end; i < from->count; i = end) {
+        bool reads = among(&table, &from->at[i].topic);
+        end = tpset_run(from, i);
+        for (uint32_t p = i; reads && p < end; p++)
+            tpset_add(out, &from->at[p].topic, from->at[p].partition);
+    }
+    topic_table_fini(&table);
+}
+
+static bool
+owns(const struct tpset *owned, const struct tpset *set)
+{
+    return set->count > 0 && (owned == NULL || tpset_meet(owned, set));
+}
+
+/* Nobody holds them but the member itself; others are left out. True if there are such. */
+static bool
+add_free(struct tpset *keep, const struct tpset *add, const struct consumer_member *member)
+{
+    bool others = false;
+    for (uint32_t i = 0; i < add->count; i++) {
+        const struct consumer_member *holder =
+            consumer_holder(member->group->consumer, &add->at[i]);
+        if (holder == NULL || holder == member)
+            tpset_add(keep, &add->at[i].topic, add->at[i].partition);
+        else
+            others = true;
+    }
+    tpset_sort(keep);
+    return others;
+}
+
+/* A target that is still to be computed may have topics that the member no longer reads. */
 static void
 next_assignment(struct consumer_member *member, struct write *write, const struct tpset *owned)
 {
     const struct consumer_group *consumer = member->group->consumer;
-    struct tpset keep, revoke, add, none = {0};
-    bool wait = false;
-    tpset_and(&keep, &member->assigned, &member->target);
-    tpset_minus(&revoke, &member->assigned, &member->target);
-    tpset_minus(&add, &member->target, &member->assigned);
-    if (revoke.count > 0 && (owned == NULL || tpset_meet(owned, &revoke))) {
-        put_current(write, member->id, member->epoch, member->previous_epoch, CONSUMER_UNREVOKED,
-            &keep, &revoke);
+    struct tpset target, keep, revoke, add, none = {0};
+    if (consumer->assignment_epoch != consumer->epoch)
+        keep_subscribed(&target, &member->target, member);
+    else
+        tpset_and(&target, &member->target, &member->target);
+    tpset_and(&keep, &member->assigned, &target);
+    tpset_minus(&revoke, &member->assigned, &target);
+    tpset_minus(&add, &target, &member->assigned);
+    if (owns(owned, &revoke)) {
+        put_current(write, member->id, member->epoch, member->epoch, CONSUMER_UNREVOKED, &keep,
+            &revoke);
     } else {
-        for (uint32_t i = 0; i < add.count; i++) {
-            const struct consumer_member *holder = consumer_holder(consumer, &add.at[i]);
-            if (holder == NULL || holder == member)
-                tpset_add(&keep, &add.at[i].topic, add.at[i].partition);
-            else
-                wait = true;
-        }
-        tpset_sort(&keep);
+        bool wait = add_free(&keep, &add, member);
         enum consumer_state state = wait ? CONSUMER_UNRELEASED : CONSUMER_STABLE;
         int32_t epoch = consumer->assignment_epoch;
-        int32_t previous = epoch == member->epoch ? member->previous_epoch : member->epoch;
-        if (epoch != member->epoch || state != member->state || member->revoking.count > 0 ||
+        if (epoch != member->epoch || member->epoch != member->previous_epoch ||
+            state != member->state || member->revoking.count > 0 ||
             !tpset_equal(&keep, &member->assigned))
-            put_current(write, member->id, epoch, previous, state, &keep, &none);
+            put_current(write, member->id, epoch, member->epoch, state, &keep, &none);
     }
+    tpset_fini(&target);
     tpset_fini(&keep);
     tpset_fini(&revoke);
     tpset_fini(&add);
 }
 
-/* Owned NULL: the client did not say. */
+/* The member reads other topics than before: those it does not are taken from it at once. */
+static void
+take_unsubscribed(struct consumer_member *member, struct write *write, const struct tpset *owned)
+{
+    struct tpset keep, revoke;
+    keep_subscribed(&keep, &member->assigned, member);
+    tpset_minus(&revoke, &member->assigned, &keep);
+    bool changed = revoke.count > 0;
+    tpset_unite(&revoke, &member->revoking);
+    if (changed && owns(owned, &revoke))
+        put_current(write, member->id, member->epoch, member->epoch, CONSUMER_UNREVOKED, &keep,
+            &revoke);
+    else if (changed)
+        put_current(write, member->id, member->epoch, member->epoch, member->state, &keep,
+            &member->revoking);
+    tpset_fini(&keep);
+    tpset_fini(&revoke);
+}
+
+/* Owned NULL: the client did not say. changed: what it reads. */
 void
-consumer_reconcile(struct consumer_member *member, struct write *write,
-    const struct tpset *owned)
+consumer_reconcile(struct consumer_member *member, struct write *write, const struct tpset *owned,
+    bool changed)
 {
     const struct consumer_group *consumer = member->group->consumer;
-    switch (member->state) {
-    case CONSUMER_STABLE:
-        if (member->epoch != consumer->assignment_epoch)
-            next_assignment(member, write, owned);
-        return;
-    case CONSUMER_UNREVOKED:
-        if (owned != NULL && !tpset_meet(owned, &member->revoking))
-            next_assignment(member, write, owned);
-        return;
-    case CONSUMER_UNRELEASED:
+    bool stable = member->state == CONSUMER_STABLE && member->epoch == consumer->assignment_epoch;
+    bool unrevoked = member->state == CONSUMER_UNREVOKED && owns(owned, &member->revoking);
+    if (!stable && !unrevoked)
         next_assignment(member, write, owned);
-        return;
-    }
+    else if (changed)
+        take_unsubscribed(member, write, owned);
 }
 
 /* ---- leaving, and being thrown out ---- */
@@ -737,6 +825,8 @@ go_on(struct beat *beat)
     subscribe(beat);
     if (beat->gone != NULL)
         consumer_take_over(beat->write, beat->gone, beat->member_id);
+    else if (beat->comes_back)
+        start_again(beat);
     resolve_patterns(beat);
     consumer_move_epoch(beat->group, beat->write, beat->bump);
     consumer_compute_target(beat->group, beat->write);
@@ -744,7 +834,7 @@ go_on(struct beat *beat)
     int32_t epoch_before = member->epoch;
     enum consumer_state state_before = member->state;
     tpset_copy(&before, &member->assigned);
-    consumer_reconcile(member, beat->write, call->owned != NULL ? &beat->owned : NULL);
+    consumer_reconcile(member, beat->write, call->owned != NULL ? &beat->owned : NULL, beat->bump);
     if (member->epoch != epoch_before || member->state != state_before)
         shard_timer_stop(beat->shard, &member->rebalance);
     consumer_restart_session(member);
@@ -765,12 +855,20 @@ go_on(struct beat *beat)
     write_answer(beat->write, &call->call, beat_done);
 }
 
+static ox_code
+check_pattern(struct str pattern, const char **message)
+{
+    struct topic_regex *regex = topic_regex_new(pattern, message);
+    topic_regex_free(regex);
+    return regex != NULL ? OX_OK : OX_INVALID_REGULAR_EXPRESSION;
+}
+
 static void
 heartbeat_run(struct coord_call *base)
 {
     struct coord_consumer_call *call = ox_container_of(base, struct coord_consumer_call, call);
     struct beat beat = {.call = call, .shard = call_shard(base)};
-    const char *message = NULL, *reason = NULL;
+    const char *message = NULL;
     call->message = OX_STR_NULL;
     call->has_assignment = false;
     call->assignment = NULL;
@@ -784,19 +882,13 @@ heartbeat_run(struct coord_call *base)
         code = OX_UNSUPPORTED_ASSIGNOR;
         message = "there is no such assignor";
     }
-    if (code == OX_OK && call->regex.len > 0) {
-        struct topic_regex *regex = topic_regex_new(call->regex, &reason);
-        topic_regex_free(regex);
-        if (regex == NULL) {
-            code = OX_INVALID_REGULAR_EXPRESSION;
-            message = reason;
-        }
-    }
     read_owned(&beat);
     if (code == OX_OK)
         code = find_group(&beat, &message);
     if (code == OX_OK)
         code = find_member(&beat, &message);
+    if (code == OX_OK && call->regex.len > 0)
+        code = check_pattern(call->regex, &message);
     if (code != OX_OK) {
         fail(call, code, message);
         if (beat.group != NULL)

@@ -171,8 +171,8 @@ void consumer_move_epoch(struct group *group, struct write *write, bool bump);
 /* Members have been removed: the group becomes classic again, or its epoch moves. */
 void consumer_left(struct group *group, struct write *write);
 void consumer_compute_target(struct group *group, struct write *write);
-void consumer_reconcile(struct consumer_member *member, struct write *write,
-    const struct tpset *owned);
+void consumer_reconcile(struct consumer_member *member, struct write *write, const struct tpset *owned,
+    bool changed);
 /* Its records go; the caller moves the epoch. */
 void consumer_remove_member(struct write *write, const struct consumer_member *member);
 void consumer_fence(struct consumer_member *member, const char *why);
@@ -206,6 +206,7 @@ struct consumer_blob {
     struct named_tp *owned; /* from version 1 on; or what is assigned */
     size_t owned_count;
     struct str rack_id; /* null: none */
+    bool user_data;     /* an assignment: an assignor of the client's has put something by */
 };
 bool consumer_subscription_read(struct str blob, struct arena *arena, struct consumer_blob *out);
 bool consumer_assigned_read(struct str blob, struct arena *arena, struct consumer_blob *out);

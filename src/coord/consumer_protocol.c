@@ -142,6 +142,8 @@ consumer_assigned_read(struct str blob, struct arena *arena, struct consumer_blo
     if (out->version < 0)
         return false;
     get_named(&in, arena, out);
+    if (wire_left(&in) > 0)
+        out->user_data = (int32_t)wire_get32(&in) > 0;
     return !in.failed;
 }
 

@@ -226,7 +226,7 @@ struct group {
     uint32_t writes;   /* on their way to the log */
     uint32_t txns;     /* pending offsets of transactions */
     bool logged;       /* the log holds a record of the group itself */
-    bool lingers;      /* it had offsets: without them it stays until the next sweep */
+    bool lingers;      /* it had offsets, or who would join: it stays until the next sweep */
     struct coord_delete_call *deleting; /* waits for writes to be 0 */
 
     enum group_state state, previous;
@@ -370,6 +370,8 @@ void group_start_delete(struct group *group);
 void offsets_replay_txn(struct shard *shard, const struct coord_replayed *record);
 void offsets_replay_marker(struct shard *shard, int64_t producer_id, bool committed);
 void offsets_forget_txns(struct shard *shard);
+/* What transactions have for the partition is gone. */
+void offsets_forget_held(struct group *group, struct str topic, int32_t partition);
 void offsets_forget_gone_topics(struct group *group);
 
 /* ---- records.c ---- */

@@ -78,8 +78,11 @@ migrate_possible(const struct group *group)
                 ox_str_is(group->protocol_type, "consumer");
     ox_arena_init(&arena);
     for (uint32_t at = 0; good && (entry = ox_map_next(&group->members, &at)) != NULL;) {
-        struct consumer_blob blob;
-        good = consumer_subscription_read(subscription_blob(group, entry->value), &arena, &blob);
+        const struct member *member = entry->value;
+        struct consumer_blob blob, assigned;
+        /* What an assignor of the clients' has put by would be lost. */
+        good = consumer_subscription_read(subscription_blob(group, member), &arena, &blob) &&
+               consumer_assigned_read(member->assignment, &arena, &assigned) && !assigned.user_data;
     }
     ox_arena_fini(&arena);
     return good;
@@ -314,14 +317,14 @@ join_done(struct shard *shard, struct write *write, ox_code code)
         call_finish(&call->call, OX_OK);
 }
 
-/* Every classic member must support one of the protocols. */
+/* Every classic member must support one of the protocols, by what it joined with. */
 static bool
 protocol_common(const struct group *group, const struct coord_join_call *call, size_t index)
 {
     struct map_entry *entry;
     for (uint32_t at = 0; (entry = ox_map_next(&group->consumer->members, &at)) != NULL;) {
         const struct consumer_member *member = entry->value;
-        bool found = !member->subscription.classic || ox_str_eq(member->id, call->member_id);
+        bool found = !member->subscription.classic;
         for (size_t i = 0; !found && i < member->subscription.protocol_count; i++)
             found = ox_str_eq(member->subscription.protocols[i].name,
                 call->protocols[index].name);
@@ -349,6 +352,17 @@ struct joining {
     struct consumer_member *member, *gone;
 };
 
+static struct str
+new_member_id(const struct joining *joining)
+{
+    const struct coord_host *host = joining->group->shard->coord->host;
+    struct uuid id;
+    char text[23];
+    host->random(host->self, &id, sizeof(id));
+    ox_uuid_to_base64(&id, text);
+    return ox_str_dup(joining->call->call.arena, ox_str(text));
+}
+
 static ox_code
 find_joining(struct joining *joining)
 {
@@ -357,8 +371,7 @@ find_joining(struct joining *joining)
     struct consumer_member *holder =
         call->instance_id.ptr != NULL ? ox_map_get(&consumer->instances, call->instance_id) : NULL;
     bool fresh = call->member_id.len == 0;
-    joining->member_id =
-        fresh ? join_member_id(joining->group->shard, call) : call->member_id;
+    joining->member_id = fresh ? new_member_id(joining) : call->member_id;
     if (call->instance_id.ptr != NULL && !fresh && holder == NULL)
         return OX_UNKNOWN_MEMBER_ID;
     if (holder != NULL && !fresh && !ox_str_eq(holder->id, call->member_id))
@@ -435,7 +448,7 @@ go_on(struct joining *joining)
     consumer_move_epoch(group, write, bump);
     consumer_compute_target(group, write);
     set_of_named(group, joining->blob.owned, joining->blob.owned_count, &owned);
-    consumer_reconcile(joining->member, write, &owned);
+    consumer_reconcile(joining->member, write, &owned, bump);
     tpset_fini(&owned);
     consumer_restart_session(joining->member);
     start_deadline(joining->member);
@@ -463,8 +476,7 @@ migrate_join(struct group *group, struct coord_join_call *call)
                              call->call.arena, &joining.blob))
         code = OX_INCONSISTENT_GROUP_PROTOCOL;
     if (code != OX_OK) {
-        join_fail(call, code,
-            code == OX_MEMBER_ID_REQUIRED ? joining.member_id : call->member_id);
+        join_fail(call, code, code == OX_MEMBER_ID_REQUIRED ? joining.member_id : OX_STR(""));
         return;
     }
     go_on(&joining);
@@ -495,7 +507,7 @@ check_sync(struct group *group, const struct coord_sync_call *call, struct consu
         (call->protocol.ptr != NULL &&
             !ox_str_eq(call->protocol, member->subscription.protocols[0].name)))
         return OX_INCONSISTENT_GROUP_PROTOCOL;
-    if (group->consumer->epoch > member->epoch && member->state != CONSUMER_UNREVOKED)
+    if (group->consumer->assignment_epoch > member->epoch && member->state != CONSUMER_UNREVOKED)
         return OX_REBALANCE_IN_PROGRESS;
     return OX_OK;
 }
@@ -526,13 +538,13 @@ migrate_sync(struct group *group, struct coord_sync_call *call)
     write_submit(group->shard, write);
 }
 
-/* Whether some partition that the member waits for has become free. */
+/* Whether others hold some partition that the member is to get. */
 static bool
-something_free(const struct consumer_member *member)
+waits_for_others(const struct consumer_member *member)
 {
     for (uint32_t i = 0; i < member->target.count; i++)
         if (!tpset_has(&member->assigned, &member->target.at[i]) &&
-            consumer_holder(member->group->consumer, &member->target.at[i]) == NULL)
+            consumer_holder(member->group->consumer, &member->target.at[i]) != NULL)
             return true;
     return false;
 }
@@ -547,8 +559,9 @@ migrate_heartbeat(struct group *group, const struct coord_heartbeat_call *call)
     if (code != OX_OK)
         return code;
     consumer_restart_session(member);
-    if (member->epoch == group->consumer->epoch && member->state != CONSUMER_UNREVOKED &&
-        (member->state != CONSUMER_UNRELEASED || !something_free(member)))
+    if (member->epoch >= group->consumer->assignment_epoch &&
+        member->state != CONSUMER_UNREVOKED &&
+        (member->state != CONSUMER_UNRELEASED || waits_for_others(member)))
         return OX_OK;
     if (member->rebalance.slot == 0)
         start_deadline(member);

@@ -295,6 +295,7 @@ offsets_replay_txn(struct shard *shard, const struct coord_replayed *record)
     held->committed.log_offset = record->offset;
     held->committed.metadata = heap_str(committed.metadata);
     group->txns++;
+    group->lingers = true;
     ox_list_push(&txn->held, &held->link);
 }
 
@@ -368,15 +369,18 @@ coord_group_marker(struct coord *coord, struct coord_group_marker_call *call)
     call_start_at(coord, &call->call, call->partition, marker_run);
 }
 
-static void
-forget_held_topic(struct shard *shard, struct str topic)
+/* A tombstone ends what transactions have for the partition, too. */
+void
+offsets_forget_held(struct group *group, struct str topic, int32_t partition)
 {
     struct map_entry *entry;
-    for (uint32_t at = 0; (entry = ox_map_next(&shard->pending_txns, &at)) != NULL;) {
+    const struct map *txns = &group->shard->pending_txns;
+    for (uint32_t at = 0; group->txns > 0 && (entry = ox_map_next(txns, &at)) != NULL;) {
         struct txn_offsets *txn = entry->value;
         ox_list_each(node, &txn->held) {
             struct held_offset *held = ox_container_of(node, struct held_offset, link);
-            if (ox_str_eq(held->topic, topic))
+            if (held->group == group && held->committed.partition == partition &&
+                ox_str_eq(held->topic, topic))
                 held_free(held);
         }
     }
@@ -466,7 +470,12 @@ fetch_allowed(const struct group *group, const struct coord_offset_fetch_call *c
     int32_t epoch = member_epoch(group, call->member_id);
     if (epoch == -1)
         return OX_UNKNOWN_MEMBER_ID;
-    return call->member_epoch == epoch ? OX_OK : OX_STALE_MEMBER_EPOCH;
+    if (call->member_epoch == epoch)
+        return OX_OK;
+    const struct consumer_member *member =
+        group->consumer != NULL ? consumer_member_find(group, call->member_id) : NULL;
+    return member != NULL && member->subscription.classic ? OX_ILLEGAL_GENERATION
+                                                          : OX_STALE_MEMBER_EPOCH;
 }
 
 static void
@@ -566,7 +575,8 @@ offset_delete_run(struct coord_call *base)
             struct coord_offset *out = &topic->partitions[j];
             if (out->code == OX_OK && subscribed)
                 out->code = OX_GROUP_SUBSCRIBED_TO_TOPIC;
-            if (out->code == OX_OK && group_offset(group, topic->name, out->partition) != NULL)
+            if (out->code == OX_OK && (group_offset(group, topic->name, out->partition) != NULL ||
+                                          offset_pending(group, topic->name, out->partition)))
                 add_tombstone(write, group, topic->name, out->partition);
         }
     }
@@ -615,6 +625,24 @@ tombstones_add(struct tombstones *to, struct str topic, int32_t partition)
         tombstones_flush(to);
 }
 
+/* Of what transactions have for the group, which has nothing else committed there.
+ * topic: of that alone, unless it is null. */
+static void
+tombstones_add_held(struct tombstones *to, struct str topic)
+{
+    struct map_entry *entry;
+    const struct map *txns = &to->group->shard->pending_txns;
+    for (uint32_t at = 0; to->group->txns > 0 && (entry = ox_map_next(txns, &at)) != NULL;) {
+        struct txn_offsets *txn = entry->value;
+        ox_list_each(node, &txn->held) {
+            const struct held_offset *held = ox_container_of(node, struct held_offset, link);
+            if (held->group == to->group && (topic.ptr == NULL || ox_str_eq(held->topic, topic)) &&
+                group_offset(to->group, held->topic, held->committed.partition) == NULL)
+                tombstones_add(to, held->topic, held->committed.partition);
+        }
+    }
+}
+
 /* The group and all its offsets leave the log; memory follows. If that fails
  * the group is back. */
 static void
@@ -653,6 +681,7 @@ group_start_delete(struct group *group)
         for (uint32_t i = 0; i < topic->count; i++)
             tombstones_add(&to, topic->name, topic->partitions[i].partition);
     }
+    tombstones_add_held(&to, OX_STR_NULL);
     tombstones_flush(&to);
     struct write *write = write_new(group->shard, group);
     write->call = call;
@@ -764,6 +793,7 @@ forget_topic(struct group *group, struct str name)
     const struct group_topic *topic = ox_map_get(&group->topics, name);
     for (uint32_t i = 0; topic != NULL && i < topic->count; i++)
         tombstones_add(&to, name, topic->partitions[i].partition);
+    tombstones_add_held(&to, name);
     tombstones_flush(&to);
 }
 
@@ -798,11 +828,9 @@ topic_deleted_run(struct coord_call *call)
     struct shard *shard = call_shard(call);
     struct str name = ox_container_of(call, struct topic_call, call)->topic;
     struct map_entry *entry;
-    if (shard_ready(shard) == OX_OK) {
-        forget_held_topic(shard, name);
+    if (shard_ready(shard) == OX_OK)
         for (uint32_t at = 0; (entry = ox_map_next(&shard->groups, &at)) != NULL;)
             forget_topic(entry->value, name);
-    }
     call_next(call);
 }
 

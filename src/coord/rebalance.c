@@ -513,7 +513,7 @@ replacement_done(struct shard *shard, struct write *write, ox_code code)
     member_take_join(member);
     if (code != OX_OK) {
         restore_member(member, old);
-        join_fail(call, write_error(code), OX_STR(""));
+        join_fail(call, write_error(code), call->member_id);
         return;
     }
     restart_session(member);
@@ -575,6 +575,7 @@ join_new(struct group *group, struct coord_join_call *call)
         replace_static(holder, call, member_id);
     } else if (call->instance_id.ptr == NULL && call->version >= 4) {
         struct pending_member *pending = group_add_pending(group, member_id);
+        group->lingers = true;
         shard_timer(shard, &pending->timer, call->session_timeout_ms, pending_expired);
         join_fail(call, OX_MEMBER_ID_REQUIRED, member_id);
     } else {
@@ -683,12 +684,12 @@ join_run(struct coord_call *base)
         call->rebalance_timeout_ms = call->session_timeout_ms;
     group = group_find(shard, call->group_id);
     if (group == NULL && call->member_id.len > 0) {
-        join_fail(call, OX_UNKNOWN_MEMBER_ID, OX_STR(""));
+        join_fail(call, OX_UNKNOWN_MEMBER_ID, call->member_id);
         return;
     }
     code = group_get(shard, call->group_id, &group);
     if (code != OX_OK) {
-        join_fail(call, code, OX_STR(""));
+        join_fail(call, code, call->member_id);
         return;
     }
     if ((group->consumer != NULL || group->streams != NULL) && group_is_empty(group))
@@ -696,13 +697,13 @@ join_run(struct coord_call *base)
     if (group->share != NULL || group->streams != NULL)
         join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
     else if (group->state == GROUP_DEAD)
-        join_fail(call, OX_COORDINATOR_NOT_AVAILABLE, OX_STR(""));
+        join_fail(call, OX_COORDINATOR_NOT_AVAILABLE, call->member_id);
     else if (group->consumer != NULL && !group_is_empty(group))
         migrate_join(group, call);
     else if (!has_room(group, call->member_id))
         turn_away(group, call);
     else if (!group_supports(group, call->protocol_type, call->protocols, call->protocol_count))
-        join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
+        join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, call->member_id);
     else if (call->member_id.len == 0)
         join_new(group, call);
     else

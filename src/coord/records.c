@@ -389,6 +389,7 @@ apply_offset(struct shard *shard, const struct record_key *key, struct str value
         group = group_find(shard, key->group_id);
         if (group != NULL) {
             group_remove_offset(group, key->topic, key->partition);
+            offsets_forget_held(group, key->topic, key->partition);
             if (shard->state == SHARD_LOADING)
                 group_maybe_drop(group);
         }

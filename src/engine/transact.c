@@ -82,8 +82,9 @@ guards_changed(struct enlist *self)
         struct engine_enlist_part *part = self->asked[i];
         if (self->call.parts[i].code != OX_OK)
             continue;
-        uint64_t guard = plog_txn_guard(partition_log(part->part), call->producer_id,
-            call->producer_epoch, part->first_sequence, adds(call));
+        uint64_t guard;
+        self->call.parts[i].code = plog_txn_guard(partition_log(part->part), call->producer_id,
+            call->producer_epoch, part->first_sequence, adds(call), &guard);
         changed |= guard != part->guard;
         part->guard = guard;
     }
@@ -139,8 +140,8 @@ engine_enlist(struct engine_enlist *call)
         struct partition *found = find_part(call, part);
         if (found == NULL || partition_log(found) == NULL)
             continue;
-        part->guard = plog_txn_guard(partition_log(found), call->producer_id,
-            call->producer_epoch, part->first_sequence, adds(call));
+        part->code = plog_txn_guard(partition_log(found), call->producer_id,
+            call->producer_epoch, part->first_sequence, adds(call), &part->guard);
         if (part->guard == 0)
             continue;
         part->part = partition_hold(found);

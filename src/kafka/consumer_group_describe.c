@@ -6,7 +6,7 @@
 
 typedef struct consumer_group_describe_response_groups group_out;
 typedef struct consumer_group_describe_response_groups_members member_out;
-enum { MEMBER_CONSUMER = 1 };
+enum { MEMBER_CLASSIC = 0, MEMBER_CONSUMER = 1 };
 
 static void
 fill_member(struct kafka_request *req, const struct coord_modern_member *from, member_out *out)
@@ -30,7 +30,7 @@ fill_member(struct kafka_request *req, const struct coord_modern_member *from, m
     out->target_assignment.topic_partitions.at =
         (void *)kafka_named_rows(req, from->target, from->target_count);
     out->target_assignment.topic_partitions.count = (int32_t)from->target_count;
-    out->member_type = MEMBER_CONSUMER;
+    out->member_type = from->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
 }
 
 static ox_code

@@ -22,7 +22,7 @@ answer(struct kafka_request *req, const struct coord_join_call *call)
     response.protocol_name = code == OX_OK ? call->out_protocol : OX_STR_NULL;
     response.leader = call->leader;
     response.skip_assignment = call->skip_assignment;
-    response.member_id = call->out_member_id.len > 0 ? call->out_member_id : request->member_id;
+    response.member_id = call->out_member_id.ptr != NULL ? call->out_member_id : request->member_id;
     response.members.at = kafka_array(req, member_row, call->member_count);
     response.members.count = (int32_t)call->member_count;
     for (size_t i = 0; i < call->member_count; i++)

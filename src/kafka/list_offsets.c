@@ -113,7 +113,8 @@ search_work(struct pool_job *pool_job)
                            : plog_offset_by_time(log, search->timestamp, search->end_offset,
                                  &found, NULL);
         search->out->error_code = ox_code_kafka(code);
-        if (code != OX_OK || found.offset < 0)
+        /* The latest record of all may be one that is not to be seen yet. */
+        if (code != OX_OK || found.offset < 0 || found.offset >= search->end_offset)
             continue;
         search->out->offset = found.offset;
         search->out->timestamp = found.timestamp;

@@ -417,11 +417,12 @@ bool plog_txn_open(struct plog *plog, int64_t producer_id);
 /* Before the first batch of a transaction is appended, its coordinator must say
  * that the partition belongs to the transaction. The guard is taken before
  * asking and given with the append: a marker that was written in between makes
- * it void, so that nothing opens a transaction that has ended. 0: the
+ * it void, so that nothing opens a transaction that has ended. *guard 0: the
  * transaction is open here, nobody need be asked. sequence: the batch's first;
- * raised: the producer's epoch rises with each transaction (protocol 2). */
-uint64_t plog_txn_guard(struct plog *plog, int64_t producer_id, int16_t producer_epoch,
-    int32_t sequence, bool raised);
+ * raised: the producer's epoch rises with each transaction (protocol 2).
+ * Fails: OX_INVALID_PRODUCER_EPOCH: a later epoch was seen here. */
+ox_code plog_txn_guard(struct plog *plog, int64_t producer_id, int16_t producer_epoch,
+    int32_t sequence, bool raised, uint64_t *guard);
 /* The coordinator does not know of such a transaction: forget the guard. */
 void plog_txn_unguard(struct plog *plog, int64_t producer_id, uint64_t guard);
 /* Forgets producers that have been silent for producer.id.expiration.ms. */

@@ -243,8 +243,8 @@ void producers_clear(struct producers *producers);
 ox_code producers_check(struct producers *producers, const struct log_append *append,
     const struct producer_batch **duplicate, struct ox_err *err);
 /* See plog_txn_guard(). */
-uint64_t producers_guard(struct producers *producers, int64_t producer_id, int16_t producer_epoch,
-    int32_t sequence, bool raised);
+ox_code producers_guard(struct producers *producers, int64_t producer_id, int16_t producer_epoch,
+    int32_t sequence, bool raised, uint64_t *guard);
 void producers_unguard(struct producers *producers, int64_t producer_id, uint64_t guard);
 /* The batch is in the log at its base offset. If it ended a transaction by an
  * abort, *aborted is filled and true is returned. */

@@ -717,15 +717,15 @@ plog_txn_open(struct plog *plog, int64_t producer_id)
     return open;
 }
 
-uint64_t
+ox_code
 plog_txn_guard(struct plog *plog, int64_t producer_id, int16_t producer_epoch, int32_t sequence,
-    bool raised)
+    bool raised, uint64_t *guard)
 {
     ox_lock(&plog->lock);
-    uint64_t guard =
-        producers_guard(&plog->producers, producer_id, producer_epoch, sequence, raised);
+    ox_code rc = producers_guard(&plog->producers, producer_id, producer_epoch, sequence, raised,
+        guard);
     ox_unlock(&plog->lock);
-    return guard;
+    return rc;
 }
 
 void

@@ -90,13 +90,16 @@ sequence_add(int32_t sequence, int32_t n)
 
 enum { GUARDS_MAX = 100000 };
 
-uint64_t
+ox_code
 producers_guard(struct producers *producers, int64_t producer_id, int16_t producer_epoch,
-    int32_t sequence, bool raised)
+    int32_t sequence, bool raised, uint64_t *guard_out)
 {
     const struct producer *producer = find(producers, producer_id);
+    *guard_out = 0;
+    if (producer != NULL && producer_epoch < producer->epoch && ox_fault("txn.wrong_epoch") == OX_OK)
+        return OX_INVALID_PRODUCER_EPOCH;
     if (producer != NULL && producer->txn_first_offset >= 0 && producer->epoch == producer_epoch)
-        return 0;
+        return OX_OK;
     struct txn_guard *guard = ox_map_get(&producers->guards, ox_key_i64(&producer_id));
     if (guard == NULL) {
         if (producers->guards.count >= GUARDS_MAX)
@@ -113,7 +116,8 @@ producers_guard(struct producers *producers, int64_t producer_id, int16_t produc
         guard->lowest_sequence = OX_MIN(guard->lowest_sequence, sequence);
     }
     guard->raised |= raised;
-    return guard->guard;
+    *guard_out = guard->guard;
+    return OX_OK;
 }
 
 static void
@@ -180,12 +184,12 @@ check_epoch(const struct producer *producer, const struct record_batch *batch, s
 }
 
 /* A producer that is not known here may begin with any sequence: what came
- * before may have been deleted. */
+ * before may have been deleted. So may one that had no epoch. */
 static ox_code
 check_sequence(const struct producer *producer, const struct record_batch *batch,
     struct ox_err *err)
 {
-    if (producer == NULL)
+    if (producer == NULL || producer->epoch < 0)
         return OX_OK;
     int32_t expected = 0;
     if (batch->producer_epoch == producer->epoch && producer->batch_count > 0)
@@ -241,11 +245,9 @@ producers_check(struct producers *producers, const struct log_append *append,
         return OX_OK;
     bool transactional = record_batch_is_transactional(batch);
     bool open = producer != NULL && producer->txn_first_offset >= 0;
-    ox_code rc = OX_OK;
-    if (transactional && !(open && producer->epoch == batch->producer_epoch))
+    ox_code rc = producer == NULL ? OX_OK : check_epoch(producer, batch, err);
+    if (rc == OX_OK && transactional && !(open && producer->epoch == batch->producer_epoch))
         rc = check_guard(producers, producer, append, err);
-    if (rc == OX_OK && producer != NULL)
-        rc = check_epoch(producer, batch, err);
     if (rc == OX_OK && batch->base_sequence >= 0)
         rc = check_sequence(producer, batch, err);
     if (rc == OX_OK && !transactional && open)
