@@ -136,12 +136,15 @@ log.cleaner.enable = perhaps
 work_mem = 1MB
 max_connections = 99999999999999999999
 fetch.max.bytes = 3 parsecs
+super.users = User:ann; admin
+max.connections.per.ip.overrides = 127.0.0.1:5, foo
 END
-my $text = refuses('a file of faults', 2, qr/the configuration has 12 faults/, '-D', "$tmp/new", '--config', $conf);
+my $text = refuses('a file of faults', 2, qr/the configuration has 14 faults/, '-D', "$tmp/new", '--config', $conf);
 for ([1, 'kafka_port: invalid value "x".*0\.\.65535'], [3, '"sql_port".*0\.\.65535'],
     [4, 'expected name = value, found "nothing here"'], [5, 'there is no setting "no_such"'], [6, '"log.retention.ms"'],
     [8, 'expected name = value'], [9, '"1e9"'], [10, '"loud".*debug\|info\|warn\|error'], [11, '"log.cleaner.enable"'],
-    [12, 'there is no setting "work_mem"'], [13, '99999999999999999999'], [14, 'parsecs'])
+    [12, 'there is no setting "work_mem"'], [13, '99999999999999999999'], [14, 'parsecs'],
+    [15, '"admin", which is no principal'], [16, '"foo" is not an address'])
 {
     my ($line, $pattern) = @$_;
     like($text, qr/\Q$conf\E:$line: .*$pattern|\Q$conf\E:$line: $pattern/, "  line $line among them");

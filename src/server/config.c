@@ -64,6 +64,37 @@ report_value(struct reader *reader, const char *where, struct str name, const st
     report(reader, place, err);
 }
 
+static struct str
+trim(struct str s)
+{
+    while (s.len > 0 && strchr(" \t\r\n", s.ptr[0]) != NULL) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && strchr(" \t\r\n", s.ptr[s.len - 1]) != NULL)
+        s.len--;
+    return s;
+}
+
+/* TYPE:NAME, separated by semicolons: who writes "admin" would have no super user. */
+static ox_code
+check_super_users(struct str list, struct ox_err *err)
+{
+    const char *at = list.ptr, *end = list.ptr + list.len;
+    while (at < end) {
+        const char *semicolon = memchr(at, ';', (size_t)(end - at));
+        const char *stop = semicolon != NULL ? semicolon : end;
+        struct str item = trim(ox_str_n(at, (size_t)(stop - at)));
+        const char *colon = item.len > 0 ? memchr(item.ptr, ':', item.len) : NULL;
+        if (item.len > 0 && (colon == NULL || colon == item.ptr))
+            return ox_fail(err, OX_INVALID_CONFIG,
+                "\"super.users\" names \"%.*s\", which is no principal as User:NAME is",
+                OX_STR_ARG(item));
+        at = stop + 1;
+    }
+    return OX_OK;
+}
+
 /* The value in canonical form, and what the setting asks beyond that. */
 static ox_code
 check_value(struct reader *reader, const struct param *param, struct str value,
@@ -75,6 +106,8 @@ check_value(struct reader *reader, const struct param *param, struct str value,
         code = auth_jaas_check(*canonical, err);
     if (code == OX_OK && param->index == PARAM_SERVER_MAX_CONNECTIONS_PER_IP_OVERRIDES)
         code = engine_check_overrides(*canonical, err);
+    if (code == OX_OK && param->index == PARAM_SERVER_SUPER_USERS)
+        code = check_super_users(*canonical, err);
     return code;
 }
 
@@ -138,18 +171,6 @@ ends_in(struct str s, const char *end)
 {
     size_t len = strlen(end);
     return s.len >= len && ox_str_ieq(ox_str_n(s.ptr + s.len - len, len), ox_str_n(end, len));
-}
-
-static struct str
-trim(struct str s)
-{
-    while (s.len > 0 && strchr(" \t\r\n", s.ptr[0]) != NULL) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && strchr(" \t\r\n", s.ptr[s.len - 1]) != NULL)
-        s.len--;
-    return s;
 }
 
 /* Takes the quotes off 'value' and the comment off an unquoted one. Secrets are taken as
