@@ -9,7 +9,7 @@ use strict;
 use warnings;
 use Clients;
 use KafkaJars;
-use Oxbow;
+use Oxbow qw(slurp);
 use Test::More;
 
 my $jars = KafkaJars::classpath('kafka-clients') or plan skip_all => 'no kafka-clients';
@@ -18,7 +18,6 @@ my $expected = Clients::file('048_dead_letters.out');
 my %settings = ('group.share.min.record.lock.duration.ms' => 1000,
     'share.coordinator.state.topic.num.partitions' => 3, 'offsets.topic.num.partitions' => 3);
 
-sub slurp { open my $in, '<', $_[0] or return ''; local $/; return scalar <$in> }
 
 # What the program saw of the rules, through a broker.
 sub rules {

@@ -11,7 +11,7 @@ use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url encode_base64);
-use Oxbow;
+use Oxbow qw(slurp spew quiet);
 use KafkaJars;
 use Test::More;
 use Time::HiRes qw(time sleep);
@@ -22,9 +22,6 @@ my $dir = Oxbow::tmp() . "/security-$$";
 mkdir $dir;
 $dir = abs_path($dir);
 
-sub spew { my ($path, $text) = @_; open my $to, '>', $path or die "$path: $!"; print $to $text; close $to }
-sub slurp { my ($path) = @_; open my $in, '<', $path or return ''; local $/; return scalar <$in> // '' }
-sub quiet { system("@_ >/dev/null 2>&1") == 0 or die "@_" }
 
 # ---- certificates ----
 

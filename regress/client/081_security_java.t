@@ -7,7 +7,7 @@ use strict;
 use warnings;
 use Cwd qw(abs_path);
 use MIME::Base64 qw(encode_base64url);
-use Oxbow;
+use Oxbow qw(slurp spew quiet);
 use KafkaJars;
 use Test::More;
 
@@ -17,9 +17,6 @@ my $dir = Oxbow::tmp() . "/security-java-$$";
 mkdir $dir;
 $dir = abs_path($dir);
 
-sub spew { my ($path, $text) = @_; open my $to, '>', $path or die "$path: $!"; print $to $text; close $to }
-sub slurp { my ($path) = @_; open my $in, '<', $path or return ''; local $/; return scalar <$in> // '' }
-sub quiet { system("@_ >/dev/null 2>&1") == 0 or die "@_" }
 
 # ---- certificates and a signed token ----
 

@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 use KafkaJars;
-use Oxbow;
+use Oxbow qw(slurp spew);
 use Raw;
 use Test::More;
 
@@ -25,8 +25,6 @@ sasl.mechanism.inter.broker.protocol=PLAIN
 END
 
 my $file = Oxbow::tmp() . "/plain-users-$$.properties";
-sub spew { my ($path, $text) = @_; open my $to, '>', $path or die "$path: $!"; print $to $text; close $to }
-sub slurp { my ($path) = @_; open my $in, '<', $path or return ''; local $/; return scalar <$in> // '' }
 spew($file, $properties);
 
 # Error code and text of a login.

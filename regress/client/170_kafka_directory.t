@@ -15,7 +15,7 @@ use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use KafkaJars;
-use Oxbow;
+use Oxbow qw(slurp);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -146,13 +146,6 @@ sub with_kafka {
     my $answer = $do->($kafka->{port});
     KafkaJars::stop_broker($kafka);
     return $answer // '';
-}
-
-sub slurp {
-    my ($path) = @_;
-    open my $in, '<', $path or return '';
-    local $/;
-    return scalar <$in>;
 }
 
 sub same {

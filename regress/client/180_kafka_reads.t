@@ -10,7 +10,7 @@ use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use KafkaJars;
-use Oxbow;
+use Oxbow qw(slurp);
 use Test::More;
 
 plan skip_all => 'no Kafka to be had' unless Oxbow::have('java') && KafkaJars::classpath('kafka_2.13')
@@ -139,13 +139,6 @@ like($out, qr/"transactionalId":"t-1"/, 'a transaction');
 unlike($out, qr/Could not decode|Exception|unknown/i, 'nothing is unknown') or diag $out;
 
 # The broker: topics of the same names are made, then get our files.
-sub slurp {
-    my ($path) = @_;
-    open my $in, '<', $path or return '';
-    local $/;
-    return scalar <$in>;
-}
-
 sub take_ours {
     my ($data) = @_;
     for my $topic (sort keys %topics) {

@@ -3,10 +3,9 @@
 # The page of clients and the table in README.md say what the matrix saw, and nothing that it saw failed.
 use strict;
 use warnings;
-use Oxbow;
+use Oxbow qw(slurp);
 use Test::More;
 
-sub slurp { open my $in, '<', $_[0] or return ''; local $/; return scalar <$in> }
 is(slurp("$Oxbow::TOP/doc/kafka/clients.md"), scalar `perl $Oxbow::TOP/regress/client/matrix/table`,
     'doc/kafka/clients.md is of results.tsv');
 my ($short) = slurp("$Oxbow::TOP/README.md") =~ /^<!-- clients: [^\n]*-->\n(.*?)^<!-- end -->/ms;

@@ -7,6 +7,7 @@ package Oxbow;
 use strict;
 use warnings;
 use Cwd qw(abs_path);
+use Exporter qw(import);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use IO::Select;
@@ -14,6 +15,7 @@ use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(time sleep);
 
+our @EXPORT_OK = qw(slurp spew quiet);
 our $TOP   = $ENV{OX_TOP}   // '.';
 our $BUILD = $ENV{OX_BUILD} // 'build';
 my @running;
@@ -182,6 +184,24 @@ sub shim {
     return (LD_PRELOAD => abs_path($path),
         ASAN_OPTIONS => 'verify_asan_link_order=0:' . ($ENV{ASAN_OPTIONS} // ''));
 }
+
+# All of a file; nothing of one that is not there.
+sub slurp {
+    my ($path) = @_;
+    open my $in, '<', $path or return '';
+    local $/;
+    return scalar <$in> // '';
+}
+
+sub spew {
+    my ($path, $text) = @_;
+    open my $out, '>', $path or die "$path: $!";
+    print $out $text;
+    close $out or die "$path: $!";
+}
+
+# A command that must work; what it says goes nowhere.
+sub quiet { system("@_ >/dev/null 2>&1") == 0 or die "@_" }
 
 sub have {
     my ($program) = @_;

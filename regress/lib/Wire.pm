@@ -8,16 +8,9 @@
 package Wire;
 use strict;
 use warnings;
-use Oxbow;
+use Oxbow qw(slurp);
 use KafkaJars;
 use Test::More;
-
-sub slurp {
-    my ($path) = @_;
-    open my $in, '<', $path or return '';
-    local $/;
-    return scalar <$in>;
-}
 
 sub ask {
     my ($folder, $port, $script) = @_;

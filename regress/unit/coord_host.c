@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "coord/host.h"
 #include "log/log.h"
+#include "must.h"
 #include "tap.h"
 
 enum { PARTITIONS = 8, GROUPS = 20 };
@@ -29,15 +30,6 @@ struct world {
 };
 
 static char path[256];
-
-static void
-must(ox_code code, const struct ox_err *err, const char *what)
-{
-    if (code == OX_OK)
-        return;
-    printf("Bail out! %s: %s\n", what, err->message);
-    exit(1);
-}
 
 static void
 create_topics(struct world *world)

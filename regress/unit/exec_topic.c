@@ -10,6 +10,7 @@
 #include "exec_help.h"
 #include "net/net.h"
 
+#include "must.h"
 #include "tap.h"
 
 struct world {
@@ -26,15 +27,6 @@ struct world {
     pthread_cond_t cond;
     bool done;
 };
-
-static void
-must(ox_code code, const struct ox_err *err, const char *what)
-{
-    if (code == OX_OK)
-        return;
-    printf("Bail out! %s: %s\n", what, err->message);
-    exit(1);
-}
 
 static void
 world_start(struct world *world)

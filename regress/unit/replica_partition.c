@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "replica/replica.h"
+#include "must.h"
 #include "tap.h"
 
 static char path[128];
@@ -21,15 +22,6 @@ static struct log_dir *dir;
 static struct meta *meta;
 static struct replica *replica;
 static struct partition *part; /* held */
-
-static void
-must(ox_code code, const struct ox_err *err, const char *what)
-{
-    if (code == OX_OK)
-        return;
-    printf("Bail out! %s: %s\n", what, err->message);
-    exit(1);
-}
 
 /* ---- a disk whose flushes of records wait at a gate ---- */
 
