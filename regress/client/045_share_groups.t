@@ -30,7 +30,12 @@ sub share {
             like($ox->sql(q{SELECT count(*), sum(partitions), count(DISTINCT assigned) > 0}
                     . q{ FROM oxbow.group_members}), qr/^2\|[1-6]\|t$/, 'SQL knows who has what')
                 or diag $ox->sql('SELECT * FROM oxbow.group_members');
-            ok($ox->restart_twice($signal), "$signal at half, twice: it starts again");
+            my $who = $ox->sql('SELECT member_id FROM oxbow.group_members ORDER BY 1');
+            ok($ox->restart($signal), "$signal at half: it starts again");
+            is($ox->sql('SELECT member_id FROM oxbow.group_members ORDER BY 1'), $who,
+                'the members of the group are those that were there');
+            sleep 2;
+            ok($ox->restart($signal), 'and a second time');
         }
         $words .= $line;
     }

@@ -30,7 +30,12 @@ sub count_words {
             is($ox->sql(q{SELECT sum(partitions) > 0 AND min(assigned::text) ~ '_[01]' FROM}
                     . q{ oxbow.group_members}), 't', 'SQL knows who has which tasks')
                 or diag $ox->sql('SELECT * FROM oxbow.group_members') if $protocol eq 'streams';
-            ok($ox->restart_twice($signal), "$protocol, $signal at half, twice: it starts again");
+            my $ids = 'SELECT member_id FROM oxbow.group_members WHERE "group" LIKE \'count-%\' ORDER BY 1';
+            my $who = $ox->sql($ids);
+            ok($ox->restart($signal), "$protocol, $signal at half: it starts again");
+            is($ox->sql($ids), $who, "$protocol, $signal: the members of the group are those that were there");
+            sleep 2;
+            ok($ox->restart($signal), "$protocol, $signal: and a second time");
         }
         $words .= $line;
     }
@@ -58,4 +63,5 @@ sub count_words {
 count_words('streams', 'TERM');
 count_words('streams', 'KILL');
 count_words('classic', 'TERM');
+count_words('classic', 'KILL');
 done_testing;

@@ -52,15 +52,17 @@ is($saw{static_quiet}, 0, 'the others saw nothing');
 is($saw{static_twin}, 'UnreleasedInstanceIdException', 'a twin is refused');
 
 for my $signal (qw(TERM KILL)) {
-    for my $kind (qw(classic consumer mixed)) {
+    for my $kind (qw(classic consumer mixed static_classic static_consumer)) {
         my %saw = run_parts($signal, $kind);
         is($saw{$kind . '_1'}, 'true', "$kind, $signal: four members share and read all");
         is($saw{$kind . '_2'}, 'true', "$kind, $signal: and again afterwards");
-        is($saw{$kind . '_members'}, ($kind eq 'classic' ? 'Classic' : 'Consumer') . '/Stable/4',
+        is($saw{$kind . '_members'}, ($kind =~ /classic/ ? 'Classic' : 'Consumer') . '/Stable/4',
             "$kind, $signal: the same group, the same members");
         is($saw{$kind . '_committed'}, 'true', "$kind, $signal: no offset goes back");
         is($saw{$kind . '_again'}, 0, "$kind, $signal: nothing is read twice")
             if $signal eq 'TERM';
+        is($saw{$kind . '_kept'}, 'true', "$kind, $signal: each with the partitions that it had")
+            if $kind =~ /static/;
         is($saw{$kind . '_end'}, 'true', "$kind, $signal: all is committed in the end");
     }
 }

@@ -20,6 +20,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
+import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -198,6 +199,13 @@ public class OxbowGroups {
             return settled(sizes) && distinct() >= written;
         }
 
+        List<Set<TopicPartition>> parts() {
+            List<Set<TopicPartition>> all = new ArrayList<>();
+            for (Member member : members)
+                all.add(new HashSet<>(member.assigned));
+            return all;
+        }
+
         String sizes() {
             TreeSet<String> out = new TreeSet<>();
             for (Member member : members)
@@ -318,10 +326,12 @@ public class OxbowGroups {
     // Members of these protocols read while the broker restarts.
     private static void restarts(String name, String... protocols) throws Exception {
         Group group = new Group(name);
+        boolean fixed = name.startsWith("static_");
         for (String protocol : protocols)
-            group.add(protocol, null, null, "six");
+            group.add(protocol, null, fixed ? "i" + group.members.size() : null, "six");
         group.write("six", 6, 600);
         say(name + "_1", group.await(2, 2, 1, 1));
+        List<Set<TopicPartition>> had = group.parts();
         String type = group.type();
         long committed = group.committed();
         say("half", name);
@@ -334,9 +344,12 @@ public class OxbowGroups {
         say(name + "_members", group.type().equals(type) ? type : type + " then " + group.type());
         say(name + "_committed", group.committed() >= committed);
         say(name + "_lost", lost);
+        say(name + "_kept", group.parts().equals(had));
         say(name + "_again", group.again());
         group.end();
         say(name + "_end", group.committed() == group.written);
+        if (fixed) /* they keep their places */
+            admin.removeMembersFromConsumerGroup(name, new RemoveMembersFromConsumerGroupOptions()).all().get();
         admin.deleteConsumerGroups(List.of(name)).all().get();
         admin.deleteRecords(Map.of()).all().get();
     }
@@ -374,6 +387,8 @@ public class OxbowGroups {
             case "statics": statics(); break;
             case "moves": moves(); break;
             case "mixed": restarts(part, "classic", "consumer", "classic", "consumer"); break;
+            case "static_classic": restarts(part, "classic", "classic", "classic", "classic"); break;
+            case "static_consumer": restarts(part, "consumer", "consumer", "consumer", "consumer"); break;
             default: restarts(part, part, part, part, part); break;
             }
         producer.close();

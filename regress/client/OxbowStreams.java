@@ -7,7 +7,6 @@
 // must come out as 1, 2, 3, ... to the last, read committed. Prints "half" when
 // the first part is counted, and at the end what was seen.
 import java.time.Duration;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +19,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.LongDeserializer;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -142,7 +142,11 @@ public class OxbowStreams {
             new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
         KafkaConsumer<String, Long> reader =
             new KafkaConsumer<>(config, new StringDeserializer(), new LongDeserializer());
-        reader.subscribe(Collections.singletonList("counts-out"));
+        // In no group: a client that finds no broker forgets its topics and joins anew,
+        // and this one has committed nothing.
+        List<TopicPartition> parts = List.of(new TopicPartition("counts-out", 0), new TopicPartition("counts-out", 1));
+        reader.assign(parts);
+        reader.seekToBeginning(parts);
         KafkaStreams first = instance("one", 7001);
         write(producer, 100);
         say("part1", await(reader, 120));
