@@ -643,7 +643,15 @@ test_transactional_replay(void)
     REPLAY(3, false, -1, 1, 300);
     REPLAY(4, true, 8, 2, 400);
     REPLAY(5, true, 9, 3, 500);
+    REPLAY(6, true, 10, 4, 600);
+    REPLAY(7, true, 11, 5, 700);
+    record.transactional = false;
+    record.producer_id = -1;
+    record.key = record_offset_key(arena, OX_STR("g"), OX_STR("t"), 4);
+    record.value = OX_STR_NULL;
+    ok(coord_replay(other.coord, 0, 0, &record), "replay: a tombstone");
     ok(coord_replay_marker(other.coord, 0, 0, 7, 0, true), "commit of one");
+    ok(coord_replay_marker(other.coord, 0, 0, 10, 0, true), "of one that has nothing left");
     ok(coord_replay_marker(other.coord, 0, 0, 8, 0, false), "abort of another");
     coord_loaded(other.coord, 0, 0, OX_OK);
     struct sim keep = sim;
@@ -659,6 +667,9 @@ test_transactional_replay(void)
     is_int(fetch_of("g", "t", 3, true).code, OX_UNSTABLE_OFFSET_COMMIT,
         "and whoever wants stable offsets must come back");
     is_int(fetch_of("g", "t", 0, true).code, OX_OK, "for that partition only");
+    is_int(fetch("t", 4), -1, "what was deleted meanwhile is not committed");
+    is_int(offset_delete("g", "t", 5, NULL), OX_OK, "one that is open is deleted");
+    is_int(fetch_of("g", "t", 5, true).code, OX_OK, "and is stable then");
     coord_topic_deleted(sim.coord, OX_STR("t"));
     sim_run(&sim);
     is_int(fetch_of("g", "t", 3, true).code, OX_OK, "a deleted topic's are dropped");
