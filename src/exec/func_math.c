@@ -666,7 +666,8 @@ num_width_bucket(struct call *call, const struct datum *args, struct datum *out)
         code = numeric_div_trunc(at, span, arena, &width, call->err);
     if (code == OX_OK)
         code = numeric_to_i64(width, &out->i, call->err);
-    out->i += 1;
+    if (code == OX_OK)
+        out->i++;
     return code;
 }
 
