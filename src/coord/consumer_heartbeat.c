@@ -64,7 +64,7 @@ beat_done(struct shard *shard, struct write *write, ox_code code)
 }
 
 void
-consumer_list_partitions(struct group *group, const struct tpset *set, struct arena *arena,
+consumer_list_partitions(const struct group *group, const struct tpset *set, struct arena *arena,
     bool names, struct coord_topic_partitions **out, size_t *count)
 {
     const struct coord_host *host = group->shard->coord->host;

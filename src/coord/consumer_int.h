@@ -153,8 +153,8 @@ enum coord_assignor consumer_group_assignor(const struct group *group);
 /* ---- consumer_heartbeat.c, for migrate.c and share groups ---- */
 
 /* As an answer has them; with names, if the topics are there. */
-void consumer_list_partitions(struct group *group, const struct tpset *set, struct arena *arena,
-    bool names, struct coord_topic_partitions **out, size_t *count);
+void consumer_list_partitions(const struct group *group, const struct tpset *set,
+    struct arena *arena, bool names, struct coord_topic_partitions **out, size_t *count);
 
 /* The sorted names without repetitions, in the arena. */
 void subscription_set_topics(struct consumer_subscription *to, const struct str *topics,

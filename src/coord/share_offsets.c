@@ -221,8 +221,7 @@ list_initialized(struct coord_share_offsets_call *call, const struct group *grou
     struct arena *arena = call->call.arena;
     struct coord_topic_partitions *topics;
     size_t count;
-    consumer_list_partitions((struct group *)group, &group->share->initialized, arena, true,
-        &topics, &count);
+    consumer_list_partitions(group, &group->share->initialized, arena, true, &topics, &count);
     call->topics = ox_arena_array(arena, struct coord_share_topic, count);
     call->topic_count = 0;
     for (size_t i = 0; i < count; i++) {
