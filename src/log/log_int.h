@@ -557,6 +557,7 @@ struct partition_hint {
     int64_t flushed_end;                               /* -1 unknown */
     int64_t cleaned;                                   /* compacted below, -1 unknown */
     bool dirty; /* was opened by this process and not closed cleanly since */
+    bool open;  /* its plog is in the list */
     /* The checkpoint files may name it; those being written will. */
     bool listed, listing;
 };

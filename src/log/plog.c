@@ -248,18 +248,6 @@ new_plog(struct log_dir *dir, const struct plog_args *args)
     return plog;
 }
 
-static bool
-is_open(struct log_dir *dir, const char *topic, int32_t partition)
-{
-    ox_list_each(node, &dir->plogs)
-    {
-        struct plog *other = ox_container_of(node, struct plog, link);
-        if (other->partition == partition && strcmp(other->topic, topic) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void
 take_high_watermark(struct plog *plog, int64_t hint)
 {
@@ -275,10 +263,9 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     struct ox_err *err)
 {
     ox_lock(&dir->lock);
-    bool open = is_open(dir, args->topic, args->partition);
     struct partition_hint hint = *log_dir_hint(dir, args->topic, args->partition);
     ox_unlock(&dir->lock);
-    if (open)
+    if (hint.open)
         return ox_fail(err, OX_FILE_EXISTS, "partition log \"%s-%d\" is already open",
             args->topic, args->partition);
     struct plog *plog = new_plog(dir, args);
@@ -303,7 +290,7 @@ plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     known->recovery_point = plog->recovery_point;
     known->log_start = plog_log_start(plog);
     known->cleaned = hint.cleaned;
-    known->dirty = true;
+    known->dirty = known->open = true;
     ox_list_push(&dir->plogs, &plog->link);
     dir->plog_count++;
     ox_unlock(&dir->lock);
@@ -334,6 +321,7 @@ leave_dir(struct plog *plog)
     hint->cleaned = atomic_load(&plog->cleaned);
     hint->flushed_end = OX_MAX(plog->recovery_point, plog_flushed_end(plog));
     dir->faulty_closed |= faulty;
+    hint->open = false;
     ox_list_remove(&plog->link);
     dir->plog_count--;
     ox_unlock(&dir->lock);
@@ -474,7 +462,7 @@ static ox_code
 refuse_open(struct log_dir *dir, const char *topic, int32_t partition, struct ox_err *err)
 {
     ox_lock(&dir->lock);
-    bool open = is_open(dir, topic, partition);
+    bool open = log_dir_hint(dir, topic, partition)->open;
     ox_unlock(&dir->lock);
     if (!open)
         return OX_OK;

@@ -413,11 +413,13 @@ take_over(struct move *move, const char *path)
     ox_lock(&from->lock);
     ox_list_remove(&plog->link);
     from->plog_count--;
+    log_dir_hint(from, plog->topic, plog->partition)->open = false;
     ox_unlock(&from->lock);
     plog->dir = move->to;
     ox_lock(&move->to->lock);
     plog->recovery_point = plog_log_end(plog);
-    log_dir_hint(move->to, plog->topic, plog->partition)->dirty = true;
+    struct partition_hint *hint = log_dir_hint(move->to, plog->topic, plog->partition);
+    hint->dirty = hint->open = true;
     ox_list_push(&move->to->plogs, &plog->link);
     move->to->plog_count++;
     ox_unlock(&move->to->lock);
