@@ -212,6 +212,8 @@ owes_ms(struct mover *mover)
         ox_rate_add(&mover->rate, samples, sample_ms,
             (double)OX_MIN(bytes - mover->copied, COUNTED_MAX), now_ms);
     mover->copied = bytes;
+    if (most < 0) /* unset */
+        return 0;
     return ox_rate_over_ms(&mover->rate, samples, sample_ms, OX_MAX(most, 1e-3), now_ms);
 }
 
