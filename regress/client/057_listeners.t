@@ -205,6 +205,12 @@ is($ox->sql("ALTER SYSTEM SET listeners = '" . list('MAIN', 'EXTRA') . "'"), '',
 ok(speaks('EXTRA'), 'opens one');
 like($ox->sql("ALTER SYSTEM SET listeners = '" . list('MAIN') . ",EXTRA://127.0.0.1:$port{EXTRA},MOVED://127.0.0.1:$busy'"),
     qr/cannot listen on 127.0.0.1 port $busy/, 'a port that somebody else has');
+is($ox->sql('ALTER SYSTEM SET listener.name.extra.max.connections = 7'), '', 'a setting of one listener');
+is($ox->sql("SELECT value FROM oxbow.settings WHERE name = 'listener.name.extra.max.connections'"), '7', 'is listed');
+is(described('listener.name.extra.max.connections'), '"7" 3', 'and told to Kafka\'s clients');
+is($ox->sql('ALTER SYSTEM RESET listener.name.extra.max.connections'), '', 'taken away');
+is($ox->sql("SELECT value FROM oxbow.settings WHERE name = 'listener.name.extra.max.connections'"), '', 'it is not');
+like($ox->sql('ALTER SYSTEM SET listener.name.extra.num.partitions = 7'), qr/unrecognized/, 'one that no listener has alone');
 is($ox->sql('ALTER SYSTEM RESET listeners'), '', 'and back');
 ok(!speaks('EXTRA'), 'it is closed');
 

@@ -550,17 +550,21 @@ make_alter_system(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_
     step->resource = META_RESOURCE_BROKER;
     if (stmt->set.all)
         return ox_fail(err, OX_FEATURE_NOT_SUPPORTED, "ALTER SYSTEM RESET ALL is not supported");
+    struct str listener = OX_STR_NULL;
     const struct param *param = param_find(PARAM_SCOPE_SERVER, stmt->set.name);
+    if (param == NULL)
+        param = meta_listener_param(stmt->set.name, &listener);
     if (param == NULL)
         return ox_fail(err, OX_UNDEFINED_OBJECT, "unrecognized configuration parameter \"%.*s\"",
             OX_STR_ARG(stmt->set.name));
-    if (param->change == PARAM_RESTART) {
+    struct str name = listener.ptr != NULL ? stmt->set.name : ox_str(param_wire_name(param));
+    if (param->change == PARAM_RESTART && listener.ptr == NULL) {
         ox_fail(err, OX_CANT_CHANGE_RUNTIME_PARAM,
             "parameter \"%s\" cannot be changed without restarting the server", param->name);
         return ox_hint(err, "Set it in oxbow.conf.");
     }
     if (stmt->set.values == NULL) {
-        add_config(task, step, ox_str(param_wire_name(param)), OX_STR_NULL, META_CONFIG_DELETE);
+        add_config(task, step, name, OX_STR_NULL, META_CONFIG_DELETE);
         return OX_OK;
     }
     ox_text_init(&text, &task->arena);
@@ -574,7 +578,7 @@ make_alter_system(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_
         return ox_fail(err, code, "value of \"%s\" is not a constant", param->name);
     code = param_canonical(param, PARAM_PEOPLE, ox_text_str(&text), &task->arena, &canonical, err);
     if (code == OX_OK)
-        add_config(task, step, ox_str(param_wire_name(param)), canonical, META_CONFIG_SET);
+        add_config(task, step, name, canonical, META_CONFIG_SET);
     return code;
 }
 
