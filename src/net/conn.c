@@ -803,14 +803,12 @@ static void
 close_socket(struct conn *conn)
 {
     bool simulated = conn->home->net->streams != NULL;
-    if (!simulated)
-        uv_poll_stop(&conn->poll);
+    if (!simulated) /* before its number can be another's */
+        uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
     tls_free(conn->tls);
     sock_close(conn->home->net, conn->fd);
-    if (!simulated) {
-        uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
+    if (!simulated)
         return;
-    }
     conn->free_msg.fn = free_simulated;
     loop_post(conn->home->loop, &conn->free_msg);
 }

@@ -344,7 +344,8 @@ wait_for_descriptor(struct listener *listener)
 void
 net_listener_waits(struct listener *listener, uint32_t most, bool exempt)
 {
-    listener->waits = true;
+    if (!listener->waits) /* others read it once it accepts */
+        listener->waits = true;
     atomic_store(&listener->conns_max, most);
     atomic_store(&listener->exempt, exempt);
     tell_room(listener->net);
@@ -568,12 +569,11 @@ look_end(struct arrival *arrival, bool serve)
     ox_list_remove(&arrival->link);
     arrival->listener->net->looked_at_count--;
     loop_timer_stop(&arrival->timer);
-    uv_poll_stop(&arrival->poll);
+    uv_close((uv_handle_t *)&arrival->poll, look_closed);
     if (!serve) {
         close_arrival(arrival);
         arrival->fd = -1;
     }
-    uv_close((uv_handle_t *)&arrival->poll, look_closed);
 }
 
 static void
