@@ -444,6 +444,8 @@ connections_figures(void)
     ox_buf_put(batch.buf);
 }
 
+/* 99 of 100 of a few slices must not be one request or two. */
+#define SLICE_SAMPLES_MIN 200.0
 enum { SAMPLES_MAX = 65536, PACED_CONNECTIONS = 8, ANSWER_SECONDS = 60 };
 
 /* Requests that are due at a fixed rate, in turn over the connections; whether
@@ -490,7 +492,8 @@ paced_slice(struct target *target, void *arg)
     struct paced *paced = arg;
     int side = side_of(target);
     struct pollfd *fds = paced->fds[side];
-    size_t most = (size_t)OX_MAX(paced->rate * OX_MIN(OX_MAX(opt.scale, 0.1), 2.0), 50.0);
+    double wanted = paced->rate * OX_MIN(OX_MAX(opt.scale, 0.1), 2.0);
+    size_t most = (size_t)OX_MAX(wanted, SLICE_SAMPLES_MIN);
     size_t sent = 0, done = 0, answered[PACED_CONNECTIONS] = {0};
     double start = now_s();
     while (done < most) {
