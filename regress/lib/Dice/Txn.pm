@@ -89,7 +89,7 @@ sub became {
     my $dice = $self->{dice};
     $maker->{epoch} = Dice::field($answer, 'producer_epoch');
     $maker->{known} = 1;
-    $maker->{next} = {};
+    ($maker->{next}, $maker->{most}) = ({}, {});
     $dice->tell("let P$maker->{name} = producer_id");
 }
 
@@ -162,7 +162,10 @@ sub produce {
     my $records = sub {
         my ($place) = @_;
         my $seq = $plain ? 0 : $maker->{next}{"@$place"} // 0;
-        $seq = $dice->one(0, $seq + 1, $seq - 1, $seq - $count, $seq + 7) if $dice->chance(8);
+        $seq = $dice->one(0, $seq - 1, $seq - $count, $txn ? () : ($seq + 1, $seq + 7)) if $dice->chance(8);
+        # Kafka remembers the lowest sequence that a coordinator refused, and takes none above it.
+        my $most = $plain ? undef : $maker->{most}{"@$place"};
+        $seq = $most if defined $most && $seq > $most;
         $seq = 0 if $seq < 0;
         my $text = ($txn ? 'txn:' : '') . ($plain ? '' : "seq:$producer/$epoch/$seq:");
         $text .= $dice->one('gzip:', 'lz4:', 'zstd:', 'snappy:') if $dice->chance(10) && $version >= 7;
@@ -177,10 +180,13 @@ sub produce {
         . "topic_data: [$topics]}");
     return if $plain || $answer !~ /responses/;
     # More than one place: which of them were written is not told by place; all or none then.
-    return if $answer =~ /error_code: (?!0\b)/;
+    my $refused = $answer =~ /error_code: (?!0\b)/;
     for my $place (@places) {
         my ($seq) = $topics =~ /index: $place->[1], records: "[^"]*seq:[^\/]*\/-?\d+\/(\d+):/;
-        $maker->{next}{"@$place"} = $seq + $count;
+        $maker->{next}{"@$place"} = $seq + $count unless $refused;
+        next unless $txn;
+        my $most = \$maker->{most}{"@$place"};
+        $$most = !$refused ? undef : defined $$most && $$most < $seq ? $$most : $seq;
     }
 }
 
