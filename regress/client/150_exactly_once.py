@@ -5,11 +5,12 @@
     process NAME      every record of eos-in to eos-a and eos-b in transactions,
                       with the offsets; some are aborted on purpose
     watch FILE        what a reader of committed records sees as it comes, and
-                      committed offsets that go back
+                      committed offsets and ends of partitions that go back
     lag               records of eos-in that the group has not committed
     check COUNT FILE  the rules; one line each
 
-A record of eos-a: partition|offset|value of the input|transaction|good or bad."""
+A record of eos-a: partition|offset|value of the input|transaction|good or bad; a
+transaction is named NAME.PROCESS.NUMBER."""
 import collections
 import faulthandler
 import os
@@ -140,11 +141,17 @@ def committed(reader):
     return {p.partition: p.offset for p in reader.committed(parts, 5) if p.offset >= 0}
 
 
+def stable(reader):
+    return {p: reader.get_watermark_offsets(TopicPartition('eos-a', p), timeout=5)[1]
+            for p in range(PARTITIONS)}
+
+
 def watch(path):
     live = consumer('watch-live')
     live.assign([TopicPartition('eos-a', p, 0) for p in range(PARTITIONS)])
     asker = consumer(GROUP)
-    before, asked = {}, 0
+    kinds = (('back', committed), ('shrunk', stable))
+    before, asked = {'back': {}, 'shrunk': {}}, 0
     with open(path, 'w') as out:
         while not stop:
             for message in live.consume(200, 0.1):
@@ -154,14 +161,15 @@ def watch(path):
             if time.time() - asked < 0.3:
                 continue
             asked = time.time()
-            try:
-                now = committed(asker)
-            except KafkaException:
-                continue
-            for part, offset in before.items():
-                if now.get(part, -1) < offset:
-                    print('back', part, offset, now.get(part), file=out, flush=True)
-            before.update(now)
+            for word, ask in kinds:
+                try:
+                    now = ask(asker)
+                except KafkaException:
+                    continue
+                for part, offset in before[word].items():
+                    if now.get(part, -1) < offset:
+                        print(word, part, offset, now.get(part), file=out, flush=True)
+                before[word].update(now)
 
 
 def lag():
@@ -181,22 +189,44 @@ def report(rule, faults):
 
 
 def check_watch(path, good):
-    seen, back = collections.defaultdict(list), []
+    seen, faults = collections.defaultdict(list), {'back': [], 'shrunk': []}
     with open(path) as lines:
         for line in lines:
             words = line.split()
-            if words[0] == 'back':
-                back.append(line)
-            else:
+            if words[0] == 'seen':
                 seen[int(words[1])].append((int(words[2]), words[3]))
-    report('committed offsets never go back', back)
+            else:
+                faults[words[0]].append(line)
+    report('committed offsets never go back', faults['back'])
+    report('what committed readers may read never shrinks', faults['shrunk'])
     wrong = []
     for part, rows in seen.items():
         final = [(offset, value) for offset, _, value in good[part]]
         if rows != final[:len(rows)]:
             wrong.append('partition %d differs from the end' % part)
-    report('a live reader saw what stays, in that order', wrong)
-    report('a live reader saw something', [] if any(seen.values()) else ['nothing'])
+    report('a live reader saw what stays, in that order',
+           wrong if any(seen.values()) else ['it saw nothing'])
+
+
+def check_transactions(topic, rows):
+    """In a partition, those of a processor stand in their order, and none of a process
+    behind one of the process that took its place."""
+    zombies, order = [], []
+    for part, records in rows.items():
+        now, gone = {}, collections.defaultdict(set)
+        for _, _, value in records:
+            tag = value.split('|')[3]
+            name, process, number = tag.rsplit('.', 2)
+            last_process, last_number = now.get(name, (process, 0))
+            if process in gone[name]:
+                zombies.append((part, value))
+            elif process != last_process:
+                gone[name].add(last_process)
+            elif int(number) < last_number:
+                order.append((part, value))
+            now[name] = (process, int(number))
+    report(topic + ': no zombie wrote', zombies)
+    report(topic + ': transactions of a processor are in order', order)
 
 
 def check(count, path):
@@ -234,6 +264,7 @@ def check(count, path):
         report(topic + ': key, value and partition are right', wrong)
         missing = [r for p in rows for r in rows[p] if r not in set(every[p])]
         report(topic + ': what is committed is there uncommitted too', missing)
+        check_transactions(topic, rows)
         again, _, _ = read_all(topic, 'read_committed')
         report(topic + ': read again, it is the same', [] if again == rows else ['it differs'])
     halves = [collections.Counter(r[2].split('|')[3] for p in rows for r in rows[p])

@@ -5,7 +5,8 @@
 # stopped so long that others take their place and they come back as zombies.
 # Then the rules of 150_exactly_once.py must hold. OX_SECONDS sets for how long
 # (6; 90 with OX_LONG), OX_SEED what happens when; with OX_LONG a Java processor
-# joins, which speaks the second transaction protocol.
+# joins, which speaks the second transaction protocol. OX_MUTANT programs failpoints
+# of the server, OX_MUTANT_LATE those with which it starts again for the last look.
 use strict;
 use warnings;
 use Clients;
@@ -129,6 +130,11 @@ for (1 .. 60) {
     last if $ox->sql('SELECT count(*) FROM oxbow.partitions WHERE topic LIKE \'eos-_\' '
             . 'AND last_stable < high_watermark') eq '0';
     sleep 0.5;
+}
+if ($ENV{OX_MUTANT_LATE}) {
+    $ox->stop;
+    $ox->{env} = {OX_FAULT => $ENV{OX_MUTANT_LATE}};
+    $ox->run or die 'no server';
 }
 my @lines = `@part check $count $seen 2>&1`;
 my ($tests, $failed) = (0, 0);

@@ -1,41 +1,85 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# Servers with one rule of transactions broken, by a failpoint: each must be
-# noticed by 150_exactly_once.t. Needs a build with --enable-fault.
+# Servers with one thing broken, by failpoints: for each rule of 150_exactly_once.t
+# there is one that must break it. Needs a build with --enable-fault (./check --all
+# makes one); OX_MUTANTS names some of them.
 use strict;
 use warnings;
 use Clients;
 use Oxbow;
 
-my %mutants = (
-    'txn.wrong_aborted_list' => 'Fetch does not say what was aborted',
-    'txn.wrong_last_stable' => 'readers of committed records see open transactions',
-    'txn.wrong_offsets' => 'offsets of aborted transactions count, of committed ones do not',
-    'txn.wrong_offsets@7!' => 'the same, once',
-    'txn.wrong_marker' => 'what is committed is marked as aborted',
-    'txn.wrong_marker@9!' => 'the same, in one partition',
-    'txn.wrong_marker_lost@11!' => 'a partition gets no marker',
-    'txn.wrong_fencing' => 'a coordinator does not look at epochs',
+# Programs of failpoints, what is wrong with such a server, and the rule that must be
+# seen broken; "late": only when the end is looked at.
+my @mutants = (
+    ['txn.wrong_aborted_list', 'Fetch does not say what was aborted',
+        'nothing aborted is read'],
+    ['txn.wrong_last_stable', 'readers of committed records see open transactions',
+        'a live reader saw what stays, in that order'],
+    ['txn.wrong_offsets', 'offsets of aborted transactions count, of committed ones do not',
+        'the group is at the end'],
+    ['txn.wrong_marker', 'what is committed is marked as aborted', 'none is lost'],
+    ['txn.wrong_marker@9!', 'the same, in one partition', 'no transaction is torn'],
+    ['txn.wrong_marker_lost@11', 'partitions get no markers', 'no transaction hangs'],
+    ['txn.wrong_fencing', 'a coordinator does not look at epochs', 'none is there twice'],
+    ['txn.wrong_fencing txn.wrong_epoch txn.wrong_guard txn.wrong_sequence',
+        'nobody looks at epochs', 'no zombie wrote'],
+    ['txn.wrong_recovery coord.marker=delay:150', 'a restart forgets what was decided',
+        'none is lost'],
+    ['txn.wrong_duplicate txn.wrong_sequence log.fsync=delay:30',
+        'a batch that comes again is written again',
+        'the input is whole'],
+    [join(' ', 'txn.wrong_sequence', map { "log.append=not_leader_or_follower\@$_!" } map { 1000 + $_ * 200 } 1 .. 25),
+        'a batch goes past one that failed', 'none is out of order'],
+    ['fetch.wrong_offset', 'Fetch begins behind what was asked for', 'none is lost'],
+    ['fetch.wrong_partition', 'Fetch answers with records of another partition',
+        'key, value and partition are right'],
+    ['coord.wrong_replay', 'offsets of before are those of a group after a restart',
+        'committed offsets never go back'],
+    ['kafka.wrong_end@40!', 'the end of a partition is for once told too low',
+        'what committed readers may read never shrinks'],
+    ['late exec.wrong_aborted', 'SQL reads what was aborted',
+        'SQL reads as many, and nothing aborted'],
+    ['late fetch.wrong_uncommitted', 'readers of uncommitted records miss some',
+        'what is committed is there uncommitted too'],
+    ['late ' . join(' ', map { 'fetch.wrong_offset@' . $_ * 3 . '!' } 1 .. 20),
+        'readers miss something now and then', 'read again, it is the same'],
+    ['late server.stop=crash', 'a stop is a crash', 'the server stops in order'],
 );
-my $config = "$Oxbow::BUILD/config.h";
-open my $in, '<', $config or Clients::skip('no config.h');
-Clients::skip('not built with --enable-fault') unless grep { /^#define OX_FAULT 1/ } <$in>;
+
+sub has_failpoints {
+    my ($build) = @_;
+    open my $in, '<', "$build/config.h" or return 0;
+    return -x "$build/oxbow" && grep { /^#define OX_FAULT 1/ } <$in>;
+}
+($ENV{OX_BUILD}) = grep { has_failpoints($_) } $Oxbow::BUILD, "$Oxbow::TOP/build-fault"
+    or Clients::skip('no build with --enable-fault');
+$Oxbow::BUILD = $ENV{OX_BUILD};
 Clients::python(['confluent_kafka'], 'confluent-kafka');
-print '1..', scalar(keys %mutants), "\n";
+@mutants = grep { $_->[0] =~ /$ENV{OX_MUTANTS}/ } @mutants if $ENV{OX_MUTANTS};
+
+# The rules that this server breaks: {rule => 1}, of "topic: rule" the rule.
+sub broken_rules {
+    my ($program, $seconds) = @_;
+    my $late = $program =~ s/^late //;
+    my @points = map { /=/ ? $_ : s/^([^@]+)/$1=unknown_server_error/r } split ' ', $program;
+    local $ENV{OX_MUTANT} = $late ? '' : join ',', @points;
+    local $ENV{OX_MUTANT_LATE} = $late ? join ',', @points : '';
+    local $ENV{OX_SECONDS} = $seconds;
+    my @lines = `$^X -I$Oxbow::TOP/regress/lib $Oxbow::TOP/regress/client/150_exactly_once.t 2>&1`;
+    return map { /^not ok \d+ - (?:eos-\w: )?(.*)/ ? ($1 => 1) : () } @lines;
+}
+
+print '1..', scalar(@mutants), "\n";
 my ($at, $missed) = (0, 0);
-for my $mutant (sort keys %mutants) {
-    my ($name, $when) = $mutant =~ /^([^@]+)(.*)$/;
-    my ($seen, $rules) = (0, '');
+for my $mutant (@mutants) {
+    my ($program, $what, $rule) = @$mutant;
+    my %broken;
     for my $round (1 .. 4) { # an unlucky round may show nothing
-        local $ENV{OX_MUTANT} = "$name=unknown_server_error$when";
-        local $ENV{OX_SECONDS} = 8 * $round;
-        my @lines = `$^X -I$Oxbow::TOP/regress/lib $Oxbow::TOP/regress/client/150_exactly_once.t 2>&1`;
-        my @broken = map { /^not ok \d+ - (.*)/ ? $1 : () } @lines;
-        next unless @broken;
-        ($seen, $rules) = (1, join '; ', @broken);
-        last;
+        %broken = broken_rules($program, 8 * $round);
+        last if $broken{$rule};
     }
-    printf "%s %d - %s\n# %s\n", $seen ? 'ok' : 'not ok', ++$at, $mutants{$mutant}, $rules;
-    $missed++ unless $seen;
+    printf "%s %d - %s breaks: %s\n", $broken{$rule} ? 'ok' : 'not ok', ++$at, $what, $rule;
+    print "# and $_\n" for grep { $_ ne $rule } sort keys %broken;
+    $missed++ unless $broken{$rule};
 }
 exit($missed ? 1 : 0);

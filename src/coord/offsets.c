@@ -300,14 +300,16 @@ offsets_replay_txn(struct shard *shard, const struct coord_replayed *record)
 }
 
 static void
-settle(struct held_offset *held, bool committed)
+settle(const struct shard *shard, struct held_offset *held, bool committed)
 {
     struct group *group = held->group;
     if (ox_fault("txn.wrong_offsets") != OX_OK) /* for the tests: the contrary */
         committed = !committed;
     if (committed) {
         const struct committed *own = group_offset(group, held->topic, held->committed.partition);
-        if (own == NULL || own->log_offset < held->committed.log_offset)
+        bool stale = own != NULL && shard->state == SHARD_LOADING &&
+                     ox_fault("coord.wrong_replay") != OX_OK;
+        if (own == NULL || (own->log_offset < held->committed.log_offset && !stale))
             group_set_offset(group, held->topic, &held->committed);
     }
     held_free(held);
@@ -321,7 +323,7 @@ offsets_replay_marker(struct shard *shard, int64_t producer_id, bool committed)
     if (txn == NULL)
         return;
     ox_list_each(node, &txn->held)
-        settle(ox_container_of(node, struct held_offset, link), committed);
+        settle(shard, ox_container_of(node, struct held_offset, link), committed);
     ox_free(txn);
 }
 

@@ -2,6 +2,7 @@
  *
  * The conditions that a scan obeys by itself, and what it knows of aborted
  * transactions. */
+#include "base/fault.h"
 #include "exec/scan_int.h"
 
 static int
@@ -259,7 +260,7 @@ scan_aborted_has(struct scan_aborted *aborted, struct exec_run *run, struct plog
     const struct record_batch *batch, int64_t to, bool *good)
 {
     *good = true;
-    if (!record_batch_is_transactional(batch))
+    if (!record_batch_is_transactional(batch) || ox_fault("exec.wrong_aborted") != OX_OK)
         return false;
     if (batch->base_offset < aborted->from || record_batch_next_offset(batch) > aborted->to) {
         ox_arena_reset(&aborted->arena);

@@ -66,6 +66,19 @@ isolation_known(const struct fetch_request *request)
     return request->isolation_level == 0 || request->isolation_level == 1;
 }
 
+/* For the tests: what a reader must notice. */
+static void
+mistake(struct engine_read *read)
+{
+    enum { FAR = 40 };
+    if (ox_fault("fetch.wrong_offset") != OX_OK)
+        read->offset += FAR;
+    if (read->isolation == READ_UNCOMMITTED && ox_fault("fetch.wrong_uncommitted") != OX_OK)
+        read->offset += FAR;
+    if (ox_fault("fetch.wrong_partition") != OX_OK)
+        read->partition ^= 1;
+}
+
 static void
 read_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read *read,
     size_t room, bool min_one)
@@ -82,6 +95,7 @@ read_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read
         .leader_id = -1,
         .leader_epoch = -1,
     };
+    mistake(read);
     read->code = replica_refused(fetch, part);
     const struct fetch_request *request = fetch->req->body;
     bool nonsense = part->max_bytes < 0 || request->max_bytes < 0 || !isolation_known(request);

@@ -164,7 +164,7 @@ static const struct producer_batch *
 find_duplicate(const struct producer *producer, const struct record_batch *batch)
 {
     int32_t last = sequence_add(batch->base_sequence, batch->last_offset_delta);
-    if (producer->epoch != batch->producer_epoch)
+    if (producer->epoch != batch->producer_epoch || ox_fault("txn.wrong_duplicate") != OX_OK)
         return NULL;
     for (uint32_t i = producer->batch_count; i-- > 0;)
         if (producer->batches[i].first_sequence == batch->base_sequence &&
@@ -189,7 +189,7 @@ static ox_code
 check_sequence(const struct producer *producer, const struct record_batch *batch,
     struct ox_err *err)
 {
-    if (producer == NULL || producer->epoch < 0)
+    if (producer == NULL || producer->epoch < 0 || ox_fault("txn.wrong_sequence") != OX_OK)
         return OX_OK;
     int32_t expected = 0;
     if (batch->producer_epoch == producer->epoch && producer->batch_count > 0)

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "coord/coord.h"
@@ -677,6 +678,7 @@ server_stop(struct server *server)
     bool served = server->http != NULL;
     if (server->meta != NULL) /* no listener comes or goes from here on */
         meta_off_view(server->meta, settings_changed, server);
+    (void)ox_fault("server.stop");
     if (server->net != NULL)
         net_stop_accepting(server->net);
     if (server->engine != NULL)
