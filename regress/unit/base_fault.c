@@ -42,6 +42,7 @@ main(void)
     is_str(acts("log.append=disk_full", 3), "123", "a program acts at each hit");
     is_str(acts("log.append=disk_full@2", 4), "234", "from the second on");
     is_str(acts("log.append=disk_full@2!", 4), "2", "at the second alone");
+    is_str(acts("log.append=disk_full@3*", 7), "36", "at each third");
     is_str(acts("log.fsync=disk_full,log.append=io_error@3!", 4), "3", "each point has its own");
     is_str(acts("log.append=delay:1", 2), "", "a delay fails nothing");
     is_int(ox_fault_set("log.append=disk_full", NULL), OX_OK, "an error by its name");

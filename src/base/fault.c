@@ -27,7 +27,7 @@ struct program {
     ox_code code;       /* ACT_FAIL */
     int64_t delay_ms;   /* ACT_DELAY */
     int64_t from, hits; /* acts from this hit on; hits so far */
-    bool once;
+    char how; /* '!': at that hit only, '*': at its multiples, 0: from it on */
 };
 
 static struct program programs[PROGRAMS_MAX];
@@ -69,7 +69,7 @@ site_find(const char *name)
     return -1;
 }
 
-/* name=action[@n[!]] */
+/* name=action[@n[!|*]] */
 static bool
 parse_program(struct str text, struct program *program)
 {
@@ -85,8 +85,9 @@ parse_program(struct str text, struct program *program)
     if (at != NULL) {
         struct str hit = ox_str_n(at + 1, (size_t)(action.ptr + action.len - at - 1));
         action.len = (size_t)(at - action.ptr);
-        program->once = hit.len > 0 && hit.ptr[hit.len - 1] == '!';
-        hit.len -= program->once;
+        char last = hit.len > 0 ? hit.ptr[hit.len - 1] : '\0';
+        program->how = last == '!' || last == '*' ? last : '\0';
+        hit.len -= program->how != '\0';
         if (!ox_str_to_i64(hit, &program->from) || program->from < 1)
             return false;
     }
@@ -157,6 +158,14 @@ ox_fault_hits(const char *name)
     return hits;
 }
 
+static bool
+acts_now(const struct program *program)
+{
+    return program->how == '!'   ? program->hits == program->from
+           : program->how == '*' ? program->hits % program->from == 0
+                                 : program->hits >= program->from;
+}
+
 ox_code
 ox_fault(const char *name)
 {
@@ -171,7 +180,7 @@ ox_fault(const char *name)
         if (strcmp(program->name, name) != 0)
             continue;
         program->hits++;
-        if (program->hits == program->from || (program->hits > program->from && !program->once))
+        if (acts_now(program))
             act = *program;
     }
     pthread_mutex_unlock(&fault_mutex);

@@ -4,8 +4,9 @@
  * programmed that point. Compiled in with --enable-fault only; otherwise it is
  * the constant 0. Programs come from the environment variable OX_FAULT or from
  * ox_fault_set(): "name=action[@n]", action one of an error name of errors.tbl,
- * delay:MS, crash; @n acts from the n-th hit, @n! at the n-th hit only. Names that
- * no code has are refused. Hits of all points are counted, programmed or not. */
+ * delay:MS, crash; @n acts from the n-th hit, @n! at the n-th hit only, @n* at
+ * every n-th. Names that no code has are refused. Hits of all points are counted,
+ * programmed or not. */
 #ifndef BASE_FAULT_H
 #define BASE_FAULT_H
 
