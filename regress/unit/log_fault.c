@@ -238,6 +238,41 @@ test_identity(void)
     dir = NULL;
 }
 
+/* An offset that the empty segment cannot hold wants another one: where that is
+ * not to be had, the log is as it was, in memory and on the disk. */
+static void
+test_segment_not_replaced(const char *site, bool preallocate)
+{
+    const struct record_builder_config with = RECORD_BUILDER_PLAIN;
+    struct file_stat st;
+    fresh();
+    config.preallocate = preallocate;
+    config.segment_bytes = 1 << 16;
+    help_open("far");
+    int64_t far = (int64_t)INT32_MAX + 10;
+    for (int round = 0; round < 2; round++) {
+        struct log_append append = {.origin = LOG_FROM_LEADER};
+        struct slice batch = help_batch(&with, 1, wall, "far away");
+        record_batch_stamp(ox_slice_ptr(&batch), far, 1);
+        file_sim_fail_clear(sim);
+        if (round == 0)
+            file_sim_fail(sim, site, 1, false, OX_IO_ERROR);
+        is_int(help_send(batch, &append), round == 0 ? OX_IO_ERROR : OX_OK, site);
+        is_int(plog_log_end(plog), round == 0 ? 0 : far + 1, "the end of the log");
+        is_int(fs_stat(env.fs, "/data/far-0/00000000000000000000.log", &st, &err),
+            round == 0 ? OX_OK : OX_FILE_NOT_FOUND, "the empty segment");
+        is_int(fs_stat(env.fs, "/data/far-0/00000000002147483657.log", &st, &err),
+            round == 0 ? OX_FILE_NOT_FOUND : OX_OK, "the new one");
+    }
+    log_dir_flush_step(dir, &err);
+    help_kill();
+    ok(help_open("far") == OX_OK, "it opens after a kill");
+    is_int(plog_log_end(plog), far + 1, "with its record");
+    is_int(plog_fault(plog, &err), OX_OK, "and no fault");
+    help_close();
+    config.preallocate = false;
+}
+
 int
 main(void)
 {
@@ -251,6 +286,9 @@ main(void)
     test_torn_tail();
     test_bad_derived_files();
     test_identity();
+    test_segment_not_replaced("segment.create", false);
+    test_segment_not_replaced("segment.allocate", true);
+    test_segment_not_replaced("segment.unlink", false);
     file_sim_free(sim);
     return done();
 }

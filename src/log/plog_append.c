@@ -166,9 +166,10 @@ must_roll(struct group *group, const struct record_batch *batch, int64_t now_ms)
     return age > limit - plog->jitter_ms;
 }
 
-/* The active segment is empty but cannot hold the offset: replace it. */
+/* The active segment is empty but cannot hold the offset: replace it. As long as
+ * its file is there the old one stays, or the next recovery would find both. */
 static ox_code
-replace_empty(struct plog *plog, int64_t base, struct ox_err *err)
+replace_empty(struct plog *plog, int64_t base, int64_t now_ms, struct ox_err *err)
 {
     struct log_segment *old = plog_active(plog), *seg;
     ox_code rc = log_segment_open(plog->fs, plog->path, base, true, &seg, err);
@@ -176,10 +177,17 @@ replace_empty(struct plog *plog, int64_t base, struct ox_err *err)
         return rc;
     rc = plog_prepare_segment(plog, seg, err);
     if (rc == OX_OK)
-        rc = log_segment_unlink(old, err);
+        rc = fs_unlink(plog->fs, "segment.unlink", old->path, err);
+    if (rc != OX_OK) {
+        log_segment_unlink(seg, NULL);
+        log_segment_put(seg);
+        return rc;
+    }
+    log_segment_unlink(old, NULL); /* its indexes: without a .log nobody reads them */
+    seg->created_ms = now_ms;
     plog->segments[plog->segment_count - 1] = seg;
     log_segment_put(old);
-    return rc;
+    return OX_OK;
 }
 
 static ox_code
@@ -192,9 +200,9 @@ roll_for(struct group *group, const struct record_batch *batch, int64_t now_ms,
     struct plog *plog = group->plog;
     if (plog->fault != OX_OK)
         return ox_fail(err, plog->fault, "%s", plog->fault_err->message);
-    if (plog_active(plog)->size == 0)
-        return replace_empty(plog, batch->base_offset, err);
-    ox_code rc = plog_roll_locked(plog, now_ms, err);
+    ox_code rc = plog_active(plog)->size == 0
+        ? replace_empty(plog, batch->base_offset, now_ms, err)
+        : plog_roll_locked(plog, now_ms, err);
     if (rc == OX_DISK_FULL)
         log_dir_found_full(plog->dir);
     return rc;
