@@ -317,6 +317,22 @@ engine_partitions_create(struct engine_partitions_create *call)
 
 /* ---- settings, comments ---- */
 
+/* A topic that does not exist: what is wrong with the settings goes first, as with Kafka. */
+static ox_code
+settings_of_nothing(struct engine_config_alter *call)
+{
+    struct engine_admin *admin = &call->admin;
+    struct meta_config_change *changes = copy_changes(admin, call->changes, call->change_count);
+    struct meta_config_fact *facts;
+    struct ox_err err = {0};
+    size_t count;
+    ox_code code = meta_config_describe_new(engine_view(admin->sess->engine), changes,
+        call->change_count, &admin->arena, &facts, &count, &err);
+    if (code != OX_OK)
+        admin->err = err;
+    return code != OX_OK ? code : admin->err.code;
+}
+
 static ox_code
 may_alter_config(struct engine_config_alter *call)
 {
@@ -325,7 +341,9 @@ may_alter_config(struct engine_config_alter *call)
     switch (call->resource) {
     case META_RESOURCE_TOPIC: {
         const struct meta_topic *topic;
-        return engine_find_topic(admin->sess, call->name, NULL, ENGINE_ALTER_CONFIGS, &topic, err);
+        ox_code code =
+            engine_find_topic(admin->sess, call->name, NULL, ENGINE_ALTER_CONFIGS, &topic, err);
+        return code == OX_UNKNOWN_TOPIC_OR_PARTITION ? settings_of_nothing(call) : code;
     }
     case META_RESOURCE_GROUP:
         if (!engine_allowed(admin->sess, ENGINE_GROUP, call->name, ENGINE_ALTER_CONFIGS))

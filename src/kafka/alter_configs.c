@@ -12,6 +12,7 @@ struct alter_configs {
     struct alter_resource {
         struct engine_config_alter call; /* first: done() gets its head */
         struct alter_configs *all;
+        struct str name; /* as it was written */
         struct engine_config_kv *changes;
         uint32_t change_count;
         bool refused; /* or done without a call: loggers */
@@ -210,13 +211,12 @@ check_broker_change(struct kafka_request *req, const struct alter_resource *job,
 }
 
 static ox_code
-check_broker(struct kafka_request *req, const struct alter_resource *job, struct ox_err *err)
+check_broker(struct kafka_request *req, struct alter_resource *job, struct ox_err *err)
 {
-    int64_t id;
+    static const struct kafka_broker_words words = {"Node", "broker id, expected", ","};
     if (job->call.name.len > 0 &&
-        (!ox_str_to_i64(job->call.name, &id) || id != kafka_view(req)->node_id))
-        return ox_fail(err, OX_INVALID_REQUEST, "this is broker %d, not \"%.*s\"",
-            kafka_view(req)->node_id, OX_STR_ARG(job->call.name));
+        kafka_broker_named(req, &words, &job->call.name, err) != OX_OK)
+        return err->code;
     for (uint32_t i = 0; i < job->change_count; i++) {
         ox_code code = check_broker_change(req, job, &job->changes[i], err);
         if (code != OX_OK)
@@ -292,7 +292,7 @@ describe_resource(struct kafka_request *req, struct alter_configs *all, int32_t 
     struct alter_resource *job = &all->resources[index];
     job->all = all;
     job->call.resource = type;
-    job->call.name = name;
+    job->name = job->call.name = name;
     job->changes = kafka_array(req, struct engine_config_kv, change_count);
     job->change_count = (uint32_t)change_count;
 }
@@ -351,7 +351,7 @@ finish_replace(struct kafka_request *req)
     for (int32_t i = 0; i < all->count; i++) {
         struct alter_configs_response_responses *out = &response.responses.at[i];
         out->resource_type = all->resources[i].call.resource;
-        out->resource_name = all->resources[i].call.name;
+        out->resource_name = all->resources[i].name;
         outcome(req, &all->resources[i], &out->error_code, &out->error_message);
     }
     kafka_answer(req, &response);
@@ -386,7 +386,7 @@ finish_change(struct kafka_request *req)
     for (int32_t i = 0; i < all->count; i++) {
         struct incremental_alter_configs_response_responses *out = &response.responses.at[i];
         out->resource_type = all->resources[i].call.resource;
-        out->resource_name = all->resources[i].call.name;
+        out->resource_name = all->resources[i].name;
         outcome(req, &all->resources[i], &out->error_code, &out->error_message);
     }
     kafka_answer(req, &response);

@@ -5,13 +5,19 @@
 #include "base/diag.h"
 #include "kafka/kafka_int.h"
 
-static ox_code
-check_broker(struct kafka_request *req, struct str broker, struct ox_err *err)
+ox_code
+kafka_broker_named(struct kafka_request *req, const struct kafka_broker_words *words,
+    struct str *name, struct ox_err *err)
 {
+    int32_t own = kafka_view(req)->node_id;
     int64_t id;
-    if (!ox_str_to_i64(broker, &id) || id != kafka_view(req)->node_id)
-        return ox_fail(err, OX_INVALID_REQUEST, "this is broker %d, not \"%.*s\"",
-            kafka_view(req)->node_id, OX_STR_ARG(broker));
+    if (!ox_str_to_i64(*name, &id) || id < INT32_MIN || id > INT32_MAX)
+        return ox_fail(err, OX_INVALID_REQUEST, "%s id must be an integer, but it is: %.*s",
+            words->kind, OX_STR_ARG(*name));
+    if (id != own)
+        return ox_fail(err, OX_INVALID_REQUEST, "Unexpected %s %d%s but received %.*s",
+            words->unexpected, own, words->or_else, OX_STR_ARG(*name));
+    *name = ox_str(ox_arena_printf(&req->arena, "%d", own));
     return OX_OK;
 }
 
@@ -46,9 +52,10 @@ ox_code
 kafka_loggers_check(struct kafka_request *req, struct str broker,
     const struct engine_config_kv *changes, uint32_t count, struct ox_err *err)
 {
+    static const struct kafka_broker_words alter = {"Node", "node id. Expected", ","};
     ox_code code = kafka_may_cluster(req, ENGINE_ALTER_CONFIGS, err);
     if (code == OX_OK)
-        code = check_broker(req, broker, err);
+        code = kafka_broker_named(req, &alter, &broker, err);
     for (uint32_t i = 0; i < count && code == OX_OK; i++)
         code = check_change(&changes[i], err);
     return code;
@@ -73,7 +80,10 @@ ox_code
 kafka_loggers_describe(struct kafka_request *req, struct str broker,
     struct meta_config_fact **out, size_t *count, struct ox_err *err)
 {
-    ox_code code = check_broker(req, broker, err);
+    static const struct kafka_broker_words describe = {"Broker", "broker id, expected", ""};
+    if (broker.len == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "Broker id must not be empty");
+    ox_code code = kafka_broker_named(req, &describe, &broker, err);
     if (code != OX_OK)
         return code;
     *count = (size_t)ox_logger_count();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * DescribeClientQuotas and AlterClientQuotas. */
+#include <stdlib.h>
+
 #include "kafka/kafka_int.h"
 
 typedef struct describe_client_quotas_response_entries entry_out;
@@ -137,7 +139,7 @@ kafka_describe_client_quotas(struct kafka_request *req)
     if (code == OX_OK)
         list_quotas(req, &wanted, &response);
     response.error_code = ox_code_kafka(code);
-    response.error_message = kafka_error_text(req, code, &err);
+    response.error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
     kafka_answer(req, &response);
 }
 
@@ -145,45 +147,109 @@ kafka_describe_client_quotas(struct kafka_request *req)
 
 typedef struct alter_client_quotas_request_entries alter_in;
 
+enum { PARTS_MAX = 16 };
+
 struct alter_quotas {
-    ox_code *codes;
-    struct ox_err *errs;
+    struct alter_entry {
+        struct meta_quota entity;
+        entity_out *parts; /* each type once, with the last name it was given */
+        int32_t part_count;
+        const char *text; /* as Kafka shows it */
+        bool again;       /* named before: no row */
+        ox_code code;
+        struct ox_err err;
+    } *entries;
 };
 
 static ox_code
-read_entity(const alter_in *in, struct meta_quota *out, struct ox_err *err)
+read_parts(struct kafka_request *req, const alter_in *in, struct alter_entry *entry)
 {
-    struct str *parts[ENTITY_COUNT] = {&out->user, &out->client_id, &out->ip};
-    if (in->entity.count <= 0)
-        return ox_fail(err, OX_INVALID_REQUEST, "Invalid empty client quota entity");
+    entry->parts = kafka_array(req, entity_out, OX_MIN(in->entity.count, (int32_t)PARTS_MAX));
     for (int32_t i = 0; i < in->entity.count; i++) {
-        struct str name = in->entity.at[i].entity_name;
-        int type = entity_type(in->entity.at[i].entity_type);
+        struct str type = in->entity.at[i].entity_type;
+        int32_t at = 0;
+        while (at < entry->part_count && !ox_str_eq(entry->parts[at].entity_type, type))
+            at++;
+        if (at == PARTS_MAX)
+            return ox_fail(&entry->err, OX_INVALID_REQUEST, "an entity has more than %d types",
+                PARTS_MAX);
+        entry->parts[at] = (entity_out){type, in->entity.at[i].entity_name};
+        entry->part_count = OX_MAX(entry->part_count, at + 1);
+    }
+    return OX_OK;
+}
+
+/* In the order of Java's hashes: ip, client-id, user, then what is not known. */
+static int
+part_rank(const entity_out *part)
+{
+    int type = entity_type(part->entity_type);
+    return type < 0 ? ENTITY_COUNT : ENTITY_COUNT - 1 - type;
+}
+
+static int
+part_cmp(const void *a, const void *b)
+{
+    int order = part_rank(a) - part_rank(b);
+    return order != 0 ? order : ox_str_cmp(((const entity_out *)a)->entity_type,
+        ((const entity_out *)b)->entity_type);
+}
+
+/* How Kafka shows the entity, and a key that two entities never share. */
+static struct str
+describe_entity(struct kafka_request *req, struct alter_entry *entry)
+{
+    struct text shown, key;
+    ox_text_init(&shown, &req->arena);
+    ox_text_init(&key, &req->arena);
+    if (entry->part_count > 1)
+        qsort(entry->parts, (size_t)entry->part_count, sizeof(*entry->parts), part_cmp);
+    for (int32_t i = 0; i < entry->part_count; i++) {
+        const entity_out *part = &entry->parts[i];
+        struct str name = part->entity_name.ptr != NULL ? part->entity_name : OX_STR("null");
+        ox_text_addf(&shown, "%s%.*s=%.*s", i > 0 ? ", " : "", OX_STR_ARG(part->entity_type),
+            OX_STR_ARG(name));
+        ox_text_addf(&key, "%zu %zu %d ", part->entity_type.len, name.len,
+            part->entity_name.ptr == NULL);
+        ox_text_add(&key, part->entity_type.ptr, part->entity_type.len);
+        ox_text_add(&key, name.ptr, name.len);
+    }
+    entry->text = ox_arena_printf(&req->arena, "ClientQuotaEntity(entries={%.*s})",
+        OX_STR_ARG(ox_text_str(&shown)));
+    return ox_text_str(&key);
+}
+
+static ox_code
+read_entity(struct alter_entry *entry)
+{
+    struct meta_quota *out = &entry->entity;
+    struct str *parts[ENTITY_COUNT] = {&out->user, &out->client_id, &out->ip};
+    struct ox_err *err = &entry->err;
+    if (entry->part_count == 0)
+        return ox_fail(err, OX_INVALID_REQUEST, "Invalid empty client quota entity");
+    for (int32_t i = 0; i < entry->part_count; i++) {
+        struct str name = entry->parts[i].entity_name;
+        int type = entity_type(entry->parts[i].entity_type);
         if (type < 0)
             return ox_fail(err, OX_INVALID_REQUEST, "Unhandled client quota entity type: %.*s",
-                OX_STR_ARG(in->entity.at[i].entity_type));
+                OX_STR_ARG(entry->parts[i].entity_type));
         if (name.ptr != NULL && name.len == 0)
             return ox_fail(err, OX_INVALID_REQUEST, "Empty %s not supported", entity_names[type]);
-        if (parts[type]->ptr != NULL)
-            return ox_fail(err, OX_INVALID_REQUEST, "%s is named twice", entity_names[type]);
         *parts[type] = name.ptr != NULL ? name : OX_STR("");
     }
     if (out->ip.ptr != NULL && (out->user.ptr != NULL || out->client_id.ptr != NULL))
         return ox_fail(err, OX_INVALID_REQUEST, "Invalid quota entity combination, IP entity "
-            "should not be combined with User or ClientId");
+            "shouldnot be combined with User or ClientId");
     return OX_OK;
 }
 
 static ox_code
-read_ops(const alter_in *in, struct meta_quota *entity, struct meta_security_change *changes,
-    uint32_t *count, struct ox_err *err)
+read_ops(const alter_in *in, struct alter_entry *entry, struct meta_security_change *changes,
+    uint32_t *count)
 {
+    struct ox_err *err = &entry->err;
     for (int32_t i = 0; i < in->ops.count; i++) {
-        struct meta_quota quota = *entity;
-        for (int32_t j = 0; j < i; j++)
-            if (ox_str_eq(in->ops.at[j].key, in->ops.at[i].key))
-                return ox_fail(err, OX_INVALID_REQUEST, "quota %.*s is changed twice",
-                    OX_STR_ARG(in->ops.at[i].key));
+        struct meta_quota quota = entry->entity;
         quota.key = in->ops.at[i].key;
         quota.value = in->ops.at[i].value;
         ox_code code = engine_quota_check(&quota, !in->ops.at[i].remove, err);
@@ -202,25 +268,76 @@ altered(struct kafka_request *req, ox_code code, const struct ox_err *err)
     struct alter_quotas *all = req->state;
     struct alter_client_quotas_response response;
     alter_client_quotas_response_init(&response);
-    response.entries.count = request->entries.count;
     response.entries.at = kafka_array(req, struct alter_client_quotas_response_entries,
-        response.entries.count);
-    for (int32_t i = 0; i < response.entries.count; i++) {
-        struct alter_client_quotas_response_entries *out = &response.entries.at[i];
-        const alter_in *in = &request->entries.at[i];
-        ox_code outcome = all->codes[i] != OX_OK ? all->codes[i] : code;
+        request->entries.count);
+    response.entries.count = 0;
+    for (int32_t i = 0; i < request->entries.count; i++) {
+        struct alter_entry *entry = &all->entries[i];
+        if (entry->again)
+            continue;
+        struct alter_client_quotas_response_entries *out =
+            &response.entries.at[response.entries.count++];
+        ox_code outcome = entry->code != OX_OK ? entry->code : code;
         out->error_code = ox_code_kafka(outcome);
         out->error_message =
-            kafka_error_text(req, outcome, all->codes[i] != OX_OK ? &all->errs[i] : err);
-        out->entity.count = in->entity.count;
+            kafka_error_text(req, outcome, entry->code != OX_OK ? &entry->err : err);
+        out->entity.count = entry->part_count;
         out->entity.at = kafka_array(req, struct alter_client_quotas_response_entries_entity,
-            in->entity.count);
-        for (int32_t j = 0; j < in->entity.count; j++) {
-            out->entity.at[j].entity_type = in->entity.at[j].entity_type;
-            out->entity.at[j].entity_name = in->entity.at[j].entity_name;
+            entry->part_count);
+        for (int32_t p = 0; p < entry->part_count; p++) {
+            out->entity.at[p].entity_type = entry->parts[p].entity_type;
+            out->entity.at[p].entity_name = entry->parts[p].entity_name;
         }
     }
     kafka_answer(req, &response);
+}
+
+/* One setting twice, as Kafka words it, which takes it for the entity twice. */
+static bool
+ops_doubled(struct kafka_request *req, const alter_in *in)
+{
+    struct str *keys = kafka_array(req, struct str, in->ops.count);
+    for (int32_t i = 0; i < in->ops.count; i++)
+        keys[i] = in->ops.at[i].key;
+    const uint8_t *doubles = kafka_doubles(req, keys, in->ops.count);
+    for (int32_t i = 0; i < in->ops.count; i++)
+        if (doubles[i] != KAFKA_ALONE)
+            return true;
+    return false;
+}
+
+/* Reads all entries. An entity named again is refused in the row of the first one, which
+ * is carried out nevertheless, as with Kafka. */
+static void
+read_entries(struct kafka_request *req, struct alter_quotas *all,
+    struct meta_security_change *changes, uint32_t *change_count)
+{
+    const struct alter_client_quotas_request *request = req->body;
+    int32_t count = request->entries.count;
+    struct str *keys = kafka_array(req, struct str, count);
+    for (int32_t i = 0; i < count; i++) {
+        all->entries[i].code = read_parts(req, &request->entries.at[i], &all->entries[i]);
+        keys[i] = describe_entity(req, &all->entries[i]);
+    }
+    const uint8_t *doubles = kafka_doubles(req, keys, count);
+    for (int32_t i = 0; i < count; i++) {
+        struct alter_entry *entry = &all->entries[i];
+        const alter_in *in = &request->entries.at[i];
+        uint32_t before = *change_count;
+        bool twice = ops_doubled(req, in);
+        entry->again = doubles[i] == KAFKA_AGAIN;
+        if (entry->again)
+            continue;
+        if (entry->code == OX_OK && !twice)
+            entry->code = read_entity(entry);
+        if (entry->code == OX_OK && !twice)
+            entry->code = read_ops(in, entry, changes, change_count);
+        if (entry->code != OX_OK)
+            *change_count = before;
+        if (twice || doubles[i] == KAFKA_FIRST_OF_MANY)
+            entry->code = ox_fail(&entry->err, OX_INVALID_REQUEST, "Ignoring duplicate entity %s",
+                entry->text);
+    }
 }
 
 void
@@ -231,26 +348,18 @@ kafka_alter_client_quotas(struct kafka_request *req)
     int32_t count = request->entries.count, total = 0;
     struct ox_err err;
     uint32_t change_count = 0;
-    all->codes = kafka_array(req, ox_code, count);
-    all->errs = kafka_array(req, struct ox_err, count);
+    all->entries = kafka_array(req, struct alter_entry, count);
     req->state = all;
     for (int32_t i = 0; i < count; i++)
         total += OX_MAX(request->entries.at[i].ops.count, 0);
     struct meta_security_change *changes = kafka_array(req, struct meta_security_change, total);
     ox_code code = kafka_may_cluster(req, ENGINE_ALTER_CONFIGS, &err);
     if (code != OX_OK) {
+        for (int32_t i = 0; i < count; i++)
+            all->entries[i].code = read_parts(req, &request->entries.at[i], &all->entries[i]);
         altered(req, code, &err);
         return;
     }
-    for (int32_t i = 0; i < count; i++) {
-        struct meta_quota entity = {0};
-        uint32_t before = change_count;
-        all->codes[i] = read_entity(&request->entries.at[i], &entity, &all->errs[i]);
-        if (all->codes[i] == OX_OK)
-            all->codes[i] = read_ops(&request->entries.at[i], &entity, changes, &change_count,
-                &all->errs[i]);
-        if (all->codes[i] != OX_OK)
-            change_count = before;
-    }
+    read_entries(req, all, changes, &change_count);
     kafka_change_security(req, changes, change_count, request->validate_only, altered);
 }

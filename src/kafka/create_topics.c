@@ -176,6 +176,16 @@ describe_asked(struct kafka_request *req, const struct create_topic *job,
         count, NULL);
 }
 
+/* A value as it was written, where the topic has its canonical form. */
+static struct str
+as_written(const struct create_topic *job, const struct meta_config_fact *fact)
+{
+    for (uint32_t i = 0; i < job->call.config_count; i++)
+        if (ox_str_is(job->call.configs[i].name, fact->name))
+            return job->call.configs[i].value;
+    return fact->value;
+}
+
 static void
 echo_configs(struct kafka_request *req, const struct create_topic *job, topic_out *out)
 {
@@ -201,7 +211,7 @@ echo_configs(struct kafka_request *req, const struct create_topic *job, topic_ou
     for (size_t i = 0; i < count; i++)
         if (!kafka_config_hidden(&facts[i]))
             out->configs.at[out->configs.count++] = (config_out){ox_str(facts[i].name),
-            facts[i].value, facts[i].read_only, facts[i].source, facts[i].sensitive};
+            as_written(job, &facts[i]), facts[i].read_only, facts[i].source, facts[i].sensitive};
 }
 
 static void

@@ -52,9 +52,10 @@ fill_config(struct kafka_request *req, const struct meta_config_fact *fact, conf
     out->config_source = fact->source;
     out->is_sensitive = fact->sensitive;
     out->config_type = fact->param ? (int8_t)param_kafka_type(fact->param) : 0;
-    out->documentation = request->include_documentation && fact->param
-                             ? ox_str(fact->param->doc)
-                             : OX_STR_NULL;
+    bool documented = request->include_documentation && fact->param != NULL;
+    out->documentation = documented ? ox_str(fact->param->doc) : OX_STR_NULL;
+    if (fact->source == META_SOURCE_LOGGER) /* as Kafka: whether asked for or not */
+        out->documentation = OX_STR("");
     if (!request->include_synonyms)
         return;
     out->synonyms.at = kafka_array(req, synonym_out, fact->synonym_count);
@@ -85,20 +86,25 @@ types_known(const struct describe_configs_request *request)
 static void
 describe(struct kafka_request *req, const resource_in *in, resource_out *out)
 {
+    static const struct kafka_broker_words words = {"Broker", "broker id, expected",
+        " or empty string,"};
     struct meta_config_fact *facts = NULL;
     size_t count = 0;
     struct ox_err err;
     err.code = OX_OK;
+    struct str name = in->resource_name;
     ox_code code = may_describe(req, in);
     if (code == OX_OK && in->resource_type == META_RESOURCE_TOPIC)
         code = meta_topic_name_check(in->resource_name, &err);
     if (code == OX_OK && in->resource_type == META_RESOURCE_BROKER_LOGGER)
-        code = kafka_loggers_describe(req, in->resource_name, &facts, &count, &err);
-    else if (code == OX_OK)
-        code = meta_config_describe(kafka_view(req), in->resource_type, in->resource_name,
-            &req->arena, &facts, &count, &err);
+        code = kafka_loggers_describe(req, name, &facts, &count, &err);
+    if (code == OX_OK && in->resource_type == META_RESOURCE_BROKER && name.len > 0)
+        code = kafka_broker_named(req, &words, &name, &err);
+    if (code == OX_OK && in->resource_type != META_RESOURCE_BROKER_LOGGER)
+        code = meta_config_describe(kafka_view(req), in->resource_type, name, &req->arena,
+            &facts, &count, &err);
     out->error_code = ox_code_kafka(code);
-    out->error_message = kafka_error_text(req, code, &err);
+    out->error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
     if (code != OX_OK)
         return;
     out->configs.at = kafka_array(req, config_out, count);

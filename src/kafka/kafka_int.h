@@ -227,6 +227,13 @@ kafka_config_hidden(const struct meta_config_fact *fact)
 ox_code kafka_loggers_check(struct kafka_request *req, struct str broker,
     const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
 void kafka_loggers_change(const struct engine_config_kv *changes, uint32_t count);
+struct kafka_broker_words { /* of Kafka's refusals, which has others in each place */
+    const char *kind, *unexpected, *or_else;
+};
+/* A broker that is named as a resource: "01" and "+1" are broker 1, *name becomes "1".
+ * Fails:  OX_INVALID_REQUEST: no number, another broker */
+ox_code kafka_broker_named(struct kafka_request *req, const struct kafka_broker_words *words,
+    struct str *name, struct ox_err *err);
 ox_code kafka_loggers_describe(struct kafka_request *req, struct str broker,
     struct meta_config_fact **out, size_t *count, struct ox_err *err);
 
