@@ -167,6 +167,8 @@ refuses('a certificate that is not there', 1, qr/none\.pem/, '-D', "$tmp/new", @
     '-c', "ssl.keystore.location=$tmp/none.pem");
 refuses('a certificate that is none', 1, qr/file/, '-D', "$tmp/new", @ports, '-c', 'listeners=SSL://127.0.0.1:0',
     '-c', "ssl.keystore.location=$tmp/file");
+refuses('tokens that nobody could verify', 1, qr/sasl\.oauthbearer\.jwks\.endpoint\.url/, '-D', "$tmp/new", @ports,
+    '-c', 'listeners=SASL_PLAINTEXT://127.0.0.1:0', '-c', 'sasl.enabled.mechanisms=OAUTHBEARER');
 refuses('an authorizer that does not exist', 1, qr/authorizer\.class\.name/, '-D', "$tmp/new", @ports, '-c', 'authorizer.class.name=com.example.Mine');
 refuses('no directory', 2, qr/no data directory is given/);
 refuses('an option that does not exist', 2, qr/invalid option/, '-D', "$tmp/new", '-x');

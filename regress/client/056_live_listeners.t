@@ -14,6 +14,8 @@ my $ox = Oxbow->start(settings => {
     listeners => "PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:$port{SASL_PLAINTEXT},OWN://127.0.0.1:$port{OWN}",
     sql_authentication => 'trust',
     'listener.security.protocol.map' => 'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,OWN:SASL_PLAINTEXT',
+    'sasl.oauthbearer.allow.unverified.audience' => 'true',
+    'sasl.oauthbearer.allow.unverified.issuer' => 'true',
     'listener.name.own.sasl.enabled.mechanisms' => 'SCRAM-SHA-256'}) or die 'no server';
 
 # Error code and mechanisms of SaslHandshake.
@@ -41,6 +43,9 @@ is(alter(0, 'sasl.enabled.mechanisms', 'SCRAM-SHA-512,PLAIN'), 0, 'others are of
 is(handshake('SASL_PLAINTEXT', 'PLAIN'), '0 PLAIN SCRAM-SHA-512', 'at once');
 is(handshake('SASL_PLAINTEXT', 'SCRAM-SHA-256'), '33 PLAIN SCRAM-SHA-512', 'instead of those before');
 is(handshake('OWN', 'PLAIN'), '33 SCRAM-SHA-256', 'a listener that has its own keeps them');
+is(alter(2, 'sasl.enabled.mechanisms', 'OAUTHBEARER'), 42, 'tokens without a place of keys are refused');
+is(handshake('SASL_PLAINTEXT', 'OAUTHBEARER'), '33 PLAIN SCRAM-SHA-512', 'and not offered');
+is($ox->sql("ALTER SYSTEM SET sasl_oauthbearer_jwks_endpoint_url = 'file:///nowhere/keys.json'"), '', 'the place is told');
 is(alter(2, 'sasl.enabled.mechanisms', 'OAUTHBEARER'), 0, 'one more');
 is(handshake('SASL_PLAINTEXT', 'OAUTHBEARER'), '0 PLAIN SCRAM-SHA-512 OAUTHBEARER', 'is offered too');
 is(alter(3, 'sasl.enabled.mechanisms', 'PLAIN'), 0, 'one less');

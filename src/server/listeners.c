@@ -123,10 +123,16 @@ check_mechanisms(const struct server_listener *listener, struct ox_err *err)
 {
     const struct server_config *config = listener->config;
     const char *url = config->sasl_oauthbearer_jwks_endpoint_url;
-    const char *unmet = url != NULL && url[0] != 0 &&
-            (config->sasl_enabled_mechanisms & SERVER_SASL_ENABLED_MECHANISMS_OAUTHBEARER) != 0
-        ? engine_tokens_unmet(config)
-        : NULL;
+    bool tokens =
+        (config->sasl_enabled_mechanisms & SERVER_SASL_ENABLED_MECHANISMS_OAUTHBEARER) != 0;
+    if (tokens && (url == NULL || url[0] == 0)) {
+        ox_fail(err, OX_CONFIG_ERROR, "listener \"%s\" has OAUTHBEARER in "
+            "\"sasl.enabled.mechanisms\", but \"sasl.oauthbearer.jwks.endpoint.url\" is not set: "
+            "no token could be verified, every login would fail", listener->name);
+        return ox_hint(err, "Set it to where the keys are (https, http or file), or take "
+            "OAUTHBEARER out of the mechanisms.");
+    }
+    const char *unmet = tokens ? engine_tokens_unmet(config) : NULL;
     if (unmet != NULL) {
         ox_fail(err, OX_CONFIG_ERROR, "%s", unmet);
         return ox_hint(err, "Set it, or sasl.oauthbearer.allow.unverified.audience or .issuer to "
