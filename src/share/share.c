@@ -485,8 +485,7 @@ begin(struct loop_msg *msg)
     }
     call->outs = ox_arena_array(call->arena, struct share_call_part,
         call->part_count + call->session->count + 1);
-    call->lock_ms = replica_view(home->share->replica)
-                        ->settings->group_share_record_lock_duration_ms;
+    call->lock_ms = part_lock_ms(replica_view(home->share->replica), call->group_id);
     call->until_ns = loop_now_ns(home->loop) + (uint64_t)OX_MAX(call->max_wait_ms, 0) * NS_PER_MS;
     call->pending = 1;
     for (size_t i = 0; i < call->part_count; i++)

@@ -150,6 +150,8 @@ struct share_part *part_find(struct share_home *home, struct str group_id,
     const struct uuid *topic_id, int32_t index);
 /* The group's settings, as they are now. */
 void part_settings(struct share_part *sp);
+/* How long its records stay with a member. */
+int32_t part_lock_ms(const struct meta_view *view, struct str group_id);
 /* One session less; the last one takes the partition with it. */
 void part_leave(struct share_part *sp);
 /* Have the call wait (call->pending) for what is on its way. */

@@ -73,6 +73,13 @@ group_number(const struct meta_view *view, struct str group_id, const char *name
                : initial;
 }
 
+int32_t
+part_lock_ms(const struct meta_view *view, struct str group_id)
+{
+    return group_number(view, group_id, "share.record.lock.duration.ms",
+        view->settings->group_share_record_lock_duration_ms);
+}
+
 void
 part_settings(struct share_part *sp)
 {
@@ -81,8 +88,7 @@ part_settings(struct share_part *sp)
     if (sp->settings_of == view->generation)
         return;
     sp->settings_of = view->generation;
-    sp->lock_ms = group_number(view, sp->group_id, "share.record.lock.duration.ms",
-        server->group_share_record_lock_duration_ms);
+    sp->lock_ms = part_lock_ms(view, sp->group_id);
     sp->limit = (int16_t)group_number(view, sp->group_id, "share.delivery.count.limit",
         server->group_share_delivery_count_limit);
     sp->locks_max = (uint32_t)group_number(view, sp->group_id, "share.partition.max.record.locks",
