@@ -219,6 +219,17 @@ my $ox = Oxbow->start(dir => $dir, settings => {listeners => 'SASL_PLAINTEXT://1
 all($ox->{kafka_port}, 'Oxbow');
 is($ox->stop, 0, 'the server stops in order');
 
+# The bucket of mutations holds as much as the settings say: 2 x 1, not 11.
+$ox = Oxbow->start(dir => $dir, settings => {listeners => 'SASL_PLAINTEXT://127.0.0.1:0',
+    'sasl.enabled.mechanisms' => 'PLAIN', 'controller.quota.window.num' => 2,
+    'controller.quota.window.size.seconds' => 1}) or die 'no server';
+quota($ox->{kafka_port}, {user => 'eve'}, controller_mutation_rate => 1);
+my @small = ask($ox->{kafka_port}, 'eve', join '', map {
+    qq(CreateTopics 7 {topics: [{name: "b$_", num_partitions: 5, replication_factor: 1}], timeout_ms: 5000}\n) } 1, 2);
+like($small[0], qr/error_code: 0/, 'a small bucket of mutations: what goes over is done');
+like($small[1], qr/error_code: 89/, 'a small bucket of mutations: the next one is refused');
+is($ox->stop, 0, 'the server stops in order');
+
 SKIP: {
     skip 'no Kafka broker asked for', 1 unless $ENV{OX_KAFKA_ORACLE};
     my $plain = join ' ', map { qq(user_$_="$_-secret") } @users;

@@ -425,7 +425,8 @@ engine_quota_mutate(struct engine_session *sess, double count, bool strict, stru
     const struct server_config *settings = engine_settings(sess->engine);
     if (bound == NULL)
         return OX_OK;
-    double most = bound->bound * settings->quota_window_num * settings->quota_window_size_seconds;
+    double most = bound->bound * settings->controller_quota_window_num *
+        settings->controller_quota_window_size_seconds;
     struct quotas *quotas = sess->engine->quotas;
     struct quota_meter *meter = bound->meter;
     uint64_t now = now_ms(sess);
