@@ -164,7 +164,7 @@ static const struct producer_batch *
 find_duplicate(const struct producer *producer, const struct record_batch *batch)
 {
     int32_t last = sequence_add(batch->base_sequence, batch->last_offset_delta);
-    if (producer->epoch != batch->producer_epoch || ox_fault("txn.wrong_duplicate") != OX_OK)
+    if (producer->epoch != batch->producer_epoch)
         return NULL;
     for (uint32_t i = producer->batch_count; i-- > 0;)
         if (producer->batches[i].first_sequence == batch->base_sequence &&
