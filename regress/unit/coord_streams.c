@@ -556,6 +556,59 @@ walk(uint64_t seed)
     end();
 }
 
+/* Three processes of one member each, one task with a state and a standby: who gets it,
+ * "active standby". */
+struct candidate {
+    bool active, standby;
+    int64_t offset; /* -1: not told */
+};
+
+static const char *
+who_gets(const struct candidate *had)
+{
+    static const char *ids[] = {"m0", "m1", "m2"};
+    static char out[16];
+    struct tp task = {.partition = 0};
+    struct task_source source = {task, 1, true};
+    struct tasks before[3] = {0};
+    struct task_offset offsets[3];
+    struct task_member members[3];
+    for (int i = 0; i < 3; i++) {
+        if (had[i].active)
+            tpset_add(&before[i].of[COORD_ACTIVE], &task.topic, 0);
+        if (had[i].standby)
+            tpset_add(&before[i].of[COORD_STANDBY], &task.topic, 0);
+        offsets[i] = (struct task_offset){task, had[i].offset};
+        members[i] = (struct task_member){.id = ox_str(ids[i]), .process_id = ox_str(ids[i]),
+            .before = &before[i], .offsets = &offsets[i], .offset_count = had[i].offset >= 0};
+    }
+    assign_tasks(&source, 1, 1, members, 3);
+    out[0] = 0;
+    for (int kind = COORD_ACTIVE; kind <= COORD_STANDBY; kind++)
+        for (int i = 0; i < 3; i++)
+            if (members[i].target.of[kind].count > 0)
+                snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s",
+                    kind == COORD_ACTIVE ? "" : " ", ids[i]);
+    for (int i = 0; i < 3; i++) {
+        tasks_fini(&before[i]);
+        tasks_fini(&members[i].target);
+    }
+    return out;
+}
+
+static void
+states(void)
+{
+    is_str(who_gets((struct candidate[]){{0, 0, -1}, {0, 0, 50}, {0, 0, 70}}), "m2 m1",
+        "a task goes where most of its state is, its standby to the next");
+    is_str(who_gets((struct candidate[]){{0, 0, 90}, {0, 1, 10}, {0, 0, 70}}), "m1 m0",
+        "a standby comes before those who have more");
+    is_str(who_gets((struct candidate[]){{0, 1, 10}, {0, 1, 20}, {0, 1, -1}}), "m1 m0",
+        "of standbys the one that has most");
+    is_str(who_gets((struct candidate[]){{0, 0, -1}, {0, 0, 10}, {1, 0, 100}}), "m2 m1",
+        "who has the task already is passed over");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -570,6 +623,7 @@ main(int argc, char **argv)
     times();
     failures();
     standbys();
+    states();
     for (int i = 0; i < walks; i++)
         walk(seed + (uint64_t)i);
     return done();

@@ -4,11 +4,15 @@
  * (an instance of the application with several threads); what is balanced is the
  * load of processes, tasks by member, and then the members within each.
  *
- *   active   1. where the task was active, 2. where it was standby, while the
+ *   active   1. where the task was active, 2. where its state is, while the
  *               member has less than its share; 3. the process with least load
- *   standby  1. where it was active, 2. where it was standby, while the member
+ *   standby  1. where it was active, 2. where its state is, while the member
  *               has less than its share and its process not the task; 3. the
  *               process with least load that has not the task
+ *
+ * The state of a task is where it was standby and, after those, where a client says
+ * that it has some; among each the one that has most comes first, and one further
+ * behind is preferred only where its process and itself have less to do.
  *
  * A member's share is what is left, by those that have not got their share yet.
  * Ties go by id, so that the result depends on nothing else. */
@@ -30,10 +34,12 @@ struct seat {
     uint32_t member;
 };
 
-/* A task that a member had. */
+/* A task that a member had, or whose state it has. */
 struct had {
     struct tp task;
     uint32_t member;
+    bool standby;
+    int64_t offset; /* as far as it has the state; 0: not told */
 };
 
 struct hads {
@@ -58,7 +64,7 @@ struct sticky {
     struct seat *seats;
     struct process *processes;
     uint32_t process_count;
-    struct hads active, standby; /* by task */
+    struct hads active, state;   /* by task; state: the best first */
     struct map placed;           /* task and process */
     struct share_left actives, all;
 };
@@ -89,24 +95,76 @@ by_task(const void *a, const void *b)
 {
     const struct had *x = a, *y = b;
     int order = tp_cmp(&x->task, &y->task);
-    return order != 0 ? order : (x->member > y->member) - (x->member < y->member);
+    if (order != 0)
+        return order;
+    if (x->standby != y->standby)
+        return x->standby ? -1 : 1;
+    if (x->offset != y->offset)
+        return x->offset > y->offset ? -1 : 1;
+    return (x->member > y->member) - (x->member < y->member);
+}
+
+static void
+sort_hads(struct hads *hads)
+{
+    if (hads->count > 1)
+        qsort(hads->at, hads->count, sizeof(*hads->at), by_task);
 }
 
 static struct hads
-collect(const struct sticky *sticky, enum coord_task_kind kind)
+collect_active(const struct sticky *sticky)
 {
     struct hads out = {0};
     size_t count = 0;
     for (uint32_t i = 0; i < sticky->member_count; i++)
-        count += sticky->members[i].before->of[kind].count;
-    out.at = ox_malloc((count + 1) * sizeof(*out.at));
+        count += sticky->members[i].before->of[COORD_ACTIVE].count;
+    out.at = ox_malloc(ox_size_mul(count + 1, sizeof(*out.at)));
     for (uint32_t i = 0; i < sticky->member_count; i++) {
-        const struct tpset *set = &sticky->members[i].before->of[kind];
+        const struct tpset *set = &sticky->members[i].before->of[COORD_ACTIVE];
         for (uint32_t j = 0; j < set->count; j++)
-            out.at[out.count++] = (struct had){set->at[j], i};
+            out.at[out.count++] = (struct had){.task = set->at[j], .member = i};
     }
-    if (out.count > 1)
-        qsort(out.at, out.count, sizeof(*out.at), by_task);
+    sort_hads(&out);
+    return out;
+}
+
+static int
+by_offset_task(const void *a, const void *b)
+{
+    const struct task_offset *x = a, *y = b;
+    return tp_cmp(&x->task, &y->task);
+}
+
+static int64_t
+told_offset(const struct task_member *member, const struct tp *task)
+{
+    struct task_offset key = {*task, 0}, *found = NULL;
+    if (member->offset_count > 0)
+        found = bsearch(&key, member->offsets, member->offset_count, sizeof(key), by_offset_task);
+    return found == NULL ? 0 : found->offset;
+}
+
+static struct hads
+collect_state(const struct sticky *sticky)
+{
+    struct hads out = {0};
+    size_t count = 0;
+    for (uint32_t i = 0; i < sticky->member_count; i++)
+        count += sticky->members[i].before->of[COORD_STANDBY].count +
+                 sticky->members[i].offset_count;
+    out.at = ox_malloc(ox_size_mul(count + 1, sizeof(*out.at)));
+    for (uint32_t i = 0; i < sticky->member_count; i++) {
+        const struct task_member *member = &sticky->members[i];
+        const struct tpset *set = &member->before->of[COORD_STANDBY];
+        for (uint32_t j = 0; j < set->count; j++)
+            out.at[out.count++] =
+                (struct had){set->at[j], i, true, told_offset(member, &set->at[j])};
+        for (size_t j = 0; j < member->offset_count; j++)
+            if (!tpset_has(set, &member->offsets[j].task))
+                out.at[out.count++] = (struct had){
+                    member->offsets[j].task, i, false, member->offsets[j].offset};
+    }
+    sort_hads(&out);
     return out;
 }
 
@@ -217,24 +275,23 @@ least_loaded(const struct sticky *sticky, const struct tp *task)
     return best;
 }
 
-/* Of those that had the task as standby, who has least now; as Kafka's, the
- * first one decides whether any will do. */
+/* Of those that have the task's state, the first, or one after it that has less to do;
+ * task not NULL: whose process has it not. NONE: there is none. */
 static uint32_t
 least_of(const struct sticky *sticky, const struct hads *had, const struct tp *task)
 {
-    if (had->count == 0)
-        return NONE;
-    uint32_t first = had->at[0].member, best = first;
-    for (uint32_t i = 1; i < had->count; i++) {
+    uint32_t best = NONE;
+    for (uint32_t i = 0; i < had->count; i++) {
         const struct task_member *member = &sticky->members[had->at[i].member];
-        const struct task_member *than = &sticky->members[best];
-        if (less_loaded(&sticky->processes[member->process], &sticky->processes[than->process]) &&
-            (task == NULL || !has_task(sticky, member->process, task)) &&
-            member->load < than->load)
+        if (task != NULL && has_task(sticky, member->process, task))
+            continue;
+        const struct task_member *than = best == NONE ? NULL : &sticky->members[best];
+        if (than == NULL || (member->load < than->load &&
+                less_loaded(&sticky->processes[member->process],
+                    &sticky->processes[than->process])))
             best = had->at[i].member;
     }
-    bool taken = task != NULL && has_task(sticky, sticky->members[first].process, task);
-    return taken ? NONE : best;
+    return best;
 }
 
 /* ---- active tasks ---- */
@@ -294,7 +351,7 @@ assign_active(struct sticky *sticky, struct todo *todo, size_t count)
         todo[i].replicas = !place_again(sticky, last, &todo[i].task);
     }
     for (size_t i = 0; i < count; i++) {
-        struct hads had = who_had(&sticky->standby, &todo[i].task);
+        struct hads had = who_had(&sticky->state, &todo[i].task);
         if (todo[i].replicas > 0)
             todo[i].replicas =
                 !place_again(sticky, least_of(sticky, &had, NULL), &todo[i].task);
@@ -313,7 +370,7 @@ has_room(const struct sticky *sticky, uint32_t member)
     return sticky->members[member].load < sticky->all.each;
 }
 
-/* Where it was active, or standby. */
+/* Where it was active, or where its state is. */
 static bool
 place_standby_again(struct sticky *sticky, const struct tp *task)
 {
@@ -325,7 +382,7 @@ place_standby_again(struct sticky *sticky, const struct tp *task)
             return true;
         }
     }
-    had = who_had(&sticky->standby, task);
+    had = who_had(&sticky->state, task);
     uint32_t member = least_of(sticky, &had, task);
     if (member == NONE || !has_room(sticky, member))
         return false;
@@ -378,9 +435,13 @@ assign_tasks(const struct task_source *sources, size_t source_count, int32_t sta
     if (member_count == 0)
         return;
     ox_map_init(&sticky.placed);
+    for (uint32_t i = 0; i < member_count; i++)
+        if (members[i].offset_count > 1)
+            qsort(members[i].offsets, members[i].offset_count, sizeof(*members[i].offsets),
+                by_offset_task);
     seat_members(&sticky);
-    sticky.active = collect(&sticky, COORD_ACTIVE);
-    sticky.standby = collect(&sticky, COORD_STANDBY);
+    sticky.active = collect_active(&sticky);
+    sticky.state = collect_state(&sticky);
     shares_init(&sticky, sources, source_count, standbys);
     struct todo *todo = list_tasks(sources, source_count, false, 1, &count);
     if (count > 0)
@@ -398,5 +459,5 @@ assign_tasks(const struct task_source *sources, size_t source_count, int32_t sta
     ox_free(sticky.seats);
     ox_free(sticky.processes);
     ox_free(sticky.active.at);
-    ox_free(sticky.standby.at);
+    ox_free(sticky.state.at);
 }

@@ -177,9 +177,15 @@ streams_topology *streams_topology_read(struct str bytes, struct arena *arena);
 
 /* ---- streams_assign.c ---- */
 
+struct task_offset {
+    struct tp task;
+    int64_t offset;
+};
 struct task_member {
     struct str id, process_id;
-    const struct tasks *before; /* the last target: what should stay */
+    const struct tasks *before; /* what it has: what should stay */
+    struct task_offset *offsets; /* as far as it has states, each task once; is sorted */
+    size_t offset_count;
     struct tasks target;        /* out */
     uint32_t process, load;     /* inside */
 };
@@ -189,7 +195,7 @@ struct task_source {
     bool stateful; /* its tasks have standbys */
 };
 
-/* Active tasks where they were, or had a standby, as far as that is even; then
+/* Active tasks where they were, or where their state is, as far as that is even; then
  * standbys, on other processes. Sources by rising name; deterministic. */
 void assign_tasks(const struct task_source *sources, size_t source_count, int32_t standbys,
     struct task_member *members, uint32_t member_count);

@@ -518,6 +518,18 @@ move_epoch(struct beat *beat)
 
 /* ---- the target ---- */
 
+/* What a member has told of the states that it has. */
+static struct task_offset *
+told_states(const struct streams_member *member, struct arena *arena)
+{
+    const struct coord_task_offsets *rows = &member->offsets.rows;
+    struct task_offset *out = ox_arena_array(arena, struct task_offset, rows->count);
+    for (size_t i = 0; i < rows->count; i++)
+        out[i] = (struct task_offset){streams_task_find(member->group->streams,
+            rows->at[i].subtopology, rows->at[i].partition), rows->at[i].offset};
+    return out;
+}
+
 static void
 compute_target(struct group *group, struct write *write, const struct streams_plan *plan)
 {
@@ -538,7 +550,8 @@ compute_target(struct group *group, struct write *write, const struct streams_pl
     for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;) {
         const struct streams_member *member = entry->value;
         members[count++] = (struct task_member){.id = member->id,
-            .process_id = member->said.process_id, .before = &member->target};
+            .process_id = member->said.process_id, .before = &member->current.assigned,
+            .offsets = told_states(member, &arena), .offset_count = member->offsets.rows.count};
     }
     assign_tasks(sources, source_count, (int32_t)OX_MAX(streams->standbys, 0), members, count);
     for (uint32_t i = 0; i < count; i++) {
