@@ -137,6 +137,8 @@ model_check(uint64_t owner, const struct share_ack *ack)
 {
     if (ack->last < start)
         return OX_OK;
+    if (start == end)
+        return OX_INVALID_RECORD_STATE;
     if (ack->last >= end)
         return OX_INVALID_REQUEST;
     for (int64_t at = OX_MAX(ack->first, start); at <= ack->last; at++)

@@ -147,6 +147,7 @@ share_group_set(struct group *group, int16_t type, struct share_value *value)
     case KEY_SHARE_STATE:
         tpset_take(&share->initializing, &value->initializing);
         tpset_take(&share->initialized, &value->initialized);
+        share->more_initialized = true;
         tpset_take(&share->deleting, &value->deleting);
         break;
     default:

@@ -31,6 +31,7 @@ struct share_group {
     /* Partitions by their state at the share coordinator: asked for, there. */
     struct tpset initializing, initialized;
     struct tpset deleting; /* topics, as partition -1 */
+    bool more_initialized; /* since a heartbeat looked whether all of it is assigned */
     bool asking;           /* somebody waits for the share coordinator */
     struct group *group;
     struct coord_timer again; /* it was not to be had */

@@ -209,15 +209,49 @@ note_new_partitions(struct beat *beat, const struct topic_table *table)
     tpset_fini(&initializing);
 }
 
+/* What there still is of the partitions that are initialized. */
+static void
+usable_partitions(struct tpset *out, const struct share_group *share,
+    const struct topic_table *table)
+{
+    struct tpset all = {0};
+    for (uint32_t i = 0; i < table->count; i++)
+        for (int32_t p = 0; p < table->topics[i].partition_count; p++)
+            tpset_add(&all, &table->topics[i].id, p);
+    tpset_sort(&all);
+    tpset_and(out, &all, &share->initialized);
+    tpset_fini(&all);
+}
+
+/* Whether a partition that is read has got its state, and no member has it. */
+static bool
+assignment_pending(const struct share_group *share, const struct topic_table *table)
+{
+    struct tpset usable, assigned = {0};
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&share->members, &at)) != NULL;)
+        tpset_unite(&assigned, &((const struct share_member *)entry->value)->target);
+    usable_partitions(&usable, share, table);
+    bool pending = false;
+    for (uint32_t i = 0; i < usable.count && !pending; i++)
+        pending = !tpset_has(&assigned, &usable.at[i]);
+    tpset_fini(&usable);
+    tpset_fini(&assigned);
+    return pending;
+}
+
 static void
 move_epoch(struct beat *beat, bool bump)
 {
     const struct coord_host *host = beat->shard->coord->host;
     struct share_group *share = beat->share;
     struct topic_table table;
-    if (!bump && host->topics_generation(host->self) == share->topics_generation)
+    bool look = share->more_initialized && share->assignment_epoch >= share->epoch;
+    if (!bump && !look && host->topics_generation(host->self) == share->topics_generation)
         return;
     read_topics(&table, beat->group);
+    bump = bump || (look && assignment_pending(share, &table));
+    share->more_initialized &= !look;
     note_new_partitions(beat, &table);
     share->topics_generation = host->topics_generation(host->self);
     if (bump || (int64_t)table.hash != share->metadata_hash) {
@@ -233,20 +267,6 @@ static int
 by_member_id(const void *a, const void *b)
 {
     return ox_str_cmp(((const struct assign_member *)a)->id, ((const struct assign_member *)b)->id);
-}
-
-/* What there still is of the partitions that are initialized. */
-static void
-usable_partitions(struct tpset *out, const struct share_group *share,
-    const struct topic_table *table)
-{
-    struct tpset all = {0};
-    for (uint32_t i = 0; i < table->count; i++)
-        for (int32_t p = 0; p < table->topics[i].partition_count; p++)
-            tpset_add(&all, &table->topics[i].id, p);
-    tpset_sort(&all);
-    tpset_and(out, &all, &share->initialized);
-    tpset_fini(&all);
 }
 
 static void

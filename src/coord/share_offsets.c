@@ -119,7 +119,7 @@ job_done_set(const struct share_job *job, struct tpset *out)
     tpset_sort(out);
 }
 
-/* The partitions that have a state now, and the epoch moves. */
+/* The partitions that have a state now; the next heartbeat has them assigned. */
 static void
 note_initialized(struct write *write, struct share_group *share, const struct tpset *done)
 {
@@ -128,7 +128,6 @@ note_initialized(struct write *write, struct share_group *share, const struct tp
     tpset_copy(&there, &share->initialized);
     tpset_unite(&there, done);
     put_share_state(write, &waiting, &there, &share->deleting);
-    put_share_epoch(write, share->epoch + 1, share->metadata_hash);
     tpset_fini(&waiting);
     tpset_fini(&there);
 }

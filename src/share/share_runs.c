@@ -236,6 +236,8 @@ runs_check(const struct share_runs *runs, uint64_t owner, const struct share_ack
     int64_t first = OX_MAX(ack->first, runs->start);
     if (ack->last < runs->start)
         return OX_OK; /* long done */
+    if (runs->count == 0)
+        return OX_INVALID_RECORD_STATE; /* nothing is in hand at all */
     if (ack->last >= runs->end)
         return OX_INVALID_REQUEST;
     for (uint32_t i = find(runs, first); i < runs->count && runs->at[i].first <= ack->last; i++)
