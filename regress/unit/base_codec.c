@@ -153,6 +153,25 @@ test_known(void)
     ox_text_fini(&plain);
 }
 
+/* What Kafka writes at level 22: a short stream that declares a window of 128 MiB. */
+static void
+test_zstd_window(void)
+{
+    unsigned char frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x6c, 0x01, 0x00, 0x44, 0x02, 0xf8,
+        0x07, 0x00, 0x00, 0x00, 0x02, 0x6b, 0xe8, 0x07, 0x70, 0x65, 0x74, 0x69, 0x78, 0x6d, 0x62,
+        0x71, 0x66, 0x75, 0x6a, 0x79, 0x6e, 0x63, 0x72, 0x67, 0x76, 0x6b, 0x7a, 0x6f, 0x64, 0x73,
+        0x68, 0x77, 0x6c, 0x61, 0x00, 0x01, 0x00, 0xbb, 0x6e, 0x75, 0x3e, 0x01, 0x01, 0x00, 0x00};
+    struct text plain;
+    ox_text_init(&plain, NULL);
+    is_int(ox_decompress(OX_CODEC_ZSTD, frame, sizeof(frame), LEN, &plain, NULL), OX_OK,
+        "a window of 128 MiB");
+    ok(plain.len == 510 && memcmp(plain.ptr + 9, "petix", 5) == 0, "and its bytes");
+    frame[5] = 0x90;
+    is_int(ox_decompress(OX_CODEC_ZSTD, frame, sizeof(frame), LEN, &plain, NULL),
+        OX_CORRUPT_MESSAGE, "one of 256 MiB");
+    ox_text_fini(&plain);
+}
+
 int
 main(void)
 {
@@ -172,5 +191,6 @@ main(void)
     test_levels(OX_CODEC_LZ4, 0, 17);
     test_levels(OX_CODEC_ZSTD, -131072, 12);
     test_known();
+    test_zstd_window();
     return done();
 }

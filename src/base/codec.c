@@ -25,12 +25,13 @@
 #include "base/limits.h"
 #include "base/wire.h"
 
-_Static_assert(LIMIT_ZSTD_WINDOW_VALUE == 1 << 23, "as ZSTD_WINDOW_LOG_MAX");
+_Static_assert(LIMIT_ZSTD_WINDOW_VALUE == 1 << 27, "as ZSTD_WINDOW_LOG_MAX");
 
 enum {
     LZ4_LEVEL_JAVA_DEFAULT = 9, /* Java's way to say: the fast compressor */
     ZSTD_LEVEL = 3,
-    ZSTD_WINDOW_LOG_MAX = 23, /* 8 MiB */
+    ZSTD_WINDOW_LOG_MAX = 27, /* 128 MiB: what level 22 declares, also for a short stream */
+    ZSTD_KEPT = 16 << 20, /* a larger context is not kept for the next batch */
     SNAPPY_BLOCK = 32 * 1024,
     SINK_STEP = 16 * 1024,
 };
@@ -402,8 +403,9 @@ lz4_decompress(struct contexts *ctx, const void *ptr, size_t len, struct sink *s
     }
 }
 
+/* Of a window only what the stream inflates to is ever touched. */
 static ox_code
-zstd_decompress(struct contexts *ctx, const void *ptr, size_t len, struct sink *sink,
+zstd_inflate(struct contexts *ctx, const void *ptr, size_t len, struct sink *sink,
     struct ox_err *err)
 {
     if (ctx->zstd_in == NULL) {
@@ -426,6 +428,18 @@ zstd_decompress(struct contexts *ctx, const void *ptr, size_t len, struct sink *
         if (in.pos == in.size && out.pos < out.size)
             return corrupt(OX_CODEC_ZSTD, "cut short", err);
     }
+}
+
+static ox_code
+zstd_decompress(struct contexts *ctx, const void *ptr, size_t len, struct sink *sink,
+    struct ox_err *err)
+{
+    ox_code code = zstd_inflate(ctx, ptr, len, sink, err);
+    if (ctx->zstd_in != NULL && ZSTD_sizeof_DCtx(ctx->zstd_in) > ZSTD_KEPT) {
+        ZSTD_freeDCtx(ctx->zstd_in);
+        ctx->zstd_in = NULL;
+    }
+    return code;
 }
 
 ox_code

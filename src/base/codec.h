@@ -24,7 +24,7 @@ ox_code ox_compress(enum ox_codec codec, int level, const void *ptr, size_t len,
 
 /* Append the inflated bytes to out, which may grow by at most len_max bytes:
  * a stream that inflates to more fails with
- * OX_MESSAGE_TOO_LARGE before more memory is taken; zstd windows over 8 MiB
+ * OX_MESSAGE_TOO_LARGE before more memory is taken; zstd windows over 128 MiB
  * are refused; bad bytes fail with OX_CORRUPT_MESSAGE. */
 ox_code ox_decompress(enum ox_codec codec, const void *ptr, size_t len, size_t len_max,
     struct text *out, struct ox_err *err);
