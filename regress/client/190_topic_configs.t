@@ -231,6 +231,10 @@ my @rows = (
         until_is(sub { first_offset() > 0 ? 1 : 0 }, 1, 'the oldest is deleted');
         my $left = $ox->sql("SELECT size_bytes FROM oxbow.partitions WHERE topic = '$topic'");
         ok($left >= 2000000 && $left < 4200000, "$topic: no more than that ($left)");
+        is(set('retention.bytes' => -2), 0, "$topic: any negative value is no limit");
+        $left = first_offset();
+        bulk(1000) for 1 .. 3;
+        stays(\&first_offset, $left, 'everything is kept');
     },
     'cleanup.policy' => sub {
         create('min.cleanable.dirty.ratio' => 0, 'segment.ms' => 1, 'retention.ms' => -1);
