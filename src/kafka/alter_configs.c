@@ -331,6 +331,9 @@ outcome(struct kafka_request *req, struct alter_resource *job, int16_t *error_co
     struct engine_admin *admin = &job->call.admin;
     if (job->call.unfit) /* whatever is the matter with sockets and files */
         admin->code = admin->err.code = OX_INVALID_REQUEST;
+    if (admin->code != OX_OK && job->call.resource == META_RESOURCE_TOPIC &&
+        admin->err.code == admin->code)
+        kafka_topic_words(req, job->name, job->changes, job->change_count, &admin->err);
     *error_code = ox_code_kafka(admin->code);
     *message = kafka_error_text(req, admin->code, &admin->err);
     if (!job->refused)

@@ -231,6 +231,9 @@ finish(struct kafka_request *req)
         create_topics_response_topics_init(out);
         out->name = request->topics.at[i].name;
         out->error_code = ox_code_kafka(admin->code);
+        if (admin->code != OX_OK && admin->err.code == admin->code)
+            kafka_topic_words(req, out->name, job->call.configs, job->call.config_count,
+                &admin->err);
         out->error_message = kafka_error_text(req, admin->code, &admin->err);
         if (admin->code == OX_OK) {
             out->topic_id = job->call.topic_id;

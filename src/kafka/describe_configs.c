@@ -103,6 +103,8 @@ describe(struct kafka_request *req, const resource_in *in, resource_out *out)
     if (code == OX_OK && in->resource_type != META_RESOURCE_BROKER_LOGGER)
         code = meta_config_describe(kafka_view(req), in->resource_type, name, &req->arena,
             &facts, &count, &err);
+    if (code == OX_INVALID_TOPIC && err.code == code)
+        kafka_topic_words(req, in->resource_name, NULL, 0, &err);
     out->error_code = ox_code_kafka(code);
     out->error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
     if (code != OX_OK)

@@ -227,6 +227,10 @@ kafka_config_hidden(const struct meta_config_fact *fact)
 ox_code kafka_loggers_check(struct kafka_request *req, struct str broker,
     const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
 void kafka_loggers_change(const struct engine_config_kv *changes, uint32_t count);
+/* Puts Kafka's words for what is wrong with a topic or its settings into err. */
+void kafka_topic_words(struct kafka_request *req, struct str name,
+    const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
+
 struct kafka_broker_words { /* of Kafka's refusals, which has others in each place */
     const char *kind, *unexpected, *or_else;
 };
