@@ -377,8 +377,7 @@ go_on(struct beat *beat)
     call->out_member_epoch = member->epoch;
     call->heartbeat_interval_ms = group_setting(beat->group, "share.heartbeat.interval.ms",
         beat->shard->config.share_heartbeat_ms);
-    call->has_assignment = call->member_epoch == 0 || call->topics != NULL || moved ||
-                           call->member_epoch != member->epoch;
+    call->has_assignment = call->member_epoch == 0 || call->topics != NULL || moved;
     if (call->has_assignment)
         consumer_list_partitions(beat->group, &member->assigned, call->call.arena, false,
             &call->assignment, &call->assignment_count);

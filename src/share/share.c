@@ -242,7 +242,7 @@ static bool
 collect(struct share_call *call)
 {
     struct share_session *sess = call->session;
-    uint64_t left = call->max_records > 0 ? (uint64_t)call->max_records : UINT64_MAX;
+    uint64_t left = (uint64_t)OX_MAX(call->max_records, 0);
     size_t room = (size_t)OX_MAX(call->max_bytes, 1);
     bool any = false;
     for (uint32_t i = 0; i < sess->count && left > 0 && room > 0; i++) {
