@@ -9,6 +9,7 @@ use strict;
 use warnings;
 use Dice;
 use Dice::Groups;
+use Dice::Share;
 use Dice::Txn;
 use KafkaJars;
 use Oxbow;
@@ -18,8 +19,9 @@ use Wire;
 my $here = "$Oxbow::TOP/regress/wire/random";
 my %settings = map { ("group.$_.assignment.interval.ms" => 0, "group.$_.min.assignment.interval.ms" => 0) }
     'consumer', 'share';
-my %steps = (Txn => 150, Groups => 100);
-my %kept = (Txn => [1, 2], Groups => [1, 2]);
+%settings = (%settings, %Dice::Share::SETTINGS);
+my %steps = (Txn => 150, Groups => 100, Share => 40);
+my %kept = (Txn => [1, 2], Groups => [1, 2], Share => [1, 2]);
 
 sub play {
     my ($kind, $seed, $name, @ports) = @_;
@@ -54,7 +56,8 @@ for my $kind (sort keys %kept) {
 
 SKIP: {
     skip 'no Kafka broker is asked', 1 unless $ENV{OX_KAFKA_ORACLE} || $ENV{OX_LONG};
-    my $kafka = KafkaJars::start_broker(settings => $Dice::Groups::SETTINGS)
+    my $kafka = KafkaJars::start_broker(settings => join "\n", $Dice::Groups::SETTINGS,
+            map { "$_=$Dice::Share::SETTINGS{$_}" } sort keys %Dice::Share::SETTINGS)
         or skip 'no Kafka broker to be had', 1;
     for my $kind (sort keys %kept) {
         my @seeds = split ' ', $ENV{OX_SEEDS} // join ' ', map { 1000 + (time + $_) % 100000 } 1 .. 8;
