@@ -82,7 +82,7 @@ install_optional() {
 
 # $1: build folder, the rest: configure's arguments.
 configure_tree() {
-    folder=$1; shift
+    local folder=$1; shift
     [ -x "$OX_TOP/configure" ] && [ "$OX_TOP/configure" -nt "$OX_TOP/configure.ac" ] ||
         (cd "$OX_TOP" && autoreconf -fi >>"$OX_LOG" 2>&1) || { tail "$OX_LOG"; return 1; }
     mkdir -p "$folder"
@@ -93,7 +93,7 @@ configure_tree() {
 
 # Builds with a line of progress on a terminal. $1: folder, the rest: make targets.
 build_tree() {
-    folder=$1; shift
+    local folder=$1; shift
     total=$(make -C "$folder" -n "$@" 2>/dev/null | grep -c -- ' -c -o ') || total=0
     if [ "$total" -gt 0 ]; then say "building, $total files"; fi
     done_count=0
