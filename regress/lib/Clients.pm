@@ -7,6 +7,7 @@ package Clients;
 use strict;
 use warnings;
 use Cwd qw(abs_path);
+use Fcntl qw(LOCK_EX);
 use File::Copy qw(copy);
 use File::Path qw(make_path);
 use Oxbow;
@@ -94,6 +95,8 @@ sub jars {
     unless (-s $list) {
         return undef unless Oxbow::have('java') && Oxbow::have('mvn');
         make_path($folder);
+        open my $lock, '>', "$folder/lock" or die "$folder/lock: $!"; # other tests ask, too
+        flock $lock, LOCK_EX or die "$folder/lock: $!";
         open my $pom, '>', "$folder/pom.xml" or die "$folder/pom.xml: $!";
         print $pom '<project><modelVersion>4.0.0</modelVersion>',
             '<groupId>local</groupId><artifactId>local</artifactId><version>1</version>',
@@ -102,8 +105,8 @@ sub jars {
             '<dependencies>', dependency($coordinates), "</dependencies></project>\n";
         close $pom;
         my $goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath';
-        quietly("mvn -q -B -f $folder/pom.xml $goal -Dmdep.outputFile=classpath.new");
-        rename "$folder/classpath.new", $list or return undef;
+        -s $list || quietly("mvn -q -B -f $folder/pom.xml $goal -Dmdep.outputFile=classpath.new")
+            && rename "$folder/classpath.new", $list or return undef;
     }
     open my $in, '<', $list or return undef;
     my $path = <$in>;
