@@ -38,6 +38,17 @@ sub plugin {
     return system("@words >$folder/out 2>&1") == 0 ? $folder : undef;
 }
 
+# Settings of a broker with a SASL_PLAINTEXT listener that knows admin and alice,
+# by PLAIN (NAME-secret) and by SCRAM.
+our $LOGINS = <<'END';
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-secret" user_alice="alice-secret";
+listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+security.inter.broker.protocol=SASL_PLAINTEXT
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin-secret";
+END
+
 # A Kafka broker of its own, empty; {port, pid}, or undef. protocol: of its
 # listener; settings: further lines of its configuration; format:
 # further words for its format tool; plugins: a folder of classes; data: its log

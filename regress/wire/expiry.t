@@ -18,13 +18,7 @@ sub start {
         'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256', 'connections.max.reauth.ms' => 1500});
 }
 sub kafka {
-    return KafkaJars::start_broker(protocol => 'SASL_PLAINTEXT', format => \@users, settings => <<'END');
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
-listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-secret" user_alice="alice-secret";
-listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-security.inter.broker.protocol=SASL_PLAINTEXT
-sasl.mechanism.inter.broker.protocol=PLAIN
-sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin-secret";
+    return KafkaJars::start_broker(protocol => 'SASL_PLAINTEXT', format => \@users, settings => $KafkaJars::LOGINS . <<'END');
 connections.max.reauth.ms=1500
 END
 }

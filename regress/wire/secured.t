@@ -20,13 +20,7 @@ sub start {
         'authorizer.class.name' => 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'});
 }
 sub kafka {
-    return KafkaJars::start_broker(protocol => 'SASL_PLAINTEXT', format => \@users, settings => <<'END');
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
-listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-secret" user_alice="alice-secret";
-listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-security.inter.broker.protocol=SASL_PLAINTEXT
-sasl.mechanism.inter.broker.protocol=PLAIN
-sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin-secret";
+    return KafkaJars::start_broker(protocol => 'SASL_PLAINTEXT', format => \@users, settings => $KafkaJars::LOGINS . <<'END');
 super.users=User:admin;User:ANONYMOUS
 connections.max.reauth.ms=60000
 delegation.token.secret.key=of-the-tokens

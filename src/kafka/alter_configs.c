@@ -214,6 +214,8 @@ static ox_code
 check_broker(struct kafka_request *req, struct alter_resource *job, struct ox_err *err)
 {
     static const struct kafka_broker_words words = {"Node", "broker id, expected", ","};
+    if (kafka_may_cluster(req, ENGINE_ALTER_CONFIGS, err) != OX_OK)
+        return err->code; /* before anything is said of the change */
     if (job->call.name.len > 0 &&
         kafka_broker_named(req, &words, &job->call.name, err) != OX_OK)
         return err->code;
