@@ -273,6 +273,89 @@ test_segment_not_replaced(const char *site, bool preallocate)
     config.preallocate = false;
 }
 
+/* What a write-ahead file says of the end of the one before it. */
+static uint32_t
+wal_previous_end(const char *name)
+{
+    struct arena arena;
+    char *bytes;
+    size_t len;
+    uint32_t end = 0;
+    ox_arena_init(&arena);
+    if (file_read_all(env.fs, name, 8 << 20, &arena, &bytes, &len, &err) == OX_OK && len >= 40)
+        end = (uint32_t)wire_load32((const uint8_t *)bytes + 36);
+    ox_arena_fini(&arena);
+    return end;
+}
+
+/* The note that a segment was flushed may get lost: its file ends before it. */
+static void
+test_lost_note(void)
+{
+    static char large[4000];
+    struct log_dir_stats stats;
+    memset(large, 'x', sizeof(large) - 1);
+    fresh();
+    dir_config.direct_bytes_min = 2000;
+    help_open("note");
+    help_append(1, "small, for the write-ahead log");
+    is_int(log_dir_flush_step(dir, &err), OX_OK, "a small batch is flushed");
+    log_dir_stats(dir, &stats);
+    uint32_t end = 512 + (uint32_t)stats.wal_bytes;
+    help_append(1, large);
+    file_sim_fail(sim, "wal.append", 1, false, OX_DISK_FULL);
+    is_int(log_dir_flush_step(dir, &err), OX_OK, "a large one where it lies, without a note");
+    file_sim_fail_clear(sim);
+    help_append(1, "small");
+    is_int(log_dir_flush_step(dir, &err), OX_OK, "a small one in another file");
+    is_int(wal_previous_end("/data/oxbow-wal-00000002"), end, "which knows where the first ends");
+    help_kill();
+    file_sim_restart(sim);
+    help_open("note");
+    is_int(help_count(), 3, "all are there after a power cut");
+    help_close();
+}
+
+static int
+count_spares(void)
+{
+    struct arena arena;
+    struct file_name *names;
+    size_t count;
+    int spares = 0;
+    ox_arena_init(&arena);
+    if (fs_list(env.fs, "/data", &arena, &names, &count, &err) == OX_OK)
+        for (size_t i = 0; i < count; i++)
+            spares += strstr(names[i].name, "spare-") != NULL;
+    ox_arena_fini(&arena);
+    return spares;
+}
+
+/* A file that was left while it was short would have to be left again. */
+static void
+test_short_spare(void)
+{
+    fresh();
+    dir_config.wal_file_bytes = 4 << 20;
+    help_open("short");
+    help_append(1, "in a file that grows");
+    log_dir_flush_step(dir, &err);
+    log_dir_checkpoint_step(dir, &err);
+    is_int(count_spares(), 1, "a file is prepared");
+    help_append(1, "in the prepared one");
+    log_dir_flush_step(dir, &err);
+    is_int(count_spares(), 0, "it is used at once");
+    is_int(wal_previous_end("/data/oxbow-wal-00000002") > 512, 1, "after the other");
+    help_append(1, "more");
+    log_dir_flush_step(dir, &err);
+    log_dir_checkpoint_step(dir, &err);
+    struct file_stat st;
+    uint64_t size = fs_stat(env.fs, "/data/oxbow-wal-spare-00000001", &st, &err) == OX_OK ? st.size : 0;
+    is_int((int64_t)size, 0, "the short one is not kept");
+    is_int(count_spares(), 1, "but another prepared");
+    help_close();
+}
+
 int
 main(void)
 {
@@ -289,6 +372,8 @@ main(void)
     test_segment_not_replaced("segment.create", false);
     test_segment_not_replaced("segment.allocate", true);
     test_segment_not_replaced("segment.unlink", false);
+    test_lost_note();
+    test_short_spare();
     file_sim_free(sim);
     return done();
 }

@@ -190,10 +190,10 @@ obtain_file(struct log_dir *dir, uint32_t seq, struct wal_file **out, uint64_t *
         struct wal_file *spare = ox_container_of(node, struct wal_file, link);
         wal->spare_count--;
         file_path(dir, from, "spare-", spare->seq);
-        ox_code rc = fs_rename(dir->fs, "wal.reuse", from, path, err);
-        if (rc == OX_OK) {
+        if (fs_size(dir->fs, spare->file, written, NULL) == OX_OK &&
+            fs_rename(dir->fs, "wal.reuse", from, path, NULL) == OX_OK) {
             *out = spare;
-            return fs_size(dir->fs, spare->file, written, err);
+            return OX_OK;
         }
         fs_close(dir->fs, spare->file);
         ox_free(spare);
@@ -491,6 +491,16 @@ flush_name(struct log_segment *seg, struct plog *plog, struct ox_err *err)
     return OX_OK;
 }
 
+/* What comes next goes to another file, which says that this one ends where it was
+ * flushed last. */
+static void
+leave_file(struct wal *wal)
+{
+    wal->begin_new = true;
+    if (current_file(wal) != NULL)
+        wal->pos = wal->synced_lsn & UINT32_MAX;
+}
+
 /* From a file that grows to one that is written already, as soon as there is one:
  * each growth is a flush that writes more than entries. */
 static ox_code
@@ -531,11 +541,8 @@ write_round(struct log_dir *dir, const struct wal_item *items, uint32_t count, s
     if (rc == OX_OK || atomic_load(&dir->offline))
         return rc;
     /* The file cannot be written, on a full disk for instance: the segments
-     * were, so flush these. What was half written is not looked at: the next
-     * file says where this one's entries end. */
-    wal->begin_new = true;
-    if (current_file(wal) != NULL)
-        wal->pos = wal->synced_lsn & UINT32_MAX;
+     * were, so flush these. */
+    leave_file(wal);
     for (uint32_t i = 0; i < wal->slot_count; i++)
         wal->slots[i].direct = true;
     ox_diag_err(OX_DIAG_WARN, "write-ahead log could not be written", err);
@@ -555,7 +562,7 @@ note_flushed(struct log_dir *dir, const struct wal_slot *slot)
     gather.iov_count = gather.item_count = 0;
     if (add_entry(&gather, WAL_FLUSHED, slot->plog, &item, NULL) != OX_OK ||
         write_gather(&gather, NULL) != OX_OK)
-        wal->begin_new = true;
+        leave_file(wal);
 }
 
 static ox_code
@@ -626,8 +633,7 @@ write_void(struct log_dir *dir, struct plog *plog, const struct wal_item *flushe
         rc = write_gather(&gather, err);
     if (rc == OX_OK)
         return sync_file(dir, err);
-    wal->begin_new = true;
-    wal->pos = wal->synced_lsn & UINT32_MAX;
+    leave_file(wal);
     return rc;
 }
 
@@ -656,6 +662,16 @@ log_wal_mark(struct log_dir *dir)
     return lsn;
 }
 
+/* One that was left early (change_file()) would be left again. */
+static bool
+is_worth_keeping(struct log_dir *dir, const struct wal_file *file)
+{
+    uint64_t size;
+    return dir->wal.spare_count < SPARES_MAX && file->file != NULL &&
+           fs_size(dir->fs, file->file, &size, NULL) == OX_OK &&
+           size > dir->config.wal_file_bytes / 4 * 3;
+}
+
 static ox_code
 drop_file(struct log_dir *dir, struct wal_file *file, bool keep, struct ox_err *err)
 {
@@ -663,7 +679,7 @@ drop_file(struct log_dir *dir, struct wal_file *file, bool keep, struct ox_err *
     char path[PATH_LEN_MAX], spare[PATH_LEN_MAX];
     file_path(dir, path, "", file->seq);
     file_path(dir, spare, "spare-", file->seq);
-    keep = keep && wal->spare_count < SPARES_MAX && file->file != NULL;
+    keep = keep && is_worth_keeping(dir, file);
     ox_code rc = keep ? fs_rename(dir->fs, "wal.recycle", path, spare, err)
                       : fs_unlink(dir->fs, "wal.unlink", path, err);
     if (rc != OX_OK)
