@@ -693,9 +693,11 @@ void
 loop_group_drain(struct loop_group *group)
 {
     for (int i = 0; i < 4; i++) {
-        if (group->config.by_hand)
+        if (group->config.by_hand) {
             loop_group_turn(group, NULL, NULL);
-        else
-            loop_each_sync(group, pass, NULL);
+            continue;
+        }
+        pool_drain(group->pool);
+        loop_each_sync(group, pass, NULL);
     }
 }

@@ -40,8 +40,9 @@ ox_code loop_group_start(const struct loop_config *config, const struct env *env
  * Whoever owns timers, connections and jobs has let them go before. */
 void loop_group_stop(struct loop_group *group);
 
-/* Wait until every loop has run what was posted so far, and what that posted in
- * turn, twice over: answers and closes on their way arrive. On: no loop. */
+/* Wait until every loop has run what was posted so far and blocking jobs are done, and
+ * what these posted in turn, twice over: answers and closes on their way arrive. On: no
+ * loop. */
 void loop_group_drain(struct loop_group *group);
 
 /* One turn of every loop of a group that is run by hand, its sockets aside: ready,

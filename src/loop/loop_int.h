@@ -13,6 +13,8 @@ void pool_resize(struct pool *pool, int threads); /* 1..64 */
 void pool_push(struct pool *pool, struct pool_job *job);
 /* What tells a job's loop that it is done: calls job->done. */
 void pool_finish(struct loop_msg *msg);
+/* Return when no job is queued or under way; their loops have been told by then. */
+void pool_drain(struct pool *pool);
 /* Finish the jobs already taken and queued, join the workers, free. */
 void pool_stop(struct pool *pool);
 

@@ -16,7 +16,7 @@ enum { POOL_THREADS_MAX = 64 };
 
 struct pool {
     struct lock lock;
-    pthread_cond_t more;
+    pthread_cond_t more, none; /* none: nothing is queued or running */
     struct pool_job *first, **end;
     pthread_t threads[POOL_THREADS_MAX];
     int most, running, thread_count, idle;
@@ -63,6 +63,8 @@ job_over(struct pool *pool)
     pool->running--;
     if (pool->first != NULL) /* somebody may have been kept from it */
         pthread_cond_signal(&pool->more);
+    else if (pool->running == 0)
+        pthread_cond_broadcast(&pool->none);
     ox_unlock(&pool->lock);
 }
 
@@ -74,9 +76,9 @@ worker_main(void *arg)
     pthread_setname_np(pthread_self(), "oxbow-pool");
     while ((job = take_job(pool)) != NULL) {
         job->work(job);
-        job_over(pool);
         job->msg.fn = pool_finish;
         loop_post(job->loop, &job->msg);
+        job_over(pool);
     }
     return NULL;
 }
@@ -87,6 +89,7 @@ pool_start(int threads)
     struct pool *pool = ox_calloc(1, sizeof(*pool));
     ox_lock_init(&pool->lock, LOCK_POOL);
     pthread_cond_init(&pool->more, NULL);
+    pthread_cond_init(&pool->none, NULL);
     pool->end = &pool->first;
     pool->most = threads;
     return pool;
@@ -120,6 +123,15 @@ pool_push(struct pool *pool, struct pool_job *job)
 }
 
 void
+pool_drain(struct pool *pool)
+{
+    ox_lock(&pool->lock);
+    while (pool->first != NULL || pool->running > 0)
+        pthread_cond_wait(&pool->none, &pool->lock.mutex);
+    ox_unlock(&pool->lock);
+}
+
+void
 pool_stop(struct pool *pool)
 {
     ox_lock(&pool->lock);
@@ -130,5 +142,6 @@ pool_stop(struct pool *pool)
         pthread_join(pool->threads[i], NULL);
     ox_lock_fini(&pool->lock);
     pthread_cond_destroy(&pool->more);
+    pthread_cond_destroy(&pool->none);
     ox_free(pool);
 }
