@@ -236,8 +236,10 @@ take_over(struct loop_msg *msg)
         away_ms = net->gate(net->gate_arg, arrival->peer_host, now_ms, &per_ip);
     bool in = away_ms == 0 && !atomic_load(&listener->closed) &&
         count_in(listener, arrival->peer_host, per_ip, &surplus);
-    if (listener->waits)
+    if (listener->waits) {
         atomic_fetch_sub(&net->arriving, 1);
+        tell_room(net); /* for a moment it was counted twice */
+    }
     if (!in) {
         leave_place(listener);
         turn_away(net, arrival->fd, away_ms);
