@@ -85,3 +85,15 @@ SUBSCRIBE subp UNTIL LATEST WITH (nope = 1);
 SELECT _offset FROM subp EMIT CHANGES LIMIT 0;
 DROP TOPIC subp;
 DROP TOPIC sub, sub3;
+-- times at the ends of what there is, and of what can be said
+CREATE TOPIC edges PARTITIONS 2;
+INSERT INTO edges (_partition, _value, _timestamp) VALUES (0, 'a', '2024-01-03 00:00+00'), (0, 'b', '2024-01-01 00:00+00'), (0, 'c', '2024-01-04 00:00+00'), (1, 'd', '2024-01-02 00:00+00'), (1, 'e', '1970-01-01 00:00+00'), (1, 'f', '2024-01-05 00:00+00');
+INSERT INTO edges (_value, _timestamp) VALUES ('g', '294276-12-31 00:00+00');
+SUBSCRIBE edges (_partition, _value) FROM TIMESTAMP 'infinity' UNTIL LATEST;
+SELECT _partition, _value FROM subscribe('edges', start => 'last 170000000 years', stop => 'latest') ORDER BY 1, _offset;
+SELECT count(*) FROM edges WHERE _timestamp >= 'infinity';
+SELECT count(*) FROM edges WHERE _timestamp > '-infinity';
+SELECT _partition, _value, _timestamp FROM subscribe('edges', start => 'last 2', stop => 'latest') ORDER BY 1, _offset;
+SELECT _partition, _value FROM subscribe('edges', start => 'last 4', stop => 'latest') ORDER BY 1, _offset;
+SELECT _partition, _value FROM subscribe('edges', start => 'last 5', stop => 'latest') ORDER BY 1, _offset;
+DROP TOPIC edges;

@@ -330,8 +330,8 @@ read_row(struct insert *insert, const struct batch *in, uint32_t row, struct row
                 "_timestamp of a record cannot be infinite");
             return false;
         }
-        int64_t unix_us = us + ROW_EPOCH_UNIX_S * 1000000;
-        to->timestamp = unix_us >= 0 ? unix_us / 1000 : -((999 - unix_us) / 1000);
+        int64_t ms = us >= 0 ? us / 1000 : -((999 - us) / 1000);
+        to->timestamp = ms + ROW_EPOCH_UNIX_S * 1000;
         if (to->timestamp < 0) {
             ox_fail(run_err(insert->op.run), OX_DATETIME_FIELD_OVERFLOW,
                 "_timestamp of a record must not lie before 1970");

@@ -90,8 +90,8 @@ scan_part_range(struct scan_part *part, struct exec_range *range)
 static bool
 offset_at_time(struct scan_part *part, int64_t us, const struct exec_range *range, int64_t *out)
 {
-    int64_t unix_us = us + ROW_EPOCH_UNIX_S * 1000000;
-    int64_t ms = unix_us <= 0 ? 0 : (unix_us + 999) / 1000;
+    static const int64_t epoch_ms = ROW_EPOCH_UNIX_S * 1000;
+    int64_t ms = us <= -epoch_ms * 1000 ? 0 : us / 1000 + (us % 1000 > 0) + epoch_ms;
     struct log_timed_offset found;
     if (plog_offset_by_time(part->plog, ms, range->end, &found, run_err(part->scan->op.run)) !=
         OX_OK)
@@ -123,12 +123,21 @@ value_of(struct scan *scan, const struct expr *expr, const char *clause, struct 
     return true;
 }
 
+/* Longer than any time that there is, and can be added to one. */
+#define INTERVAL_US_MAX (INT64_MAX / 4)
+
 static int64_t
 interval_us(const struct datum *value)
 {
     struct interval interval;
+    int64_t days_us, sum;
     memcpy(&interval, value->s.ptr, sizeof(interval));
-    return interval.us + ((int64_t)interval.days + (int64_t)interval.months * 30) * 86400000000;
+    int64_t days = (int64_t)interval.days + (int64_t)interval.months * 30;
+    if (__builtin_mul_overflow(days, INT64_C(86400000000), &days_us))
+        days_us = days < 0 ? -INTERVAL_US_MAX : INTERVAL_US_MAX;
+    if (__builtin_add_overflow(days_us, interval.us, &sum))
+        sum = days_us;
+    return OX_MIN(OX_MAX(sum, -INTERVAL_US_MAX), INTERVAL_US_MAX);
 }
 
 static int64_t
@@ -242,6 +251,29 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
     return good;
 }
 
+/* As many rows of each partition as are among the newest n of all: its newest by offset. */
+static void
+choose_suffixes(struct scan *scan, struct newest *list, size_t count, size_t n)
+{
+    /* Those of a partition stand together, the newest first: the order is kept here. */
+    int64_t *offsets = ox_malloc(ox_size_mul(count, sizeof(*offsets)));
+    size_t *firsts = ox_calloc(scan->part_count, sizeof(*firsts));
+    size_t *chosen = ox_calloc(scan->part_count, sizeof(*chosen));
+    for (size_t k = count; k-- > 0;) {
+        offsets[k] = list[k].offset;
+        firsts[list[k].part] = k;
+    }
+    qsort(list, count, sizeof(*list), newer_first);
+    for (size_t k = 0; k < OX_MIN(count, n); k++)
+        chosen[list[k].part]++;
+    for (uint32_t i = 0; i < scan->part_count; i++)
+        if (chosen[i] > 0)
+            scan->parts[i]->position = offsets[firsts[i] + chosen[i] - 1];
+    ox_free(offsets);
+    ox_free(firsts);
+    ox_free(chosen);
+}
+
 /* FROM LAST n: the newest n over all partitions, as suffixes of each. */
 static bool
 start_at_last(struct scan *scan, int64_t rows)
@@ -259,95 +291,83 @@ start_at_last(struct scan *scan, int64_t rows)
         scan->parts[i]->position = range.end;
         good = newest_of(scan->parts[i], &range, (uint64_t)rows, &list, &count, &cap);
     }
-    if (count > 0)
-        qsort(list, count, sizeof(*list), newer_first);
-    /* A partition's part is its suffix of as many rows as were chosen of it. */
-    for (size_t k = 0; good && k < count && k < (size_t)rows; k++) {
-        struct scan_part *part = scan->parts[list[k].part];
-        part->given++;
-    }
-    for (uint32_t i = 0; good && i < scan->part_count; i++) {
-        struct scan_part *part = scan->parts[i];
-        uint64_t chosen = part->given;
-        part->given = 0;
-        if (chosen == 0)
-            continue;
-        /* The chosen-th newest by offset. */
-        int64_t *offsets = ox_malloc(count * sizeof(int64_t));
-        size_t n = 0;
-        for (size_t k = 0; k < count; k++)
-            if (list[k].part == i)
-                offsets[n++] = list[k].offset;
-        for (size_t a = 1; a < n; a++)
-            for (size_t b = a; b > 0 && offsets[b - 1] < offsets[b]; b--) {
-                int64_t swap = offsets[b];
-                offsets[b] = offsets[b - 1];
-                offsets[b - 1] = swap;
-            }
-        part->position = offsets[chosen - 1];
-        ox_free(offsets);
-    }
+    if (good && count > 0)
+        choose_suffixes(scan, list, count, (size_t)rows);
     ox_free(list);
     return good;
+}
+
+/* The value of FROM or UNTIL (which: for the error), and what it says of partitions when it
+ * is a list of offsets. */
+struct place {
+    struct datum value;
+    struct exec_position *positions;
+    uint32_t count;
+};
+
+static bool
+read_place(struct scan *scan, const struct expr *expr, const char *clause, bool offsets,
+    struct place *out)
+{
+    *out = (struct place){.positions = NULL};
+    return value_of(scan, expr, clause, &out->value) &&
+           (!offsets || scan_parse_offsets(out->value.s, &scan->op.arena, &out->positions,
+                            &out->count, run_err(scan->op.run)));
+}
+
+/* Where the partition begins; FROM LAST n is start_at_last()'s. */
+static bool
+start_part(struct scan_part *part, const struct place *from)
+{
+    struct scan *scan = part->scan;
+    struct exec_range range;
+    int64_t now = row_us_from_unix_ms(env_wall_ms(scan->op.run->config.env));
+    scan_part_range(part, &range);
+    switch (scan_plan(scan)->start) {
+    case SCAN_FROM_EARLIEST:
+        part->position = range.start;
+        return true;
+    case SCAN_FROM_LATEST:
+        part->position = range.end;
+        return true;
+    case SCAN_FROM_OFFSET:
+        return scan_part_check_gap(part, from->value.i, &range, &part->position);
+    case SCAN_FROM_OFFSETS:
+    case SCAN_FROM_TOKEN:
+        return scan_part_check_gap(part,
+            position_in(from->positions, from->count, part->index, range.start), &range,
+            &part->position);
+    case SCAN_FROM_TIMESTAMP:
+        return offset_at_time(part, from->value.i, &range, &part->position);
+    case SCAN_FROM_LAST_TIME:
+        return offset_at_time(part, now - interval_us(&from->value), &range, &part->position);
+    case SCAN_FROM_LAST_ROWS:
+        break;
+    }
+    return true;
 }
 
 static bool
 set_start(struct scan *scan)
 {
     const struct plan_scan_topic *plan = scan_plan(scan);
-    struct datum value;
-    struct exec_position *positions = NULL;
-    uint32_t count = 0;
-    struct ox_err *err = run_err(scan->op.run);
-    if (!value_of(scan, plan->start_value, "the position in FROM must not be NULL", &value))
-        return false;
-    if (plan->start == SCAN_FROM_OFFSETS &&
-        !scan_parse_offsets(value.s, &scan->op.arena, &positions, &count, err))
+    struct place from;
+    if (!read_place(scan, plan->start_value, "the position in FROM must not be NULL",
+            plan->start == SCAN_FROM_OFFSETS, &from))
         return false;
     if (plan->start == SCAN_FROM_TOKEN) {
         struct uuid id;
-        if (exec_token_read(value.s, &scan->op.arena, &id, &positions, &count, err) != OX_OK)
+        if (exec_token_read(from.value.s, &scan->op.arena, &id, &from.positions, &from.count,
+                run_err(scan->op.run)) != OX_OK)
             return false;
         if (!ox_uuid_eq(&id, &plan->topics[0].id))
             return bad_value(scan, "the token belongs to another topic");
     }
     if (plan->start == SCAN_FROM_LAST_ROWS)
-        return start_at_last(scan, value.i);
-    for (uint32_t i = 0; i < scan->part_count; i++) {
-        struct scan_part *part = scan->parts[i];
-        struct exec_range range;
-        scan_part_range(part, &range);
-        int64_t asked = range.start;
-        bool good = true;
-        switch (plan->start) {
-        case SCAN_FROM_EARLIEST:
-            break;
-        case SCAN_FROM_LATEST:
-            asked = range.end;
-            break;
-        case SCAN_FROM_OFFSET:
-            good = scan_part_check_gap(part, value.i, &range, &asked);
-            break;
-        case SCAN_FROM_OFFSETS:
-        case SCAN_FROM_TOKEN:
-            good = scan_part_check_gap(
-                part, position_in(positions, count, part->index, range.start), &range, &asked);
-            break;
-        case SCAN_FROM_TIMESTAMP:
-            good = offset_at_time(part, value.i, &range, &asked);
-            break;
-        case SCAN_FROM_LAST_TIME: {
-            int64_t now = row_us_from_unix_ms(env_wall_ms(scan->op.run->config.env));
-            good = offset_at_time(part, now - interval_us(&value), &range, &asked);
-            break;
-        }
-        case SCAN_FROM_LAST_ROWS:
-            break;
-        }
-        if (!good)
+        return start_at_last(scan, from.value.i);
+    for (uint32_t i = 0; i < scan->part_count; i++)
+        if (!start_part(scan->parts[i], &from))
             return false;
-        part->position = asked;
-    }
     return true;
 }
 
@@ -355,26 +375,22 @@ static bool
 set_until(struct scan *scan)
 {
     const struct plan_scan_topic *plan = scan_plan(scan);
-    struct datum value;
-    struct exec_position *positions = NULL;
-    uint32_t count = 0;
+    struct place until;
     scan->stop_us = INT64_MAX;
     scan->idle_us = -1;
     if (!plan->follow)
         return true;
-    if (!value_of(scan, plan->until_value, "the position in UNTIL must not be NULL", &value))
-        return false;
-    if (plan->until == SCAN_UNTIL_OFFSETS &&
-        !scan_parse_offsets(value.s, &scan->op.arena, &positions, &count, run_err(scan->op.run)))
+    if (!read_place(scan, plan->until_value, "the position in UNTIL must not be NULL",
+            plan->until == SCAN_UNTIL_OFFSETS, &until))
         return false;
     if (plan->until == SCAN_UNTIL_IDLE) {
-        scan->idle_us = interval_us(&value);
+        scan->idle_us = interval_us(&until.value);
         if (scan->idle_us < 0)
             return bad_value(scan, "interval in UNTIL IDLE must not be negative");
         scan->last_row = run_now_ns(scan->op.run);
     }
     if (plan->until == SCAN_UNTIL_TIMESTAMP)
-        scan->stop_us = value.i;
+        scan->stop_us = until.value.i;
     for (uint32_t i = 0; i < scan->part_count; i++) {
         struct scan_part *part = scan->parts[i];
         struct exec_range range;
@@ -385,10 +401,10 @@ set_until(struct scan *scan)
             part->until = range.end;
             break;
         case SCAN_UNTIL_OFFSET:
-            part->until = value.i;
+            part->until = until.value.i;
             break;
         case SCAN_UNTIL_OFFSETS:
-            part->until = position_in(positions, count, part->index, 0);
+            part->until = position_in(until.positions, until.count, part->index, 0);
             break;
         case SCAN_UNTIL_NEVER:
         case SCAN_UNTIL_TIMESTAMP:

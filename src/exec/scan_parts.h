@@ -34,7 +34,6 @@ struct scan_part {
     struct scan_cut cut;
     struct scan_aborted aborted;
     struct partition_waiter waiter;
-    uint64_t given;
     struct ahead *ahead;
 };
 
