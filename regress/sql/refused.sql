@@ -45,3 +45,10 @@ TRUNCATE pg_class;
 DROP TOPIC pg_class;
 NO SUCH STATEMENT;
 DROP TOPIC refu;
+-- what would go too deep
+SELECT 'aaaa' ~ repeat('a.', 200000);
+SELECT 'aaaa' ~ repeat('a|', 200000);
+SELECT 'aaaa' ~ ('***=' || repeat('a.', 200000));
+SELECT 'aaaa' ~* repeat('(?:)', 300000);
+SELECT jsonb_path_query('{}', repeat('!', 300000) || '($ == 1)');
+SELECT jsonb_path_match('{"a": 1}', '!!!($.a == 2)'), 'ab' ~ '^(x|y|ab|)$', regexp_match('zabcd', '(x|b|y)(z|cd|e)'), regexp_replace('one two', 'o(n|ne|w)|t', '<\1>', 'g');

@@ -284,16 +284,23 @@ read_accessor(struct reader *r)
     return node;
 }
 
+/* Everything that goes deeper passes here, on its way up r->depth falls again. False: it
+ * must not. */
+static bool
+go_deeper(struct reader *r)
+{
+    if (++r->depth > DEPTH_MAX && !r->failed) {
+        ox_fail(r->err, OX_STATEMENT_TOO_COMPLEX, "jsonpath is nested too deeply");
+        r->failed = true;
+    }
+    return !r->failed;
+}
+
 static struct json_path *
 read_sign(struct reader *r)
 {
-    if (++r->depth > DEPTH_MAX) {
-        if (!r->failed)
-            ox_fail(r->err, OX_STATEMENT_TOO_COMPLEX, "jsonpath is nested too deeply");
-        r->failed = true;
-    }
     struct json_path *node;
-    if (r->failed)
+    if (!go_deeper(r))
         node = node_new(r, P_ROOT, NULL, NULL);
     else if (take(r, "-"))
         node = node_new(r, P_MINUS, read_sign(r), NULL);
@@ -357,9 +364,13 @@ read_comparison(struct reader *r)
         enum kind kind;
     } all[] = {{"==", P_EQ}, {"!=", P_NE}, {"<>", P_NE}, {"<=", P_LE}, {">=", P_GE}, {"<", P_LT},
         {">", P_GT}};
-    if (take(r, "!")) /* "!=" cannot stand here */
-        return node_new(r, P_NOT, read_comparison(r), NULL);
-    struct json_path *node = read_sum(r);
+    struct json_path *node;
+    if (take(r, "!")) { /* "!=" cannot stand here */
+        node = go_deeper(r) ? read_comparison(r) : node_new(r, P_ROOT, NULL, NULL);
+        r->depth--;
+        return node_new(r, P_NOT, node, NULL);
+    }
+    node = read_sum(r);
     for (size_t i = 0; i < ox_count(all) && !r->failed; i++)
         if (take(r, all[i].token))
             return node_new(r, all[i].kind, node, read_sum(r));

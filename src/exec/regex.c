@@ -16,6 +16,8 @@
 #include "exec/expr_int.h"
 
 enum { REPEAT_MAX = 255, PROGRAM_MAX = 50000, GROUPS_MAX = 100, DEPTH_MAX = 200 };
+enum { NODES_MAX = 4 * PROGRAM_MAX }; /* with so many the program is too long, or almost empty */
+#define NO_JUMP UINT32_MAX
 
 enum op {
     OP_CHAR,
@@ -53,7 +55,10 @@ struct class
     bool negate, word, not_word, space, not_space, digit, not_digit, fold;
 };
 
-/* ---- tree ------------------------------------------------------------------------- */
+/* ---- tree -------------------------------------------------------------------------
+ *
+ * What stands beside each other, and alternatives, are lists along `right`: only groups
+ * go deep, of which there are DEPTH_MAX in each other. */
 
 enum node_kind {
     NODE_EMPTY,
@@ -107,6 +112,7 @@ struct parser {
     struct arena *arena;
     struct ox_err *err;
     int depth;
+    uint32_t nodes;
     bool failed;
 };
 
@@ -134,9 +140,27 @@ static struct node *
 node_new(struct parser *p, enum node_kind kind, uint32_t value)
 {
     struct node *node = ox_arena_new(p->arena, struct node);
+    if (++p->nodes > NODES_MAX)
+        bad(p, "regular expression is too complex");
     node->kind = kind;
     node->value = value;
     return node;
+}
+
+/* Puts next behind the last one of a list that begins in what *last pointed to at first. */
+static void
+chain(struct parser *p, enum node_kind kind, struct node ***last, struct node *next)
+{
+    struct node **slot = *last;
+    if (*slot == NULL) {
+        *slot = next;
+        return;
+    }
+    struct node *both = node_new(p, kind, 0);
+    both->left = *slot;
+    both->right = next;
+    *slot = both;
+    *last = &both->right;
 }
 
 static uint32_t
@@ -602,52 +626,57 @@ parse_piece(struct parser *p)
 static struct node *
 parse_branch(struct parser *p)
 {
-    struct node *left = NULL;
+    struct node *all = NULL, **last = &all;
     for (;;) {
         skip_expanded(p);
         if (p->failed)
             return NULL;
         if (p->at >= p->end || *p->at == '|' || (*p->at == ')' && p->depth > 0))
-            return left != NULL ? left : node_new(p, NODE_EMPTY, 0);
+            return all != NULL ? all : node_new(p, NODE_EMPTY, 0);
         if (*p->at == ')')
             return bad(p, "parentheses () not balanced");
         struct node *piece = parse_piece(p);
         if (p->failed)
             return NULL;
-        if (left == NULL) {
-            left = piece;
-            continue;
-        }
-        struct node *both = node_new(p, NODE_CONCAT, 0);
-        both->left = left;
-        both->right = piece;
-        left = both;
+        chain(p, NODE_CONCAT, &last, piece);
     }
 }
 
 static struct node *
 parse_alternatives(struct parser *p)
 {
-    struct node *left = parse_branch(p);
+    struct node *all = parse_branch(p), **last = &all;
     while (!p->failed && p->at < p->end && *p->at == '|') {
         p->at++;
-        struct node *alt = node_new(p, NODE_ALT, 0);
-        alt->left = left;
-        alt->right = parse_branch(p);
-        left = alt;
+        chain(p, NODE_ALT, &last, parse_branch(p));
     }
-    return p->failed ? NULL : left;
+    return p->failed ? NULL : all;
+}
+
+/* Characters that mean themselves. */
+static struct node *
+parse_literal(struct parser *p)
+{
+    struct node *all = NULL, **last = &all;
+    while (p->at < p->end && !p->failed) {
+        size_t len;
+        uint32_t c = ox_utf8_get(p->at, p->end, &len);
+        p->at += len;
+        chain(p, NODE_CONCAT, &last, char_node(p, c));
+    }
+    return all != NULL ? all : node_new(p, NODE_EMPTY, 0);
 }
 
 /* 1 longest, -1 shortest, 0 no preference */
 static int
 preference(const struct node *node)
 {
-    int p;
+    for (; node->kind == NODE_CONCAT; node = node->right) {
+        int first = preference(node->left);
+        if (first != 0)
+            return first;
+    }
     switch (node->kind) {
-    case NODE_CONCAT:
-        p = preference(node->left);
-        return p != 0 ? p : preference(node->right);
     case NODE_ALT:
         return 1;
     case NODE_GROUP:
@@ -707,10 +736,35 @@ compile_repeat(struct parser *p, const struct node *node)
     }
 }
 
+/* A split before each but the last, and a jump behind each to the end of all. */
+static void
+compile_alternatives(struct parser *p, const struct node *node)
+{
+    struct regex *re = p->re;
+    uint32_t jump = NO_JUMP;
+    for (; node->kind == NODE_ALT; node = node->right) {
+        uint32_t split = emit(p, OP_SPLIT, 0, 0), before = jump;
+        re->program[split].x = re->count;
+        compile(p, node->left);
+        jump = emit(p, OP_JUMP, before, 0);
+        if (p->failed)
+            return;
+        re->program[split].y = re->count;
+    }
+    compile(p, node);
+    while (jump != NO_JUMP) {
+        uint32_t before = re->program[jump].x;
+        re->program[jump].x = re->count;
+        jump = before;
+    }
+}
+
 static void
 compile(struct parser *p, const struct node *node)
 {
     struct regex *re = p->re;
+    for (; node->kind == NODE_CONCAT && !p->failed; node = node->right)
+        compile(p, node->left);
     if (p->failed)
         return;
     switch (node->kind) {
@@ -728,22 +782,11 @@ compile(struct parser *p, const struct node *node)
     case NODE_ASSERT:
         emit(p, (enum op)node->value, 0, 0);
         break;
-    case NODE_CONCAT:
-        compile(p, node->left);
-        compile(p, node->right);
+    case NODE_CONCAT: /* is not left */
         break;
-    case NODE_ALT: {
-        uint32_t split = emit(p, OP_SPLIT, 0, 0);
-        re->program[split].x = re->count;
-        compile(p, node->left);
-        uint32_t jump = emit(p, OP_JUMP, 0, 0);
-        if (p->failed)
-            return;
-        re->program[split].y = re->count;
-        compile(p, node->right);
-        re->program[jump].x = re->count;
+    case NODE_ALT:
+        compile_alternatives(p, node);
         break;
-    }
     case NODE_GROUP:
         if (node->value > 0)
             emit(p, OP_SAVE, node->value * 2, 0);
@@ -880,22 +923,9 @@ regex_compile(
         re->slots = 2;
         return OX_OK;
     }
-    struct parser p = {pattern.ptr, pattern.ptr + pattern.len, re, arena, err, 0, false};
-    struct node *tree = NULL;
-    if (flags & REGEX_LITERAL) {
-        while (p.at < p.end) {
-            size_t len;
-            struct node *c = char_node(&p, ox_utf8_get(p.at, p.end, &len)),
-                        *both = node_new(&p, NODE_CONCAT, 0);
-            p.at += len;
-            both->left = tree;
-            both->right = c;
-            tree = tree == NULL ? c : both;
-        }
-        tree = tree != NULL ? tree : node_new(&p, NODE_EMPTY, 0);
-    } else {
-        tree = parse_alternatives(&p);
-    }
+    struct parser p = {.at = pattern.ptr, .end = pattern.ptr + pattern.len, .re = re,
+        .arena = arena, .err = err};
+    struct node *tree = flags & REGEX_LITERAL ? parse_literal(&p) : parse_alternatives(&p);
     if (!p.failed) {
         re->shortest = preference(tree) < 0;
         emit(&p, OP_SAVE, 0, 0);
