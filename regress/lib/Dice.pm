@@ -98,6 +98,12 @@ sub rows {
     return join ', ', map { "{first_offset: $_->[0], last_offset: $_->[1], delivery_count: $_->[2]}" } @joined;
 }
 
+# Names of topics that are in no order, of which only the first may be said.
+sub names {
+    my ($text) = @_;
+    return $text =~ /and (\d+) additional/ ? "3 and $1" : join ', ', sort split /, /, $text;
+}
+
 sub heard {
     my ($self, $line) = @_;
     my @answers = map { scalar readline $_->{out} } @{$self->{wires}};
@@ -110,6 +116,10 @@ sub heard {
     s/(?<= assignment: )"(.*)"/length($1) . ' letters'/e for @answers;
     s/(?<=topic_names: \[)("[^\]]*)/join ', ', sort split m{, }, $1/ge for @answers;
     s/(?<=partitions: \[)(\d[\d, ]*)/join ', ', sort { $a <=> $b } split m{, }, $1/ge for @answers;
+    # Groups of others who play with the same server.
+    s/\{group_id: "(?!\Q$self->{groups}\E)[^"]*", protocol_type: [^{}]*\}(?:, )?//g, s/, (?=\])//g
+        for defined $self->{groups} ? @answers : ();
+    s/(?<=topics are missing: )([^"]*)/names($1)/ge for @answers;
     # Whether a share group's partition without records is named is a matter of time.
     s/\{partition_index: \d+, error_code: 0, error_message: [^,]*, acknowledge_error_code: 0, [^{}]*\{[^{}]*\}, records: "", acquired_records: \[\]\}(?:, )?//g
         for @answers;

@@ -7,6 +7,7 @@
  * Arguments: SEED WALKS. */
 #include <stdlib.h>
 
+#include "coord/java_order.h"
 #include "coord/streams_group.h"
 #include "coord_sim.h"
 #include "tap.h"
@@ -609,6 +610,42 @@ states(void)
         "who has the task already is passed over");
 }
 
+/* ---- the order of equals ---- */
+
+static bool
+load_less(const void *self, uint32_t a, uint32_t b)
+{
+    const int *loads = self;
+    return loads[a] < loads[b];
+}
+
+/* As a program in Java printed it. */
+static void
+java(void)
+{
+    struct java_row rows[] = {{.id = OX_STR("banana")}, {.id = OX_STR("apple")},
+        {.id = OX_STR("cherry")}, {.id = OX_STR("banana")}};
+    is_int((int)java_hash(OX_STR("hello")), 99162322, "a string's hash");
+    is_int((int)java_hash(OX_STR("gr\xc3\xbc\xc3\x9f \xf0\x9f\xa6\x80")), 428496084,
+        "by units of UTF-16");
+    java_map_order(rows, 3);
+    ok(ox_str_is(rows[0].id, "banana") && ox_str_is(rows[1].id, "apple") &&
+           ox_str_is(rows[2].id, "cherry"), "a map's order");
+    int loads[] = {0, 0, 0};
+    uint32_t space[3];
+    struct java_heap heap = {.at = space, .less = load_less, .self = loads};
+    for (uint32_t i = 0; i < 3; i++)
+        java_heap_add(&heap, i);
+    char got[8] = "";
+    for (int i = 0; i < 6; i++) {
+        uint32_t first = java_heap_poll(&heap);
+        loads[first]++;
+        java_heap_add(&heap, first);
+        got[i] = (char)('a' + first);
+    }
+    is_str(got, "acbcba", "who comes first of equals in a heap");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -624,6 +661,7 @@ main(int argc, char **argv)
     failures();
     standbys();
     states();
+    java();
     for (int i = 0; i < walks; i++)
         walk(seed + (uint64_t)i);
     return done();

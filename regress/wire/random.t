@@ -5,11 +5,13 @@
 #   OX_KAFKA_ORACLE=1 OX_WRITE_EXPECTED=1   keeps what a Kafka broker answers
 #   OX_LONG=1, OX_KAFKA_ORACLE=1            asks Oxbow and Kafka side by side, with new seeds;
 #   OX_SEEDS="1 2 3"                        or with these
+#   OX_PLAYERS="Txn Share"                  only these players
 use strict;
 use warnings;
 use Dice;
 use Dice::Groups;
 use Dice::Share;
+use Dice::Streams;
 use Dice::Txn;
 use KafkaJars;
 use Oxbow;
@@ -18,10 +20,11 @@ use Wire;
 
 my $here = "$Oxbow::TOP/regress/wire/random";
 my %settings = map { ("group.$_.assignment.interval.ms" => 0, "group.$_.min.assignment.interval.ms" => 0) }
-    'consumer', 'share';
-%settings = (%settings, %Dice::Share::SETTINGS);
-my %steps = (Txn => 150, Groups => 100, Share => 40);
-my %kept = (Txn => [1, 2], Groups => [1, 2], Share => [1, 2]);
+    'consumer', 'share', 'streams';
+%settings = (%settings, %Dice::Share::SETTINGS, 'group.streams.initial.rebalance.delay.ms' => 0);
+my %steps = (Txn => 150, Groups => 100, Share => 40, Streams => 150);
+my %kept = (Txn => [1, 2], Groups => [1, 2], Share => [1, 2], Streams => [1, 2]);
+%kept = map { $_ => $kept{$_} } split ' ', $ENV{OX_PLAYERS} if $ENV{OX_PLAYERS};
 
 sub play {
     my ($kind, $seed, $name, @ports) = @_;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 liboxbow_a_SOURCES += src/coord/admin.c src/coord/assign.c src/coord/consumer_group.c \
     src/coord/consumer_heartbeat.c src/coord/consumer_protocol.c src/coord/consumer_records.c \
-    src/coord/group.c src/coord/host.c src/coord/migrate.c \
+    src/coord/group.c src/coord/host.c src/coord/java_order.c src/coord/migrate.c \
     src/coord/modern_describe.c src/coord/offsets.c src/coord/rebalance.c \
     src/coord/records.c src/coord/runtime.c src/coord/timers.c src/coord/topic_regex.c \
     src/coord/share_assign.c src/coord/share_group.c src/coord/share_heartbeat.c \

@@ -85,11 +85,19 @@ had_since(const struct consumer_member *member, const struct coord_offset_commit
     return true;
 }
 
+/* Of a group whose members have epochs: one that no member answers for. */
+static bool
+open_commit(const struct group *group, const struct coord_offset_commit_call *call)
+{
+    return (call->generation < 0 && group_is_empty(group)) ||
+           (call->generation == -1 && commit_of_nobody(call));
+}
+
 /* A consumer group: by member epoch, or by when the partitions were assigned. */
 static ox_code
 commit_allowed_consumer(const struct group *group, const struct coord_offset_commit_call *call)
 {
-    if (commit_of_nobody(call) || (call->generation < 0 && group_is_empty(group)))
+    if (open_commit(group, call))
         return OX_OK;
     const struct consumer_member *member = consumer_member_find(group, call->member_id);
     if (member == NULL)
@@ -107,7 +115,7 @@ commit_allowed_consumer(const struct group *group, const struct coord_offset_com
 static ox_code
 commit_allowed_streams(const struct group *group, const struct coord_offset_commit_call *call)
 {
-    if (commit_of_nobody(call) || (call->generation < 0 && group_is_empty(group)))
+    if (open_commit(group, call))
         return OX_OK;
     const struct streams_member *member = streams_member_find(group, call->member_id);
     if (member == NULL)

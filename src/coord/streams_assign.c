@@ -15,10 +15,11 @@
  * behind is preferred only where its process and itself have less to do.
  *
  * A member's share is what is left, by those that have not got their share yet.
- * Ties go by id, so that the result depends on nothing else. */
+ * Who comes first of equals is as with Kafka too (java_order.h). */
 #include <stdlib.h>
 #include <string.h>
 
+#include "coord/java_order.h"
 #include "coord/streams_group.h"
 
 enum { NONE = UINT32_MAX };
@@ -26,12 +27,8 @@ enum { NONE = UINT32_MAX };
 struct process {
     uint32_t first, capacity; /* its members, in the order of seats */
     uint32_t load;            /* tasks */
-};
-
-/* A member's place among the others, by process and id. */
-struct seat {
-    struct str process_id, id;
-    uint32_t member;
+    struct java_heap heap;    /* of its members by load */
+    bool heaped;              /* it is as the loads are */
 };
 
 /* A task that a member had, or whose state it has. */
@@ -61,9 +58,10 @@ struct share_left {
 struct sticky {
     struct task_member *members;
     uint32_t member_count;
-    struct seat *seats;
+    struct java_row *seats; /* members, those of a process together */
     struct process *processes;
     uint32_t process_count;
+    uint32_t *heap_space; /* for the members of each process, and for the processes twice */
     struct hads active, state;   /* by task; state: the best first */
     struct map placed;           /* task and process */
     struct share_left actives, all;
@@ -186,32 +184,60 @@ who_had(const struct hads *all, const struct tp *task)
     return out;
 }
 
-static int
-by_seat(const void *a, const void *b)
+/* The members come in the order in which Kafka looks at them. */
+static void
+order_members(struct sticky *sticky)
 {
-    const struct seat *x = a, *y = b;
-    int order = ox_str_cmp(x->process_id, y->process_id);
-    return order != 0 ? order : ox_str_cmp(x->id, y->id);
+    uint32_t count = sticky->member_count;
+    struct task_member *copy = ox_malloc(ox_size_mul(count, sizeof(*copy)));
+    struct java_row *rows = ox_calloc(count, sizeof(*rows));
+    for (uint32_t i = 0; i < count; i++) {
+        copy[i] = sticky->members[i];
+        rows[i] = (struct java_row){.id = copy[i].id, .what = i};
+    }
+    java_map_order(rows, count);
+    for (uint32_t i = 0; i < count; i++)
+        sticky->members[i] = copy[rows[i].what];
+    ox_free(copy);
+    ox_free(rows);
+}
+
+/* Adds the process's members to the seats. */
+static void
+seat_process(struct sticky *sticky, struct str process_id, uint32_t *seats)
+{
+    struct process *process = &sticky->processes[sticky->process_count];
+    process->first = *seats;
+    for (uint32_t i = 0; i < sticky->member_count; i++) {
+        struct task_member *member = &sticky->members[i];
+        if (!ox_str_eq(member->process_id, process_id))
+            continue;
+        member->process = sticky->process_count;
+        sticky->seats[(*seats)++] = (struct java_row){.id = member->id, .what = i};
+    }
+    process->capacity = *seats - process->first;
+    process->heap.at = &sticky->heap_space[process->first];
+    java_map_order(&sticky->seats[process->first], process->capacity);
+    sticky->process_count++;
 }
 
 static void
 seat_members(struct sticky *sticky)
 {
-    sticky->seats = ox_malloc(ox_size_mul(sticky->member_count, sizeof(*sticky->seats)));
-    sticky->processes = ox_calloc(sticky->member_count, sizeof(*sticky->processes));
-    for (uint32_t i = 0; i < sticky->member_count; i++)
-        sticky->seats[i] =
-            (struct seat){sticky->members[i].process_id, sticky->members[i].id, i};
-    qsort(sticky->seats, sticky->member_count, sizeof(*sticky->seats), by_seat);
-    for (uint32_t i = 0; i < sticky->member_count; i++) {
-        struct task_member *member = &sticky->members[sticky->seats[i].member];
-        if (i == 0 || !ox_str_eq(sticky->seats[i].process_id, sticky->seats[i - 1].process_id))
-            sticky->processes[sticky->process_count++].first = i;
-        member->process = sticky->process_count - 1;
-        member->load = 0;
-        member->target = (struct tasks){0};
-        sticky->processes[member->process].capacity++;
+    uint32_t count = sticky->member_count, seats = 0;
+    struct java_row *rows = ox_calloc(count, sizeof(*rows));
+    sticky->seats = ox_calloc(count, sizeof(*sticky->seats));
+    sticky->processes = ox_calloc(count, sizeof(*sticky->processes));
+    sticky->heap_space = ox_calloc(ox_size_mul(count, 3), sizeof(*sticky->heap_space));
+    for (uint32_t i = 0; i < count; i++) {
+        sticky->members[i].load = 0;
+        sticky->members[i].target = (struct tasks){0};
+        rows[i] = (struct java_row){.id = sticky->members[i].process_id};
     }
+    uint32_t processes = java_compute_order(rows, count);
+    for (uint32_t i = 0; i < processes; i++)
+        seat_process(sticky, rows[i].id, &seats);
+    ox_free(rows);
 }
 
 static bool
@@ -241,38 +267,72 @@ place(struct sticky *sticky, uint32_t at, const struct tp *task, enum coord_task
     tpset_add(&member->target.of[kind], &task->topic, task->partition);
     ox_map_put(&sticky->placed, ox_str_n(&key, sizeof(key)), sticky);
     sticky->processes[member->process].load++;
+    sticky->processes[member->process].heaped = false;
     member->load++;
     if (kind == COORD_ACTIVE)
         share_note(&sticky->actives, member->load);
     share_note(&sticky->all, member->load);
 }
 
-/* To the member with least load of a process. */
-static void
-place_within(struct sticky *sticky, uint32_t process, const struct tp *task,
-    enum coord_task_kind kind)
+static bool
+member_less(const void *self, uint32_t a, uint32_t b)
 {
-    const struct process *own = &sticky->processes[process];
-    uint32_t best = sticky->seats[own->first].member;
-    for (uint32_t i = 1; i < own->capacity; i++) {
-        uint32_t member = sticky->seats[own->first + i].member;
-        if (sticky->members[member].load < sticky->members[best].load)
-            best = member;
-    }
-    place(sticky, best, task, kind);
+    const struct sticky *sticky = self;
+    return sticky->members[a].load < sticky->members[b].load;
 }
 
-/* The process with least load; task not NULL: of those that have it not. NONE:
- * there is none. */
-static uint32_t
-least_loaded(const struct sticky *sticky, const struct tp *task)
+/* To the member with least load of a process. */
+static void
+place_within(struct sticky *sticky, uint32_t at, const struct tp *task,
+    enum coord_task_kind kind)
 {
-    uint32_t best = NONE;
+    struct process *process = &sticky->processes[at];
+    if (!process->heaped) {
+        process->heap.less = member_less;
+        process->heap.self = sticky;
+        process->heap.count = 0;
+        for (uint32_t i = 0; i < process->capacity; i++)
+            java_heap_add(&process->heap, sticky->seats[process->first + i].what);
+    }
+    uint32_t member = java_heap_poll(&process->heap);
+    place(sticky, member, task, kind);
+    java_heap_add(&process->heap, member);
+    process->heaped = true;
+}
+
+static bool
+process_less(const void *self, uint32_t a, uint32_t b)
+{
+    const struct sticky *sticky = self;
+    return less_loaded(&sticky->processes[a], &sticky->processes[b]);
+}
+
+static struct java_heap
+processes_by_load(const struct sticky *sticky)
+{
+    struct java_heap heap = {.at = sticky->heap_space + sticky->member_count,
+        .less = process_less, .self = sticky};
     for (uint32_t i = 0; i < sticky->process_count; i++)
-        if ((best == NONE || less_loaded(&sticky->processes[i], &sticky->processes[best])) &&
-            (task == NULL || !has_task(sticky, i, task)))
-            best = i;
-    return best;
+        java_heap_add(&heap, i);
+    return heap;
+}
+
+/* To the process with least load that has not the task; false: all have it. */
+static bool
+place_least(struct sticky *sticky, struct java_heap *heap, const struct tp *task,
+    enum coord_task_kind kind)
+{
+    uint32_t *polled = heap->at + sticky->member_count, count = 0;
+    bool found = false;
+    while (!found && heap->count > 0) {
+        uint32_t process = polled[count++] = java_heap_poll(heap);
+        found = !has_task(sticky, process, task);
+        if (found)
+            place_within(sticky, process, task, kind);
+    }
+    while (count > 0)
+        java_heap_add(heap, polled[--count]);
+    return found;
 }
 
 /* Of those that have the task's state, the first, or one after it that has less to do;
@@ -357,9 +417,10 @@ assign_active(struct sticky *sticky, struct todo *todo, size_t count)
                 !place_again(sticky, least_of(sticky, &had, NULL), &todo[i].task);
     }
     qsort(todo, count, sizeof(*todo), by_source);
+    struct java_heap heap = processes_by_load(sticky);
     for (size_t i = 0; i < count; i++)
         if (todo[i].replicas > 0)
-            place_within(sticky, least_loaded(sticky, NULL), &todo[i].task, COORD_ACTIVE);
+            place_least(sticky, &heap, &todo[i].task, COORD_ACTIVE);
 }
 
 /* ---- standby tasks ---- */
@@ -400,13 +461,11 @@ assign_standby(struct sticky *sticky, struct todo *todo, size_t count)
             todo[i].replicas--;
     if (count > 0)
         qsort(todo, count, sizeof(*todo), by_source);
+    struct java_heap heap = processes_by_load(sticky);
     for (size_t i = count; i-- > 0;)
-        for (; todo[i].replicas > 0; todo[i].replicas--) {
-            uint32_t process = least_loaded(sticky, &todo[i].task);
-            if (process == NONE)
+        for (; todo[i].replicas > 0; todo[i].replicas--)
+            if (!place_least(sticky, &heap, &todo[i].task, COORD_STANDBY))
                 break; /* there are not enough processes */
-            place_within(sticky, process, &todo[i].task, COORD_STANDBY);
-        }
 }
 
 /* ---- all ---- */
@@ -439,6 +498,7 @@ assign_tasks(const struct task_source *sources, size_t source_count, int32_t sta
         if (members[i].offset_count > 1)
             qsort(members[i].offsets, members[i].offset_count, sizeof(*members[i].offsets),
                 by_offset_task);
+    order_members(&sticky);
     seat_members(&sticky);
     sticky.active = collect_active(&sticky);
     sticky.state = collect_state(&sticky);
@@ -458,6 +518,7 @@ assign_tasks(const struct task_source *sources, size_t source_count, int32_t sta
     ox_map_fini(&sticky.placed);
     ox_free(sticky.seats);
     ox_free(sticky.processes);
+    ox_free(sticky.heap_space);
     ox_free(sticky.active.at);
     ox_free(sticky.state.at);
 }

@@ -306,7 +306,11 @@ member_get(struct group *group, struct str id)
     ox_arena_init(&member->end_offsets.arena);
     member->said = (struct streams_said){.client_id = OX_STR(""), .client_host = OX_STR(""),
         .process_id = OX_STR(""), .rebalance_timeout_ms = -1, .topology_epoch = -1};
-    ox_map_put(&group->streams->members, member->id, member);
+    struct streams_group *streams = group->streams;
+    ox_map_put(&streams->members, member->id, member);
+    member->joined = ++streams->joins;
+    streams->last_peak = streams->peak;
+    streams->peak = OX_MAX(streams->peak, streams->members.count);
     return member;
 }
 

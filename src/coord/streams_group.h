@@ -65,6 +65,7 @@ struct streams_member {
     struct coord_timer session;
     struct coord_timer rebalance; /* it must give up tasks */
     int32_t rebalance_epoch;      /* it was at when that began */
+    uint64_t joined;              /* rises from member to member */
     struct streams_told offsets, end_offsets;
 };
 
@@ -98,6 +99,8 @@ struct streams_group {
     int64_t standbys;           /* what the last assignment was made with; -1: not known */
     uint64_t topics_generation; /* metadata_hash was computed for it */
     struct map members;         /* id -> struct streams_member */
+    uint64_t joins;             /* members there have been */
+    uint32_t peak, last_peak;   /* most at a time; and before the newest came */
     struct map held;            /* active task -> struct streams_member: assigned or revoking */
     struct map numbers;         /* id of a subtopology -> its number */
     struct str *names;          /* by number - 1; heap */
@@ -196,7 +199,8 @@ struct task_source {
 };
 
 /* Active tasks where they were, or where their state is, as far as that is even; then
- * standbys, on other processes. Sources by rising name; deterministic. */
+ * standbys, on other processes. Sources by rising name, members as Kafka's group has them;
+ * deterministic. The members are put into another order. */
 void assign_tasks(const struct task_source *sources, size_t source_count, int32_t standbys,
     struct task_member *members, uint32_t member_count);
 

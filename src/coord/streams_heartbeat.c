@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "coord/java_order.h"
 #include "coord/streams_group.h"
 
 enum { ID_LEN_MAX = INT16_MAX - 40, TASK_OFFSETS_MAX = 10000 };
@@ -34,12 +35,13 @@ struct beat {
     const streams_topology *topology; /* the group's, or the one that is to be */
     struct streams_plan *plan;        /* the group's own, unless fresh_plan */
     bool new_topology, fresh_plan;
-    bool new_group;
+    bool new_group, was_classic;
     int64_t metadata_hash;
     struct tasks owned;
     bool owned_given;
     bool bump; /* the group's epoch must move */
     bool moved, reassigned; /* its end point, its tasks */
+    bool fresh;             /* it was not there before */
 };
 
 /* ---- answers ---- */
@@ -111,33 +113,6 @@ check_ids(const struct coord_streams_call *call)
     return NULL;
 }
 
-static int
-by_task(const void *a, const void *b)
-{
-    const struct coord_task_offset *left = a, *right = b;
-    int order = ox_str_cmp(left->subtopology, right->subtopology);
-    return order != 0 ? order
-                      : (left->partition > right->partition) - (left->partition < right->partition);
-}
-
-/* Puts them in order. */
-static const char *
-check_offsets(struct coord_task_offsets *rows, struct arena *arena)
-{
-    if (rows->count > TASK_OFFSETS_MAX)
-        return "the offsets of too many tasks are told";
-    if (rows->count < 2)
-        return NULL;
-    struct coord_task_offset *at = ox_arena_array(arena, struct coord_task_offset, rows->count);
-    memcpy(at, rows->at, rows->count * sizeof(*at));
-    qsort(at, rows->count, sizeof(*at), by_task);
-    rows->at = at;
-    for (size_t i = 1; i < rows->count; i++)
-        if (by_task(&at[i - 1], &at[i]) == 0)
-            return "the offset of a task is told twice";
-    return NULL;
-}
-
 /* What is wrong with the request, or NULL. */
 static const char *
 check_request(struct coord_streams_call *call)
@@ -149,10 +124,9 @@ check_request(struct coord_streams_call *call)
     const char *message = check_ids(call);
     if (message == NULL && call->member_epoch == 0)
         message = check_join(call);
-    if (message == NULL)
-        message = check_offsets(&call->offsets, call->call.arena);
-    if (message == NULL)
-        message = check_offsets(&call->end_offsets, call->call.arena);
+    if (message == NULL &&
+        (call->offsets.count > TASK_OFFSETS_MAX || call->end_offsets.count > TASK_OFFSETS_MAX))
+        message = "the offsets of too many tasks are told";
     if (message != NULL)
         return message;
     if (call->member_epoch < EPOCH_LEAVE_STATIC)
@@ -185,6 +159,7 @@ find_group(struct beat *beat, const char **message)
     ox_code code = group_get(beat->shard, call->group_id, &beat->group);
     if (code != OX_OK)
         return code;
+    beat->was_classic = group != NULL && group->streams == NULL;
     beat->streams = beat->group->streams;
     beat->new_group = beat->streams == NULL;
     return OX_OK;
@@ -370,6 +345,33 @@ check_owned(const struct beat *beat, const char **message)
     return OX_OK;
 }
 
+static int
+by_task(const void *a, const void *b)
+{
+    const struct coord_task_offset *left = a, *right = b;
+    int order = ox_str_cmp(left->subtopology, right->subtopology);
+    return order != 0 ? order
+                      : (left->partition > right->partition) - (left->partition < right->partition);
+}
+
+/* Puts them in order. */
+static ox_code
+sort_offsets(struct coord_task_offsets *rows, struct arena *arena, const char **message)
+{
+    if (rows->count < 2)
+        return OX_OK;
+    struct coord_task_offset *at = ox_arena_array(arena, struct coord_task_offset, rows->count);
+    memcpy(at, rows->at, rows->count * sizeof(*at));
+    qsort(at, rows->count, sizeof(*at), by_task);
+    rows->at = at;
+    for (size_t i = 1; i < rows->count; i++)
+        if (by_task(&at[i - 1], &at[i]) == 0) {
+            *message = "the offset of a task is told twice";
+            return OX_INVALID_REQUEST;
+        }
+    return OX_OK;
+}
+
 /* ---- the member, the group's epoch ---- */
 
 static int
@@ -498,7 +500,10 @@ update_member(struct beat *beat)
     if (beat->gone != NULL)
         take_over(beat);
     beat->streams = beat->group->streams;
+    beat->fresh = beat->member == NULL;
     beat->member = streams_member_find(beat->group, call->member_id);
+    if (beat->new_group)
+        return; /* Kafka forgets what was told before there was a group */
     streams_tell_offsets(&beat->member->offsets, call->offsets);
     streams_tell_offsets(&beat->member->end_offsets, call->end_offsets);
 }
@@ -530,13 +535,46 @@ told_states(const struct streams_member *member, struct arena *arena)
     return out;
 }
 
+static int
+by_joined(const void *a, const void *b)
+{
+    const struct streams_member *x = *(void *const *)a, *y = *(void *const *)b;
+    return (x->joined > y->joined) - (x->joined < y->joined);
+}
+
+/* In the order in which Kafka's group has them: the newest, which has just come, last. */
+static struct task_member *
+list_members(const struct streams_group *streams, const struct streams_member *newest,
+    struct arena *arena)
+{
+    uint32_t count = 0, all = streams->members.count;
+    const struct streams_member **members = ox_arena_array(arena, const struct streams_member *, all);
+    struct java_row *rows = ox_arena_array(arena, struct java_row, all);
+    struct task_member *out = ox_arena_array(arena, struct task_member, all);
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;)
+        members[count++] = entry->value;
+    qsort(members, all, sizeof(*members), by_joined);
+    for (uint32_t i = 0; i < all; i++)
+        rows[i] = (struct java_row){.id = members[i]->id, .what = i};
+    bool last = members[all - 1] == newest;
+    java_timeline_order(rows, all - last, last ? streams->last_peak : streams->peak);
+    for (uint32_t i = 0; i < all; i++) {
+        const struct streams_member *member = members[rows[i].what];
+        out[i] = (struct task_member){.id = member->id, .process_id = member->said.process_id,
+            .before = &member->current.assigned, .offsets = told_states(member, arena),
+            .offset_count = member->offsets.rows.count};
+    }
+    return out;
+}
+
+/* newest: the member that has just come; NULL: none has. */
 static void
-compute_target(struct group *group, struct write *write, const struct streams_plan *plan)
+compute_target(struct group *group, struct write *write, const struct streams_plan *plan,
+    const struct streams_member *newest)
 {
     struct streams_group *streams = group->streams;
     struct arena arena;
-    struct map_entry *entry;
-    uint32_t count = 0;
     ox_arena_init(&arena);
     bool ready = plan->status < 0;
     size_t source_count = ready ? plan->part_count : 0;
@@ -545,14 +583,8 @@ compute_target(struct group *group, struct write *write, const struct streams_pl
         sources[i] = (struct task_source){
             streams_task(streams, plan->parts[i].said->subtopology_id, 0),
             plan->parts[i].task_count, plan->parts[i].changelog_count > 0};
-    struct task_member *members =
-        ox_arena_array(&arena, struct task_member, streams->members.count);
-    for (uint32_t at = 0; (entry = ox_map_next(&streams->members, &at)) != NULL;) {
-        const struct streams_member *member = entry->value;
-        members[count++] = (struct task_member){.id = member->id,
-            .process_id = member->said.process_id, .before = &member->current.assigned,
-            .offsets = told_states(member, &arena), .offset_count = member->offsets.rows.count};
-    }
+    uint32_t count = streams->members.count;
+    struct task_member *members = list_members(streams, newest, &arena);
     assign_tasks(sources, source_count, (int32_t)OX_MAX(streams->standbys, 0), members, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct streams_member *member = streams_member_find(group, members[i].id);
@@ -574,7 +606,7 @@ initial_over(struct shard *shard, struct coord_timer *timer)
         streams->epoch <= streams->assignment_epoch || streams->plan == NULL)
         return; /* the next heartbeat will do it */
     struct write *write = write_new(shard, group);
-    compute_target(group, write, streams->plan);
+    compute_target(group, write, streams->plan, NULL);
     write_submit(shard, write);
 }
 
@@ -603,7 +635,7 @@ move_target(struct beat *beat)
             "Assignment delayed due to the configured assignment interval.");
         return true;
     }
-    compute_target(beat->group, beat->write, beat->plan);
+    compute_target(beat->group, beat->write, beat->plan, beat->fresh ? beat->member : NULL);
     return true;
 }
 
@@ -710,21 +742,25 @@ leave(struct beat *beat, const char **message)
 
 /* ---- end points: who has what, for interactive queries ---- */
 
-/* The topics that a subtopology reads, with these tasks' partitions: as many of
- * them as the topic has. */
+/* A topic that a subtopology reads, with those of its tasks that the topic has a
+ * partition for, if any. */
 static void
 add_topic(struct beat *beat, struct coord_endpoint *out, int kind, struct str topic,
     const struct coord_task_ids *row)
 {
     const struct coord_host *host = beat->shard->coord->host;
+    struct arena *arena = beat->call->call.arena;
     struct coord_topic facts;
     struct coord_topic_partitions *to = &out->of[kind][out->count[kind]];
     if (!host->topic_by_name(host->self, topic, &facts))
         return;
-    out->count[kind]++;
-    to->topic = ox_str_dup(beat->call->call.arena, topic);
-    to->partitions = row->partitions;
-    to->partition_count = (size_t)OX_MIN(row->partition_count, facts.partition_count);
+    *to = (struct coord_topic_partitions){.topic = ox_str_dup(arena, topic)};
+    int32_t *partitions = ox_arena_array(arena, int32_t, row->partition_count);
+    for (int32_t i = 0; i < row->partition_count; i++)
+        if (row->partitions[i] < facts.partition_count)
+            partitions[to->partition_count++] = row->partitions[i];
+    to->partitions = partitions;
+    out->count[kind] += to->partition_count > 0;
 }
 
 static void
@@ -831,8 +867,8 @@ tell_rest(struct beat *beat)
                 OX_STR_ARG(beat->streams->shutdown)));
 }
 
-/* The answer tells of end points when the client does not know the latest. The
- * first heartbeat of a group says 0 whatever it tells. */
+/* The answer tells of end points when the client does not know the latest. The first
+ * heartbeat of a group moves nothing, and says 0 where there was none by that name. */
 static void
 answer_endpoints(struct beat *beat)
 {
@@ -844,8 +880,10 @@ answer_endpoints(struct beat *beat)
         epoch++;
     if (epoch != call->endpoint_epoch)
         fill_endpoints(beat);
+    if (!beat->new_group || beat->was_classic)
+        call->out_endpoint_epoch = epoch;
     if (!beat->new_group)
-        streams->endpoint_epoch = call->out_endpoint_epoch = epoch;
+        streams->endpoint_epoch = epoch;
 }
 
 static void
@@ -897,8 +935,11 @@ try_beat(struct beat *beat, const char **message)
     ox_code code = shard_ready(beat->shard);
     if (code == OX_OK && (*message = check_request(call)) != NULL)
         code = OX_INVALID_REQUEST;
+    ox_code sound = OX_OK;
     if (code == OX_OK && call->topology != NULL)
-        code = streams_topology_sound(call->topology, call->call.arena, message);
+        sound = streams_topology_sound(call->topology, call->call.arena, message);
+    if (sound == OX_STREAMS_INVALID_TOPOLOGY)
+        return sound;
     if (code == OX_OK)
         code = find_group(beat, message);
     if (code == OX_OK && call->member_epoch < 0)
@@ -908,11 +949,17 @@ try_beat(struct beat *beat, const char **message)
     read_owned(beat);
     code = find_member(beat, message);
     if (code == OX_OK)
+        code = sound;
+    if (code == OX_OK)
         code = find_topology(beat, message);
     if (code == OX_OK)
         code = make_plan(beat, message);
     if (code == OX_OK)
         code = check_owned(beat, message);
+    if (code == OX_OK)
+        code = sort_offsets(&call->offsets, call->call.arena, message);
+    if (code == OX_OK)
+        code = sort_offsets(&call->end_offsets, call->call.arena, message);
     if (code == OX_OK)
         go_on(beat);
     if (beat->fresh_plan)
