@@ -113,7 +113,7 @@ sum_add(struct sum *sum, enum unit unit, int64_t whole, double fraction)
     } else if (unit <= UNIT_WEEK) {
         int64_t scale = unit == UNIT_WEEK ? 7 : 1;
         double days = fraction * (double)scale, d = trunc(days);
-        sum->days += (double)(whole * scale) + d;
+        sum->days += (double)whole * (double)scale + d;
         sum->us += (int64_t)rint((days - d) * (double)US_DAY);
     } else {
         int64_t scale = months_of[unit - UNIT_MONTH];
@@ -202,7 +202,7 @@ read_iso_date(const char *at, const char *end, struct sum *sum)
     }
     if (at < end && *at != 'T')
         return NULL;
-    sum->months += (double)(part[0] * 12 + part[1]);
+    sum->months += (double)part[0] * 12 + (double)part[1];
     sum->days += (double)part[2];
     return at;
 }
@@ -289,7 +289,7 @@ verbose_item(const char *at, const char *end, unsigned *seen, struct sum *sum)
     if (at < end && *at == '-' && at + 1 < end && at[1] >= '0' && at[1] <= '9') {
         if ((at = read_number(at + 1, end, &months, &rest)) == NULL || rest != 0 || months > 11)
             return NULL;
-        sum->months += sign * (double)(whole * 12 + months);
+        sum->months += sign * ((double)whole * 12 + (double)months);
         return at;
     }
     while (at < end && *at == ' ')
