@@ -10,7 +10,7 @@
 static void
 alone(void)
 {
-    char path[64];
+    char path[64], other[80];
     struct file *first, *second;
     struct ox_err err;
     struct file_system *fs = file_system_os();
@@ -23,6 +23,11 @@ alone(void)
         ok(!fs_alone(fs, first), "nobody is alone while another reads");
         fs_close(fs, second);
         ok(fs_alone(fs, first), "and is again when that one is gone");
+        snprintf(other, sizeof(other), "%s.link", path);
+        if (link(path, other) == 0) {
+            ok(!fs_alone(fs, first), "nor while the file has another name");
+            unlink(other);
+        }
     }
     fs_close(fs, first);
     fs_unlink(fs, "test", path, &err);

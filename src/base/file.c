@@ -218,12 +218,15 @@ os_write_back(void *fs, struct file *generic, uint64_t pos, uint64_t len)
     sync_file_range(os_of(generic)->fd, (off64_t)pos, (off64_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
-/* A lease for writing is given to who is alone; it is not kept. */
+/* A lease for writing is given to who is alone; it is not kept. Another name may be a
+ * backup made by linking. */
 static bool
 os_alone(void *fs, struct file *file)
 {
     int fd = os_of(file)->fd;
-    return fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_nlink <= 1 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0 &&
+           fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
 }
 
 static ox_code

@@ -68,7 +68,8 @@ struct file_system_ops {
     /* A hint, which may be absent: begin to write these bytes to disk, and do not
      * wait. It promises nothing: a sync to come finds less to do. */
     void (*write_back)(void *fs, struct file *file, uint64_t pos, uint64_t len);
-    /* May be absent: whether nobody else, here or elsewhere, has the file open. */
+    /* May be absent: whether nobody else, here or elsewhere, has the file open, and it has no
+     * other name. */
     bool (*alone)(void *fs, struct file *file);
     ox_code (*size)(void *fs, struct file *file, uint64_t *out, struct ox_err *err);
     ox_code (*stat)(void *fs, const char *path, struct file_stat *out, struct ox_err *err);
