@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ struct user {
     uint32_t blocks, sent;
 };
 
+static char last_host[48]; /* read after an answer of that connection */
 static _Atomic int opened_count, closed_count, drained_count, released_count;
 static _Atomic size_t out_most;
 
@@ -50,6 +52,7 @@ opened(struct conn *conn, void *arg)
     struct user *user = calloc(1, sizeof(*user));
     user->conn = conn;
     conn_set_user(conn, user);
+    snprintf(last_host, sizeof(last_host), "%s", conn_peer_host(conn));
     atomic_fetch_add(&opened_count, 1);
 }
 
@@ -562,6 +565,33 @@ test_listener_goes(void)
     close(before);
 }
 
+/* Access rules and quotas go by the address: it is the same on either kind of socket. */
+static void
+test_mapped_address(void)
+{
+    struct listener *both;
+    struct ox_err err;
+    uint8_t out[16], in[16];
+    size_t len = make(out, 'E', "who?", 4);
+    int kept = port;
+    if (net_listen(net, "::", 0, &handler, NULL, NULL, &both, &err) != OX_OK) {
+        ok(true, "there is no IPv6 here");
+        return;
+    }
+    net_listener_start(both);
+    port = net_listener_port(both);
+    int fd = dial();
+    put(fd, out, len);
+    get(fd, in, len);
+    ok(strcmp(last_host, "127.0.0.1") == 0, "who comes by IPv4 has an address of IPv4");
+    close(fd);
+    net_listener_close(both, 0);
+    for (int i = 0; i < 1000 && !net_listener_gone(both); i++)
+        usleep(10000);
+    net_listener_free(both);
+    port = kept;
+}
+
 int
 main(void)
 {
@@ -596,6 +626,7 @@ main(void)
     net_set_limits(net, &patient);
     test_number_limits();
     test_listener_goes();
+    test_mapped_address();
     test_sockets(&patient);
     net_free(net);
     is_int(atomic_load(&closed_count), atomic_load(&opened_count), "each was opened and closed once");

@@ -284,7 +284,10 @@ name_peer(const struct sockaddr_storage *address, char *host, size_t size, int *
         *port = ntohs(in->sin_port);
     } else {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, (socklen_t)size);
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) /* who came by IPv4 has that address */
+            inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, (socklen_t)size);
+        else
+            inet_ntop(AF_INET6, &in6->sin6_addr, host, (socklen_t)size);
         *port = ntohs(in6->sin6_port);
     }
 }
