@@ -429,7 +429,8 @@ static ox_code
 advertised_check(const struct view *view, const struct meta_config_item *items, uint32_t count,
     struct arena *arena, struct ox_err *err)
 {
-    const struct param *param = param_find(PARAM_SCOPE_SERVER, OX_STR("advertised_listeners"));
+    const struct param *param =
+        param_at(PARAM_SCOPE_SERVER, PARAM_SERVER_ADVERTISED_LISTENERS);
     ox_code code = OX_OK;
     for (uint32_t i = 0; i < count; i++) {
         struct str *listeners;
@@ -442,13 +443,15 @@ advertised_check(const struct view *view, const struct meta_config_item *items, 
     return code;
 }
 
-/* Only what the command says: what was set before may have become wrong. */
+/* Only what the command says, by either name: what was set before may have become wrong. */
 static bool
 names_advertised(const struct meta_command *cmd)
 {
+    const struct param *wanted =
+        param_at(PARAM_SCOPE_SERVER, PARAM_SERVER_ADVERTISED_LISTENERS);
     for (uint32_t i = 0; i < cmd->config_alter.change_count; i++)
         if (cmd->config_alter.changes[i].op != META_CONFIG_DELETE &&
-            ox_str_is(cmd->config_alter.changes[i].name, "advertised.listeners"))
+            param_find(PARAM_SCOPE_SERVER, cmd->config_alter.changes[i].name) == wanted)
             return true;
     return false;
 }
