@@ -6,6 +6,7 @@ package KafkaJars;
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
+use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep);
@@ -94,14 +95,22 @@ END
         open STDERR, '>&', \*STDOUT or die;
         exec @java, 'kafka.Kafka', "$dir/server.properties" or POSIX::_exit(127);
     }
-    for (1 .. 1200) {
-        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
-        return {pid => $pid, port => $port, dir => $dir} if $socket && sleep 3;
+    for (1 .. 1800) {
+        return {pid => $pid, port => $port, dir => $dir} if answers($port) && sleep 1;
         return undef if waitpid($pid, POSIX::WNOHANG()) > 0;
         sleep 0.1;
     }
     stop_broker({pid => $pid});
     return undef;
+}
+
+# Whether ApiVersions is answered: requests are served when the broker has begun.
+sub answers {
+    my ($port) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or return 0;
+    print $socket pack 'NnnNn', 10, 18, 0, 7, 0xffff;
+    $socket->flush;
+    return IO::Select->new($socket)->can_read(60) && sysread $socket, my $some, 100;
 }
 
 sub stop_broker {

@@ -42,7 +42,7 @@
 #include "grid.h"
 #include "wire_text.h"
 
-enum { ANSWER_MS = 15000, LET_MAX = 32, RETRIES = 100 };
+enum { ANSWER_MS = 15000, LET_MAX = 32, RETRIES = 300 };
 
 static const char *host, *port;
 static struct link {
