@@ -31,6 +31,14 @@ sub rules {
     return $text;
 }
 
+# What was said, by line. Whether an acknowledgement is late depends on time: the
+# member may have been given the records again while it slept.
+sub by_line {
+    my ($said) = @_;
+    $said =~ s/^(g\.late got \{[^}]*\}).*/$1/mg;
+    return [split /\n/, $said];
+}
+
 SKIP: {
     skip 'no Kafka broker is asked', 1 unless $ENV{OX_KAFKA_ORACLE};
     my $kafka = KafkaJars::start_broker(settings => join("\n", map { "$_=$settings{$_}" } sort keys %settings))
@@ -42,7 +50,7 @@ SKIP: {
         print $to $text;
         close $to;
     }
-    is_deeply([split /\n/, $text], [split /\n/, slurp($expected)], 'Kafka says what it said');
+    is_deeply(by_line($text), by_line(slurp($expected)), 'Kafka says what it said');
 }
 
 # What /metrics has of a name: {labels => value}.
@@ -54,7 +62,7 @@ sub metrics {
 
 my $ox = Oxbow->start(settings => \%settings) or die 'no server';
 my $text = rules($ox->kafka);
-is_deeply([split /\n/, $text], [split /\n/, slurp($expected)], 'the queues are as Kafka writes them')
+is_deeply(by_line($text), by_line(slurp($expected)), 'the queues are as Kafka writes them')
     or diag $text;
 my %queued = $text =~ /^queue dlq\.(\w+): ([1-9]\d*)$/mg;
 is_deeply(metrics($ox, 'oxbow_dead_letters_total'),

@@ -9,6 +9,7 @@
  *   Metadata 12 {topics: [{name: "t"}]}    send, print the answer
  *   retry 14,15 FindCoordinator 4 {...}    the same, again while such an error comes
  *   quiet Produce 9 {...}                  print the errors only; also behind retry
+ *   await WORD DescribeAcls 3 {...}        the same, until the answer has this in it
  *   let M = member_id                      keep a value of the last answer: $M; of a
  *                                          number $M+1 and $M-1 too
  *   hide port host                         print * for these fields from now on
@@ -503,6 +504,23 @@ do_retry(const char *codes)
     do_request(line + (quiet ? 6 : 0), codes, quiet);
 }
 
+/* WORD Api VERSION {...} */
+static void
+do_await(const char *line)
+{
+    char word[64];
+    int used = 0, version;
+    const struct msg_api *api;
+    if (sscanf(line, "%63s %n", word, &used) != 1)
+        text_bad("a word is expected");
+    const void *request = parse_request(line + used, &api, &version);
+    int round = 0;
+    while (strstr(wire_ask(api, version, request), word) == NULL && round++ < RETRIES)
+        usleep(100000);
+    if (round > RETRIES)
+        printf("%s %d: %s does not come\n", api->name, version, word);
+}
+
 static void
 do_line(char *line)
 {
@@ -530,6 +548,8 @@ do_line(char *line)
         do_grid(line + 5);
     else if (strncmp(line, "retry ", 6) == 0)
         do_retry(line + 6);
+    else if (strncmp(line, "await ", 6) == 0)
+        do_await(line + 6);
     else if (strncmp(line, "quiet ", 6) == 0)
         do_request(line + 6, "", true);
     else

@@ -161,10 +161,11 @@ fill_txn(struct kafka_request *req, const txn_in *in, const struct coord_txn_add
 {
     const struct coord_txn_part *part = call->parts;
     out->transactional_id = in->transactional_id;
-    out->topic_results.count = in->topics.count;
     out->topic_results.at = kafka_array(req, topic_out, in->topics.count);
     for (int32_t t = 0; t < in->topics.count; t++) {
-        topic_out *topic = &out->topic_results.at[t];
+        if (in->topics.at[t].partitions.count == 0 && req->version >= 4) /* as Kafka */
+            continue;
+        topic_out *topic = &out->topic_results.at[out->topic_results.count++];
         topic->name = in->topics.at[t].name;
         topic->results_by_partition.count = in->topics.at[t].partitions.count;
         topic->results_by_partition.at =

@@ -2,6 +2,8 @@
  *
  * AlterReplicaLogDirs: where partitions shall lie. The answer says that a move
  * was asked for; DescribeLogDirs shows how far it is. */
+#include <stdio.h>
+
 #include "kafka/kafka_int.h"
 
 typedef struct alter_replica_log_dirs_request_dirs dir_in;
@@ -23,12 +25,22 @@ find_dir(struct replica *replica, struct str path, struct log_dir **out)
     return OX_LOG_DIR_NOT_FOUND;
 }
 
+/* As Kafka, which would have no room for the name of the directory that it moves to. */
+static bool
+name_too_long(struct str topic_name, int32_t index)
+{
+    enum { FILE_NAME_MAX = 255, SUFFIX_LEN = 1 + 32 + 7 }; /* ".", an id, "-future" */
+    return topic_name.len + (size_t)snprintf(NULL, 0, "-%d", index) + SUFFIX_LEN > FILE_NAME_MAX;
+}
+
 static ox_code
 move_part(struct kafka_request *req, struct str path, struct str topic_name, int32_t index)
 {
     struct replica *replica = engine_replica(kafka_engine(req));
     const struct meta_topic *topic = meta_view_topic(kafka_view(req), topic_name);
     struct log_dir *dir;
+    if (name_too_long(topic_name, index))
+        return OX_INVALID_TOPIC;
     ox_code code = find_dir(replica, path, &dir);
     if (code != OX_OK)
         return code;
@@ -85,6 +97,8 @@ kafka_alter_replica_log_dirs(struct kafka_request *req)
         const dir_in *dir = &request->dirs.at[d];
         for (int32_t t = 0; t < dir->topics.count; t++) {
             const topic_in *topic = &dir->topics.at[t];
+            if (topic->partitions.count == 0) /* Kafka leaves it out */
+                continue;
             topic_out *out = topic_of(req, &response, topic->name, parts);
             for (int32_t p = 0; p < topic->partitions.count; p++) {
                 int32_t index = topic->partitions.at[p];

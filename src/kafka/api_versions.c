@@ -26,6 +26,16 @@ software_valid(struct str s)
     return true;
 }
 
+/* What says who asks is well formed; who says a cluster says a node of it. */
+static bool
+valid(const struct kafka_request *req, const struct api_versions_request *request)
+{
+    if (req->version >= 5 && (request->cluster_id.ptr == NULL) != (request->node_id == -1))
+        return false;
+    return req->version < 3 || (software_valid(request->client_software_name) &&
+                                   software_valid(request->client_software_version));
+}
+
 /* Version 5 may say whom it means to reach; null: nobody in particular (KIP-1242). */
 static bool
 meant_for_us(struct kafka_request *req, const struct api_versions_request *request)
@@ -83,8 +93,7 @@ kafka_api_versions(struct kafka_request *req)
         kafka_answer_version(req, &response, 0);
         return;
     }
-    if (req->version >= 3 && (!software_valid(request->client_software_name) ||
-                                 !software_valid(request->client_software_version))) {
+    if (!valid(req, request)) {
         response.error_code = ox_code_kafka(OX_INVALID_REQUEST);
         kafka_answer(req, &response);
         return;

@@ -61,11 +61,12 @@ finish(struct kafka_request *req)
     struct cut_part *job = all->parts;
     struct delete_records_response response;
     delete_records_response_init(&response);
-    response.topics.count = request->topics.count;
     response.topics.at = kafka_array(req, topic_out, request->topics.count);
     for (int32_t t = 0; t < request->topics.count; t++) {
         const topic_in *in = &request->topics.at[t];
-        topic_out *out = &response.topics.at[t];
+        if (in->partitions.count == 0) /* Kafka leaves it out */
+            continue;
+        topic_out *out = &response.topics.at[response.topics.count++];
         out->name = in->name;
         out->partitions.count = in->partitions.count;
         out->partitions.at = kafka_array(req, part_out, in->partitions.count);

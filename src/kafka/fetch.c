@@ -47,17 +47,34 @@ zstd_refused(const struct fetch *fetch, const struct fetch_part *part)
     return topic != NULL && topic->config->compression_type == TOPIC_COMPRESSION_TYPE_ZSTD;
 }
 
-/* Brokers fetch from each other in another way; this one is not in any replica
- * set. */
-static ox_code
-replica_refused(const struct fetch *fetch, const struct fetch_part *part)
+/* A broker asks, or says that it is one. */
+static bool
+from_replica(const struct fetch *fetch)
 {
     const struct fetch_request *request = fetch->req->body;
-    int32_t replica =
-        fetch->req->version >= 15 ? request->replica_state.replica_id : request->replica_id;
-    if (replica < 0)
-        return OX_OK;
-    return part->current_leader_epoch >= 0 ? OX_UNKNOWN_LEADER_EPOCH : OX_NOT_LEADER;
+    return (fetch->req->version >= 15 ? request->replica_state.replica_id
+                                      : request->replica_id) >= 0;
+}
+
+/* Brokers fetch from each other in another way; this one is not in any replica
+ * set. */
+static void
+refuse_replica(const struct fetch *fetch, const struct fetch_part *part, struct engine_read *read)
+{
+    if (!from_replica(fetch))
+        return;
+    read->code = OX_UNKNOWN_LEADER_EPOCH;
+    if (part->current_leader_epoch >= 0)
+        return;
+    const struct meta_view *view = kafka_view(fetch->req);
+    const struct meta_topic *topic = fetch->req->version >= 13
+                                         ? meta_view_topic_by_id(view, &part->topic_id)
+                                         : meta_view_topic(view, part->topic);
+    const struct meta_partition *facts =
+        topic != NULL ? meta_topic_partition(topic, part->partition) : NULL;
+    read->code = OX_NOT_LEADER;
+    read->leader_id = facts != NULL ? facts->leader : -1;
+    read->leader_epoch = facts != NULL ? facts->leader_epoch : -1;
 }
 
 static bool
@@ -96,9 +113,11 @@ read_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read
         .leader_epoch = -1,
     };
     mistake(read);
-    read->code = replica_refused(fetch, part);
+    refuse_replica(fetch, part, read);
     const struct fetch_request *request = fetch->req->body;
-    bool nonsense = part->max_bytes < 0 || request->max_bytes < 0 || !isolation_known(request);
+    /* A limit below zero fails the first partition; it leaves none to the others. */
+    bool nonsense = part->max_bytes < 0 || !isolation_known(request) ||
+                    (request->max_bytes < 0 && part == fetch->ctx.parts);
     if (read->code == OX_OK && nonsense)
         read->code = OX_UNKNOWN_SERVER_ERROR;
     if (read->code == OX_OK && zstd_refused(fetch, part))
@@ -382,7 +401,8 @@ answer(struct fetch *fetch)
     response.responses.at = kafka_array(req, topic_out, ctx->part_count);
     topic_out *topic = NULL;
     int32_t used = 0;
-    for (int32_t i = 0; i < ctx->part_count; i++) {
+    bool tell = isolation_known(req->body) || req->version < 13;
+    for (int32_t i = 0; tell && i < ctx->part_count; i++) {
         const struct fetch_part *part = &ctx->parts[i];
         part_out *out = &outs[used];
         fill_part(fetch, part, &fetch->reads[i], out);
@@ -397,7 +417,8 @@ answer(struct fetch *fetch)
             topic->partitions.at = out;
         }
         topic->partitions.count++;
-        add_endpoint(req, &response, out->current_leader.leader_id);
+        if (!from_replica(fetch))
+            add_endpoint(req, &response, out->current_leader.leader_id);
     }
     fetch_session_end(req->kc->door->fetch_cache, req, ctx, rows);
     response.session_id = ctx->session_id;

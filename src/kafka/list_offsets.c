@@ -164,11 +164,10 @@ kafka_list_offsets(struct kafka_request *req)
     job->searches = kafka_array(req, struct search, count);
     const uint8_t *doubled = find_doubles(req, count);
     list_offsets_response_init(&job->response);
-    job->response.topics.count = request->topics.count;
     job->response.topics.at = kafka_array(req, topic_out, request->topics.count);
     for (int32_t t = 0; t < request->topics.count; t++) {
         const topic_in *in = &request->topics.at[t];
-        topic_out *out = &job->response.topics.at[t];
+        topic_out *out = &job->response.topics.at[job->response.topics.count];
         out->name = in->name;
         out->partitions.at = kafka_array(req, part_out, in->partitions.count);
         for (int32_t p = 0; p < in->partitions.count; p++, doubled++) {
@@ -182,6 +181,8 @@ kafka_list_offsets(struct kafka_request *req)
                                : ask(req, job, in->name, &in->partitions.at[p], row);
             row->error_code = ox_code_kafka(code);
         }
+        /* as Kafka leaves out what has no partitions, or none that another has not */
+        job->response.topics.count += out->partitions.count > 0;
     }
     if (job->search_count == 0) {
         kafka_answer(req, &job->response);

@@ -91,16 +91,16 @@ finish(struct kafka_request *req)
     const struct write_marker *marker = all->markers;
     struct write_txn_markers_response response;
     write_txn_markers_response_init(&response);
-    response.markers.count = request->markers.count;
     response.markers.at = kafka_array(req, marker_out, request->markers.count);
     for (int32_t m = 0; m < request->markers.count; m++) {
         const marker_in *in = &request->markers.at[m];
-        marker_out *out = &response.markers.at[m];
+        marker_out *out = &response.markers.at[response.markers.count];
         out->producer_id = in->producer_id;
-        out->topics.count = in->topics.count;
         out->topics.at = kafka_array(req, topic_out, in->topics.count);
         for (int32_t t = 0; t < in->topics.count; t++) {
-            topic_out *topic = &out->topics.at[t];
+            if (in->topics.at[t].partition_indexes.count == 0) /* Kafka leaves it out */
+                continue;
+            topic_out *topic = &out->topics.at[out->topics.count++];
             topic->name = in->topics.at[t].name;
             topic->partitions.count = in->topics.at[t].partition_indexes.count;
             topic->partitions.at = kafka_array(req, part_out, topic->partitions.count);
@@ -108,6 +108,7 @@ finish(struct kafka_request *req)
                 topic->partitions.at[p] = (part_out){in->topics.at[t].partition_indexes.at[p],
                     ox_code_kafka(marker->call.code)};
         }
+        response.markers.count += out->topics.count > 0;
     }
     kafka_answer(req, &response);
 }
