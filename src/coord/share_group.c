@@ -29,7 +29,7 @@ share_group_get(struct group *group)
         struct share_group *share = ox_calloc(1, sizeof(*share));
         ox_map_init(&share->members);
         share->topics_generation = UINT64_MAX;
-        share->epoch = 1;
+        share->epoch = share->assignment_epoch = 1;
         share->group = group;
         group->share = share;
     }
