@@ -98,11 +98,12 @@ static const char *
 check_join(const struct coord_consumer_call *call)
 {
     if (call->rebalance_timeout_ms < 0)
-        return "a member that joins must give its rebalance timeout";
+        return "RebalanceTimeoutMs must be provided in first request.";
     if (call->owned == NULL || call->owned_count > 0)
-        return "a member that joins must own no partitions";
+        return "TopicPartitions must be empty when (re-)joining.";
     if (call->topics == NULL && call->regex.ptr == NULL)
-        return "a member that joins must subscribe to something";
+        return "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when "
+               "(re-)joining.";
     return NULL;
 }
 
@@ -111,20 +112,20 @@ static const char *
 check_request(const struct coord_consumer_call *call)
 {
     if (call->group_id.len == 0 || too_long(call->group_id))
-        return "the group id must not be empty";
+        return "GroupId can't be empty.";
     if (call->member_epoch < EPOCH_LEAVE_STATIC)
-        return "the member epoch is not valid";
+        return "MemberEpoch is invalid.";
     if (call->member_id.len == 0 && (call->version > 0 || call->member_epoch != 0))
-        return "the member id must not be empty";
+        return "MemberId can't be empty.";
     if (too_long(call->member_id) || too_long(call->instance_id) || too_long(call->rack_id) ||
         too_long(call->client_id) || too_long(call->client_host))
         return "an id is too long";
     if (call->instance_id.ptr != NULL && call->instance_id.len == 0)
-        return "the instance id must not be empty";
+        return "InstanceId can't be empty.";
     if (call->rack_id.ptr != NULL && call->rack_id.len == 0)
         return "the rack id must not be empty";
     if (call->member_epoch == EPOCH_LEAVE_STATIC && call->instance_id.ptr == NULL)
-        return "only a member with an instance id may leave for a while";
+        return "InstanceId can't be null.";
     if (call->rebalance_timeout_ms < -1)
         return "the rebalance timeout is not valid";
     if (call->topic_count > TOPICS_MAX)

@@ -70,20 +70,20 @@ static const char *
 check_request(const struct coord_share_call *call)
 {
     if (call->group_id.len == 0 || too_long(call->group_id))
-        return "the group id must not be empty";
+        return "GroupId can't be empty.";
     if (call->member_id.len == 0)
         return "the member id must not be empty";
     if (call->member_id.len > MEMBER_ID_MAX || too_long(call->rack_id) || too_long(call->client_id) ||
         too_long(call->client_host))
         return "an id is too long";
     if (call->member_epoch < EPOCH_LEAVE)
-        return "the member epoch is not valid";
+        return "MemberEpoch is invalid.";
     if (call->rack_id.ptr != NULL && call->rack_id.len == 0)
-        return "the rack id must not be empty";
+        return "RackId can't be empty.";
     if (call->topic_count > TOPICS_MAX)
         return "the subscription has too many topics";
     if (call->member_epoch == 0 && call->topic_count == 0)
-        return "a member that joins must subscribe to something";
+        return "SubscribedTopicNames must be set in first request.";
     return NULL;
 }
 

@@ -56,9 +56,8 @@ check_standbys(const struct server_config *config, const struct engine_config_kv
     if (ox_str_is(change->name, "streams.num.standby.replicas") &&
         ox_str_to_i64(change->value, &value) &&
         value > config->group_streams_max_standby_replicas)
-        return ox_fail(err, OX_INVALID_CONFIG, "\"streams.num.standby.replicas\" of a group is at "
-            "most %d here, not %lld", config->group_streams_max_standby_replicas,
-            (long long)value);
+        return ox_fail(err, OX_INVALID_CONFIG, "streams.num.standby.replicas must be less than or "
+            "equal to %d", config->group_streams_max_standby_replicas);
     return OX_OK;
 }
 
@@ -75,25 +74,34 @@ check_group(const struct server_config *config, const struct engine_config_kv *c
     int64_t value;
     if (ox_str_is(change->name, "share.auto.offset.reset") && change->value.ptr != NULL &&
         !share_reset_valid(change->value))
-        return ox_fail(err, OX_INVALID_CONFIG,
-            "\"share.auto.offset.reset\" is earliest, latest or by_duration:PnDTnHnMnS");
+        return ox_fail(err, OX_INVALID_CONFIG, "Invalid value %.*s for configuration "
+            "share.auto.offset.reset: Invalid value `%.*s` for configuration "
+            "share.auto.offset.reset. The value must be either 'earliest', 'latest' or of the "
+            "format 'by_duration:<PnDTnHnMn.nS>'.", OX_STR_ARG(change->value),
+            OX_STR_ARG(change->value));
     if (ox_str_is(change->name, "errors.deadletterqueue.topic.name") && change->value.len >= 2 &&
         memcmp(change->value.ptr, "__", 2) == 0)
         return ox_fail(err, OX_INVALID_CONFIG,
-            "the name of a dead-letter queue cannot begin with __, as \"%.*s\" does",
-            OX_STR_ARG(change->value));
+            "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'");
     for (size_t i = 0; i < ox_count(bounds); i++) {
         if (!ox_str_is(change->name, bounds[i].name) || !ox_str_to_i64(change->value, &value))
             continue;
         int32_t low = field(config, bounds[i].low), high = field(config, bounds[i].high);
         if (value < low || value > high)
-            return ox_fail(err, OX_INVALID_CONFIG, "\"%s\" of a group is %d to %d here, not %lld",
-                bounds[i].name, low, high, (long long)value);
+            return ox_fail(err, OX_INVALID_CONFIG, "%s must be in the range %d to %d "
+                "inclusive.", bounds[i].name, low, high);
     }
     return check_standbys(config, change, err);
 }
 
 /* ---- subscriptions to client metrics ---- */
+
+static ox_code
+bad_match(struct str item, struct ox_err *err)
+{
+    return ox_fail(err, OX_INVALID_CONFIG, "Illegal client matching pattern: %.*s",
+        OX_STR_ARG(item));
+}
 
 /* KEY=PATTERN. */
 static ox_code
@@ -104,15 +112,15 @@ check_match(struct str item, struct ox_err *err)
     const char *reason = NULL;
     if (equals == NULL || len + 1 == item.len ||
         memchr(equals + 1, '=', item.len - len - 1) != NULL)
-        return ox_fail(err, OX_INVALID_CONFIG, "\"%.*s\" is not KEY=PATTERN", OX_STR_ARG(item));
+        return bad_match(item, err);
     if (engine_telemetry_key(ox_str_n(item.ptr, len)) < 0)
-        return ox_fail(err, OX_INVALID_CONFIG, "clients are not told apart by \"%.*s\"",
-            (int)len, item.ptr);
+        return bad_match(item, err);
     struct coord_pattern *pattern =
         coord_pattern_new(ox_str_n(equals + 1, item.len - len - 1), &reason);
-    if (pattern == NULL)
-        return ox_fail(err, OX_INVALID_CONFIG, "pattern of \"%.*s\" is not valid: %s",
-            OX_STR_ARG(item), reason != NULL ? reason : "syntax");
+    if (pattern == NULL) {
+        bad_match(item, err);
+        return reason != NULL ? ox_detail(err, "The pattern: %s.", reason) : OX_INVALID_CONFIG;
+    }
     coord_pattern_free(pattern);
     return OX_OK;
 }
@@ -125,18 +133,19 @@ check_subscription(struct engine_admin *admin, const struct engine_config_kv *ch
     struct str *items;
     int64_t number;
     if (param == NULL)
-        return ox_fail(err, OX_INVALID_REQUEST, "there is no setting \"%.*s\"",
+        return ox_fail(err, OX_INVALID_REQUEST, "Unknown client metrics configuration: %.*s",
             OX_STR_ARG(change->name));
     if (change->op == META_CONFIG_DELETE)
         return OX_OK;
     if (change->op != META_CONFIG_SET) /* lists are, to Kafka, one value here */
-        return ox_fail(err, OX_INVALID_CONFIG, "\"%s\" can only be set as a whole",
-            param->kafka_name);
+        return ox_fail(err, OX_INVALID_CONFIG,
+            "Can't %s to key %s because its type is not LIST.",
+            change->op == META_CONFIG_APPEND ? "APPEND" : "SUBTRACT", param->kafka_name);
     if (param->index == PARAM_CLIENT_METRICS_INTERVAL_MS) {
         if (ox_str_to_i64(change->value, &number) && number >= INT32_MIN && number <= INT32_MAX &&
             (number < (int64_t)param->min || number > (int64_t)param->max))
-            return ox_fail(err, OX_INVALID_REQUEST, "\"interval.ms\" is %s, not %lld",
-                param->range, (long long)number);
+            return ox_fail(err, OX_INVALID_REQUEST, "Invalid value %lld for interval.ms, "
+                "interval must be between 100 and 3600000 (1 hour)", (long long)number);
         return OX_OK;
     }
     size_t count = param_list_items(change->value, &admin->arena, &items);

@@ -189,7 +189,7 @@ engine_quota_check(const struct meta_quota *quota, bool with_value, struct ox_er
             OX_STR_ARG(quota->key));
     double most = quota->ip.ptr != NULL ? 2147483647.0 : 9.2e18;
     if (whole && (quota->value > most || fabs(quota->value - floor(quota->value)) > 1e-6))
-        return ox_fail(err, OX_INVALID_REQUEST, "%.*s must be a whole number in range",
+        return ox_fail(err, OX_INVALID_REQUEST, "%.*s cannot be a fractional value.",
             OX_STR_ARG(quota->key));
     return OX_OK;
 }

@@ -290,8 +290,8 @@ engine_partitions_create(struct engine_partitions_create *call)
     const struct meta_assignment *assignments = call->assignments;
     if (assignments != NULL && call->assignment_count != added)
         return admin_refuse(admin, ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
-            "%u partitions are added to topic \"%s\", but %u are assigned", added,
-            topic->name.ptr, call->assignment_count));
+            "Attempted to add %u additional partition(s), but only %u assignment(s) were "
+            "specified.", added, call->assignment_count));
     code = check_room(engine, assignments != NULL, err);
     if (code != OX_OK)
         return admin_refuse(admin, code);

@@ -79,7 +79,7 @@ kafka_describe_acls(struct kafka_request *req)
     if (code == OX_OK)
         list_acls(req, &filter, &response);
     response.error_code = ox_code_kafka(code);
-    response.error_message = kafka_error_text(req, code, &err);
+    response.error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
     kafka_answer(req, &response);
 }
 
@@ -129,7 +129,8 @@ check_creation(struct kafka_request *req, const creation_in *in, struct ox_err *
         return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "an access rule must name one type, "
             "pattern, operation and permission"); /* the number that Kafka answers */
     if (!principal_valid(in->principal))
-        return ox_fail(err, OX_INVALID_REQUEST, "principal \"%.*s\" is not of the form Type:name",
+        return ox_fail(err, OX_INVALID_REQUEST, "Could not parse principal from `%.*s` (no "
+            "colon is present separating the principal type from the principal name)",
             OX_STR_ARG(in->principal));
     if (in->host.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "Host pattern cannot be null or empty");
@@ -150,8 +151,10 @@ created(struct kafka_request *req, ox_code code, const struct ox_err *err)
         bool own = rows->codes[i] != OX_OK;
         ox_code outcome = own ? rows->codes[i] : code;
         response.results.at[i].error_code = ox_code_kafka(outcome);
-        response.results.at[i].error_message =
-            kafka_error_text(req, outcome, own ? &rows->errs[i] : err);
+        response.results.at[i].error_message = outcome == OX_OK ? OX_STR("")
+            : outcome == OX_UNKNOWN_SERVER_ERROR
+                ? OX_STR_NULL /* of exceptions that say nothing */
+                : kafka_error_text(req, outcome, own ? &rows->errs[i] : err);
     }
     kafka_answer(req, &response);
 }
@@ -210,6 +213,8 @@ deleted(struct kafka_request *req, ox_code code, const struct ox_err *err)
     const struct delete_acls_request *request = req->body;
     struct delete_acls_response *response = req->state;
     response->filter_results.count = request->filters.count;
+    for (int32_t i = 0; i < request->filters.count && code == OX_OK; i++)
+        response->filter_results.at[i].error_message = OX_STR_NULL;
     for (int32_t i = 0; i < request->filters.count && code != OX_OK; i++) {
         filter_out *out = &response->filter_results.at[i];
         delete_acls_response_filter_results_init(out);
@@ -233,6 +238,7 @@ match(struct kafka_request *req, const struct auth_filter *filter, filter_out *o
             out->matching_acls.at = kafka_array(req, match_out, security->acl_count);
         match_out *row = &out->matching_acls.at[out->matching_acls.count++];
         delete_acls_response_filter_results_matching_acls_init(row);
+        row->error_message = OX_STR_NULL;
         row->resource_type = acl->resource;
         row->resource_name = ox_str_dup(&req->arena, acl->name);
         row->pattern_type = acl->pattern;

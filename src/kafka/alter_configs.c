@@ -51,19 +51,17 @@ check_change(int8_t type, const struct engine_config_kv *change, bool doubled, s
                                ? OX_INVALID_REQUEST
                                : OX_INVALID_CONFIG;
     if (doubled)
-        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%.*s\" is named twice",
-            OX_STR_ARG(change->name));
+        return ox_fail(err, OX_INVALID_REQUEST, "Error due to duplicate config keys");
     if (change->name.len == 0)
         return ox_fail(err, unknown_name, "a setting has no name");
     if (change->op < META_CONFIG_SET || change->op > META_CONFIG_SUBTRACT)
-        return ox_fail(err, unknown_op, "operation %d on setting \"%.*s\" is not known",
-            change->op, OX_STR_ARG(change->name));
+        return ox_fail(err, unknown_op, "Unknown operations type %d", change->op);
     if (change->op != META_CONFIG_DELETE && change->value.ptr == NULL)
-        return ox_fail(err, OX_INVALID_REQUEST, "value of setting \"%.*s\" is null",
+        return ox_fail(err, OX_INVALID_REQUEST, "Null value not supported for : %.*s",
             OX_STR_ARG(change->name));
     if (change->value.len > VALUE_CHARS_MAX)
-        return ox_fail(err, OX_INVALID_CONFIG, "value of setting \"%.*s\" is too long",
-            OX_STR_ARG(change->name));
+        return ox_fail(err, OX_INVALID_CONFIG, "The configuration value cannot be added because "
+            "it exceeds the maximum value size of %d bytes.", VALUE_CHARS_MAX);
     return OX_OK;
 }
 
@@ -77,9 +75,8 @@ check_min_insync(struct kafka_request *req, const struct alter_resource *job,
     if (kafka_feature(req, PARAM_FEATURE_ELIGIBLE_LEADER_REPLICAS_VERSION) == 0)
         return OX_OK;
     if (!cluster || change->op == META_CONFIG_DELETE)
-        return ox_fail(err, OX_INVALID_CONFIG,
-            "\"min.insync.replicas\" is set for all brokers, and not removed, while "
-            "eligible.leader.replicas.version is in force");
+        return ox_fail(err, OX_INVALID_CONFIG, "%s-level min.insync.replicas cannot be %s while "
+            "ELR is enabled.", cluster ? "Cluster" : "Broker", cluster ? "removed" : "altered");
     return OX_OK;
 }
 
@@ -91,8 +88,10 @@ check_threads(const struct param *param, int now, struct str value, struct ox_er
     if (!ox_str_to_i64(value, &wanted) ||
         (wanted > 0 && wanted >= now / 2 && wanted <= (int64_t)now * 2))
         return OX_OK;
-    return ox_fail(err, OX_INVALID_REQUEST, "Dynamic thread count update validation failed for "
-        "%s=%lld, value should %s the current value %d", param->kafka_name, (long long)wanted,
+    return ox_fail(err, OX_INVALID_REQUEST, "Invalid value "
+        "org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation "
+        "failed for %s=%lld, value should %s the current value %d for configuration Invalid "
+        "dynamic configuration", param->kafka_name, (long long)wanted,
         wanted < now ? "be at least half" : "not be greater than double", now);
 }
 
@@ -107,6 +106,23 @@ check_loops(struct kafka_request *req, const struct param *param, struct str lis
     struct str set = meta_listener_own(kafka_view(req), name, NULL, PARAM_SERVER_LOOPS);
     bool has = listener.ptr != NULL && ox_str_to_i64(set, &own) && own > 0;
     return check_threads(param, has ? (int)own : loop_open_count(loops), value, err);
+}
+
+static ox_code
+check_thread_counts(struct kafka_request *req, const struct param *param, struct str listener,
+    struct str value, struct ox_err *err)
+{
+    const struct server_config *now = engine_settings(kafka_engine(req));
+    switch (param->index) {
+    case PARAM_SERVER_POOL_THREADS:
+        return check_threads(param, now->pool_threads, value, err);
+    case PARAM_SERVER_NUM_RECOVERY_THREADS_PER_DATA_DIR:
+        return check_threads(param, now->num_recovery_threads_per_data_dir, value, err);
+    case PARAM_SERVER_LOOPS:
+        return check_loops(req, param, listener, value, err);
+    default:
+        return OX_OK;
+    }
 }
 
 /* Set for each broker, not for all. */
@@ -140,17 +156,32 @@ is_of_one_listener(const struct param *param)
 }
 
 static ox_code
-check_level(const struct alter_resource *job, const struct param *param, bool listener,
-    struct ox_err *err)
+check_level(const struct alter_resource *job, const struct param *param, struct str name,
+    bool listener, struct ox_err *err)
 {
     bool all = job->call.name.len == 0;
     if (!listener && is_of_one_listener(param))
-        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is changed for one listener "
-            "alone: listener.name.NAME.%s", param_wire_name(param), param_wire_name(param));
+        return ox_fail(err, OX_INVALID_REQUEST, "These security configs can be dynamically updated "
+            "only per-listener using the listener prefix: [%s]", param_wire_name(param));
     if (all && (listener ? !is_cluster_wide(param) : is_per_broker(param)))
-        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is changed for one broker, not "
-            "for all", param_wire_name(param));
+        return ox_fail(err, OX_INVALID_REQUEST, "Cannot update these configs at default cluster "
+            "level, broker id must be specified: [%.*s]", OX_STR_ARG(name));
     return OX_OK;
+}
+
+static void
+say_missing(struct kafka_request *req, struct str list, struct ox_err *err)
+{
+    struct str *items;
+    struct text missing;
+    ox_text_init(&missing, &req->arena);
+    size_t count = param_list_items(list, &req->arena, &items);
+    for (size_t i = 0; i < count; i++)
+        if (!ox_str_is(items[i], "*") &&
+            engine_check_cordoned(engine_replica(kafka_engine(req)), items[i], NULL) != OX_OK)
+            ox_text_addf(&missing, "%s%.*s", missing.len > 0 ? "," : "", OX_STR_ARG(items[i]));
+    ox_fail(err, err->code, "requirement failed: All entries in cordoned.log.dirs must be present "
+        "in log.dirs or log.dir. Missing entries : %s", ox_text_str(&missing).ptr);
 }
 
 /* Directories are those of one broker. */
@@ -165,7 +196,17 @@ check_cordoned(struct kafka_request *req, const struct alter_resource *job,
         return OX_OK;
     if (engine_check_cordoned(engine_replica(kafka_engine(req)), change->value, err) == OX_OK)
         return OX_OK;
+    if (err->code == OX_INVALID_CONFIG && memcmp(err->message, "Invalid value", 13) == 0)
+        say_missing(req, change->value, err);
     return err->code = OX_INVALID_REQUEST;
+}
+
+/* Above Oxbow's bound, where Kafka has none. */
+static bool
+is_number_above(const struct param *param, struct str value)
+{
+    int64_t number;
+    return ox_str_to_i64(value, &number) && param->has_max && (double)number > param->max;
 }
 
 /* What Kafka's brokers can change while they run, and values, as they word it. */
@@ -180,22 +221,24 @@ check_broker_change(struct kafka_request *req, const struct alter_resource *job,
     if (param == NULL)
         return OX_OK; /* refused, or not there to delete */
     if (param->change != PARAM_LIVE && listener.ptr == NULL)
-        return ox_fail(err, OX_INVALID_REQUEST, "setting \"%s\" is read-only",
+        return ox_fail(err, OX_INVALID_REQUEST, "Cannot update these configs dynamically: [%s]",
             param_wire_name(param));
     if (change->op != META_CONFIG_DELETE &&
-        check_level(job, param, listener.ptr != NULL, err) != OX_OK)
+        check_level(job, param, change->name, listener.ptr != NULL, err) != OX_OK)
         return err->code;
     if (change->op == META_CONFIG_SET &&
-        param_canonical(param, PARAM_KAFKA, change->value, &req->arena, &canonical, err) != OX_OK)
-        return err->code = OX_INVALID_REQUEST;
-    const struct server_config *now = engine_settings(kafka_engine(req));
-    if (change->op == META_CONFIG_SET && param->index == PARAM_SERVER_POOL_THREADS)
-        return check_threads(param, now->pool_threads, change->value, err);
-    if (change->op == META_CONFIG_SET &&
-        param->index == PARAM_SERVER_NUM_RECOVERY_THREADS_PER_DATA_DIR)
-        return check_threads(param, now->num_recovery_threads_per_data_dir, change->value, err);
-    if (change->op == META_CONFIG_SET && param->index == PARAM_SERVER_LOOPS)
-        return check_loops(req, param, listener, change->value, err);
+        param_canonical(param, PARAM_KAFKA, change->value, &req->arena, &canonical, err) != OX_OK) {
+        err->code = OX_INVALID_REQUEST;
+        if (!is_number_above(param, change->value) ||
+            check_thread_counts(req, param, listener, change->value, err) == OX_OK)
+            kafka_value_words(req, param, change->value, err);
+        return OX_INVALID_REQUEST;
+    }
+    if (change->op == META_CONFIG_SET) {
+        ox_code code = check_thread_counts(req, param, listener, change->value, err);
+        if (code != OX_OK)
+            return code;
+    }
     if (change->op == META_CONFIG_SET && param->index == PARAM_SERVER_LISTENERS &&
         canonical.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "\"listeners\" is empty");
@@ -233,7 +276,7 @@ check_type(const struct alter_resource *job, bool replace, struct ox_err *err)
     switch (job->call.resource) {
     case META_RESOURCE_TOPIC:
         if (job->call.name.len == 0)
-            return ox_fail(err, OX_INVALID_REQUEST, "the topic has no name");
+            return ox_fail(err, OX_INVALID_REQUEST, "Default topic resources are not allowed.");
         return meta_topic_name_check(job->call.name, err);
     case META_RESOURCE_BROKER:
     case META_RESOURCE_GROUP:
@@ -246,8 +289,7 @@ check_type(const struct alter_resource *job, bool replace, struct ox_err *err)
     default:
         break;
     }
-    return ox_fail(err, OX_INVALID_REQUEST, "resource type %d has no settings to change",
-        job->call.resource);
+    return ox_fail(err, OX_INVALID_REQUEST, "Unknown resource type %d", job->call.resource);
 }
 
 static ox_code
@@ -255,13 +297,12 @@ check_resource(struct kafka_request *req, struct alter_resource *job, bool repla
 {
     struct ox_err *err = &job->call.admin.err;
     if (doubled)
-        return ox_fail(err, OX_INVALID_REQUEST, "resource \"%.*s\" is named twice",
-            OX_STR_ARG(job->call.name));
+        return ox_fail(err, OX_INVALID_REQUEST, "Each resource must appear at most once.");
     ox_code type = check_type(job, replace, err);
     if (type != OX_OK)
         return type;
     if (job->call.resource == META_RESOURCE_TOPIC && job->call.name.len == 0)
-        return ox_fail(err, OX_INVALID_REQUEST, "a topic has no name: there is no default topic");
+        return ox_fail(err, OX_INVALID_REQUEST, "Default topic resources are not allowed.");
     struct str *names = kafka_array(req, struct str, job->change_count);
     for (uint32_t i = 0; i < job->change_count; i++)
         names[i] = job->changes[i].name;
@@ -325,6 +366,29 @@ run(struct kafka_request *req, struct alter_configs *all, bool replace, bool val
     kafka_wait_done(&all->wait);
 }
 
+/* Kafka's words. */
+static void
+say(struct kafka_request *req, const struct alter_resource *job, struct ox_err *err)
+{
+    bool nameless = job->name.len == 0 && err->code == OX_INVALID_REQUEST;
+    switch (job->call.resource) {
+    case META_RESOURCE_TOPIC:
+        kafka_topic_words(req, job->name, job->changes, job->change_count, err);
+        break;
+    case META_RESOURCE_GROUP:
+        if (nameless)
+            ox_fail(err, err->code, "Default group resources are not allowed.");
+        break;
+    case META_RESOURCE_CLIENT_METRICS:
+        if (nameless)
+            ox_fail(err, err->code, "Subscription name can't be empty");
+        break;
+    default:
+        break;
+    }
+    kafka_config_words(req, job->call.resource, job->changes, job->change_count, err);
+}
+
 /* Fills one row's outcome and lets the call go. */
 static void
 outcome(struct kafka_request *req, struct alter_resource *job, int16_t *error_code,
@@ -333,9 +397,8 @@ outcome(struct kafka_request *req, struct alter_resource *job, int16_t *error_co
     struct engine_admin *admin = &job->call.admin;
     if (job->call.unfit) /* whatever is the matter with sockets and files */
         admin->code = admin->err.code = OX_INVALID_REQUEST;
-    if (admin->code != OX_OK && job->call.resource == META_RESOURCE_TOPIC &&
-        admin->err.code == admin->code)
-        kafka_topic_words(req, job->name, job->changes, job->change_count, &admin->err);
+    if (admin->code != OX_OK && admin->err.code == admin->code)
+        say(req, job, &admin->err);
     *error_code = ox_code_kafka(admin->code);
     *message = kafka_error_text(req, admin->code, &admin->err);
     if (!job->refused)

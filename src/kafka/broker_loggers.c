@@ -26,25 +26,26 @@ check_change(const struct engine_config_kv *change, struct ox_err *err)
 {
     int logger = ox_logger_find(change->name.ptr, change->name.len);
     if (logger < 0)
-        return ox_fail(err, OX_INVALID_CONFIG, "there is no logger \"%.*s\"",
+        return ox_fail(err, OX_INVALID_CONFIG, "Logger %.*s does not exist!",
             OX_STR_ARG(change->name));
     switch (change->op) {
     case META_CONFIG_SET:
         if (change->value.ptr == NULL)
-            return ox_fail(err, OX_INVALID_REQUEST, "level of logger \"%.*s\" is null",
+            return ox_fail(err, OX_INVALID_REQUEST, "Null value not supported for : %.*s",
                 OX_STR_ARG(change->name));
         if (ox_logger_level_find(change->value.ptr, change->value.len) < 0)
-            return ox_fail(err, OX_INVALID_CONFIG, "level \"%.*s\" does not exist",
-                OX_STR_ARG(change->value));
+            return ox_fail(err, OX_INVALID_CONFIG, "Cannot set the log level of %.*s to %.*s as "
+                "it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, "
+                "TRACE, WARN", OX_STR_ARG(change->name), OX_STR_ARG(change->value));
         return OX_OK;
     case META_CONFIG_DELETE:
         if (logger == 0)
-            return ox_fail(err, OX_INVALID_REQUEST, "the level of the root logger cannot be "
-                "removed");
+            return ox_fail(err, OX_INVALID_REQUEST, "Removing the log level of the root "
+                "logger is not allowed");
         return OX_OK;
     default:
-        return ox_fail(err, OX_INVALID_REQUEST, "operation %d is not for levels of loggers",
-            change->op);
+        return ox_fail(err, OX_INVALID_REQUEST, "%s operation is not allowed for the "
+            "BROKER_LOGGER resource", change->op == META_CONFIG_APPEND ? "APPEND" : "SUBTRACT");
     }
 }
 

@@ -39,26 +39,29 @@ read_filter(const struct describe_client_quotas_request *request, struct wanted 
         struct str name = request->components.at[i].entity_type;
         int type = entity_type(name);
         if (name.len == 0)
-            return ox_fail(err, OX_INVALID_REQUEST, "Unexpected empty entity type");
+            return ox_fail(err, OX_INVALID_REQUEST, "Invalid empty entity type.");
         if (type < 0)
-            return ox_fail(err, OX_UNSUPPORTED_VERSION, "Custom entity type '%.*s' not supported",
+            return ox_fail(err, OX_UNSUPPORTED_VERSION, "Unsupported entity type %.*s",
                 OX_STR_ARG(name));
         if (wanted->named[type])
-            return ox_fail(err, OX_INVALID_REQUEST, "Duplicate filter component type '%.*s'",
-                OX_STR_ARG(name));
+            return ox_fail(err, OX_INVALID_REQUEST, "Entity type %.*s cannot appear more "
+                "than once in the filter.", OX_STR_ARG(name));
         wanted->named[type] = true;
         wanted->match[type] = request->components.at[i].match_type;
         wanted->name[type] = request->components.at[i].match;
         if (wanted->match[type] < 0 || wanted->match[type] > 2)
-            return ox_fail(err, OX_INVALID_REQUEST, "Unexpected match type: %d",
+            return ox_fail(err, OX_INVALID_REQUEST, "Unknown match type %d",
                 wanted->match[type]);
-        if ((wanted->match[type] == 0) != (wanted->name[type].ptr != NULL))
-            return ox_fail(err, OX_INVALID_REQUEST,
-                "Request specified a match type that does not fit its match");
+        if (wanted->match[type] == 0 && wanted->name[type].ptr == NULL)
+            return ox_fail(err, OX_INVALID_REQUEST, "Request specified MATCH_TYPE_EXACT, but set "
+                "match string to null.");
+        if (wanted->match[type] != 0 && wanted->name[type].ptr != NULL)
+            return ox_fail(err, OX_INVALID_REQUEST, "Request specified MATCH_TYPE_%s, but also "
+                "specified a match string.", wanted->match[type] == 1 ? "DEFAULT" : "SPECIFIED");
     }
     if (wanted->named[ENTITY_IP] && (wanted->named[ENTITY_USER] || wanted->named[ENTITY_CLIENT]))
         return ox_fail(err, OX_INVALID_REQUEST,
-            "Invalid entity filter component combination, IP filter component should not be "
+            "Invalid entity filter component combination. IP filter component should not be "
             "used with user or clientId filter component.");
     return OX_OK;
 }

@@ -86,7 +86,7 @@ kafka_create_partitions(struct kafka_request *req)
         job->again = doubles[i] == KAFKA_AGAIN;
         if (doubles[i] != KAFKA_ALONE) {
             refuse(job, ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
-                "topic \"%.*s\" is named twice", OX_STR_ARG(in->name)));
+                "Duplicate topic name."));
             continue;
         }
         if (too_many) {
@@ -106,6 +106,22 @@ kafka_create_partitions(struct kafka_request *req)
     kafka_wait_done(&all->wait);
 }
 
+/* Kafka's words. */
+static void
+say(struct kafka_request *req, struct engine_partitions_create *call)
+{
+    struct ox_err *err = &call->admin.err;
+    const struct meta_topic *topic = meta_view_topic(kafka_view(req), call->name);
+    if (topic == NULL)
+        return;
+    int32_t now = (int32_t)topic->partition_count;
+    if (err->code == OX_INVALID_PARTITIONS && call->count == now)
+        ox_fail(err, err->code, "Topic already has %d partition(s).", now);
+    else if (err->code == OX_INVALID_PARTITIONS && call->count < now)
+        ox_fail(err, err->code, "The topic %.*s currently has %d partition(s); %d would not be an "
+            "increase.", OX_STR_ARG(call->name), now, call->count);
+}
+
 static void
 finish(struct kafka_request *req)
 {
@@ -119,8 +135,12 @@ finish(struct kafka_request *req)
         struct engine_admin *admin = &job->call.admin;
         if (job->again)
             continue;
+        if (admin->code != OX_OK && admin->err.code == admin->code)
+            say(req, &job->call);
         response.results.at[response.results.count++] = (topic_out){request->topics.at[i].name,
-            ox_code_kafka(admin->code), kafka_error_text(req, admin->code, &admin->err)};
+            ox_code_kafka(admin->code), admin->code == OX_UNKNOWN_TOPIC_OR_PARTITION
+                ? OX_STR_NULL
+                : kafka_error_text(req, admin->code, &admin->err)};
         if (!job->refused)
             engine_admin_fini(admin);
     }

@@ -35,21 +35,31 @@ topic_done(struct engine_admin *admin)
     kafka_wait_done(&job->all->wait);
 }
 
-/* Assignments by rising partition; NULL if they are not 0..n-1. */
-static const struct meta_assignment *
-assignments_of(struct kafka_request *req, const topic_in *in)
+/* Assignments by rising partition. */
+static ox_code
+read_assignments(struct kafka_request *req, const topic_in *in, struct engine_topic_create *call)
 {
     int32_t count = in->assignments.count;
     struct meta_assignment *out = kafka_array(req, struct meta_assignment, count);
+    struct ox_err *err = &call->admin.err;
     for (int32_t i = 0; i < count; i++) {
         const struct create_topics_request_topics_assignments *from = &in->assignments.at[i];
         int32_t at = from->partition_index;
-        if (at < 0 || at >= count || out[at].replicas != NULL || from->broker_ids.count == 0)
-            return NULL;
+        if (from->broker_ids.count == 0)
+            return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
+                "The manual partition assignment includes an empty replica list.");
+        if (at < 0 || at >= count)
+            return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
+                "partitions should be a consecutive 0-based integer sequence");
+        if (out[at].replicas != NULL)
+            return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
+                "Found multiple manual partition assignments for partition %d", at);
         out[at].replicas = from->broker_ids.at;
         out[at].replica_count = (uint32_t)from->broker_ids.count;
     }
-    return out;
+    call->assignments = out;
+    call->assignment_count = (uint32_t)count;
+    return OX_OK;
 }
 
 /* A setting that is named twice has its last value. */
@@ -62,8 +72,8 @@ read_configs(struct kafka_request *req, const topic_in *in, struct engine_topic_
     for (int32_t i = 0; i < in->configs.count; i++) {
         struct str name = in->configs.at[i].name, value = in->configs.at[i].value;
         if (name.len == 0 || value.ptr == NULL)
-            return ox_fail(&call->admin.err, OX_INVALID_CONFIG, "setting \"%.*s\" is null",
-                OX_STR_ARG(name));
+            return ox_fail(&call->admin.err, OX_INVALID_CONFIG,
+                "Null value not supported for topic configs: %.*s", OX_STR_ARG(name));
         for (at = 0; at < count && !ox_str_eq(configs[at].name, name); at++)
             ;
         configs[at] = (struct engine_config_kv){name, value, META_CONFIG_SET};
@@ -80,16 +90,12 @@ prepare(struct kafka_request *req, const topic_in *in, struct engine_topic_creat
 {
     const struct create_topics_request *request = req->body;
     if (in->assignments.count > 0 && (in->num_partitions != -1 || in->replication_factor != -1))
-        return ox_fail(&call->admin.err, OX_INVALID_REQUEST, "both an assignment and a number of "
-            "partitions or replicas are given for topic \"%.*s\"", OX_STR_ARG(in->name));
-    if (in->assignments.count > 0) {
-        call->assignments = assignments_of(req, in);
-        call->assignment_count = (uint32_t)in->assignments.count;
-        if (call->assignments == NULL)
-            return ox_fail(&call->admin.err, OX_INVALID_REPLICA_ASSIGNMENT, "partitions assigned "
-                "to topic \"%.*s\" are not consecutive from 0", OX_STR_ARG(in->name));
-    }
-    ox_code code = read_configs(req, in, call);
+        return ox_fail(&call->admin.err, OX_INVALID_REQUEST, "A manual partition assignment was "
+            "specified, but %s was not set to -1.",
+            in->replication_factor != -1 ? "replication factor" : "numPartitions");
+    ox_code code = in->assignments.count > 0 ? read_assignments(req, in, call) : OX_OK;
+    if (code == OX_OK)
+        code = read_configs(req, in, call);
     if (code != OX_OK)
         return code;
     call->name = in->name;
@@ -138,7 +144,7 @@ kafka_create_topics(struct kafka_request *req)
         job->again = doubles[i] == KAFKA_AGAIN;
         if (doubles[i] != KAFKA_ALONE) {
             refuse(job, ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
-                "topic \"%.*s\" is named twice", OX_STR_ARG(in->name)));
+                "Duplicate topic name."));
             continue;
         }
         ox_code code = too_many
@@ -146,7 +152,7 @@ kafka_create_topics(struct kafka_request *req)
                   "Excessively large number of partitions per request.")
             : ox_str_is(in->name, "__cluster_metadata")
                            ? ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
-                                 "topic \"__cluster_metadata\" cannot be created")
+                                 "Creation of internal topic __cluster_metadata is prohibited.")
                            : prepare(req, in, &job->call);
         if (code != OX_OK) {
             refuse(job, code);
@@ -215,6 +221,41 @@ echo_configs(struct kafka_request *req, const struct create_topic *job, topic_ou
 }
 
 static void
+placement_words(struct kafka_request *req, int16_t replicas, struct ox_err *err)
+{
+    uint32_t brokers = kafka_view(req)->broker_count;
+    const char *why = ox_arena_strdup(&req->arena, err->message);
+    if (replicas > (int32_t)brokers)
+        why = ox_arena_printf(&req->arena, "The target replication factor of %d cannot be reached "
+            "because only %u broker(s) are registered or some brokers have all their log "
+            "directories cordoned.", replicas, brokers);
+    ox_fail(err, err->code, "Unable to replicate the partition %d time(s): %s", replicas, why);
+}
+
+/* Kafka's words. */
+static void
+say(struct kafka_request *req, struct engine_topic_create *call, struct str name)
+{
+    struct ox_err *err = &call->admin.err;
+    switch (err->code) {
+    case OX_INVALID_PARTITIONS:
+        if (call->partitions == 0 || call->partitions < -1)
+            ox_fail(err, err->code,
+                "Number of partitions was set to an invalid non-positive value.");
+        break;
+    case OX_INVALID_REPLICATION_FACTOR:
+        placement_words(req, call->replicas, err);
+        if (call->replication_factor == 0 || call->replication_factor < -1)
+            ox_fail(err, err->code,
+                "Replication factor must be larger than 0, or -1 to use the default value.");
+        break;
+    default:
+        kafka_topic_words(req, name, call->configs, call->config_count, err);
+        break;
+    }
+}
+
+static void
 finish(struct kafka_request *req)
 {
     const struct create_topics_request *request = req->body;
@@ -232,8 +273,7 @@ finish(struct kafka_request *req)
         out->name = request->topics.at[i].name;
         out->error_code = ox_code_kafka(admin->code);
         if (admin->code != OX_OK && admin->err.code == admin->code)
-            kafka_topic_words(req, out->name, job->call.configs, job->call.config_count,
-                &admin->err);
+            say(req, &job->call, out->name);
         out->error_message = kafka_error_text(req, admin->code, &admin->err);
         if (admin->code == OX_OK) {
             out->topic_id = job->call.topic_id;

@@ -11,20 +11,31 @@ struct delete_shares {
     struct kafka_request *req;
 };
 
+/* A topic that is there has nothing of the group. */
+static struct str
+topic_text(struct kafka_request *req, struct str name, ox_code code)
+{
+    if (code == OX_UNKNOWN_TOPIC_OR_PARTITION && meta_view_topic(kafka_view(req), name) != NULL)
+        return OX_STR("There is no offset information to delete.");
+    return kafka_error_text(req, code, NULL);
+}
+
 static void
 answer(struct kafka_request *req, const struct coord_share_offsets_call *call)
 {
     struct delete_share_group_offsets_response response;
     delete_share_group_offsets_response_init(&response);
     response.error_code = ox_code_kafka(call->call.code);
-    response.error_message = kafka_error_text(req, call->call.code, NULL);
+    response.error_message = call->call.code == OX_GROUP_ID_NOT_FOUND
+                                 ? kafka_group_text(req, call->call.code, call->group_id)
+                                 : kafka_error_text(req, call->call.code, NULL);
     size_t topics = call->call.code == OX_OK ? call->topic_count : 0;
     response.responses.at = kafka_array(req, topic_out, topics);
     response.responses.count = (int32_t)topics;
     for (size_t i = 0; i < topics; i++)
         response.responses.at[i] = (topic_out){call->topics[i].name, call->topics[i].id,
             ox_code_kafka(call->topics[i].code),
-            kafka_error_text(req, call->topics[i].code, NULL)};
+            topic_text(req, call->topics[i].name, call->topics[i].code)};
     kafka_answer(req, &response);
 }
 

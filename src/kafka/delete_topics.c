@@ -83,7 +83,7 @@ kafka_delete_topics(struct kafka_request *req)
         if (by_id == (job->call.name.ptr != NULL) || doubles[i]) {
             job->refused = true;
             job->call.admin.code = ox_fail(&job->call.admin.err, OX_INVALID_REQUEST,
-                "a topic is named once, by its name or by its id");
+                "You may not specify both topic name and topic id.");
             continue;
         }
         if (by_id)
@@ -116,7 +116,9 @@ finish(struct kafka_request *req)
         out->name = job->name;
         out->topic_id = job->call.topic_id;
         out->error_code = ox_code_kafka(code);
-        out->error_message = kafka_error_text(req, admin->code, &admin->err);
+        out->error_message = kafka_error_text(req, admin->code,
+            admin->code == OX_UNKNOWN_TOPIC_OR_PARTITION || admin->code == OX_UNKNOWN_TOPIC_ID
+                ? NULL : &admin->err);
         if (!job->refused)
             engine_admin_fini(admin);
     }

@@ -39,7 +39,11 @@ kafka_describe_cluster(struct kafka_request *req)
                        : known           ? OX_MISMATCHED_ENDPOINT_TYPE
                                          : OX_UNSUPPORTED_ENDPOINT_TYPE;
         response.error_code = ox_code_kafka(code);
-        response.error_message = OX_STR("this listener serves brokers");
+        response.error_message = known
+            ? OX_STR("The request was sent to an endpoint of type BROKER, but we wanted an endpoint "
+                     "of type CONTROLLER")
+            : ox_str(ox_arena_printf(&req->arena, "Unsupported endpoint type %d",
+                  request->endpoint_type));
         kafka_answer(req, &response);
         return;
     }

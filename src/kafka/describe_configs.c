@@ -83,6 +83,16 @@ types_known(const struct describe_configs_request *request)
     return true;
 }
 
+/* Kafka's words. */
+static void
+nameless(int8_t type, struct ox_err *err)
+{
+    if (type == META_RESOURCE_GROUP)
+        ox_fail(err, err->code, "Group name must not be empty");
+    else if (type == META_RESOURCE_CLIENT_METRICS)
+        ox_fail(err, err->code, "Client metrics subscription name must not be empty");
+}
+
 static void
 describe(struct kafka_request *req, const resource_in *in, resource_out *out)
 {
@@ -103,10 +113,14 @@ describe(struct kafka_request *req, const resource_in *in, resource_out *out)
     if (code == OX_OK && in->resource_type != META_RESOURCE_BROKER_LOGGER)
         code = meta_config_describe(kafka_view(req), in->resource_type, name, &req->arena,
             &facts, &count, &err);
+    if (code == OX_INVALID_REQUEST && err.code == code && name.len == 0)
+        nameless(in->resource_type, &err);
     if (code == OX_INVALID_TOPIC && err.code == code)
         kafka_topic_words(req, in->resource_name, NULL, 0, &err);
     out->error_code = ox_code_kafka(code);
-    out->error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
+    out->error_message = code == OX_OK || code == OX_UNKNOWN_TOPIC_OR_PARTITION
+                             ? OX_STR("")
+                             : kafka_error_text(req, code, &err);
     if (code != OX_OK)
         return;
     out->configs.at = kafka_array(req, config_out, count);
@@ -130,7 +144,7 @@ kafka_describe_configs(struct kafka_request *req)
         out->resource_type = in->resource_type;
         out->resource_name = in->resource_name;
         out->error_code = ox_code_kafka(OX_INVALID_REQUEST);
-        out->error_message = OX_STR("a resource type does not exist");
+        out->error_message = kafka_error_text(req, OX_INVALID_REQUEST, NULL);
         if (known)
             describe(req, in, out);
     }

@@ -132,7 +132,9 @@ finish(struct kafka_request *req)
         describe_share_group_offsets_response_groups_init(out);
         out->group_id = call->group_id;
         out->error_code = ox_code_kafka(call->call.code);
-        out->error_message = kafka_error_text(req, call->call.code, NULL);
+        out->error_message = call->call.code == OX_UNSUPPORTED_VERSION
+                                 ? OX_STR_NULL
+                                 : kafka_error_text(req, call->call.code, NULL);
         out->topics.at = kafka_array(req, topic_out, topics);
         out->topics.count = (int32_t)topics;
         for (size_t j = 0; j < topics; j++)

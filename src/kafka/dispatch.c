@@ -64,17 +64,6 @@ kafka_arena(struct kafka_request *req)
     return arena;
 }
 
-struct str
-kafka_error_text(struct kafka_request *req, ox_code code, const struct ox_err *err)
-{
-    if (code == OX_OK)
-        return OX_STR_NULL;
-    const char *text = err != NULL && err->code == code && err->message[0] != '\0'
-                           ? err->message
-                           : ox_code_facts(code)->message;
-    return ox_str(ox_arena_strdup(&req->arena, text));
-}
-
 const struct meta_listener *
 kafka_endpoint(struct kafka_request *req, int32_t node_id)
 {

@@ -16,11 +16,11 @@ elect(struct kafka_request *req, int8_t type, struct str topic_name, int32_t ind
 {
     const struct meta_topic *topic = meta_view_topic(kafka_view(req), topic_name);
     if (topic == NULL)
-        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "topic \"%.*s\" does not exist",
+        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "No such topic as %.*s",
             OX_STR_ARG(topic_name));
     const struct meta_partition *part = meta_topic_partition(topic, index);
     if (part == NULL)
-        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "partition %s-%d does not exist",
+        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "No such partition as %s-%d",
             topic->name.ptr, index);
     bool settled = type == ELECT_PREFERRED ? part->leader == part->replicas[0] : part->leader >= 0;
     if (settled)
@@ -88,7 +88,7 @@ kafka_elect_leaders(struct kafka_request *req)
     ox_code code = kafka_may_cluster(req, ENGINE_ALTER, &err);
     if (code == OX_OK && request->election_type != ELECT_PREFERRED &&
         request->election_type != ELECT_UNCLEAN)
-        code = ox_fail(&err, OX_INVALID_REQUEST, "election type %d does not exist",
+        code = ox_fail(&err, OX_INVALID_REQUEST, "Unknown election type %d",
             request->election_type);
     response.error_code = ox_code_kafka(code);
     if (request->topic_partitions.count >= 0)

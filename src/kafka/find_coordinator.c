@@ -94,7 +94,7 @@ find(struct kafka_request *req, struct str key, row *out)
     const struct find_coordinator_request *request = req->body;
     find_coordinator_response_coordinators_init(out);
     out->key = key;
-    out->error_message = req->version >= 4 ? OX_STR("") : OX_STR_NULL;
+    out->error_message = req->version >= 4 ? OX_STR("") : OX_STR("NONE");
     switch (request->key_type) {
     case KEY_GROUP:
         find_group(req, key, out);
@@ -106,10 +106,10 @@ find(struct kafka_request *req, struct str key, row *out)
         if (req->version >= 6)
             find_state(req, key, out);
         else
-            fail(req, out, OX_INVALID_REQUEST, "coordinator type is not known");
+            fail(req, out, OX_INVALID_REQUEST, NULL);
         break;
     default:
-        fail(req, out, OX_INVALID_REQUEST, "coordinator type is not known");
+        fail(req, out, OX_INVALID_REQUEST, NULL);
         break;
     }
 }

@@ -140,5 +140,7 @@ kafka_task_rows(struct kafka_request *req, const struct coord_tasks *from, int32
 struct str
 kafka_heartbeat_text(struct kafka_request *req, ox_code code, struct str message)
 {
+    if (code == OX_UNSUPPORTED_VERSION) /* the protocol is switched off */
+        return message;
     return message.ptr != NULL ? message : kafka_error_text(req, code, NULL);
 }

@@ -169,7 +169,8 @@ kafka_view(const struct kafka_request *req)
  * the same time must not share one. */
 struct arena *kafka_arena(struct kafka_request *req);
 
-/* A message in the request's arena, or null when there is none. */
+/* What an answer says of an error, in the request's arena; null when there is none. Where
+ * err says no more than its code does, Kafka's words for the code (words.c). */
 struct str kafka_error_text(struct kafka_request *req, ox_code code, const struct ox_err *err);
 
 /* A member of the group reads it and may describe every topic that it names:
@@ -227,9 +228,14 @@ kafka_config_hidden(const struct meta_config_fact *fact)
 ox_code kafka_loggers_check(struct kafka_request *req, struct str broker,
     const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
 void kafka_loggers_change(const struct engine_config_kv *changes, uint32_t count);
-/* Puts Kafka's words for what is wrong with a topic or its settings into err. */
+/* Put Kafka's words into err (topic_words.c): for what is wrong with a topic or its
+ * settings; with settings of any resource; with a value, if something is (true). */
 void kafka_topic_words(struct kafka_request *req, struct str name,
     const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
+void kafka_config_words(struct kafka_request *req, int8_t resource,
+    const struct engine_config_kv *changes, uint32_t count, struct ox_err *err);
+bool kafka_value_words(struct kafka_request *req, const struct param *param, struct str value,
+    struct ox_err *err);
 
 struct kafka_broker_words { /* of Kafka's refusals, which has others in each place */
     const char *kind, *unexpected, *or_else;

@@ -7,7 +7,7 @@ liboxbow_a_SOURCES += src/kafka/acls.c src/kafka/add_offsets_to_txn.c \
     src/kafka/alter_share_group_offsets.c src/kafka/api_versions.c src/kafka/client_quotas.c \
     src/kafka/consumer_group_describe.c src/kafka/consumer_group_heartbeat.c \
     src/kafka/create_partitions.c src/kafka/create_topics.c src/kafka/delete_groups.c \
-    src/kafka/topic_words.c \
+    src/kafka/topic_words.c src/kafka/words.c \
     src/kafka/delete_records.c src/kafka/delete_share_group_offsets.c \
     src/kafka/delete_topics.c src/kafka/describe_cluster.c src/kafka/describe_configs.c \
     src/kafka/describe_groups.c src/kafka/describe_log_dirs.c src/kafka/describe_producers.c \

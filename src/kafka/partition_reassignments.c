@@ -15,15 +15,17 @@ check_replicas(const struct meta_view *view, const part_in *in, struct ox_err *e
 {
     const int32_t *at = in->replicas.at;
     if (in->replicas.count == 0)
-        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, "the list of replicas is empty");
+        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
+            "The manual partition assignment includes an empty replica list.");
     for (int32_t i = 0; i < in->replicas.count; i++) {
         for (int32_t j = 0; j < i; j++)
             if (at[j] == at[i])
-                return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, "broker %d is named twice",
+                return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
+                    "The manual partition assignment includes the broker %d more than once.",
                     at[i]);
         if (meta_view_broker(view, at[i]) == NULL)
-            return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, "broker %d is not registered",
-                at[i]);
+            return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment "
+                "includes broker %d, but no such broker is registered.", at[i]);
     }
     return OX_OK;
 }
@@ -35,11 +37,11 @@ reassign(struct kafka_request *req, struct str topic_name, const part_in *in, st
     const struct meta_view *view = kafka_view(req);
     const struct meta_topic *topic = meta_view_topic(view, topic_name);
     if (topic == NULL)
-        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "topic \"%.*s\" does not exist",
+        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "Unable to find a topic named %.*s.",
             OX_STR_ARG(topic_name));
     const struct meta_partition *part = meta_topic_partition(topic, in->partition_index);
     if (part == NULL)
-        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "partition %s-%d does not exist",
+        return ox_fail(err, OX_UNKNOWN_TOPIC_OR_PARTITION, "Unable to find partition %s:%d.",
             topic->name.ptr, in->partition_index);
     if (in->replicas.count < 0)
         return ox_fail_plain(err, OX_NO_REASSIGNMENT_IN_PROGRESS);
@@ -47,8 +49,8 @@ reassign(struct kafka_request *req, struct str topic_name, const part_in *in, st
     if (code == OX_OK && !request->allow_replication_factor_change &&
         (uint32_t)in->replicas.count != part->replica_count)
         code = ox_fail(err, OX_INVALID_REPLICATION_FACTOR,
-            "partition %s-%d has %u replicas, and their number is not to change",
-            topic->name.ptr, part->index, part->replica_count);
+            "The replication factor is changed from %u to %d", part->replica_count,
+            in->replicas.count);
     return code;
 }
 
@@ -63,6 +65,8 @@ kafka_alter_partition_reassignments(struct kafka_request *req)
     response.allow_replication_factor_change = request->allow_replication_factor_change;
     response.error_code = ox_code_kafka(refused);
     response.error_message = kafka_error_text(req, refused, &refusal);
+    if (refused == OX_OK && request->topics.count == 0)
+        response.error_message = OX_STR(""); /* as Kafka */
     response.responses.count = request->topics.count;
     response.responses.at = kafka_array(req, topic_out, request->topics.count);
     for (int32_t t = 0; t < request->topics.count; t++) {
@@ -76,8 +80,9 @@ kafka_alter_partition_reassignments(struct kafka_request *req)
                                ? refused
                                : reassign(req, in->name, &in->partitions.at[p], &err);
             out->partitions.at[p] = (part_out){in->partitions.at[p].partition_index,
-                ox_code_kafka(code),
-                kafka_error_text(req, code, refused != OX_OK ? &refusal : &err)};
+                ox_code_kafka(code), code == OX_NO_REASSIGNMENT_IN_PROGRESS
+                    ? OX_STR_NULL
+                    : kafka_error_text(req, code, refused != OX_OK ? &refusal : &err)};
         }
     }
     kafka_answer(req, &response);

@@ -210,8 +210,8 @@ accept_user(struct kafka_conn *kc, struct ox_err *err)
     snprintf(principal, sizeof(principal), "User:%.*s", (int)sizeof(principal) - 6, user);
     if (kc->again && strcmp(principal, kc->sess.principal) != 0) {
         ox_fail(err, OX_SASL_AUTHENTICATION_FAILED,
-            "Cannot change principals during re-authentication from %s: %s", kc->sess.principal,
-            principal);
+            "Cannot change principals during re-authentication from User.%s: User.%s",
+            kc->sess.principal + sizeof("User:") - 1, principal + sizeof("User:") - 1);
         return false;
     }
     engine_login_done(&kc->sess, auth_mechanism_name(kc->mechanism), ox_str(user));

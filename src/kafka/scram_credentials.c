@@ -40,7 +40,7 @@ describe_one(struct kafka_request *req, struct str user, bool doubled, described
     if (code != OX_OK)
         out->credential_infos.count = 0;
     out->error_code = ox_code_kafka(code);
-    out->error_message = kafka_error_text(req, code, &err);
+    out->error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
 }
 
 static void
@@ -77,7 +77,7 @@ kafka_describe_user_scram_credentials(struct kafka_request *req)
                     &response.results.at[response.results.count++]);
     }
     response.error_code = ox_code_kafka(code);
-    response.error_message = kafka_error_text(req, code, &err);
+    response.error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
     kafka_answer(req, &response);
 }
 

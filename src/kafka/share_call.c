@@ -106,7 +106,7 @@ check(struct kafka_request *req, const struct share_call *call)
 static struct str
 code_text(struct kafka_request *req, ox_code code)
 {
-    return kafka_error_text(req, code, NULL);
+    return code == OX_UNSUPPORTED_VERSION ? OX_STR_NULL : kafka_error_text(req, code, NULL);
 }
 
 static void

@@ -53,6 +53,16 @@ updated(struct engine_admin *admin)
     engine_admin_fini(admin);
 }
 
+#define REFUSED \
+    "The update failed for all features since the following feature had an error: "
+
+static ox_code
+refuse(struct ox_err *err, int level, struct str feature, const char *why)
+{
+    return ox_fail(err, OX_INVALID_UPDATE_VERSION,
+        REFUSED "Invalid update version %d for feature %.*s. %s", level, OX_STR_ARG(feature), why);
+}
+
 /* Which metadata a lower level could not hold is not known here, so that none may
  * be chosen; the voters' own level never goes down. */
 static ox_code
@@ -60,13 +70,17 @@ check_downgrade(const struct param *param, int upgrade_type, int now, int wanted
     struct ox_err *err)
 {
     if (upgrade_type == UPGRADE)
-        return ox_fail(err, OX_INVALID_UPDATE_VERSION,
-            "level %d of feature \"%s\" is below its present level %d, and no downgrade is asked "
-            "for", wanted, param->kafka_name, now);
-    if (param->index == PARAM_FEATURE_METADATA_VERSION ||
-        param->index == PARAM_FEATURE_KRAFT_VERSION)
-        return ox_fail(err, OX_INVALID_UPDATE_VERSION, "feature \"%s\" cannot go down from level %d",
-            param->kafka_name, now);
+        return refuse(err, wanted, ox_str(param->kafka_name), "Can't downgrade the version of "
+            "this feature without setting the upgrade type to either safe or unsafe downgrade.");
+    if (param->index == PARAM_FEATURE_KRAFT_VERSION)
+        return refuse(err, wanted, ox_str(param->kafka_name),
+            "Can't downgrade the version of this feature.");
+    if (param->index == PARAM_FEATURE_METADATA_VERSION)
+        return ox_fail(err, OX_INVALID_UPDATE_VERSION, REFUSED "Unsupported metadata.version "
+            "downgrade from %d to %d. %s", now, wanted, upgrade_type == SAFE_DOWNGRADE
+                ? "Refusing to perform the requested downgrade because it might delete metadata "
+                  "information."
+                : "Unsafe metadata downgrade is not supported in this version.");
     return OX_OK;
 }
 
@@ -79,15 +93,17 @@ check_update(struct kafka_request *req, const update_in *in, struct ox_err *err)
                                      : UPGRADE;
     int level = in->max_version_level;
     if (param == NULL || !ox_str_is(in->feature, param->kafka_name))
-        return ox_fail(err, OX_INVALID_UPDATE_VERSION, "feature \"%.*s\" is not supported",
-            OX_STR_ARG(in->feature));
+        return refuse(err, level, in->feature, ox_arena_printf(&req->arena, "Local controller %d "
+            "does not support this feature.", kafka_view(req)->node_id));
     if (type < UPGRADE || type > UNSAFE_DOWNGRADE)
-        return ox_fail(err, OX_INVALID_UPDATE_VERSION, "upgrade type %d of feature \"%s\" does not "
-            "exist", type, param->kafka_name);
+        return refuse(err, level, in->feature,
+            "The controller does not support the given upgrade type.");
+    if (level < 0)
+        return refuse(err, level, in->feature, "A feature version cannot be less than 0.");
     if (level < (int)param->min || level > (int)param->max)
-        return ox_fail(err, OX_INVALID_UPDATE_VERSION,
-            "feature \"%s\" has levels %d to %d, not %d", param->kafka_name, (int)param->min,
-            (int)param->max, level);
+        return refuse(err, level, in->feature, ox_arena_printf(&req->arena, "Local controller %d "
+            "only supports versions %d-%d", kafka_view(req)->node_id, (int)param->min,
+            (int)param->max));
     int now = kafka_feature(req, param->index);
     return level < now ? check_downgrade(param, type, now, level, err) : OX_OK;
 }

@@ -68,33 +68,35 @@ contains(const int32_t *ids, uint32_t count, int32_t id)
 }
 
 static ox_code
-replicas_check(const struct view *view, const int32_t *ids, uint32_t count, uint32_t index,
-    struct ox_err *err)
+replicas_check(const struct view *view, const int32_t *ids, uint32_t count, struct ox_err *err)
 {
     if (ids == NULL || count == 0)
-        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, "partition %u has no replicas", index);
+        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, 
+            "The manual partition assignment includes an empty replica list.");
     for (uint32_t i = 0; i < count; i++) {
         if (contains(ids, i, ids[i]))
             return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
-                "partition %u names broker %d twice", index, ids[i]);
+                "The manual partition assignment includes the broker %d more than once.", ids[i]);
         if (meta_view_broker(&view->pub, ids[i]) == NULL)
             return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
-                "partition %u names broker %d, which is not registered", index, ids[i]);
+                "The manual partition assignment includes broker %d, but no such broker is "
+                "registered.", ids[i]);
     }
     return OX_OK;
 }
 
 static ox_code
 assignments_check(const struct view *view, const struct meta_assignment *at, uint32_t count,
-    uint32_t first, uint32_t replicas, struct ox_err *err)
+    uint32_t replicas, struct ox_err *err)
 {
     for (uint32_t i = 0; i < count; i++) {
-        ox_code code = replicas_check(view, at[i].replicas, at[i].replica_count, first + i, err);
+        ox_code code = replicas_check(view, at[i].replicas, at[i].replica_count, err);
         if (code != OX_OK)
             return code;
         if (at[i].replica_count != replicas)
             return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
-                "partition %u has %u replicas and others have %u", first + i,
+                "The manual partition assignment includes a partition with %u replica(s), but "
+                "this is not consistent with previous partitions, which have %u replica(s).",
                 at[i].replica_count, replicas);
     }
     return OX_OK;
@@ -248,7 +250,7 @@ merge_change(struct merge *merge, const struct meta_config_change *change, struc
                 "setting \"%s\" is not a list, so that nothing can be added to or taken from it",
                 param_wire_name(param));
         if (change->op == META_CONFIG_APPEND && value.len == 0)
-            return ox_fail(err, OX_INVALID_CONFIG, "nothing is added to setting \"%s\"",
+            return ox_fail(err, OX_INVALID_CONFIG, "Configuration '%s' values must not be empty.",
                 param_wire_name(param));
         value = edit_list(merge, param, value, change->op == META_CONFIG_APPEND);
     }
@@ -331,7 +333,7 @@ check_topic_create(const struct view *view, const struct meta_command *cmd, stru
         return ox_fail(err, OX_TOPIC_EXISTS, "topic \"%.*s\" already exists", OX_STR_ARG(name));
     const struct meta_topic *other = meta_view_topic_collides(view, name);
     if (other != NULL) {
-        code = ox_fail(err, OX_INVALID_TOPIC, "topic name \"%.*s\" collides with topic \"%s\"",
+        code = ox_fail(err, OX_INVALID_TOPIC, "Topic '%.*s' collides with existing topic: %s",
             OX_STR_ARG(name), other->name.ptr);
         ox_detail(err, "Names that differ only in '.' and '_' cannot be told apart in metrics.");
         return code;
@@ -344,7 +346,7 @@ check_topic_create(const struct view *view, const struct meta_command *cmd, stru
         meta_view_topic_by_id(&view->pub, &cmd->topic_create.id) != NULL)
         return ox_fail(err, OX_INVALID_REQUEST, "topic id is zero or in use");
     code = assignments_check(view, cmd->topic_create.assignments,
-        cmd->topic_create.partition_count, 0, cmd->topic_create.assignments[0].replica_count, err);
+        cmd->topic_create.partition_count, cmd->topic_create.assignments[0].replica_count, err);
     if (code == OX_OK)
         code = text_check(cmd->topic_create.owner, RESOURCE_NAME_MAX, "owner", err);
     if (code == OX_OK)
@@ -401,8 +403,7 @@ check_partitions_create(const struct view *view, const struct meta_command *cmd,
             "%u partitions are added and replicas of %u are given",
             count - topic->partition_count, cmd->partitions_create.assignment_count);
     return assignments_check(view, cmd->partitions_create.assignments,
-        cmd->partitions_create.assignment_count, topic->partition_count,
-        topic->partitions[0]->replica_count, err);
+        cmd->partitions_create.assignment_count, topic->partitions[0]->replica_count, err);
 }
 
 /* A listener of some broker: NAME://host:port. */
@@ -550,7 +551,7 @@ check_one_partition(const struct view *view, const struct meta_topic *topic,
     const int32_t *isr = change->isr != NULL ? change->isr : part->isr;
     uint32_t isr_count = change->isr != NULL ? change->isr_count : part->isr_count;
     int32_t leader = change->leader != -2 ? change->leader : part->leader;
-    ox_code code = replicas_check(view, replicas, replica_count, (uint32_t)change->index, err);
+    ox_code code = replicas_check(view, replicas, replica_count, err);
     if (code != OX_OK)
         return code;
     if (isr_count == 0)
