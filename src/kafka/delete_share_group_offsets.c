@@ -2,6 +2,7 @@
  *
  * DeleteShareGroupOffsets: a share group without members forgets topics. */
 #include "coord/coord.h"
+#include "kafka/group_calls.h"
 #include "kafka/kafka_int.h"
 
 typedef struct delete_share_group_offsets_response_responses topic_out;
