@@ -43,12 +43,7 @@ my @mutants = (
     ['late server.stop=crash', 'a stop is a crash', 'the server stops in order'],
 );
 
-sub has_failpoints {
-    my ($build) = @_;
-    open my $in, '<', "$build/config.h" or return 0;
-    return -x "$build/oxbow" && grep { /^#define OX_FAULT 1/ } <$in>;
-}
-($ENV{OX_BUILD}) = grep { has_failpoints($_) } $Oxbow::BUILD, "$Oxbow::TOP/build-fault"
+($ENV{OX_BUILD}) = grep { Oxbow::has_failpoints($_) } $Oxbow::BUILD, "$Oxbow::TOP/build-fault"
     or Clients::skip('no build with --enable-fault');
 $Oxbow::BUILD = $ENV{OX_BUILD};
 Clients::python(['confluent_kafka'], 'confluent-kafka');

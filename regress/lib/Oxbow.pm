@@ -203,6 +203,13 @@ sub spew {
 # A command that must work; what it says goes nowhere.
 sub quiet { system("@_ >/dev/null 2>&1") == 0 or die "@_" }
 
+# Was that folder configured with --enable-fault, and the server built?
+sub has_failpoints {
+    my ($build) = @_;
+    open my $in, '<', "$build/config.h" or return 0;
+    return -x "$build/oxbow" && grep { /^#define OX_FAULT 1/ } <$in>;
+}
+
 sub have {
     my ($program) = @_;
     return grep { -x "$_/$program" } split /:/, $ENV{PATH};
