@@ -60,6 +60,8 @@ my $said = $ox->wire(
     'retry 15 FindCoordinator 4 {key_type: 0, coordinator_keys: ["g"]}', 'wait 500',
     'retry 16 OffsetCommit 8 {group_id: "g", generation_id_or_member_epoch: -1, member_id: "", topics: [{name: "many", partitions: [{partition_index: 0, committed_offset: 3, committed_leader_epoch: 0, committed_metadata: "here"}]}]}',
     'ConsumerGroupHeartbeat 1 {group_id: "modern", member_id: "m-1", member_epoch: 0, rebalance_timeout_ms: 60000, subscribed_topic_names: ["many"], server_assignor: "range", topic_partitions: []}',
+    'ShareGroupHeartbeat 1 {group_id: "shared", member_id: "mmmmmmmmmmmmmmmmmmmmmm", member_epoch: 0, subscribed_topic_names: ["many"]}',
+    'StreamsGroupHeartbeat 0 {group_id: "streams", member_id: "s-1", member_epoch: 0, rebalance_timeout_ms: 5000, active_tasks: [], standby_tasks: [], warmup_tasks: [], topology: {epoch: 0, subtopologies: [{subtopology_id: "0", source_topics: ["many"]}]}}',
     'JoinGroup 4 {group_id: "classic", session_timeout_ms: 30000, rebalance_timeout_ms: 8000, member_id: "", protocol_type: "consumer", protocols: [{name: "range", metadata: "a"}]}',
     'let A = member_id',
     'JoinGroup 4 {group_id: "classic", session_timeout_ms: 30000, rebalance_timeout_ms: 8000, member_id: "$A", protocol_type: "consumer", protocols: [{name: "range", metadata: "a"}]}',
@@ -132,6 +134,12 @@ is($status, 0, 'dump-log reads __consumer_offsets');
 like($out, qr/"group":"g","topic":"many","partition":0.*"offset":3.*"metadata":"here"/, 'a committed offset');
 like($out, qr/"groupId":"modern","memberId":"m-1".*"subscribedTopicNames":\["many"\].*"serverAssignor":"range"/, 'a member of the new protocol');
 like($out, qr/"group":"classic".*"protocolType":"consumer","generation":1,"protocol":"range"/, 'a classic group');
+like($out, qr/"type":"10","data":\{"groupId":"shared"/, 'a member of a share group');
+like($out, qr/"type":"19","data":\{"groupId":"streams","memberId":"s-1"/, 'and one of a streams group');
+unlike($out, qr/Could not decode|Exception|unknown/i, 'nothing is unknown') or diag $out;
+($status, $out) = dump_log(['--share-group-state-decoder', '--print-data-log'], grep { -s $_ } glob "$tmp/ours/__share_group_state-*/*.log");
+is($status, 0, 'dump-log reads __share_group_state');
+like($out, qr/"groupId":"shared".*"partition":$_\}.*"snapshotEpoch":0/, "the state of partition $_") for 0, 1;
 unlike($out, qr/Could not decode|Exception|unknown/i, 'nothing is unknown') or diag $out;
 ($status, $out) = dump_log(['--transaction-log-decoder', '--print-data-log'], grep { -s $_ } glob "$tmp/ours/__transaction_state-*/*.log");
 is($status, 0, 'dump-log reads __transaction_state');
