@@ -514,12 +514,14 @@ step_bearer(struct auth_exchange *exchange, const struct auth_context *ctx, stru
         return fail(exchange, err, exchange->error);
     if (!bearer_token(message, &authzid, &token))
         return fail(exchange, err, "Authentication failed: invalid OAUTHBEARER message");
-    ox_code code = ctx->jwt != NULL && ctx->jwt->unmet != NULL
-        ? ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "%s", ctx->jwt->unmet)
-        : ctx->jwt == NULL
-                       ? ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "no keys are configured")
-                       : auth_jwt_check(token, ctx->jwt, ctx->now_ms, arena, &subject,
-                             &exchange->expiry_ms, &unknown_key, &why);
+    ox_code code;
+    if (ctx->jwt == NULL)
+        code = ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "no keys are configured");
+    else if (ctx->jwt->unmet != NULL)
+        code = ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "%s", ctx->jwt->unmet);
+    else
+        code = auth_jwt_check(token, ctx->jwt, ctx->now_ms, arena, &subject,
+            &exchange->expiry_ms, &unknown_key, &why);
     if (code == OX_OK && (!set_user(exchange, subject) || !may_log_in(ctx, subject)))
         code = ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "subject may not log in");
     if (code == OX_OK && authzid.len > 0 && !ox_str_eq(authzid, subject))

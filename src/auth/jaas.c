@@ -76,9 +76,11 @@ skip_line(struct jaas *jaas)
         jaas->at++;
 }
 
+/* Behind the slash: a star stands there. */
 static void
 skip_comment(struct jaas *jaas)
 {
+    jaas->at++;
     const char *close = memmem(jaas->at, (size_t)(jaas->end - jaas->at), "*/", 2);
     jaas->at = close != NULL ? close + 2 : jaas->end;
 }
@@ -90,7 +92,7 @@ first_of_token(struct jaas *jaas)
     for (;;) {
         int c = take(jaas);
         if (c == '/' && peek(jaas) == '*')
-            skip_comment((jaas->at++, jaas));
+            skip_comment(jaas);
         else if (c == '/')
             skip_line(jaas);
         else if (c == END || c > ' ')

@@ -287,7 +287,6 @@ coerce_failed(struct expr *expr, struct type target, enum cast_context context, 
         code = ox_fail(err, OX_DATATYPE_MISMATCH, "expression is of type %s but %s is expected",
             type_name(expr->type, &arena), type_name(target, &arena));
         ox_hint(err, "You will need to rewrite or cast the expression.");
-        code = OX_DATATYPE_MISMATCH;
     } else {
         code = ox_fail(err, OX_CANNOT_COERCE, "cannot cast type %s to %s",
             type_name(expr->type, &arena), type_name(target, &arena));

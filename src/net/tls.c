@@ -74,7 +74,8 @@ give_password(char *to, int size, int writing, void *arg)
     int len = password != NULL ? (int)strlen(password) : 0;
     if (len > size)
         return -1;
-    memcpy(to, password, (size_t)len);
+    if (len > 0)
+        memcpy(to, password, (size_t)len);
     return len;
 }
 

@@ -118,12 +118,11 @@ static const struct ast_bound frame_default_end = {AST_CURRENT_ROW, NULL};
 
 static ox_code
 bind_frame_edge(struct bind *b, const struct ast_window *syntax, const struct ast_bound *edge,
-    struct bound_window *window, bool start, enum frame_edge *kind, struct expr **value)
+    struct bound_window *window, enum frame_edge *kind, struct expr **value)
 {
     static const enum frame_edge kinds[] = {[AST_UNBOUNDED_PRECEDING] = FRAME_UNBOUNDED_PRECEDING,
         [AST_PRECEDING] = FRAME_PRECEDING, [AST_CURRENT_ROW] = FRAME_CURRENT,
         [AST_FOLLOWING] = FRAME_FOLLOWING, [AST_UNBOUNDED_FOLLOWING] = FRAME_UNBOUNDED_FOLLOWING};
-    (void)start;
     *kind = kinds[edge->edge];
     *value = NULL;
     if (edge->value == NULL)
@@ -214,10 +213,9 @@ bind_window_spec(struct bind *b, const struct ast_window *syntax, struct bound_w
     static const struct ast_bound start_default = {AST_UNBOUNDED_PRECEDING, NULL};
     const struct ast_bound *start = syntax->has_frame ? &syntax->start : &start_default;
     if (code == OX_OK)
-        code = bind_frame_edge(b, syntax, start, window, true, &frame->start,
-            &frame->start_value);
+        code = bind_frame_edge(b, syntax, start, window, &frame->start, &frame->start_value);
     if (code == OX_OK)
-        code = bind_frame_edge(b, syntax, end, window, false, &frame->end, &frame->end_value);
+        code = bind_frame_edge(b, syntax, end, window, &frame->end, &frame->end_value);
     return code;
 }
 
