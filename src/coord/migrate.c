@@ -39,10 +39,9 @@ set_of_named(const struct group *group, const struct named_tp *named, size_t cou
 }
 
 static struct str
-assignment_blob(const struct consumer_member *member, struct arena *arena)
+assignment_blob(const struct consumer_member *member, const struct tpset *set, struct arena *arena)
 {
     const struct coord_host *host = member->group->shard->coord->host;
-    const struct tpset *set = &member->assigned;
     struct named_tp *named = ox_arena_array(arena, struct named_tp, set->count);
     struct consumer_blob blob;
     size_t count = 0;
@@ -74,7 +73,9 @@ migrate_possible(const struct group *group)
 {
     struct map_entry *entry;
     struct arena arena;
-    bool good = group->shard->config.upgrade && group->consumer == NULL && group->members.count > 0 &&
+    const struct coord_config *config = &group->shard->config;
+    bool good = config->upgrade && group->consumer == NULL && group->members.count > 0 &&
+                group->members.count <= (uint32_t)config->consumer_size_max &&
                 ox_str_is(group->protocol_type, "consumer");
     ox_arena_init(&arena);
     for (uint32_t at = 0; good && (entry = ox_map_next(&group->members, &at)) != NULL;) {
@@ -224,7 +225,7 @@ gather(struct group *group, struct arena *arena, struct moving *out)
         const struct consumer_subscription *own = &member->subscription;
         struct moving *to = &out[count++];
         to->id = ox_str_dup(arena, member->id);
-        to->assignment = assignment_blob(member, arena);
+        to->assignment = assignment_blob(member, &member->target, arena); /* as Kafka does */
         to->subscription = *own;
         to->subscription.instance_id = ox_str_dup(arena, own->instance_id);
         to->subscription.client_id = ox_str_dup(arena, own->client_id);
@@ -242,7 +243,9 @@ gather(struct group *group, struct arena *arena, struct moving *out)
 bool
 migrate_downgrade(struct group *group, struct write *write)
 {
-    if (!group->shard->config.downgrade || !only_classic(group))
+    const struct coord_config *config = &group->shard->config;
+    if (!config->downgrade || !only_classic(group) ||
+        group->consumer->members.count > (uint32_t)config->group_size_max)
         return false;
     struct arena *arena = &write->arena;
     uint32_t count = group->consumer->members.count;
@@ -467,7 +470,8 @@ void
 migrate_join(struct group *group, struct coord_join_call *call)
 {
     struct joining joining = {.group = group, .call = call};
-    if (!supported(group, call)) {
+    const struct coord_config *config = &group->shard->config;
+    if (!(config->upgrade || config->downgrade) || !supported(group, call)) {
         join_fail(call, OX_INCONSISTENT_GROUP_PROTOCOL, OX_STR(""));
         return;
     }
@@ -527,7 +531,7 @@ migrate_sync(struct group *group, struct coord_sync_call *call)
     consumer_restart_session(member);
     call->out_protocol_type = OX_STR("consumer");
     call->out_protocol = ox_str_dup(call->call.arena, member->subscription.protocols[0].name);
-    call->assignment = assignment_blob(member, call->call.arena);
+    call->assignment = assignment_blob(member, &member->assigned, call->call.arena);
     if (group->writes == 0) {
         call_finish(&call->call, OX_OK);
         return;

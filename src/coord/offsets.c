@@ -751,8 +751,8 @@ sweep_group(struct group *group, int64_t now)
     struct map_entry *entry;
     int64_t since;
     size_t kept = 0, gone = 0;
-    if (group->state == GROUP_DEAD)
-        return;
+    if (group->state == GROUP_DEAD || group->share != NULL)
+        return; /* share groups stay until they are deleted */
     bool may = may_expire(group, &since);
     for (uint32_t at = 0; (entry = ox_map_next(&group->topics, &at)) != NULL;) {
         const struct group_topic *topic = entry->value;

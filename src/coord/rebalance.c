@@ -407,7 +407,7 @@ has_room(const struct group *group, struct str member_id)
 {
     const struct member *member = group_member(group, member_id);
     uint32_t max = (uint32_t)group->shard->config.group_size_max;
-    if (member_id.len == 0 && group->pending.count >= OX_MIN(max, (uint32_t)PENDING_MAX))
+    if (member_id.len == 0 && group->pending.count >= (uint32_t)PENDING_MAX)
         return false;
     switch (group->state) {
     case GROUP_EMPTY:
@@ -634,7 +634,7 @@ turn_away(struct group *group, struct coord_join_call *call)
     if (member != NULL)
         remove_member(member);
     if (pending != NULL || member != NULL)
-        after_removal(group, "group is full");
+        maybe_complete_join(group);
 }
 
 /* What goes into a record must fit its 16-bit lengths. 40: "-" and a uuid. */

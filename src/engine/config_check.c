@@ -94,6 +94,59 @@ check_group(const struct server_config *config, const struct engine_config_kv *c
     return check_standbys(config, change, err);
 }
 
+/* ---- groups: sessions and heartbeats ---- */
+
+static const struct pair {
+    const char *session, *heartbeat;
+    size_t session_default, heartbeat_default; /* int32_t fields of struct server_config */
+} pairs[] = {
+#define PAIR(kind) \
+    {#kind ".session.timeout.ms", #kind ".heartbeat.interval.ms", \
+        offsetof(struct server_config, group_##kind##_session_timeout_ms), \
+        offsetof(struct server_config, group_##kind##_heartbeat_interval_ms)}
+    PAIR(consumer), PAIR(share), PAIR(streams),
+#undef PAIR
+};
+
+/* What the setting will be; false: the group has none of its own. */
+static bool
+will_be(const struct engine_config_alter *call, const struct meta_config_set *set,
+    const char *name, int64_t *value)
+{
+    bool own = false;
+    for (uint32_t i = 0; !call->replace && set != NULL && i < set->count; i++)
+        if (ox_str_is(set->items[i].name, name))
+            own = ox_str_to_i64(set->items[i].value, value);
+    for (uint32_t i = 0; i < call->change_count; i++)
+        if (ox_str_is(call->changes[i].name, name))
+            own = call->changes[i].op == META_CONFIG_SET &&
+                  ox_str_to_i64(call->changes[i].value, value);
+    return own;
+}
+
+/* A session must be longer than the time between two heartbeats. */
+static ox_code
+check_sessions(struct engine_config_alter *call)
+{
+    struct engine_admin *admin = &call->admin;
+    const struct server_config *config = engine_settings(admin->sess->engine);
+    const struct meta_config_set *set = meta_view_config(engine_view(admin->sess->engine),
+        META_RESOURCE_GROUP, call->name);
+    for (size_t i = 0; i < ox_count(pairs); i++) {
+        int64_t session, heartbeat;
+        bool own_session = will_be(call, set, pairs[i].session, &session);
+        bool own_heartbeat = will_be(call, set, pairs[i].heartbeat, &heartbeat);
+        if (!own_session)
+            session = field(config, pairs[i].session_default);
+        if (!own_heartbeat)
+            heartbeat = field(config, pairs[i].heartbeat_default);
+        if ((own_session || own_heartbeat) && session <= heartbeat)
+            return ox_fail(&admin->err, OX_INVALID_CONFIG, "%s must be greater than %s",
+                pairs[i].session, pairs[i].heartbeat);
+    }
+    return OX_OK;
+}
+
 /* ---- subscriptions to client metrics ---- */
 
 static ox_code
@@ -233,5 +286,5 @@ engine_config_check(struct engine_config_alter *call)
         else if (call->resource == META_RESOURCE_CLIENT_METRICS)
             code = check_subscription(admin, change);
     }
-    return code;
+    return code == OX_OK && call->resource == META_RESOURCE_GROUP ? check_sessions(call) : code;
 }
