@@ -176,5 +176,10 @@ print $http "GET /metrics HTTP/1.0\r\n\r\n";
 my $metrics = join '', <$http>;
 like($metrics, qr/^# TYPE org_apache_kafka_producer_connection_creation_total counter\norg_apache_kafka_producer_connection_creation_total\{client_instance_id="[\w-]{22}",client_id="[^"]*",client_software="apache-kafka-java 4[^"]*".*\} \d+$/m,
     'and under /metrics');
+my $label = qr/[a-zA-Z_]\w*="(?:[^"\\]|\\[\\"n])*"/;
+my (undef, $lines) = split /\r\n\r\n/, $metrics, 2;
+is(join("\n", grep { !/^#|^[a-zA-Z_:][\w:]*(?:\{$label(?:,$label)*\})? (?:-?[0-9.]+(?:e[+-]?\d+)?|NaN|[+-]Inf)$/ } split /\n/, $lines),
+    '', 'where each line is one that Prometheus reads');
+like($metrics, qr/ NaN$/m, 'those with values that are no numbers, too');
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

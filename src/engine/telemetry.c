@@ -18,6 +18,7 @@
  *    made anew with its next request, and what it was told before is unknown.
  * 3. A client's times are those of requests that were in time, so that one that asks
  *    too often is refused until an interval has passed. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -733,8 +734,11 @@ print_sample(struct text *out, const struct engine_client_metric *metric, const 
     add_quoted(out, ox_str(metric->client_id));
     ox_text_adds(out, ",client_software=");
     add_quoted(out, ox_str(metric->software));
-    ox_text_addf(out, "%s%s} %.17g\n", metric->labels.len > 0 ? "," : "", metric->labels.ptr,
-        value);
+    ox_text_addf(out, "%s%s} ", metric->labels.len > 0 ? "," : "", metric->labels.ptr);
+    if (isfinite(value))
+        ox_text_addf(out, "%.17g\n", value);
+    else /* Prometheus' words, which are not printf's */
+        ox_text_adds(out, isnan(value) ? "NaN\n" : value > 0 ? "+Inf\n" : "-Inf\n");
 }
 
 void
