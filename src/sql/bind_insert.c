@@ -115,15 +115,13 @@ coerce_cell(struct bind *b, const struct insert_columns *columns, uint32_t index
 
 /* ---- the rows ---- */
 
-/* VALUES: each cell in its column's type, so that parameters learn theirs. */
+/* Each cell in its column's type, so that parameters learn theirs. */
 static ox_code
-bind_value_rows(struct bind *b, const struct ast_select *select,
-    const struct insert_columns *columns, struct plan **out)
+bind_cells(struct bind *b, const struct ast_select *select, const struct insert_columns *columns,
+    struct plan **out)
 {
     uint32_t rows = (uint32_t)select->values->count;
     struct expr **cells = ox_arena_array(b->arena, struct expr *, (size_t)rows * columns->count);
-    struct scope scope = {.place = PLACE_VALUES};
-    b->scope = &scope;
     for (uint32_t i = 0; i < rows; i++) {
         const struct ast_list *row = ast_at(select->values, i, struct ast_list);
         if (row->count != columns->count)
@@ -152,6 +150,18 @@ bind_value_rows(struct bind *b, const struct ast_select *select,
                     "VALUES types bytea and text cannot be matched");
     *out = plan_values_new(b->arena, cells, rows, columns->count, NULL);
     return OX_OK;
+}
+
+/* VALUES. */
+static ox_code
+bind_value_rows(struct bind *b, const struct ast_select *select,
+    const struct insert_columns *columns, struct plan **out)
+{
+    struct scope scope = {.place = PLACE_VALUES}, *before = b->scope;
+    b->scope = &scope;
+    ox_code code = bind_cells(b, select, columns, out);
+    b->scope = before;
+    return code;
 }
 
 static ox_code
