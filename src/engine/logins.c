@@ -292,7 +292,6 @@ engine_logins_tend(struct engine *engine)
     loop_post(loop_at(engine->config.loops, 0), &state->look);
 }
 
-
 /* ---- logins ---- */
 
 void

@@ -24,7 +24,7 @@ struct kafka_door_live {
 struct kafka_door_config {
     struct engine *engine;
     struct net *net;
-    struct listener *bound;    /* net_bind(); taken, also on failure */
+    struct listener *bound;    /* net_bind(); the door serves it, it stays net's */
     const char *listener;      /* its name, "PLAINTEXT"; outlives the door */
     size_t request_bytes_max;  /* socket.request.max.bytes */
     uint32_t fetch_sessions_max;

@@ -380,7 +380,8 @@ ox_code plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct o
  * after a crash. Blocks. */
 ox_code plog_delete_records(struct plog *plog, int64_t offset, int64_t *log_start,
     struct ox_err *err);
-/* Follower: moves the log start as its leader says, also past the log end. */
+/* Moves the log start as the leader or the metadata says, also past the log end: then it
+ * blocks, and the log begins anew there. */
 ox_code plog_advance_log_start(struct plog *plog, int64_t offset, struct ox_err *err);
 /* Removes everything at and above offset (whole batches: the batch that holds
  * offset goes too). Blocks. */

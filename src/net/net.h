@@ -141,18 +141,18 @@ void net_serve(struct listener *listener, const struct conn_handler *handler,
     void *listener_arg, struct net_tls *tls);
 /* Instead of net_serve(). NULL is allowed. */
 void net_unbind(struct listener *listener);
-/* How many connections may wait to be taken (0: 1024), and the buffers of those that are; 0: as
- * the kernel sizes them. Before connections come. */
+/* How many connections may wait to be taken (0: 1024), and the buffers of those that are
+ * (0: as the kernel sizes them). Before connections come. */
 void net_listener_sockets(struct listener *listener, int backlog, int send_bytes,
     int receive_bytes);
 /* Connections that this listener takes in a second; 0: as many as come. Any thread. */
 void net_listener_rate(struct listener *listener, uint32_t conns_rate_max);
 /* On how many loops its connections are; 0: on all there are. Any thread. */
 void net_listener_loops(struct listener *listener, uint32_t most);
-/* Those of an exempt listener may be too many for the node: others are closed then, as
- * net_set_limits() says. What the limit of the node has no room for waits in the backlog instead of being
- * closed, and so does what is more than `most` connections of this listener.
- * exempt: only the latter. For the first time before it accepts; then any thread. */
+/* What the limit of the node has no room for waits in the backlog instead of being closed,
+ * and so does what is more than `most` connections of this listener. exempt: only the
+ * latter; its connections may be too many for the node, then others are closed as
+ * net_set_limits() says. For the first time before it accepts; then any thread. */
 void net_listener_waits(struct listener *listener, uint32_t most, bool exempt);
 int net_listener_port(const struct listener *listener);
 /* Accept on one more, after net_start_accepting(). On: no loop. */
