@@ -20,6 +20,7 @@
  *   grid Fetch max_wait_ms,session_id {...}  in each version, then with each field
  *                                          wrong but these ("-": all; "-@4": from
  *                                          version 4 on)
+ *   login NAME PASSWORD                    each connection from now on logs in so, by PLAIN
  *   client NAME                            client id of what follows; "-": null
  *   close | wait MS | # comment
  *
@@ -60,6 +61,9 @@ static struct let {
     char *name, *value;
 } lets[LET_MAX];
 static int let_count;
+static char login[256]; /* the request, or "" */
+
+static void log_in(void);
 
 /* ---- the wire ---- */
 
@@ -85,6 +89,8 @@ dial(void)
         exit(2);
     }
     freeaddrinfo(found);
+    if (login[0] != '\0')
+        log_in();
 }
 
 static bool
@@ -307,6 +313,29 @@ parse_request(const char *line, const struct msg_api **api, int *version)
     return request;
 }
 
+/* The connection is new. */
+static void
+log_in(void)
+{
+    const struct msg_api *api;
+    int version;
+    const char *const lines[] = {"SaslHandshake 1 {mechanism: \"PLAIN\"}", login};
+    for (size_t i = 0; i < ox_count(lines); i++) {
+        const void *request = parse_request(lines[i], &api, &version);
+        wire_ask(api, version, request);
+    }
+}
+
+static void
+do_login(const char *line)
+{
+    char name[64], password[64];
+    if (sscanf(line, "%63s %63s", name, password) != 2)
+        text_bad("login NAME PASSWORD");
+    snprintf(login, sizeof(login), "SaslAuthenticate 2 {auth_bytes: \"\\x00%s\\x00%s\"}", name,
+        password);
+}
+
 static void
 print_answer(void)
 {
@@ -361,6 +390,7 @@ wire_ask(const struct msg_api *api, int version, const void *request)
 {
     struct text out;
     bool answered = api->key != 0 || ((const struct produce_request *)request)->acks != 0;
+    dial(); /* which may have asked for a login */
     bool good = say(api, version, request);
     if (good && !answered)
         return "no answer";
@@ -536,6 +566,8 @@ do_line(char *line)
         usleep((useconds_t)atoi(line + 5) * 1000);
     else if (strncmp(line, "client ", 7) == 0)
         snprintf(client_name, sizeof(client_name), "%.255s", line + 7);
+    else if (strncmp(line, "login ", 6) == 0)
+        do_login(line + 6);
     else if (strcmp(line, "close") == 0)
         hang_up();
     else if (strncmp(line, "on ", 3) == 0)

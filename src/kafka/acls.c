@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DescribeAcls, CreateAcls, DeleteAcls. A number that no version of the protocol
- * knows ends the connection, as a request that cannot be read does. */
+ * DescribeAcls, CreateAcls, DeleteAcls. A type, pattern, operation or permission
+ * of 0, which stands for what is not known, ends the connection, as a request that
+ * cannot be read does; other numbers that nobody knows are refused, or match nothing. */
 #include "kafka/kafka_int.h"
 
 enum { RESOURCE_MAX = 7, PATTERN_MAX = 4, OPERATION_MAX = 15, PERMISSION_MAX = 3 };
 
 static bool
-numbers_known(int8_t resource, int8_t pattern, int8_t operation, int8_t permission)
+is_known(int8_t number, int8_t max)
 {
-    return resource >= 1 && resource <= RESOURCE_MAX && pattern >= 1 && pattern <= PATTERN_MAX &&
-        operation >= 1 && operation <= OPERATION_MAX && permission >= 1 &&
-        permission <= PERMISSION_MAX;
+    return number >= 1 && number <= max;
+}
+
+static bool
+pattern_known(int8_t resource, int8_t pattern)
+{
+    return is_known(resource, RESOURCE_MAX) && is_known(pattern, PATTERN_MAX);
+}
+
+static bool
+entry_known(int8_t operation, int8_t permission)
+{
+    return is_known(operation, OPERATION_MAX) && is_known(permission, PERMISSION_MAX);
+}
+
+static bool
+has_zero(int8_t resource, int8_t pattern, int8_t operation, int8_t permission)
+{
+    return resource == 0 || pattern == 0 || operation == 0 || permission == 0;
 }
 
 static ox_code
@@ -67,16 +84,18 @@ kafka_describe_acls(struct kafka_request *req)
     struct describe_acls_response response;
     struct ox_err err = {0};
     describe_acls_response_init(&response);
-    if (!numbers_known(in->resource_type_filter, in->pattern_type_filter, in->operation,
+    if (has_zero(in->resource_type_filter, in->pattern_type_filter, in->operation,
             in->permission_type)) {
         kafka_answer_close(req);
         return;
     }
+    bool known = pattern_known(in->resource_type_filter, in->pattern_type_filter) &&
+                 entry_known(in->operation, in->permission_type);
     struct auth_filter filter = {in->resource_type_filter, in->pattern_type_filter,
         in->operation, in->permission_type, in->resource_name_filter, in->principal_filter,
         in->host_filter};
     ox_code code = may(req, ENGINE_DESCRIBE, &err);
-    if (code == OX_OK)
+    if (code == OX_OK && known)
         list_acls(req, &filter, &response);
     response.error_code = ox_code_kafka(code);
     response.error_message = code == OX_OK ? OX_STR("") : kafka_error_text(req, code, &err);
@@ -124,6 +143,14 @@ check_creation(struct kafka_request *req, const creation_in *in, struct ox_err *
             "The only valid name for the CLUSTER resource is kafka-cluster");
     if (in->resource_name.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "Invalid empty resource name");
+    if (!is_known(in->resource_type, RESOURCE_MAX))
+        return ox_fail(err, OX_INVALID_REQUEST, "Invalid resourceType UNKNOWN");
+    if (!is_known(in->resource_pattern_type, PATTERN_MAX))
+        return ox_fail(err, OX_INVALID_REQUEST, "Invalid patternType UNKNOWN");
+    if (!is_known(in->operation, OPERATION_MAX))
+        return ox_fail(err, OX_INVALID_REQUEST, "Invalid operation UNKNOWN");
+    if (!is_known(in->permission_type, PERMISSION_MAX))
+        return ox_fail(err, OX_INVALID_REQUEST, "Invalid permissionType UNKNOWN");
     if (in->resource_type == AUTH_ANY || in->resource_pattern_type < AUTH_PATTERN_LITERAL ||
         in->operation == AUTH_ANY || in->permission_type == AUTH_ANY)
         return ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "an access rule must name one type, "
@@ -181,7 +208,7 @@ kafka_create_acls(struct kafka_request *req)
     req->state = rows;
     for (int32_t i = 0; i < count; i++) {
         const creation_in *in = &request->creations.at[i];
-        if (!numbers_known(in->resource_type, in->resource_pattern_type, in->operation,
+        if (has_zero(in->resource_type, in->resource_pattern_type, in->operation,
                 in->permission_type)) {
             kafka_answer_close(req);
             return;
@@ -214,7 +241,8 @@ deleted(struct kafka_request *req, ox_code code, const struct ox_err *err)
     struct delete_acls_response *response = req->state;
     response->filter_results.count = request->filters.count;
     for (int32_t i = 0; i < request->filters.count && code == OX_OK; i++)
-        response->filter_results.at[i].error_message = OX_STR_NULL;
+        if (response->filter_results.at[i].error_code == 0)
+            response->filter_results.at[i].error_message = OX_STR_NULL;
     for (int32_t i = 0; i < request->filters.count && code != OX_OK; i++) {
         filter_out *out = &response->filter_results.at[i];
         delete_acls_response_filter_results_init(out);
@@ -264,7 +292,7 @@ kafka_delete_acls(struct kafka_request *req)
     req->state = response;
     for (int32_t i = 0; i < count; i++) {
         const filter_in *in = &request->filters.at[i];
-        if (!numbers_known(in->resource_type_filter, in->pattern_type_filter, in->operation,
+        if (has_zero(in->resource_type_filter, in->pattern_type_filter, in->operation,
                 in->permission_type)) {
             kafka_answer_close(req);
             return;
@@ -284,7 +312,14 @@ kafka_delete_acls(struct kafka_request *req)
             in->operation, in->permission_type, in->resource_name_filter, in->principal_filter,
             in->host_filter};
         delete_acls_response_filter_results_init(out);
-        match(req, &filter, out, changes, &change_count);
+        bool pattern = pattern_known(in->resource_type_filter, in->pattern_type_filter);
+        if (pattern && entry_known(in->operation, in->permission_type)) {
+            match(req, &filter, out, changes, &change_count);
+            continue;
+        }
+        out->error_code = ox_code_kafka(OX_INVALID_REQUEST);
+        out->error_message = pattern ? OX_STR("Unknown entryFilter.")
+                                     : OX_STR("Unknown patternFilter.");
     }
     kafka_change_security(req, changes, change_count, false, deleted);
 }

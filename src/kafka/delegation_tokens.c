@@ -73,6 +73,13 @@ belongs_to(const struct meta_token *token, struct str principal)
         names_line(token->renewers, principal);
 }
 
+/* Renews and ends it; who asked for another's token only sees it. */
+static bool
+renewed_by(const struct meta_token *token, struct str principal)
+{
+    return ox_str_eq(token->owner, principal) || names_line(token->renewers, principal);
+}
+
 /* ---- create ---- */
 
 typedef struct create_delegation_token_request create_in;
@@ -236,7 +243,7 @@ kafka_renew_delegation_token(struct kafka_request *req)
     ox_code code = find_own(req, request->hmac, &token);
     if (code == OX_OK && is_over(token, now))
         code = OX_DELEGATION_TOKEN_EXPIRED;
-    if (code == OX_OK && !belongs_to(token, ox_str(req->sess->principal)))
+    if (code == OX_OK && !renewed_by(token, ox_str(req->sess->principal)))
         code = OX_DELEGATION_TOKEN_OWNER_MISMATCH;
     if (code != OX_OK) {
         answer_renew(req, code, NULL);
@@ -271,7 +278,7 @@ kafka_expire_delegation_token(struct kafka_request *req)
     req->state = call;
     ox_code code = find_own(req, request->hmac, &token);
     bool at_once = request->expiry_time_period_ms < 0;
-    if (code == OX_OK && !belongs_to(token, ox_str(req->sess->principal)))
+    if (code == OX_OK && !renewed_by(token, ox_str(req->sess->principal)))
         code = OX_DELEGATION_TOKEN_OWNER_MISMATCH;
     if (code == OX_OK && !at_once && is_over(token, now))
         code = OX_DELEGATION_TOKEN_EXPIRED;
