@@ -55,6 +55,12 @@ sub differences {
     return @differ;
 }
 
+sub same {
+    my ($got, $want, $allowed, $sentence) = @_;
+    my @differ = differences($got, $want, $allowed);
+    ok(!@differ, $sentence) or diag join "\n", @differ;
+}
+
 # One script of a broker that runs, and of fresh ones while it differs. Answers with
 # the broker that runs then.
 sub same_as_broker {
@@ -78,8 +84,8 @@ sub compare {
     my $ox = $start->() or die 'no server';
     my %ours = map { $_ => ask($folder, $ox->{kafka_port}, $_) } @scripts;
     for my $script (@scripts) {
-        my @differ = differences($ours{$script}, slurp("$folder/expected/$script.out"), allowed($folder, $script));
-        ok(!@differ, "$script: as Kafka answered") or diag join "\n", @differ;
+        same($ours{$script}, slurp("$folder/expected/$script.out"), allowed($folder, $script),
+            "$script: as Kafka answered");
     }
     is($ox->stop, 0, 'the server stops in order');
     return unless $ENV{OX_KAFKA_ORACLE};
