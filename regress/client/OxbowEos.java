@@ -92,13 +92,14 @@ public class OxbowEos {
 
     private static void process(String name, KafkaConsumer<String, String> source,
             KafkaProducer<String, String> sink) throws InterruptedException {
+        long born = System.currentTimeMillis();
         int number = 0;
         while (!stop) {
             List<ConsumerRecord<String, String>> batch = new ArrayList<>();
             source.poll(Duration.ofMillis(200)).forEach(batch::add);
             if (batch.isEmpty())
                 continue;
-            String tag = name + "." + ProcessHandle.current().pid() + "." + ++number;
+            String tag = name + "." + born + "." + ++number;
             try {
                 transform(source, sink, batch, tag);
             } catch (ProducerFencedException | InvalidProducerEpochException fenced) {
@@ -124,6 +125,7 @@ public class OxbowEos {
         try (KafkaConsumer<String, String> source = new KafkaConsumer<>(set);
                 KafkaProducer<String, String> sink = new KafkaProducer<>(set)) {
             sink.initTransactions();
+            System.out.println("ready " + words[0] + " " + ProcessHandle.current().pid());
             source.subscribe(List.of("eos-in"));
             process(words[0], source, sink);
         } catch (WakeupException end) {
