@@ -124,13 +124,17 @@ sub subject {
 is(alter('listener.name.secure.ssl.keystore.location', 0, "$dir/one.pem", 'listeners', 0, list('MAIN', 'SECURE')), 0,
     'a listener with TLS and its certificate in one change');
 is(subject(), 'one', 'shows that');
-is(alter('listener.name.secure.ssl.keystore.location', 0, "$dir/two.pem"), 0, 'another certificate');
+like(alter('listener.name.secure.ssl.keystore.location', 0, "$dir/two.pem"),
+    qr/^42 .*Keystore DistinguishedName does not match: existing=\{DN=\/CN=one\}, new=\{DN=\/CN=two\}/, 'a certificate of another subject is refused');
+is(subject(), 'one', 'and not shown');
+is(alter('listener.name.secure.ssl.keystore.location', 0, "$dir/two.pem", 'listener.name.secure.ssl.allow.dn.changes', 0, 'true'), 0,
+    'unless ssl.allow.dn.changes allows it');
 is(subject(), 'two', 'is shown at once');
 like(alter('listener.name.secure.ssl.keystore.location', 0, "$dir/none.pem"), qr/^42 /, 'a file that is not there is refused');
 is(subject(), 'two', 'nothing is changed');
 is(alter('listener.name.secure.ssl.keystore.password', 0, 'hidden-word'), 0, 'a password');
 is(described('listener.name.secure.ssl.keystore.password'), 'null 2', 'is not shown');
-like(alter('ssl.keystore.location', 0, "$dir/one.pem"), qr/^42 .*listener/, 'as with Kafka not for all listeners');
+like(alter('ssl.keystore.location', 0, "$dir/one.pem"), qr/^42 .*only per-listener/, 'as with Kafka not for all listeners');
 ok($ox->restart, 'a restart');
 is(subject(), 'two', 'keeps what is set for one listener');
 is(alter('listener.name.secure.ssl.truststore.location', 0, "$dir/one.crt", 'listener.name.secure.ssl.client.auth', 0, 'required'), 0,

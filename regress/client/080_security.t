@@ -416,6 +416,23 @@ for (1 .. 100) {
     sleep 0.3;
 }
 isnt($now, $old, 'a renewed certificate is shown without restart');
+certificate('server', '/CN=another', 'ca', $server);
+sleep 2;
+is((tls($port{MAYBE}) =~ /(\S+)$/)[0], $now, 'one of another subject is not');
+like(slurp($ox->{diag}), qr/Keystore DistinguishedName does not match: existing=\{DN=\/CN=server\}, new=\{DN=\/CN=another\}/, 'and is told');
+certificate('server', '/CN=server', 'ca', "subjectAltName=DNS:elsewhere.example\nextendedKeyUsage=serverAuth\n");
+sleep 2;
+is((tls($port{MAYBE}) =~ /(\S+)$/)[0], $now, 'nor one that lacks an alternative name');
+like(slurp($ox->{diag}), qr/Keystore SubjectAltNames do not match/, 'which is told too');
+psql($root, "ALTER SYSTEM SET $_ = on;") for qw(ssl_allow_dn_changes ssl_allow_san_changes);
+my $other = $now;
+for (1 .. 100) {
+    ($other) = tls($port{MAYBE}) =~ /(\S+)$/;
+    last if $other ne $now;
+    sleep 0.3;
+}
+isnt($other, $now, 'unless ssl.allow.dn.changes and ssl.allow.san.changes let it');
+$now = $other;
 spew("$dir/server.store", "no certificate\n");
 sleep 2;
 is((tls($port{MAYBE}) =~ /(\S+)$/)[0], $now, 'a broken file changes nothing');

@@ -403,6 +403,8 @@ bool engine_config_alter(struct engine_config_alter *call);
 ox_code engine_check_overrides(struct str list, struct ox_err *err);
 /* Why no signed token can be taken, as these settings are; NULL: they can. */
 const char *engine_tokens_unmet(const struct server_config *settings);
+/* Once a second: delegation tokens that ran out. On: one thread, no loop. */
+void engine_tokens_tend(struct engine *engine, const struct meta_view *view);
 /* Once a second: keys of tokens that could not be fetched. On: no loop. */
 void engine_logins_tend(struct engine *engine);
 /* May cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */

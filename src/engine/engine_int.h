@@ -30,6 +30,7 @@ struct engine {
     struct login_state *login; /* logins.c */
     struct quotas *quotas;     /* quota.c */
     struct dead_letter_counts *dead_letters; /* dead_letters.c */
+    uint64_t tokens_looked_ns; /* tokens.c; of one thread */
     engine_broker_check_fn broker_check;
     void *broker_check_arg;
 };

@@ -3,7 +3,7 @@ BUILT_SOURCES += src/engine/metrics.gen.h src/engine/metrics.gen.c
 nodist_liboxbow_a_SOURCES += src/engine/metrics.gen.c
 liboxbow_a_SOURCES += src/engine/append.c src/engine/consume.c src/engine/dead_letters.c src/engine/engine.c \
     src/engine/logins.c src/engine/metrics.c src/engine/quota.c src/engine/read.c src/engine/config_check.c src/engine/telemetry.c src/engine/otlp.c \
-    src/engine/topic.c \
+    src/engine/tokens.c src/engine/topic.c \
     src/engine/transact.c
 
 src/engine/metrics.gen.h: $(srcdir)/catalog/metrics.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_metrics.pm

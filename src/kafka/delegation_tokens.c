@@ -4,14 +4,11 @@
  * DescribeDelegationToken. A token is a row of the metadata; the password that
  * goes with it is its id under the server's secret, and is kept nowhere. Who logs
  * in with one (SCRAM, tokenauth) can neither make nor see tokens.
- *
- * Tokens whose time is over go with the next command that makes one. */
+ * engine/tokens.c removes those whose time is over. */
 #include <openssl/crypto.h>
 #include <stdio.h>
 
 #include "kafka/kafka_int.h"
-
-enum { SWEPT_MAX = 100 };
 
 struct token_call {
     struct meta_token token;
@@ -161,7 +158,6 @@ answer_create(struct kafka_request *req, ox_code code, const struct ox_err *err)
 void
 kafka_create_delegation_token(struct kafka_request *req)
 {
-    const struct meta_security *security = kafka_view(req)->security;
     struct token_call *call = kafka_array(req, struct token_call, 1);
     req->state = call;
     ox_code code = may_create(req, req->body, &call->token);
@@ -170,16 +166,9 @@ kafka_create_delegation_token(struct kafka_request *req)
         return;
     }
     make_token(req, req->body, call);
-    struct meta_security_change *changes =
-        kafka_array(req, struct meta_security_change, SWEPT_MAX + 1);
-    uint32_t count = 1;
-    changes[0] = (struct meta_security_change){.kind = META_TOKEN_PUT, .token = call->token};
-    for (uint32_t i = 0; i < security->token_count && count <= SWEPT_MAX; i++)
-        if (OX_MIN(security->tokens[i].max_ms, security->tokens[i].expiry_ms) <
-            call->token.issue_ms)
-            changes[count++] = (struct meta_security_change){.kind = META_TOKEN_DELETE,
-                .token = security->tokens[i]};
-    kafka_change_security(req, changes, count, false, answer_create);
+    struct meta_security_change *change = kafka_array(req, struct meta_security_change, 1);
+    *change = (struct meta_security_change){.kind = META_TOKEN_PUT, .token = call->token};
+    kafka_change_security(req, change, 1, false, answer_create);
 }
 
 /* ---- renew, expire ---- */

@@ -87,6 +87,8 @@ struct net_tls_config {
     const char *ciphers;   /* list, NULL: the library's */
     enum net_tls_client client_auth;
     bool kernel_tls;
+    /* May the certificate get another subject, or lose alternative names? */
+    bool any_subject, any_names;
 };
 
 struct net_tls;
@@ -95,8 +97,12 @@ struct net_tls;
  * Fails: OX_CONFIG_ERROR */
 ox_code net_tls_new(const struct net_tls_config *config, const char *alpn, struct net_tls **out,
     struct ox_err *err);
-/* New connections get what config says; on failure all stays. Any thread. */
+/* New connections get what config says; on failure all stays. Any thread.
+ * Fails: OX_CONFIG_ERROR, also when the certificate has other names than it may */
 ox_code net_tls_load(struct net_tls *tls, const struct net_tls_config *config,
+    struct ox_err *err);
+/* Would net_tls_load() take it? */
+ox_code net_tls_try(struct net_tls *tls, const struct net_tls_config *config,
     struct ox_err *err);
 /* After all its connections are closed. NULL is allowed. */
 void net_tls_free(struct net_tls *tls);

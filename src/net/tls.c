@@ -23,6 +23,7 @@
 #include <openssl/pkcs12.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -306,17 +307,94 @@ fill_ctx(struct net_tls *tls, SSL_CTX *ctx, const struct net_tls_config *config,
     return code;
 }
 
-ox_code
-net_tls_load(struct net_tls *tls, const struct net_tls_config *config, struct ox_err *err)
+static bool
+has_name(const GENERAL_NAMES *names, GENERAL_NAME *name)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(names, i), name) == 0)
+            return true;
+    return false;
+}
+
+/* Has the next certificate all alternative names of the present one? */
+static bool
+keeps_names(const X509 *now, const X509 *next)
+{
+    GENERAL_NAMES *old = X509_get_ext_d2i(now, NID_subject_alt_name, NULL, NULL);
+    GENERAL_NAMES *new = X509_get_ext_d2i(next, NID_subject_alt_name, NULL, NULL);
+    bool keeps = true;
+    for (int i = 0; i < sk_GENERAL_NAME_num(old); i++)
+        keeps &= has_name(new, sk_GENERAL_NAME_value(old, i));
+    GENERAL_NAMES_free(old);
+    GENERAL_NAMES_free(new);
+    return keeps;
+}
+
+/* In Kafka's words. */
+static ox_code
+check_names(struct net_tls *tls, SSL_CTX *ctx, const struct net_tls_config *config,
+    struct ox_err *err)
+{
+    char was[128], will[128];
+    ox_lock(&tls->lock);
+    SSL_CTX *present = tls->ctx;
+    if (present != NULL)
+        SSL_CTX_up_ref(present);
+    ox_unlock(&tls->lock);
+    const X509 *now = present != NULL ? SSL_CTX_get0_certificate(present) : NULL;
+    const X509 *next = SSL_CTX_get0_certificate(ctx);
+    ox_code code = OX_OK;
+    if (now != NULL && next != NULL && !config->any_subject &&
+        X509_NAME_cmp(X509_get_subject_name(now), X509_get_subject_name(next)) != 0) {
+        X509_NAME_oneline(X509_get_subject_name(now), was, sizeof(was));
+        X509_NAME_oneline(X509_get_subject_name(next), will, sizeof(will));
+        code = ox_fail(err, OX_CONFIG_ERROR, "Keystore DistinguishedName does not match: "
+            "existing={DN=%s}, new={DN=%s}", was, will);
+        ox_hint(err, "\"ssl.allow.dn.changes\" lets it change.");
+    } else if (now != NULL && next != NULL && !config->any_names && !keeps_names(now, next)) {
+        code = ox_fail(err, OX_CONFIG_ERROR, "Keystore SubjectAltNames do not match: the new "
+            "certificate lacks some of those of the existing one");
+        ox_hint(err, "\"ssl.allow.san.changes\" lets them change.");
+    }
+    SSL_CTX_free(present);
+    return code;
+}
+
+static ox_code
+make_ctx(struct net_tls *tls, const struct net_tls_config *config, SSL_CTX **out,
+    struct ox_err *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return tls_fail(err, "TLS cannot be used");
     ox_code code = fill_ctx(tls, ctx, config, err);
+    if (code == OX_OK)
+        code = check_names(tls, ctx, config, err);
     if (code != OX_OK) {
         SSL_CTX_free(ctx);
         return code;
     }
+    *out = ctx;
+    return OX_OK;
+}
+
+ox_code
+net_tls_try(struct net_tls *tls, const struct net_tls_config *config, struct ox_err *err)
+{
+    SSL_CTX *ctx;
+    ox_code code = make_ctx(tls, config, &ctx, err);
+    if (code == OX_OK)
+        SSL_CTX_free(ctx);
+    return code;
+}
+
+ox_code
+net_tls_load(struct net_tls *tls, const struct net_tls_config *config, struct ox_err *err)
+{
+    SSL_CTX *ctx;
+    ox_code code = make_ctx(tls, config, &ctx, err);
+    if (code != OX_OK)
+        return code;
     ox_lock(&tls->lock);
     SSL_CTX *old = tls->ctx;
     tls->ctx = ctx;

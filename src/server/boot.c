@@ -777,6 +777,7 @@ server_tend(struct server *server)
     const struct meta_view *view = meta_view_get(server->meta);
     kafka_doors_tend(server->doors, view);
     engine_logins_tend(server->engine);
+    engine_tokens_tend(server->engine, view);
     if (server->sql_certificates != NULL)
         server_certificates_watch(server->sql_certificates, view->settings);
     mem_tend();

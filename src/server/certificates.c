@@ -73,6 +73,8 @@ read_all(const struct env *env, const struct server_config *config,
         .client_auth = (enum net_tls_client)(client_auth >= 0 ? client_auth
                                                               : config->ssl_client_auth),
         .kernel_tls = config->ssl_kernel_tls,
+        .any_subject = config->ssl_allow_dn_changes,
+        .any_names = config->ssl_allow_san_changes,
         .chain = setting_text(config->ssl_keystore_certificate_chain, arena),
         .key = setting_text(config->ssl_keystore_key, arena),
         .key_password = config->ssl_key_password,
@@ -110,7 +112,8 @@ digest(const struct net_tls_config *config)
     hash = mix(hash, ox_str(config->truststore_password));
     hash = mix(hash, ox_str(config->protocols));
     hash = mix(hash, ox_str(config->ciphers));
-    char rest[3] = {(char)config->client_auth, (char)config->kernel_tls,
+    char rest[4] = {(char)config->client_auth, (char)config->kernel_tls,
+        (char)(config->any_subject * 2 + config->any_names),
         (char)(config->keystore_pkcs12 * 2 + config->truststore_pkcs12)};
     return mix(hash, ox_str_n(rest, sizeof(rest)));
 }
@@ -161,6 +164,23 @@ struct net_tls *
 server_certificates_tls(struct server_certificates *certificates)
 {
     return certificates != NULL ? certificates->tls : NULL;
+}
+
+ox_code
+server_certificates_try(struct server_certificates *certificates,
+    const struct server_config *config, struct ox_err *err)
+{
+    struct net_tls_config tls;
+    struct arena arena;
+    ox_arena_init(&arena);
+    ox_code code = read_all(certificates->env, config, certificates->client_auth, &arena, &tls,
+        err);
+    if (code == OX_OK) {
+        code = net_tls_try(certificates->tls, &tls, err);
+        wipe(&tls);
+    }
+    ox_arena_fini(&arena);
+    return code;
 }
 
 void

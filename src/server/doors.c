@@ -364,6 +364,19 @@ try_certificates(struct kafka_doors *doors, const struct server_listener *want,
     return code;
 }
 
+/* Others for a listener that is open. */
+static ox_code
+try_others(struct kafka_doors *doors, const struct server_listener *want, struct ox_err *err)
+{
+    ox_code code = OX_OK;
+    ox_lock(&doors->lock);
+    const struct open_door *open = find_open(doors, want->name);
+    if (open != NULL && open->certificates != NULL)
+        code = server_certificates_try(open->certificates, want->config, err);
+    ox_unlock(&doors->lock);
+    return code;
+}
+
 /* One of those that go has the address: it is free only then. */
 static bool
 will_be_free(struct kafka_doors *doors, const struct server_listener *want,
@@ -406,7 +419,8 @@ check_one(struct kafka_doors *doors, const struct meta_view *now, const struct s
             "become %s while it is", want->name, protocols[protocol], protocols[want->protocol]);
     ox_code code = OX_OK;
     if (server_listener_tls(want) && (protocol < 0 || other_tls(now, want, arena)))
-        code = try_certificates(doors, want, err);
+        code = protocol < 0 ? try_certificates(doors, want, err)
+                            : try_others(doors, want, err);
     if (code == OX_OK && protocol < 0)
         code = auth_mapping_parse(want->config->ssl_principal_mapping_rules, &mapping, err);
     auth_mapping_free(mapping);

@@ -117,6 +117,9 @@ struct net_tls *server_certificates_tls(struct server_certificates *certificates
  * written down and leaves what there was. On: one thread at a time. */
 void server_certificates_watch(struct server_certificates *certificates,
     const struct server_config *config);
+/* Would they be taken? Fails: as server_certificates_new() */
+ox_code server_certificates_try(struct server_certificates *certificates,
+    const struct server_config *config, struct ox_err *err);
 /* Does config name a certificate? */
 bool server_has_certificate(const struct server_config *config);
 
