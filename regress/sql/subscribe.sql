@@ -97,3 +97,10 @@ SELECT _partition, _value, _timestamp FROM subscribe('edges', start => 'last 2',
 SELECT _partition, _value FROM subscribe('edges', start => 'last 4', stop => 'latest') ORDER BY 1, _offset;
 SELECT _partition, _value FROM subscribe('edges', start => 'last 5', stop => 'latest') ORDER BY 1, _offset;
 DROP TOPIC edges;
+CREATE TOPIC edges5 PARTITIONS 5;
+INSERT INTO edges5 (_partition, _value, _timestamp) SELECT g % 5, g::text, timestamptz '2024-01-01 00:00+00' + (g * 7 % 40) * interval '1 hour' FROM generate_series(0, 39) g;
+SELECT _partition, array_agg(_value ORDER BY _offset) FROM subscribe('edges5', start => 'last 3', stop => 'latest') GROUP BY 1 ORDER BY 1;
+SELECT _partition, array_agg(_value ORDER BY _offset) FROM subscribe('edges5', start => 'last 9', stop => 'latest') GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM subscribe('edges5', start => 'last 0', stop => 'latest');
+SELECT _partition, chosen FROM (SELECT _partition, count(*) AS chosen FROM (SELECT _partition FROM edges5 ORDER BY _timestamp DESC, _offset DESC, _partition LIMIT 9) AS newest GROUP BY 1) AS places ORDER BY 1;
+DROP TOPIC edges5;

@@ -187,6 +187,17 @@ struct newest {
     uint32_t part;
 };
 
+/* FROM LAST n: what competes for a place among the newest n. A partition gives as many
+ * records as it has places, its newest by offset: so of the offsets, which stand by partition
+ * and fall, no more are kept than that. */
+struct last {
+    size_t n;
+    struct newest *list;
+    int64_t *offsets;
+    size_t count, cap, offset_count, offset_cap;
+    size_t *firsts, *places; /* by partition: where its offsets begin, how many there are */
+};
+
 static int
 newer_first(const void *a, const void *b)
 {
@@ -198,12 +209,51 @@ newer_first(const void *a, const void *b)
     return x->part < y->part ? -1 : x->part > y->part;
 }
 
-/* Offsets and times of the newest n records of a partition, newest first. */
+static void
+last_add(struct last *last, uint32_t part, const struct scan_sink *sink)
+{
+    if (last->count + sink->count > last->cap) {
+        last->cap = (last->count + sink->count) * 2;
+        last->list = ox_realloc(last->list, ox_size_mul(last->cap, sizeof(*last->list)));
+    }
+    if (last->offset_count + sink->count > last->offset_cap) {
+        last->offset_cap = (last->offset_count + sink->count) * 2;
+        last->offsets =
+            ox_realloc(last->offsets, ox_size_mul(last->offset_cap, sizeof(*last->offsets)));
+    }
+    for (uint32_t i = 0; i < sink->count; i++) {
+        last->list[last->count++] = (struct newest){sink->timestamp[i], sink->offset[i], part};
+        last->offsets[last->offset_count++] = sink->offset[i];
+    }
+}
+
+/* Forgets who has no place among the partitions so far. */
+static void
+last_reduce(struct last *last, uint32_t part_count)
+{
+    size_t to = 0;
+    if (last->count > 0)
+        qsort(last->list, last->count, sizeof(*last->list), newer_first);
+    last->count = OX_MIN(last->count, last->n);
+    memset(last->places, 0, part_count * sizeof(*last->places));
+    for (size_t i = 0; i < last->count; i++)
+        last->places[last->list[i].part]++;
+    for (uint32_t p = 0; p < part_count; p++) {
+        if (last->places[p] > 0)
+            memmove(&last->offsets[to], &last->offsets[last->firsts[p]],
+                last->places[p] * sizeof(*last->offsets));
+        last->firsts[p] = to;
+        to += last->places[p];
+    }
+    last->offset_count = to;
+}
+
+/* The newest n records of a partition, newest first. */
 static bool
-newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, struct newest **list,
-    size_t *count, size_t *cap)
+newest_of(struct scan_part *part, const struct exec_range *range, struct last *last)
 {
     struct scan *scan = part->scan;
+    uint64_t n = last->n;
     struct exec_run *run = scan->op.run;
     struct log_cursor *cursor;
     if (range->end <= range->start || n == 0)
@@ -233,12 +283,7 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
             scan_sink_init(&sink, scan_plan(scan), &scan->bounds, &arena);
             scan_sink_begin(&sink);
             good = scan_cut_backward(&part->cut, &sink, n - found, scan->op.counters, run_err(run));
-            *list = *count + sink.count > *cap
-                        ? ox_realloc(*list, (*cap = (*count + sink.count) * 2) * sizeof(**list))
-                        : *list;
-            for (uint32_t i = 0; i < sink.count; i++)
-                (*list)[(*count)++] =
-                    (struct newest){sink.timestamp[i], sink.offset[i], part->number};
+            last_add(last, part->number, &sink);
             found += sink.count;
             ox_arena_reset(&arena);
         }
@@ -251,30 +296,7 @@ newest_of(struct scan_part *part, const struct exec_range *range, uint64_t n, st
     return good;
 }
 
-/* As many rows of each partition as are among the newest n of all: its newest by offset. */
-static void
-choose_suffixes(struct scan *scan, struct newest *list, size_t count, size_t n)
-{
-    /* Those of a partition stand together, the newest first: the order is kept here. */
-    int64_t *offsets = ox_malloc(ox_size_mul(count, sizeof(*offsets)));
-    size_t *firsts = ox_calloc(scan->part_count, sizeof(*firsts));
-    size_t *chosen = ox_calloc(scan->part_count, sizeof(*chosen));
-    for (size_t k = count; k-- > 0;) {
-        offsets[k] = list[k].offset;
-        firsts[list[k].part] = k;
-    }
-    qsort(list, count, sizeof(*list), newer_first);
-    for (size_t k = 0; k < OX_MIN(count, n); k++)
-        chosen[list[k].part]++;
-    for (uint32_t i = 0; i < scan->part_count; i++)
-        if (chosen[i] > 0)
-            scan->parts[i]->position = offsets[firsts[i] + chosen[i] - 1];
-    ox_free(offsets);
-    ox_free(firsts);
-    ox_free(chosen);
-}
-
-/* FROM LAST n: the newest n over all partitions, as suffixes of each. */
+/* The newest n over all partitions, as suffixes of each. */
 static bool
 start_at_last(struct scan *scan, int64_t rows)
 {
@@ -282,18 +304,26 @@ start_at_last(struct scan *scan, int64_t rows)
         return bad_value(scan, "number of rows in FROM LAST must not be negative");
     if (rows > 1000000)
         return bad_value(scan, "number of rows in FROM LAST must not exceed 1000000");
-    struct newest *list = NULL;
-    size_t count = 0, cap = 0;
+    struct last last = {.n = (size_t)rows};
     bool good = true;
+    last.firsts = ox_calloc(scan->part_count + 1, sizeof(*last.firsts));
+    last.places = ox_calloc(scan->part_count + 1, sizeof(*last.places));
     for (uint32_t i = 0; good && i < scan->part_count; i++) {
         struct exec_range range;
         scan_part_range(scan->parts[i], &range);
         scan->parts[i]->position = range.end;
-        good = newest_of(scan->parts[i], &range, (uint64_t)rows, &list, &count, &cap);
+        last.firsts[i] = last.offset_count;
+        good = newest_of(scan->parts[i], &range, &last);
+        if (last.count > 2 * last.n || i + 1 == scan->part_count)
+            last_reduce(&last, i + 1);
     }
-    if (good && count > 0)
-        choose_suffixes(scan, list, count, (size_t)rows);
-    ox_free(list);
+    for (uint32_t i = 0; good && i < scan->part_count; i++)
+        if (last.places[i] > 0)
+            scan->parts[i]->position = last.offsets[last.firsts[i] + last.places[i] - 1];
+    ox_free(last.list);
+    ox_free(last.offsets);
+    ox_free(last.firsts);
+    ox_free(last.places);
     return good;
 }
 
