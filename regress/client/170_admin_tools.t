@@ -124,7 +124,8 @@ sub ask {
         qw(--throttle 1000000 --replica-alter-log-dirs-throttle 2000000));
     $is->($slow, qr/inter-broker throttle limit was set to 1000000 B\/s.*replica-alter-dir throttle limit was set to 2000000 B\/s.*Successfully started/s,
         'one with limits');
-    $is->(configs(qw(--describe --entity-type brokers --entity-name 1)), qr/leader\.replication\.throttled\.rate=1000000/, 'which are settings');
+    $is->(configs(qw(--describe --entity-type brokers --entity-name 1)), qr/leader\.replication\.throttled\.rate=1000000 sensitive=false synonyms=\{DYNAMIC_BROKER_CONFIG:leader\.replication\.throttled\.rate=1000000\}/,
+        'which are settings');
     $is->(tool('reassign.ReassignPartitionsCommand', '--reassignment-json-file', $plan, '--verify'),
         qr/Reassignment of partition at-0 is completed.*Clearing broker-level throttles/s, 'is complete, and its limits go');
     $is->(tool('reassign.ReassignPartitionsCommand', '--list'), qr/No partition reassignments found/, 'none is under way');
