@@ -380,7 +380,7 @@ take_token(struct frame *frame)
         return code;
     ox_text_init(&renewers, &kafka->arena);
     for (int32_t i = 0; i < record.renewers.count; i++)
-        ox_text_addf(&renewers, "%s%.*s", i > 0 ? "\n" : "", OX_STR_ARG(record.renewers.at[i]));
+        ox_text_addf(&renewers, "%.*s\n", OX_STR_ARG(record.renewers.at[i]));
     struct meta_token *token = ox_arena_array(&kafka->arena, struct meta_token, 1);
     *token = (struct meta_token){keep(frame, record.token_id), keep(frame, record.owner),
         keep(frame, record.requester), renewers.len > 0 ? ox_text_str(&renewers) : OX_STR(""),

@@ -216,7 +216,7 @@ struct meta_quota {
 
 struct meta_token {
     struct str id, owner, requester; /* principals */
-    struct str renewers;             /* principals, a line each */
+    struct str renewers;             /* principals, each with \n behind it */
     int64_t issue_ms, expiry_ms, max_ms;
 };
 
