@@ -33,7 +33,8 @@ is($ox->sql('CREATE TOPIC many PARTITIONS 40'), '', 'a topic of 40 partitions');
 ok($ox->restart('KILL'), 'started after a crash');
 like((diag_lines('partitions were opened'))[-1], qr/count=40 threads=4\b/, 'two threads for each directory recover them');
 is(alter('num.recovery.threads.per.data.dir', 5),
-    '42 Dynamic thread count update validation failed for num.recovery.threads.per.data.dir=5, value should not be greater than double the current value 2',
+    '42 Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for num.recovery.threads.per.data.dir=5, '
+        . 'value should not be greater than double the current value 2 for configuration Invalid dynamic configuration',
     'not more than double at a time');
 is(alter('num.recovery.threads.per.data.dir', 0) =~ s/ .*//r, 42, 'nor none');
 is(alter('num.recovery.threads.per.data.dir', 3), 0, 'one more');
