@@ -752,7 +752,7 @@ sweep_group(struct group *group, int64_t now)
     int64_t since;
     size_t kept = 0, gone = 0;
     if (group->state == GROUP_DEAD || group->share != NULL)
-        return; /* share groups stay until they are deleted */
+        return; /* share groups stay until they are deleted, with what they have done */
     bool may = may_expire(group, &since);
     for (uint32_t at = 0; (entry = ox_map_next(&group->topics, &at)) != NULL;) {
         const struct group_topic *topic = entry->value;
@@ -770,9 +770,8 @@ sweep_group(struct group *group, int64_t now)
     }
     if (gone > 0)
         ox_info("committed offsets expired", "group=%.*s count=%zu", OX_STR_ARG(group->id), gone);
-    /* A group that nothing is left of goes with its last offset; share groups stay, whose
-     * progress is kept by the share coordinator. */
-    if (group->share == NULL && group_is_empty(group) && kept == 0 && group->txns == 0 &&
+    /* A group that nothing is left of goes with its last offset. */
+    if (group_is_empty(group) && kept == 0 && group->txns == 0 &&
         group->pending.count == 0 && (group->logged || gone > 0) &&
         group->writes == (to.write != NULL)) {
         if (to.write != NULL)
