@@ -21,7 +21,7 @@ use Wire;
 my $here = "$Oxbow::TOP/regress/wire/random";
 my %settings = map { ("group.$_.assignment.interval.ms" => 0, "group.$_.min.assignment.interval.ms" => 0) }
     'consumer', 'share', 'streams';
-%settings = (%settings, %Dice::Share::SETTINGS, 'group.streams.initial.rebalance.delay.ms' => 0);
+%settings = (%settings, %Dice::Share::SETTINGS, %Dice::Streams::SETTINGS, 'group.streams.initial.rebalance.delay.ms' => 0);
 my %steps = (Txn => 150, Groups => 100, Share => 40, Streams => 150);
 my %kept = (Txn => [1, 2], Groups => [1, 2], Share => [1, 2], Streams => [1, 2]);
 %kept = map { $_ => $kept{$_} } split ' ', $ENV{OX_PLAYERS} if $ENV{OX_PLAYERS};
@@ -60,7 +60,7 @@ for my $kind (sort keys %kept) {
 SKIP: {
     skip 'no Kafka broker is asked', 1 unless $ENV{OX_KAFKA_ORACLE} || $ENV{OX_LONG};
     my $kafka = KafkaJars::start_broker(settings => join "\n", $Dice::Groups::SETTINGS,
-            map { "$_=$Dice::Share::SETTINGS{$_}" } sort keys %Dice::Share::SETTINGS)
+            map { my $of = $_; map { "$_=$of->{$_}" } sort keys %$of } \%Dice::Share::SETTINGS, \%Dice::Streams::SETTINGS)
         or skip 'no Kafka broker to be had', 1;
     for my $kind (sort keys %kept) {
         my @seeds = split ' ', $ENV{OX_SEEDS} // join ' ', map { 1000 + (time + $_) % 100000 } 1 .. 8;

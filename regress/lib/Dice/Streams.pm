@@ -9,6 +9,9 @@ use strict;
 use warnings;
 use Dice;
 
+# Kafka's settings under which sessions may be short.
+our %SETTINGS = ('group.streams.min.session.timeout.ms' => 1000, 'group.streams.min.heartbeat.interval.ms' => 100);
+
 my %PARTITIONS = (ua => 3, ub => 2, uc => 3, ud => 1);
 my @KINDS = qw(active_tasks standby_tasks warmup_tasks);
 
@@ -357,8 +360,20 @@ sub settings {
     my ($self) = @_;
     my $dice = $self->{dice};
     $self->configure($dice->weighed(4, ['streams.num.standby.replicas', $dice->one(0, 1, 2, 3)],
-        1, ['streams.heartbeat.interval.ms', $dice->one(6000, 4999, 15001)],
+        1, ['streams.heartbeat.interval.ms', $dice->one(500, 99, 15001)],
         1, ['streams.assignor.name', $dice->one('sticky', 'highly_available')])->@*);
+}
+
+# Members that say nothing more are removed.
+sub silence {
+    my ($self) = @_;
+    my $dice = $self->{dice};
+    $self->configure('streams.heartbeat.interval.ms', 500);
+    $self->configure('streams.session.timeout.ms', 1000);
+    $self->beat for 1 .. 1 + $dice->below(3);
+    $dice->tell('wait 2500');
+    $dice->ask("StreamsGroupDescribe 1 {group_ids: [\"$self->{group}\"]}");
+    $self->configure('streams.session.timeout.ms', 45000);
 }
 
 # Wider sources: the group notices, and may find that they do not fit any more.
@@ -374,7 +389,7 @@ sub widen {
 sub step {
     my ($self) = @_;
     return $self->next_round if ++$self->{steps} > 45 || $self->{steps} > 4 && $self->{dice}->chance(1);
-    my $what = $self->{dice}->weighed(70, 'beat', 10, 'commit', 15, 'look', 2, 'settings', 1, 'widen');
+    my $what = $self->{dice}->weighed(70, 'beat', 10, 'commit', 15, 'look', 2, 'settings', 1, 'silence', 1, 'widen');
     $self->$what;
 }
 
