@@ -37,6 +37,7 @@ struct beat {
     bool new_topology, fresh_plan;
     bool new_group, was_classic;
     int64_t metadata_hash;
+    uint64_t topics_generation; /* of the topics that it is of */
     struct tasks owned;
     bool owned_given;
     bool bump; /* the group's epoch must move */
@@ -291,6 +292,7 @@ make_plan(struct beat *beat, const char **message)
     struct streams_group *streams = beat->streams;
     uint64_t generation = host->topics_generation(host->self);
     beat->metadata_hash = streams != NULL ? streams->metadata_hash : 0;
+    beat->topics_generation = streams != NULL ? streams->topics_generation : UINT64_MAX;
     if (!beat->new_topology && streams->plan != NULL &&
         streams->topics_generation == generation) {
         beat->plan = streams->plan;
@@ -300,8 +302,8 @@ make_plan(struct beat *beat, const char **message)
     bool changed = hash != beat->metadata_hash;
     beat->bump |= changed;
     beat->metadata_hash = hash;
+    beat->topics_generation = generation;
     if (!beat->new_topology && streams->plan != NULL && !changed) {
-        streams->topics_generation = generation;
         beat->plan = streams->plan;
         return OX_OK;
     }
@@ -312,7 +314,6 @@ make_plan(struct beat *beat, const char **message)
         return code;
     streams_plan_free(streams->plan);
     streams->plan = beat->plan;
-    streams->topics_generation = generation;
     return OX_OK;
 }
 
@@ -902,6 +903,8 @@ go_on(struct beat *beat)
     if (beat->new_topology)
         put_streams_topology(beat->write, beat->topology);
     tell_stale(beat);
+    if (streams->plan != NULL)
+        streams->topics_generation = beat->topics_generation; /* the record has the hash */
     move_epoch(beat);
     int32_t delay_ms = group_setting(beat->group, "streams.initial.rebalance.delay.ms",
         beat->shard->config.streams_initial_delay_ms);
