@@ -284,7 +284,8 @@ metadata_hash(struct beat *beat)
 }
 
 /* Plan again where the topics have changed. A group that has no topology yet
- * gets no plan to keep: the topology is still the caller's. */
+ * gets no plan to keep: the topology is still the caller's. What is made for a heartbeat
+ * that is refused then is forgotten. */
 static ox_code
 make_plan(struct beat *beat, const char **message)
 {
@@ -309,12 +310,23 @@ make_plan(struct beat *beat, const char **message)
     }
     ox_code code = streams_plan_new(beat->topology, host, beat->call->call.arena, &beat->plan,
         message);
-    beat->fresh_plan = code == OX_OK && beat->new_topology;
-    if (code != OX_OK || beat->new_topology)
-        return code;
-    streams_plan_free(streams->plan);
-    streams->plan = beat->plan;
-    return OX_OK;
+    beat->fresh_plan = code == OX_OK;
+    return code;
+}
+
+/* The group's plan is the one of the last heartbeat that was not refused. */
+static void
+keep_plan(struct beat *beat)
+{
+    struct streams_group *streams = beat->streams;
+    if (beat->new_topology)
+        return;
+    if (beat->fresh_plan) {
+        streams_plan_free(streams->plan);
+        streams->plan = beat->plan;
+        beat->fresh_plan = false;
+    }
+    streams->topics_generation = beat->topics_generation;
 }
 
 static const struct streams_part *
@@ -903,8 +915,7 @@ go_on(struct beat *beat)
     if (beat->new_topology)
         put_streams_topology(beat->write, beat->topology);
     tell_stale(beat);
-    if (streams->plan != NULL)
-        streams->topics_generation = beat->topics_generation; /* the record has the hash */
+    keep_plan(beat);
     move_epoch(beat);
     int32_t delay_ms = group_setting(beat->group, "streams.initial.rebalance.delay.ms",
         beat->shard->config.streams_initial_delay_ms);
