@@ -191,6 +191,9 @@ struct member {
     struct member_protocol *protocols; /* one allocation with the bytes */
     size_t protocol_count;
     struct str assignment;
+    /* Since the group came back from the consumer protocol, until it is given another: what it
+     * really has, while the assignment is what it was to have. Null: the same. Not logged. */
+    struct str held;
     struct str offered; /* by the leader, on its way to the log; null: none */
     struct coord_join_call *join; /* parked, or NULL */
     struct coord_sync_call *sync; /* parked, or NULL */

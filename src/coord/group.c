@@ -286,6 +286,7 @@ member_free(struct member *member)
     heap_str_free(&member->instance_id);
     heap_str_free(&member->client_id);
     heap_str_free(&member->client_host);
+    heap_str_free(&member->held);
     heap_str_free(&member->assignment);
     heap_str_free(&member->offered);
     ox_free(member->protocols);
@@ -378,6 +379,7 @@ member_set_assignment(struct member *member, struct str assignment)
 {
     struct str copy = heap_str(assignment.ptr ? assignment : OX_STR(""));
     heap_str_free(&member->assignment);
+    heap_str_free(&member->held);
     member->assignment = copy;
 }
 

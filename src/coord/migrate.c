@@ -135,7 +135,7 @@ drop_classic(struct group *group)
 }
 
 struct moving {
-    struct str id, assignment;
+    struct str id, assignment, held;
     struct consumer_subscription subscription;
 };
 
@@ -171,7 +171,8 @@ migrate_upgrade(struct group *group, struct write *write)
         const struct member *member = entry->value;
         struct moving *to = &moving[count++];
         to->id = ox_str_dup(arena, member->id);
-        to->assignment = ox_str_dup(arena, member->assignment);
+        to->assignment = /* two members must not have a partition */
+            ox_str_dup(arena, member->held.ptr != NULL ? member->held : member->assignment);
         subscription_of(member, ox_str_dup(arena, subscription_blob(group, member)), arena,
             &to->subscription);
     }
@@ -212,6 +213,7 @@ move_back(struct group *group, const struct moving *from)
     member_set_protocols(member, (const struct coord_join_protocol *)(const void *)own->protocols,
         own->protocol_count);
     member_set_assignment(member, from->assignment);
+    member->held = heap_str(from->held);
     member_restart_session(member, own->session_timeout_ms);
 }
 
@@ -226,6 +228,7 @@ gather(struct group *group, struct arena *arena, struct moving *out)
         struct moving *to = &out[count++];
         to->id = ox_str_dup(arena, member->id);
         to->assignment = assignment_blob(member, &member->target, arena); /* as Kafka does */
+        to->held = assignment_blob(member, &member->assigned, arena);
         to->subscription = *own;
         to->subscription.instance_id = ox_str_dup(arena, own->instance_id);
         to->subscription.client_id = ox_str_dup(arena, own->client_id);

@@ -770,6 +770,7 @@ assignment_stored(struct shard *shard, struct write *write, ox_code code)
     group_transition(group, GROUP_STABLE);
     for (uint32_t at = 0; (entry = ox_map_next(&group->members, &at)) != NULL;) {
         struct member *member = entry->value;
+        heap_str_free(&member->held);
         heap_str_free(&member->assignment);
         member->assignment = member->offered;
         member->offered = OX_STR_NULL;
