@@ -275,7 +275,7 @@ sub told {
         $member->{endpoint} = Dice::field($answer, 'endpoint_information_epoch');
         $member->{tasks} = assigned($answer) // $member->{tasks};
         # Kafka makes internal topics after the answer.
-        $dice->tell('wait 1000') if $answer =~ /status_code: 3/;
+        $dice->tell('wait 2500') if $answer =~ /status_code: 3/;
     } elsif ($code =~ /^(25|82|110|69)$/) {
         ($member->{epoch}, $member->{tasks}) = (-1, {});
     }
