@@ -267,9 +267,9 @@ struct engine_read {
     size_t max_bytes;
     bool min_one; /* a first batch larger than max_bytes is given whole */
     enum partition_isolation isolation;
+    struct ox_err *err; /* what failed, if it does; NULL: the code is enough */
     /* out */
     ox_code code;
-    struct ox_err err;
     struct log_range range;       /* put with log_range_put() when code is OX_OK */
     struct partition_state state; /* valid when code is OX_OK */
     struct partition *part;       /* borrowed to the end of the tick, or NULL */
