@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Size classes are powers of two from 4 KiB to 2 MiB. Each thread keeps a few
- * free buffers of each class (at most CACHE_BYTES a class) without a lock. What
- * does not fit goes to a depot that all threads share, and whose cache is empty
- * looks there before it allocates: a loop receives into buffers, the flusher
- * lets go of them, and they must find their way back. */
+ * Size classes are powers of two from 4 KiB to 2 MiB. Each thread that takes
+ * buffers of a class keeps a few free ones of it (at most CACHE_BYTES) without a
+ * lock. What does not fit goes to a depot that all threads share, and whose cache
+ * is empty looks there before it allocates: a loop receives into buffers, the
+ * flusher lets go of them, and they must find their way back.
+ *
+ * Once a second what nobody needed in it is freed: a stack of free buffers never
+ * was below `low`, so that many at its bottom were of no use. Large buffers are
+ * mappings of their own, which go back to the system when they are freed. */
 #include "base/buf.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
 #include "base/check.h"
 
 enum { CLASS_MIN_SHIFT = 12, CLASS_COUNT = 10, CACHE_BYTES = 1024 * 1024, CACHE_MAX = 32 };
+enum { MAPPED_MIN = 256 * 1024 };
 
 enum { DEPOT_BYTES = 6 * 1024 * 1024, DEPOT_MAX = 256 };
 
@@ -24,7 +30,7 @@ enum { DEPOT_BYTES = 6 * 1024 * 1024, DEPOT_MAX = 256 };
 struct depot {
     pthread_mutex_t mutex;
     struct buf *free[DEPOT_MAX];
-    uint32_t count;
+    uint32_t count, low; /* low: the fewest since ox_buf_tend_depot() */
 };
 
 static struct depot depots[CLASS_COUNT] = {
@@ -33,7 +39,8 @@ static struct depot depots[CLASS_COUNT] = {
 
 struct class_cache {
     struct buf *free[CACHE_MAX];
-    uint32_t count;
+    uint32_t count, low; /* low: the fewest since ox_buf_tend() */
+    bool takes;          /* this thread took such a buffer before */
 };
 
 static _Thread_local struct class_cache cache[CLASS_COUNT];
@@ -41,11 +48,35 @@ static _Thread_local int cache_registered;
 static pthread_key_t cache_key;
 static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 
+/* Where memory is watched (ASan), all of it is malloc's. */
+static bool
+is_mapped(uint16_t class, size_t cap)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return false;
+#else
+    return class != UINT16_MAX && cap >= MAPPED_MIN;
+#endif
+}
+
+static uint8_t *
+bytes_new(uint16_t class, size_t cap)
+{
+    if (!is_mapped(class, cap))
+        return ox_malloc(cap);
+    void *ptr = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ox_assert(ptr != MAP_FAILED);
+    return ptr;
+}
+
 static void
 free_buf(struct buf *buf)
 {
     mem_sub((enum mem_class)buf->mem, buf->cap);
-    ox_free(buf->ptr);
+    if (is_mapped(buf->size_class, buf->cap))
+        munmap(buf->ptr, buf->cap);
+    else
+        ox_free(buf->ptr);
     ox_free(buf);
 }
 
@@ -96,11 +127,17 @@ class_of(size_t cap)
 static struct buf *
 take_free(uint16_t class)
 {
-    if (cache[class].count > 0)
-        return cache[class].free[--cache[class].count];
+    struct class_cache *own = &cache[class];
+    own->takes = true;
+    if (own->count > 0) {
+        struct buf *buf = own->free[--own->count];
+        own->low = OX_MIN(own->low, own->count);
+        return buf;
+    }
     struct depot *depot = &depots[class];
     pthread_mutex_lock(&depot->mutex);
     struct buf *buf = depot->count > 0 ? depot->free[--depot->count] : NULL;
+    depot->low = OX_MIN(depot->low, depot->count);
     pthread_mutex_unlock(&depot->mutex);
     return buf;
 }
@@ -119,7 +156,7 @@ ox_buf_new_as(size_t cap, enum mem_class mem)
     atomic_init(&buf->refs, 1);
     buf->size_class = class;
     buf->cap = class == UINT16_MAX ? cap : (size_t)1 << (CLASS_MIN_SHIFT + class);
-    buf->ptr = ox_malloc(buf->cap);
+    buf->ptr = bytes_new(class, buf->cap);
     buf->mem = (uint16_t)mem;
     mem_add(mem, buf->cap);
     return buf;
@@ -158,8 +195,8 @@ ox_buf_put(struct buf *buf)
     uint16_t class = buf->size_class;
     if (class != UINT16_MAX)
         change_owner(buf, MEM_CACHE);
-    if (class != UINT16_MAX && cache_registered != 2 && cache[class].count < CACHE_MAX &&
-        (cache[class].count + 1) * buf->cap <= CACHE_BYTES) {
+    if (class != UINT16_MAX && cache_registered != 2 && cache[class].takes &&
+        cache[class].count < CACHE_MAX && (cache[class].count + 1) * buf->cap <= CACHE_BYTES) {
         if (!cache_registered)
             register_cache();
         cache[class].free[cache[class].count++] = buf;
@@ -169,20 +206,52 @@ ox_buf_put(struct buf *buf)
         free_buf(buf);
 }
 
+/* The oldest of a depot, or all of them. */
+static void
+free_from_depot(struct depot *depot, bool all)
+{
+    struct buf *taken[DEPOT_MAX];
+    pthread_mutex_lock(&depot->mutex);
+    uint32_t count = all ? depot->count : depot->low;
+    memcpy(taken, depot->free, count * sizeof(taken[0]));
+    depot->count -= count;
+    memmove(depot->free, depot->free + count, depot->count * sizeof(taken[0]));
+    depot->low = depot->count;
+    pthread_mutex_unlock(&depot->mutex);
+    while (count > 0)
+        free_buf(taken[--count]);
+}
+
+static void
+free_from_cache(struct class_cache *own, bool all)
+{
+    uint32_t count = all ? own->count : own->low;
+    for (uint32_t i = 0; i < count; i++)
+        free_buf(own->free[i]);
+    own->count -= count;
+    memmove(own->free, own->free + count, own->count * sizeof(own->free[0]));
+    own->low = own->count;
+}
+
+void
+ox_buf_tend(void)
+{
+    for (int class = 0; class < CLASS_COUNT; class++)
+        free_from_cache(&cache[class], false);
+}
+
+void
+ox_buf_tend_depot(void)
+{
+    for (int class = 0; class < CLASS_COUNT; class++)
+        free_from_depot(&depots[class], false);
+}
+
 void
 ox_buf_trim(void)
 {
-    struct buf *taken[DEPOT_MAX];
     for (int class = 0; class < CLASS_COUNT; class++) {
-        struct depot *depot = &depots[class];
-        while (cache[class].count > 0)
-            free_buf(cache[class].free[--cache[class].count]);
-        pthread_mutex_lock(&depot->mutex);
-        uint32_t count = depot->count;
-        memcpy(taken, depot->free, count * sizeof(struct buf *));
-        depot->count = 0;
-        pthread_mutex_unlock(&depot->mutex);
-        while (count > 0)
-            free_buf(taken[--count]);
+        free_from_cache(&cache[class], true);
+        free_from_depot(&depots[class], true);
     }
 }

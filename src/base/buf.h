@@ -28,6 +28,10 @@ struct buf *ox_buf_get(struct buf *buf);
 void ox_buf_put(struct buf *buf); /* NULL is allowed */
 /* Frees what this thread and the depot keep for later: after a busy time. */
 void ox_buf_trim(void);
+/* Once a second: frees what this thread keeps, the depot keeps, and nobody needed
+ * since the last call. */
+void ox_buf_tend(void);
+void ox_buf_tend_depot(void);
 
 /* A run of bytes inside a buf. Borrows or owns a reference, as each use says. */
 struct slice {

@@ -29,6 +29,14 @@ log_dir_hint(struct log_dir *dir, const char *topic, int32_t partition)
     return hint;
 }
 
+void
+log_dir_expect(struct log_dir *dir, const char *topic, int32_t partition)
+{
+    ox_lock(&dir->lock);
+    log_dir_hint(dir, topic, partition);
+    ox_unlock(&dir->lock);
+}
+
 enum checkpoint_kind { RECOVERY_POINTS, LOG_STARTS, HIGH_WATERMARKS, CLEANED };
 
 static const char *const checkpoint_names[] = {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/diag.h"
 
@@ -185,6 +186,20 @@ look_at_disk(struct log_dir *dir)
         log_dir_fail(dir, rc, &err);
 }
 
+/* When a topic of many partitions is gone, what they held in memory goes back to the
+ * system, and does not wait for a quiet time. */
+static void
+close_pending(struct log_dir *dir)
+{
+    enum { MANY = 256 };
+    uint32_t closed = log_dir_close_pending(dir);
+    dir->closed_logs += closed;
+    if (closed > 0 || dir->closed_logs < MANY)
+        return;
+    dir->closed_logs = 0;
+    ox_heap_trim();
+}
+
 /* One turn of the checkpointer. */
 static void
 checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint64_t *hw_at)
@@ -193,7 +208,7 @@ checkpointer_tick(struct log_dir *dir, bool asked, uint64_t *checkpoint_at, uint
     struct ox_err err;
     ox_code rc = OX_OK;
     log_dir_check_space(dir);
-    log_dir_close_pending(dir);
+    close_pending(dir);
     log_dir_purge(dir, env_wall_ms(dir->env));
     if (!atomic_load(&dir->offline))
         look_at_disk(dir);

@@ -162,6 +162,9 @@ struct plog_args {
  *        that name), OX_FILE_EXISTS (already open), I/O codes */
 ox_code plog_open(struct log_dir *dir, const struct plog_args *args, struct plog **out,
     struct ox_err *err);
+/* Before many are opened: what stays known of a partition for good gets its memory now,
+ * beside that of the others and not amid what goes with its log. */
+void log_dir_expect(struct log_dir *dir, const char *topic, int32_t partition);
 /* What name_later put off. A failure puts the directory offline. Blocks. */
 ox_code log_dir_flush_names(struct log_dir *dir, struct ox_err *err);
 /* Flushes and closes. Do not hold a lock that on_flushed takes. Ranges and

@@ -233,15 +233,15 @@ log_dir_close_later(struct log_dir *dir, struct plog *plog)
     pthread_mutex_unlock(&dir->thread_lock);
 }
 
-void
+uint32_t
 log_dir_close_pending(struct log_dir *dir)
 {
-    for (;;) {
+    for (uint32_t closed = 0;; closed++) {
         ox_lock(&dir->lock);
         struct list *link = ox_list_pop(&dir->closing);
         ox_unlock(&dir->lock);
         if (link == NULL)
-            return;
+            return closed;
         plog_close(ox_container_of(link, struct plog, link));
     }
 }

@@ -587,6 +587,7 @@ struct log_dir {
 
     struct lock lock; /* plogs, closing, hints, condemned */
     struct list plogs, closing;
+    uint32_t closed_logs; /* since the heap was trimmed; the checkpointer's */
     uint32_t plog_count;
     struct map hints; /* "topic-partition" -> struct partition_hint */
     struct condemned *condemned;
@@ -627,8 +628,8 @@ bool log_dir_pause(struct log_dir *dir, uint32_t us);
 void log_dir_condemn(struct log_dir *dir, const char *path, bool is_dir, int64_t due_ms);
 /* The checkpointer closes plog, which is detached. */
 void log_dir_close_later(struct log_dir *dir, struct plog *plog);
-/* Closes those that wait for it. */
-void log_dir_close_pending(struct log_dir *dir);
+/* Closes those that wait for it; how many. */
+uint32_t log_dir_close_pending(struct log_dir *dir);
 
 /* The next line of text without its newline; false at the end. */
 bool log_next_line(struct str *text, struct str *line);

@@ -87,6 +87,7 @@ struct conn {
     enum conn_state state;
     int paused;
     bool full_seen, in_input, surplus;
+    bool tail_apart; /* the last piece is not the tail's */
     bool came_paused; /* bytes that may not be read yet: not polled for */
     bool known;   /* conn_set_idle_limit() was called */
     bool starved; /* there is no memory for the rest of its message */
@@ -104,8 +105,9 @@ struct conn {
     struct piece *queue;
     uint32_t head, count, cap;
     size_t out_len;
-    struct buf *tail; /* the last piece's buffer while it can grow */
+    struct buf *tail; /* what was copied last is in it, and more goes on there */
     size_t tail_used;
+    uint32_t tail_pieces; /* queued, of that buffer */
     uint64_t write_progress_ns;
     uint64_t bytes_in, bytes_out, messages;
     struct loop_tick flush_tick, close_tick, input_tick;
@@ -151,14 +153,37 @@ output_grew(struct conn *conn, size_t len)
     loop_at_tick_end(conn->home->loop, &conn->flush_tick);
 }
 
+/* Behind a slice or a file range the tail goes on as a piece of its own: heads of
+ * thousands of ranges share a few buffers. */
+static uint8_t *
+tail_end(struct conn *conn)
+{
+    if (conn->tail_apart) {
+        struct piece *piece = add_piece(conn);
+        piece->buf = ox_buf_get(conn->tail);
+        piece->pos = conn->tail_used;
+        conn->tail_pieces++;
+        conn->tail_apart = false;
+    }
+    return conn->tail->ptr + conn->tail_used;
+}
+
+static size_t
+tail_room(const struct conn *conn)
+{
+    return conn->tail != NULL ? conn->tail->cap - conn->tail_used : 0;
+}
+
 uint8_t *
 conn_reserve(struct conn *conn, size_t len)
 {
-    if (conn->tail != NULL && conn->tail->cap - conn->tail_used >= len)
-        return conn->tail->ptr + conn->tail_used;
+    if (conn->tail != NULL && tail_room(conn) >= len)
+        return tail_end(conn);
     size_t cap = conn->tail == NULL && conn->out_len == 0 ? TAIL_FIRST : TAIL_LEN;
     conn->tail = ox_buf_new(OX_MAX(cap, len));
     conn->tail_used = 0;
+    conn->tail_pieces = 1;
+    conn->tail_apart = false;
     struct piece *piece = add_piece(conn);
     piece->buf = conn->tail;
     return conn->tail->ptr;
@@ -167,7 +192,7 @@ conn_reserve(struct conn *conn, size_t len)
 void
 conn_commit(struct conn *conn, size_t len)
 {
-    ox_assert(conn->tail != NULL && conn->tail->cap - conn->tail_used >= len);
+    ox_assert(!conn->tail_apart && tail_room(conn) >= len);
     conn->tail_used += len;
     piece_at(conn, conn->count - 1)->len += len;
     output_grew(conn, len);
@@ -177,9 +202,9 @@ void
 conn_write(struct conn *conn, const void *ptr, size_t len)
 {
     const uint8_t *from = ptr;
-    if (conn->tail != NULL && conn->tail->cap > conn->tail_used) {
-        size_t part = OX_MIN(len, conn->tail->cap - conn->tail_used);
-        memcpy(conn->tail->ptr + conn->tail_used, from, part);
+    if (len > 0 && tail_room(conn) > 0) {
+        size_t part = OX_MIN(len, tail_room(conn));
+        memcpy(tail_end(conn), from, part);
         conn_commit(conn, part);
         from += part;
         len -= part;
@@ -195,7 +220,7 @@ conn_write_slice(struct conn *conn, const struct slice *slice)
 {
     if (slice->len == 0)
         return;
-    conn->tail = NULL;
+    conn->tail_apart = conn->tail != NULL;
     struct piece *piece = add_piece(conn);
     piece->buf = ox_buf_get(slice->buf);
     piece->pos = slice->pos;
@@ -208,7 +233,7 @@ conn_write_file(struct conn *conn, int fd, uint64_t pos, size_t len, void (*rele
     void *arg)
 {
     ox_assert(fd >= 0);
-    conn->tail = NULL;
+    conn->tail_apart = conn->tail != NULL;
     struct piece *piece = add_piece(conn);
     *piece = (struct piece){NULL, pos, len, fd, release, arg};
     output_grew(conn, len);
@@ -219,8 +244,10 @@ drop_piece(struct conn *conn)
 {
     struct piece *piece = piece_at(conn, 0);
     if (piece->buf != NULL) {
-        if (piece->buf == conn->tail)
+        if (piece->buf == conn->tail && --conn->tail_pieces == 0) {
             conn->tail = NULL;
+            conn->tail_apart = false;
+        }
         ox_buf_put(piece->buf);
     } else if (piece->release != NULL) {
         piece->release(piece->arg);
@@ -899,6 +926,7 @@ note_quiet(struct net_loop *home)
 {
     home->quiet_seconds = home->moved < QUIET_BYTES ? home->quiet_seconds + 1 : 0;
     home->moved = 0;
+    ox_buf_tend();
     if (home->quiet_seconds != QUIET_SECONDS)
         return;
     ox_buf_trim();

@@ -6,13 +6,15 @@
  *
  *   meta thread: view -> open, close, update partitions -> new table -> publish
  *   loop:        generation changed? take the new table, keep the old one to the
- *                end of the tick
+ *                end of the tick; one that has nothing to do is asked to, or it
+ *                would hold the logs of dropped topics, and their files, for ever
  *
  * Invariants
  *  1. A table holds its view, every topic entry in it, and so every partition.
  *  2. Only the meta thread makes tables (and boot, before loops look).
  *  3. A loop's cached table is replaced only by that loop. */
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -48,6 +50,9 @@ struct loop_cache {
     uint64_t generation;
     struct loop_tick tick;
     struct append_queue appends;
+    struct replica *replica;
+    struct loop_msg look; /* from replica_tend() */
+    _Atomic bool looking; /* it is posted */
 };
 
 struct replica {
@@ -59,6 +64,7 @@ struct replica {
     struct opening *openings; /* while a table is made */
     uint32_t opening_count, opening_cap;
     _Atomic uint64_t generation;
+    uint64_t generation_told; /* to all loops, by replica_tend() */
     struct loop_cache *caches;
     struct loop_timer housekeeping;
     struct pool_job housekeeping_job;
@@ -181,11 +187,28 @@ open_one(void *arg, uint32_t i)
     *opening->to = partition_open(replica, opening->topic, opening->facts);
 }
 
+/* Of several directories it is not known yet which will have it. */
+static void
+expect_all(struct replica *replica)
+{
+    enum { MANY = 256 };
+    if (replica->opening_count < MANY || replica->config.dir_count != 1)
+        return;
+    for (uint32_t i = 0; i < replica->opening_count; i++) {
+        const struct opening *opening = &replica->openings[i];
+        char name[256];
+        snprintf(name, sizeof(name), "%.*s", (int)opening->topic->name.len,
+            opening->topic->name.ptr);
+        log_dir_expect(replica->config.dirs[0], name, opening->facts->index);
+    }
+}
+
 static void
 open_all(struct replica *replica)
 {
     struct ox_err err;
     uint32_t count = replica->opening_count;
+    expect_all(replica);
     bool starting = replica_is_starting(replica) && count > 0;
     uint32_t threads = ox_side_by_side(count, starting ? recovery_threads(replica, count, true)
         : worth_threads(count, SIDE_BY_SIDE), open_one, replica);
@@ -332,6 +355,31 @@ table_of_tick(struct replica *replica)
     cache->tick.fn = forget_old;
     loop_at_tick_end(loop, &cache->tick);
     return newer;
+}
+
+static void
+look(struct loop_msg *msg)
+{
+    struct loop_cache *cache = ox_container_of(msg, struct loop_cache, look);
+    atomic_store(&cache->looking, false);
+    table_of_tick(cache->replica);
+}
+
+void
+replica_tend(struct replica *replica)
+{
+    uint64_t generation = atomic_load(&replica->generation);
+    if (generation == replica->generation_told)
+        return;
+    replica->generation_told = generation;
+    for (int i = 0; i < loop_running_count(replica->config.loops); i++) {
+        struct loop_cache *cache = &replica->caches[i];
+        if (atomic_exchange(&cache->looking, true))
+            continue; /* it has not looked since */
+        cache->replica = replica;
+        cache->look.fn = look;
+        loop_post(loop_at(replica->config.loops, i), &cache->look);
+    }
 }
 
 const struct meta_view *

@@ -50,6 +50,10 @@ void replica_quiesce(struct replica *replica);
 /* Closes all partitions (clean). The loops have stopped or hold nothing. */
 void replica_stop(struct replica *replica);
 
+/* Once a second: every loop lets go of what newer metadata has dropped.
+ * On: one thread, while the loops run. */
+void replica_tend(struct replica *replica);
+
 /* ---- looking up. On: a loop ---- */
 
 /* The metadata view of this tick: borrowed, valid to the end of the tick. A

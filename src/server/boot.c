@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/fault.h"
@@ -780,6 +781,8 @@ server_tend(struct server *server)
     engine_tokens_tend(server->engine, view);
     if (server->sql_certificates != NULL)
         server_certificates_watch(server->sql_certificates, view->settings);
+    replica_tend(server->replica);
+    ox_buf_tend_depot();
     mem_tend();
     meta_view_put(view);
 }
