@@ -82,22 +82,6 @@ sub ask {
     return $self->heard($line);
 }
 
-# Records that were acquired, without where Kafka's batches in hand end.
-sub rows {
-    my ($text) = @_;
-    my @rows;
-    push @rows, [$1, $2, $3] while $text =~ /first_offset: (\d+), last_offset: (\d+), delivery_count: (\d+)/g;
-    my @joined;
-    for my $row (sort { $a->[0] <=> $b->[0] } @rows) {
-        if (@joined && $joined[-1][1] + 1 == $row->[0] && $joined[-1][2] == $row->[2]) {
-            $joined[-1][1] = $row->[1];
-        } else {
-            push @joined, $row;
-        }
-    }
-    return join ', ', map { "{first_offset: $_->[0], last_offset: $_->[1], delivery_count: $_->[2]}" } @joined;
-}
-
 # Names of topics that are in no order, of which only the first may be said.
 sub names {
     my ($text) = @_;
@@ -123,8 +107,8 @@ sub heard {
     # Whether a share group's partition without records is named is a matter of time.
     s/\{partition_index: \d+, error_code: 0, error_message: [^,]*, acknowledge_error_code: 0, [^{}]*\{[^{}]*\}, records: "", acquired_records: \[\]\}(?:, )?//g
         for @answers;
-    s/\{topic_id: [^,]*, partitions: \[\]\}(?:, )?//g, s/, (?=\])//g for @answers;
-    s/(?<=acquired_records: \[)([^\]]+)/rows($1)/ge for @answers;
+    s/\{topic_id: [^,]*, partitions: \[\]\}(?:, )?//g, s/, (?=\])//g
+        for $line =~ /^ShareFetch/ ? @answers : ();
     push @{$self->{said}}, $line, "    $answers[0]";
     push @{$self->{differ}}, "$line\n  first  $answers[0]\n  second $answers[1]"
         if @answers > 1 && $answers[0] ne $answers[1];

@@ -79,7 +79,8 @@ consumer_list_partitions(const struct group *group, const struct tpset *set, str
             end++;
         topic->partitions = ox_arena_array(arena, int32_t, end - at);
         for (; at < end; at++)
-            topic->partitions[topic->partition_count++] = set->at[at].partition;
+            if (set->at[at].partition >= 0)
+                topic->partitions[topic->partition_count++] = set->at[at].partition;
         topic->topic = OX_STR("");
         if (names && host->topic_by_id(host->self, &topic->topic_id, &facts))
             topic->topic = ox_str_dup(arena, facts.name);

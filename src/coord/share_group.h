@@ -18,7 +18,7 @@ struct share_member {
     size_t topic_count;
     bool subscribed; /* its record was seen */
     int32_t epoch, previous_epoch;
-    struct tpset assigned, target;
+    struct tpset assigned, target; /* partition -1: nothing of the topic any more */
     struct coord_timer session;
 };
 
@@ -28,6 +28,7 @@ struct share_group {
     int64_t metadata_hash;      /* of the topics subscribed to; 0 none */
     uint64_t topics_generation; /* metadata_hash was computed for it */
     struct map members;         /* id -> struct share_member */
+    int table_bits;             /* of Kafka's table of members: their order */
     /* Partitions by their state at the share coordinator: asked for, there. */
     struct tpset initializing, initialized;
     struct tpset deleting; /* topics, as partition -1 */
@@ -69,10 +70,12 @@ void share_restart_session(struct share_member *member);
 /* ---- share_assign.c ---- */
 
 /* Every partition gets a member, and every member a partition, as far as their
- * subscriptions allow; what a member had stays where that is even. Members by
- * rising id; target is out. Partitions not in `usable` are left out. */
-void assign_shares(const struct assign_topic *topics, const struct tpset *usable,
-    struct assign_member *members, uint32_t member_count);
+ * subscriptions allow; what a member had stays where that is even. Topics by
+ * rising id: all that somebody reads. alike: all members name the same topics.
+ * Members whose hashes meet keep the order given; target is out.
+ * Partitions not in `usable` are left out. */
+void assign_shares(const struct assign_topic *topics, uint32_t topic_count,
+    const struct tpset *usable, struct assign_member *members, uint32_t member_count, bool alike);
 
 /* ---- share_offsets.c ---- */
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "coord/java_order.h"
 #include "coord/share_group.h"
 
 enum { ID_LEN_MAX = INT16_MAX - 40, MEMBER_ID_MAX = 36, TOPICS_MAX = 100000 };
@@ -263,10 +264,79 @@ move_epoch(struct beat *beat, bool bump)
 
 /* ---- the target ---- */
 
+struct placed_member {
+    struct assign_member member;
+    uint64_t slot;
+    uint32_t seq;
+};
+
 static int
-by_member_id(const void *a, const void *b)
+by_slot(const void *a, const void *b)
 {
-    return ox_str_cmp(((const struct assign_member *)a)->id, ((const struct assign_member *)b)->id);
+    const struct placed_member *x = a, *y = b;
+    return x->slot != y->slot ? (x->slot > y->slot) - (x->slot < y->slot)
+                              : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+/* Kafka's group has its members in a table that doubles when one is put into it, be it for the
+ * second time, and never shrinks. */
+static void
+grow_table(struct share_group *share, uint32_t entries)
+{
+    share->table_bits = OX_MAX(share->table_bits, 1);
+    while (entries * 3ull > 4ull << share->table_bits)
+        share->table_bits++;
+}
+
+/* As that table is walked: by the upper bits of a hash, where they are the same the last first. */
+static void
+order_members(const struct share_group *share, struct assign_member *members, uint32_t count,
+    struct arena *arena)
+{
+    struct placed_member *all = ox_arena_array(arena, struct placed_member, count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t hash = (uint64_t)(int64_t)(int32_t)java_hash(members[i].id) * 0x9E3779B97F4A7C15u;
+        all[i] = (struct placed_member){members[i], hash >> (64 - share->table_bits), count - i};
+    }
+    if (count > 1)
+        qsort(all, count, sizeof(*all), by_slot);
+    for (uint32_t i = 0; i < count; i++)
+        members[i] = all[i].member;
+}
+
+/* Whether all members name the same topics. */
+static bool
+all_alike(const struct share_group *share)
+{
+    const struct share_member *first = NULL;
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&share->members, &at)) != NULL;) {
+        const struct share_member *member = entry->value;
+        if (first == NULL)
+            first = member;
+        if (!same_names(first->topics, first->topic_count, member->topics, member->topic_count))
+            return false;
+    }
+    return true;
+}
+
+/* What of its target a member reads. */
+static void
+own_part(struct tpset *out, const struct share_member *member)
+{
+    const struct coord_host *host = member->group->shard->coord->host;
+    const struct tpset *target = &member->target;
+    *out = (struct tpset){0};
+    for (size_t i = 0; i < member->topic_count && target->count > 0; i++) {
+        struct coord_topic facts;
+        if (!host->topic_by_name(host->self, member->topics[i], &facts))
+            continue;
+        for (uint32_t at = 0; at < target->count; at = tpset_run(target, at))
+            for (uint32_t j = at; j < tpset_run(target, at) &&
+                                  ox_uuid_eq(&target->at[j].topic, &facts.id); j++)
+                tpset_add(out, &facts.id, target->at[j].partition);
+    }
+    tpset_sort(out);
 }
 
 static void
@@ -296,8 +366,8 @@ compute_target(struct group *group, struct write *write)
         topic_table_indexes(&table, member->topics, member->topic_count, &arena, &to->topics,
             &to->topic_count);
     }
-    qsort(members, count, sizeof(*members), by_member_id);
-    assign_shares(table.topics, &usable, members, count);
+    order_members(share, members, count, &arena);
+    assign_shares(table.topics, table.count, &usable, members, count, all_alike(share));
     for (uint32_t i = 0; i < count; i++) {
         const struct share_member *member = share_member_find(group, members[i].id);
         if (!tpset_equal(&member->target, &members[i].target))
@@ -317,11 +387,14 @@ static void
 remove_member(struct share_member *member, struct write *write)
 {
     struct group *group = member->group;
+    struct topic_table table;
     struct str id = ox_str_dup(&write->arena, member->id);
     put_share_gone(write, KEY_SHARE_CURRENT, id);
     put_share_gone(write, KEY_SHARE_TARGET, id);
     put_share_gone(write, KEY_SHARE_MEMBER, id);
-    put_share_epoch(write, group->share->epoch + 1, group->share->metadata_hash);
+    read_topics(&table, group);
+    put_share_epoch(write, group->share->epoch + 1, (int64_t)table.hash);
+    topic_table_fini(&table);
     if (group_is_empty(group))
         put_share_target_epoch(write, group->share->epoch);
     group->share->topics_generation = UINT64_MAX;
@@ -360,19 +433,36 @@ leave(struct beat *beat)
 
 /* ---- a heartbeat ---- */
 
+/* Whether the member has other partitions now. */
+static bool
+reconcile(struct beat *beat, const struct share_member *member, bool wants)
+{
+    int32_t epoch = beat->share->assignment_epoch;
+    struct tpset own;
+    if (member->epoch == epoch && !wants)
+        return false;
+    own_part(&own, member);
+    bool moved = !tpset_equal(&member->assigned, &own);
+    if (member->epoch != epoch || moved)
+        put_share_current(beat->write, member->id, epoch,
+            member->epoch != epoch ? member->epoch : member->previous_epoch, &own);
+    tpset_fini(&own);
+    return moved;
+}
+
 static void
 go_on(struct beat *beat)
 {
     struct coord_share_call *call = beat->call;
     beat->share = share_group_get(beat->group);
+    bool joins = beat->member == NULL;
     bool wants = subscribe(beat);
     struct share_member *member = beat->member;
     move_epoch(beat, wants);
+    grow_table(beat->share, beat->share->members.count + !joins);
     compute_target(beat->group, beat->write);
-    bool moved = !tpset_equal(&member->assigned, &member->target);
-    if (member->epoch != beat->share->assignment_epoch || moved)
-        put_share_current(beat->write, member->id, beat->share->assignment_epoch, member->epoch,
-            &member->target);
+    grow_table(beat->share, beat->share->members.count + 1);
+    bool moved = reconcile(beat, member, wants);
     share_restart_session(member);
     call->out_member_epoch = member->epoch;
     call->heartbeat_interval_ms = group_setting(beat->group, "share.heartbeat.interval.ms",

@@ -23,7 +23,8 @@ numbers(struct write *write, const struct tpset *set, uint32_t at, uint32_t end)
 {
     struct msg_int32s out = {ox_arena_array(&write->arena, int32_t, end - at), 0};
     for (; at < end; at++)
-        out.at[out.count++] = set->at[at].partition;
+        if (set->at[at].partition >= 0)
+            out.at[out.count++] = set->at[at].partition;
     return out;
 }
 
@@ -143,10 +144,19 @@ put_share_group_gone(struct write *write)
 /* ---- reading ---- */
 
 static void
-add_all(struct tpset *set, const struct uuid *topic, const struct msg_int32s *partitions)
+add_some(struct tpset *set, const struct uuid *topic, const struct msg_int32s *partitions)
 {
     for (int32_t i = 0; i < partitions->count; i++)
         tpset_add(set, topic, partitions->at[i]);
+}
+
+/* A member's topic without partitions is partition -1. */
+static void
+add_all(struct tpset *set, const struct uuid *topic, const struct msg_int32s *partitions)
+{
+    if (partitions->count == 0)
+        tpset_add(set, topic, -1);
+    add_some(set, topic, partitions);
 }
 
 static bool
@@ -198,10 +208,10 @@ read_state(struct wire_in *in, struct arena *arena, struct share_value *out)
     if (!share_group_state_partition_metadata_value_decode(in, 0, arena, &value))
         return false;
     for (int32_t i = 0; i < value.initializing_topics.count; i++)
-        add_all(&out->initializing, &value.initializing_topics.at[i].topic_id,
+        add_some(&out->initializing, &value.initializing_topics.at[i].topic_id,
             &value.initializing_topics.at[i].partitions);
     for (int32_t i = 0; i < value.initialized_topics.count; i++)
-        add_all(&out->initialized, &value.initialized_topics.at[i].topic_id,
+        add_some(&out->initialized, &value.initialized_topics.at[i].topic_id,
             &value.initialized_topics.at[i].partitions);
     for (int32_t i = 0; i < value.deleting_topics.count; i++)
         tpset_add(&out->deleting, &value.deleting_topics.at[i].topic_id, -1);

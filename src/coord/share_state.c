@@ -410,7 +410,8 @@ check(const struct coord_state_call *call, const struct share_state *state)
             (!call->strict && i > 0 && call->batches[i].first <= call->batches[i - 1].last))
             return OX_INVALID_REQUEST;
     if (state == NULL)
-        return call->op == COORD_STATE_WRITE ? OX_INVALID_REQUEST : OX_OK;
+        return call->op == COORD_STATE_WRITE || call->op == COORD_STATE_READ ? OX_INVALID_REQUEST
+                                                                            : OX_OK;
     bool led = call->op == COORD_STATE_READ || call->op == COORD_STATE_WRITE ||
                (call->op == COORD_STATE_SUMMARY && !call->strict);
     if (led && call->leader_epoch >= 0 && call->leader_epoch < state->leader_seen)

@@ -33,10 +33,15 @@ answer(struct kafka_request *req, const struct coord_share_offsets_call *call)
     size_t topics = call->call.code == OX_OK ? call->topic_count : 0;
     response.responses.at = kafka_array(req, topic_out, topics);
     response.responses.count = (int32_t)topics;
-    for (size_t i = 0; i < topics; i++)
-        response.responses.at[i] = (topic_out){call->topics[i].name, call->topics[i].id,
-            ox_code_kafka(call->topics[i].code),
-            topic_text(req, call->topics[i].name, call->topics[i].code)};
+    for (size_t i = 0; i < topics; i++) {
+        ox_code code = call->topics[i].code;
+        bool asked = code != OX_UNKNOWN_TOPIC_OR_PARTITION && code != OX_TOPIC_AUTHORIZATION_FAILED;
+        response.responses.at[i] = (topic_out){.topic_name = call->topics[i].name,
+            .error_code = ox_code_kafka(code),
+            .error_message = topic_text(req, call->topics[i].name, code)};
+        if (asked)
+            response.responses.at[i].topic_id = call->topics[i].id;
+    }
     kafka_answer(req, &response);
 }
 

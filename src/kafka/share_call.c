@@ -170,12 +170,20 @@ kafka_share_fetch(struct kafka_request *req)
     call->fetch = true;
     call->strict = request->share_acquire_mode == 1;
     call->renew = req->version >= 2;
-    call->max_wait_ms = request->is_renew_ack ? 0 : request->max_wait_ms;
+    call->renewing = call->renew && request->is_renew_ack;
+    if (call->renewing && (request->max_bytes != 0 || request->min_bytes != 0 ||
+                              request->max_records != 0 || request->max_wait_ms != 0)) {
+        call->code = OX_INVALID_REQUEST;
+        fetched(call);
+        return;
+    }
+    call->max_wait_ms = request->max_wait_ms;
     int32_t most = OX_MIN(request->max_bytes, engine_settings(kafka_engine(req))->fetch_max_bytes);
     if (most > 0) /* else it is what it is */
         most = (int32_t)engine_quota_fetch_max(req->sess, (size_t)most);
     call->max_bytes = most;
     call->max_records = request->max_records;
+    call->bundle_size = request->batch_size;
     fill_parts(req, request->topics.at, request->topics.count, call);
     size_t forgotten = 0;
     for (int32_t i = 0; i < request->forgotten_topics_data.count; i++)
@@ -234,6 +242,7 @@ kafka_share_acknowledge(struct kafka_request *req)
         return;
     }
     call->renew = req->version >= 2;
+    call->renewing = call->renew && request->is_renew_ack;
     fill_parts(req, (const topic_in *)(const void *)request->topics.at, request->topics.count,
         call);
     share_call(engine_share(kafka_engine(req)), call);

@@ -22,15 +22,16 @@ enum { NS_PER_MS = 1000000, RETRIES = 16 };
 
 struct share_session {
     struct share_home *home;
-    struct str key; /* heap */
+    struct str key, group_id; /* heap */
     uint64_t id, conn_id;
+    uint64_t owner; /* of records: the member, whichever session of it */
     int32_t epoch;
     struct share_part **parts; /* heap */
     uint32_t count, cap;
     struct share_part **before; /* while it is opened again: what it read */
     uint32_t before_count;
-    uint32_t first; /* whose turn it is */
 };
+
 
 struct share_wait {
     struct partition_waiter waiter; /* first */
@@ -46,17 +47,67 @@ session_key(struct arena *arena, const struct share_call *call)
         OX_STR_ARG(call->member_id)));
 }
 
+static uint64_t
+hash_of(struct str s)
+{
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (uint8_t)s.ptr[i]) * 0x100000001B3u;
+    return hash;
+}
+
+static struct str
+heap_copy(struct str s)
+{
+    char *copy = ox_malloc(s.len + 1);
+    memcpy(copy, s.ptr, s.len);
+    return ox_str_n(copy, s.len);
+}
+
+/* How many sessions a group has. */
+static uintptr_t
+group_sessions(const struct share_home *home, struct str group_id)
+{
+    return (uintptr_t)ox_map_get(&home->groups, group_id);
+}
+
+static void
+group_count(struct share_home *home, struct str group_id, uintptr_t sessions)
+{
+    if (sessions > 0)
+        ox_map_put(&home->groups, group_id, (void *)sessions);
+    else
+        ox_map_remove(&home->groups, group_id);
+}
+
+/* The group whose session a connection opened last: when it is closed and the group has no
+ * session then, its partitions are forgotten. */
+static void
+conn_opened(struct share_home *home, uint64_t conn_id, struct str group_id)
+{
+    int64_t key = (int64_t)conn_id;
+    struct str *before = ox_map_get(&home->conns, ox_key_i64(&key));
+    if (before == NULL) {
+        before = ox_calloc(1, sizeof(*before));
+        ox_map_put(&home->conns, ox_key_i64(&key), before);
+    }
+    ox_free((void *)before->ptr);
+    *before = heap_copy(group_id);
+}
+
 static void
 session_close(struct share_session *sess)
 {
     struct share_home *home = sess->home;
     ox_map_remove(&home->sessions, sess->key);
     for (uint32_t i = 0; i < sess->count; i++) {
-        part_release(sess->parts[i], sess->id);
+        part_release(sess->parts[i], sess->owner);
         part_leave(sess->parts[i]);
     }
+    group_count(home, sess->group_id, group_sessions(home, sess->group_id) - 1);
     ox_free(sess->parts);
     ox_free((void *)sess->key.ptr);
+    ox_free((void *)sess->group_id.ptr);
     ox_free(sess);
     atomic_fetch_sub(&home->share->sessions, 1);
 }
@@ -72,12 +123,13 @@ session_open(struct share_home *home, const struct share_call *call, struct str 
         return OX_SHARE_SESSION_LIMIT_REACHED;
     }
     struct share_session *sess = ox_calloc(1, sizeof(*sess));
-    char *copy = ox_malloc(key.len + 1);
-    memcpy(copy, key.ptr, key.len);
     sess->home = home;
-    sess->key = ox_str_n(copy, key.len);
+    sess->key = heap_copy(key);
+    sess->group_id = heap_copy(call->group_id);
     sess->id = ++home->last_id;
+    sess->owner = hash_of(key) | 1;
     sess->conn_id = call->conn_id;
+    group_count(home, sess->group_id, group_sessions(home, sess->group_id) + 1);
     ox_map_put(&home->sessions, sess->key, sess);
     *out = sess;
     return OX_OK;
@@ -96,7 +148,7 @@ session_reopen(struct share_session *sess, const struct share_call *call)
     sess->before = sess->parts;
     sess->before_count = sess->count;
     sess->parts = NULL;
-    sess->count = sess->cap = sess->first = 0;
+    sess->count = sess->cap = 0;
     sess->conn_id = call->conn_id;
 }
 
@@ -128,6 +180,7 @@ session_find(struct share_home *home, struct share_call *call)
         else
             code = session_open(home, call, key, &call->session);
         if (code == OX_OK) {
+            conn_opened(home, call->conn_id, call->group_id);
             call->session->epoch = 1;
             call->session_id = call->session->id;
         }
@@ -237,25 +290,84 @@ answer(struct share_call *call, ox_code code)
 
 static void step(struct share_call *call);
 
+static bool
+is_open(struct share_part *sp)
+{
+    return sp->state == PART_READY && part_has_room(sp);
+}
+
+/* The session's partitions, as this call goes through them: with each epoch another is first. As
+ * Kafka, which need not read those whose next record it has met already to know that there is
+ * something, and reads them first then. */
+static struct share_part **
+in_turn(const struct share_call *call, uint32_t *open)
+{
+    const struct share_session *sess = call->session;
+    struct share_part **turn = ox_arena_array(call->arena, struct share_part *, sess->count);
+    uint32_t first = sess->count > 0 ? (uint32_t)call->session_epoch % sess->count : 0, count = 0;
+    *open = 0;
+    for (int met = 1; met >= 0; met--)
+        for (uint32_t i = 0; i < sess->count; i++) {
+            struct share_part *sp = sess->parts[(first + i) % sess->count];
+            bool has = call->expired || (is_open(sp) && sp->met == runs_next(&sp->runs));
+            if (has == (met > 0))
+                turn[count++] = sp;
+        }
+    for (uint32_t i = 0; i < sess->count; i++)
+        if (is_open(turn[i])) {
+            turn[i]->met = runs_next(&turn[i]->runs);
+            ++*open;
+        }
+    return turn;
+}
+
+/* Whether the partition has something to say besides records. */
+static bool
+collect_fault(struct share_call *call, const struct share_part *sp)
+{
+    if (sp->fault != OX_UNKNOWN_TOPIC_OR_PARTITION && sp->fault != OX_STORAGE_ERROR &&
+        sp->fault != OX_OFFSET_NOT_AVAILABLE && sp->fault != OX_UNKNOWN_SERVER_ERROR)
+        return false;
+    out_of(call, &sp->topic_id, sp->index)->code = sp->fault;
+    return true;
+}
+
+/* Who gave records comes last the next time. */
+static void
+move_back(struct share_session *sess, struct share_part *sp)
+{
+    for (uint32_t i = 0; i < sess->count; i++)
+        if (sess->parts[i] == sp) {
+            memmove(sess->parts + i, sess->parts + i + 1,
+                (sess->count - i - 1) * sizeof(struct share_part *));
+            sess->parts[sess->count - 1] = sp;
+            return;
+        }
+}
+
 /* Whether there is something to say. */
 static bool
 collect(struct share_call *call)
 {
     struct share_session *sess = call->session;
+    uint32_t open;
+    struct share_part **turn = in_turn(call, &open);
     uint64_t left = (uint64_t)OX_MAX(call->max_records, 0);
-    size_t room = (size_t)OX_MAX(call->max_bytes, 1);
-    bool any = false;
+    bool any = false, first = true;
+    size_t room = (size_t)OX_MAX(call->max_bytes, 0), each = open > 0 ? room / open : 0;
     for (uint32_t i = 0; i < sess->count && left > 0 && room > 0; i++) {
-        struct share_part *sp = sess->parts[(sess->first + i) % sess->count];
+        struct share_part *sp = turn[i];
+        struct share_call_part found = {.topic_id = sp->topic_id, .partition = sp->index};
+        struct part_read read = {.max = left, .max_bytes = OX_MIN(room, OX_MAX(each, (size_t)1)),
+            .min_one = first, .owner = sess->owner};
         if (sp->state != PART_READY) {
-            if (sp->fault == OX_UNKNOWN_TOPIC_OR_PARTITION || sp->fault == OX_STORAGE_ERROR) {
-                out_of(call, &sp->topic_id, sp->index)->code = sp->fault;
-                any = true;
-            }
+            any |= collect_fault(call, sp);
             continue;
         }
-        struct share_call_part found = {.topic_id = sp->topic_id, .partition = sp->index};
-        uint64_t got = part_acquire(sp, call, sess->id, left, room, &found);
+        uint64_t got = part_acquire(sp, call, &read, &found);
+        first = first && read.bytes == 0;
+        room -= OX_MIN(room, read.bytes);
+        any |= read.bytes > 0 || read.cut;
         if (got == 0 && found.code == OX_OK)
             continue;
         struct share_call_part *out = out_of(call, &sp->topic_id, sp->index);
@@ -263,11 +375,10 @@ collect(struct share_call *call)
         out->range = found.range;
         out->acquired = found.acquired;
         left -= OX_MIN(left, got);
-        room -= OX_MIN(room, found.range.len);
         any = true;
+        if (got > 0 && call->session_epoch > 0)
+            move_back(sess, sp);
     }
-    if (sess->count > 0)
-        sess->first = (sess->first + 1) % sess->count;
     for (size_t i = 0; i < call->out_count; i++)
         any |= call->outs[i].code != OX_OK || call->outs[i].ack_code != OX_OK;
     return any;
@@ -313,7 +424,7 @@ park(struct share_call *call, bool watch)
     call->wait_count = 0;
     for (uint32_t i = 0; watch && i < sess->count; i++) {
         struct share_part *sp = sess->parts[i];
-        if (sp->state != PART_READY || sp->runs.acquired >= sp->locks_max)
+        if (!is_open(sp))
             continue; /* a release wakes the group */
         struct share_wait *wait = &call->waits[call->wait_count++];
         wait->call = call;
@@ -347,7 +458,7 @@ step(struct share_call *call)
         return;
     }
     bool lives = session_lives(call);
-    if (!call->fetch || call->session_epoch == -1) {
+    if (!call->fetch || call->session_epoch == -1 || call->renewing) {
         if (call->session_epoch == -1 && lives)
             session_close(call->session);
         answer(call, OX_OK);
@@ -363,7 +474,8 @@ step(struct share_call *call)
             answer(call, OX_OK);
             return;
         }
-        if (call->expired || call->until_ns <= loop_now_ns(call->home->loop)) {
+        if (call->expired || call->session->count == 0 || call->max_records <= 0 ||
+            call->max_bytes <= 0 || call->until_ns <= loop_now_ns(call->home->loop)) {
             list_all(call);
             answer(call, OX_OK);
             return;
@@ -411,28 +523,59 @@ share_acknowledged(const struct share *share, uint64_t counts[SHARE_ACK_TYPES])
         counts[i] = atomic_load(&share->acknowledged[i]);
 }
 
+/* Whether that can be said at all. */
+static bool
+makes_sense(const struct share_call *call, const struct share_call_part *part)
+{
+    int8_t most = call->renew ? SHARE_RENEW : SHARE_REJECT;
+    int64_t before = -1;
+    for (size_t i = 0; i < part->ack_count; i++) {
+        const struct share_ack *ack = &part->acks[i];
+        if (ack->first > ack->last || ack->first < before || ack->type_count == 0 ||
+            (ack->type_count > 1 && ack->type_count - 1 != (uint64_t)(ack->last - ack->first)))
+            return false;
+        for (size_t j = 0; j < ack->type_count; j++)
+            if (ack->types[j] < SHARE_GAP || ack->types[j] > most ||
+                (ack->types[j] == SHARE_RENEW && !call->renewing))
+                return false;
+        before = ack->last;
+    }
+    return true;
+}
+
+/* Whether the member may say it of the partition, which is NULL when it is not known. */
+static ox_code
+check_acks(const struct share_call *call, struct share_part *sp, const struct share_call_part *part)
+{
+    if (part->refused == OX_UNKNOWN_TOPIC_ID)
+        return part->refused;
+    if (!makes_sense(call, part))
+        return OX_INVALID_REQUEST;
+    if (part->refused != OX_OK)
+        return part->refused;
+    if (sp == NULL || (sp->state == PART_NEW && sp->fault != OX_OK))
+        return OX_UNKNOWN_TOPIC_OR_PARTITION;
+    if (sp->state != PART_READY)
+        return OX_INVALID_RECORD_STATE;
+    part_settings(sp);
+    ox_code code = OX_OK;
+    for (size_t i = 0; i < part->ack_count && code == OX_OK; i++) {
+        code = runs_check(&sp->runs, call->session->owner, &part->acks[i], sp->renew);
+        if (code == OX_OK && i > 0 && part->acks[i].first == part->acks[i - 1].last)
+            code = OX_INVALID_RECORD_STATE; /* it has just been spoken of */
+    }
+    return code;
+}
+
 /* All of a partition's acknowledgements count, or none. */
 static void
 acknowledge(struct share_call *call, struct share_call_part *part)
 {
-    struct share_session *sess = call->session;
     struct share_call_part *out = out_of(call, &part->topic_id, part->partition);
     struct share_part *sp =
         part_find(call->home, call->group_id, &part->topic_id, part->partition);
-    ox_code code = part->refused;
-    if (code == OX_OK && sp == NULL)
-        code = OX_UNKNOWN_TOPIC_OR_PARTITION;
-    if (code == OX_OK && sp->state != PART_READY)
-        code = OX_INVALID_RECORD_STATE;
-    if (code == OX_OK)
-        part_settings(sp);
-    for (size_t i = 0; i < part->ack_count && code == OX_OK; i++)
-        code = runs_check(&sp->runs, sess->id, &part->acks[i], call->renew && sp->renew);
-    for (size_t i = 1; i < part->ack_count && code == OX_OK; i++)
-        if (part->acks[i].first <= part->acks[i - 1].last)
-            code = OX_INVALID_REQUEST;
-    out->ack_code = code;
-    if (code != OX_OK)
+    out->ack_code = check_acks(call, sp, part);
+    if (out->ack_code != OX_OK)
         return;
     uint64_t deadline =
         loop_now_ns(call->home->loop) / NS_PER_MS + (uint64_t)sp->lock_ms;
@@ -479,6 +622,7 @@ begin(struct loop_msg *msg)
     struct share_call *call = ox_container_of(msg, struct share_call, msg);
     struct share_home *home = call->home;
     ox_code code = home->stopping ? OX_SHUTTING_DOWN : session_find(home, call);
+    parts_sweep(home);
     if (code != OX_OK) {
         answer(call, code);
         return;
@@ -502,10 +646,7 @@ begin(struct loop_msg *msg)
 static struct share_home *
 home_of(struct share *share, struct str group_id)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < group_id.len; i++)
-        hash = (hash ^ (uint8_t)group_id.ptr[i]) * 0x100000001B3u;
-    return &share->homes[hash % (uint64_t)loop_count(share->loops)];
+    return &share->homes[hash_of(group_id) % (uint64_t)loop_count(share->loops)];
 }
 
 void
@@ -532,6 +673,19 @@ struct gone {
 };
 
 static void
+conn_closed(struct share_home *home, uint64_t conn_id)
+{
+    int64_t key = (int64_t)conn_id;
+    struct str *group_id = ox_map_remove(&home->conns, ox_key_i64(&key));
+    if (group_id == NULL)
+        return;
+    if (group_sessions(home, *group_id) == 0)
+        parts_forget(home, *group_id);
+    ox_free((void *)group_id->ptr);
+    ox_free(group_id);
+}
+
+static void
 drop_sessions(struct loop_msg *msg)
 {
     struct gone *gone = ox_container_of(msg, struct gone, msg);
@@ -542,6 +696,7 @@ drop_sessions(struct loop_msg *msg)
         if (sess->conn_id == gone->conn_id)
             session_close(sess);
     }
+    conn_closed(gone->home, gone->conn_id);
     ox_free(gone);
     atomic_fetch_sub(&share->out, 1);
 }
@@ -576,6 +731,8 @@ share_new(struct loop_group *loops, struct replica *replica, struct coord *state
         home->loop = loop_at(loops, i);
         ox_map_init(&home->sessions);
         ox_map_init(&home->parts);
+        ox_map_init(&home->groups);
+        ox_map_init(&home->conns);
         ox_list_init(&home->parked);
     }
     return share;
@@ -623,8 +780,15 @@ share_free(struct share *share)
         struct map_entry *entry;
         for (uint32_t at = 0; (entry = ox_map_next(&home->parts, &at)) != NULL;)
             part_free(entry->value);
+        for (uint32_t at = 0; (entry = ox_map_next(&home->conns, &at)) != NULL;) {
+            struct str *group_id = entry->value;
+            ox_free((void *)group_id->ptr);
+            ox_free(group_id);
+        }
         ox_map_fini(&home->sessions);
         ox_map_fini(&home->parts);
+        ox_map_fini(&home->groups);
+        ox_map_fini(&home->conns);
     }
     ox_free(share->homes);
     ox_free(share);

@@ -97,7 +97,8 @@ struct share_call {
     bool fetch;            /* records are wanted; else only acknowledging */
     bool strict;           /* max_records exactly; else whole batches */
     bool renew;            /* SHARE_RENEW is known */
-    int32_t max_wait_ms, max_bytes, max_records;
+    bool renewing;         /* and may be said; nothing is fetched then */
+    int32_t max_wait_ms, max_bytes, max_records, bundle_size;
     struct share_call_part *parts; /* with acknowledgements, or new to the session */
     size_t part_count;
     const struct share_call_part *forgotten;

@@ -27,6 +27,8 @@ struct share_run {
     int16_t count;        /* of deliveries */
     bool dirty;           /* the share coordinator does not know yet */
     bool rejected;        /* archiving: by a member; else delivered too often */
+    bool split;           /* its bundle: the records of it have fates of their own */
+    int64_t bundle;       /* where that begins, or began */
     uint64_t owner;       /* acquired: a session's id */
     uint64_t deadline_ms; /* acquired: when it goes back */
 };
@@ -38,6 +40,7 @@ struct share_runs {
     struct share_run *at; /* heap */
     uint32_t count, cap;
     uint64_t acquired;    /* records, now */
+    bool remains;         /* the log's start went past all that there was */
     bool bury;            /* what is given up goes to a dead-letter queue */
 };
 
@@ -49,15 +52,35 @@ void runs_load(struct share_runs *runs, const struct coord_state_batch *batches,
 int64_t runs_next(const struct share_runs *runs);
 /* What is new up to last becomes available. */
 void runs_extend(struct share_runs *runs, int64_t last);
-/* Hands out what is available in [first, last], at most max records; rows are
- * added to the list in the arena. Returns how many. */
-struct share_acquired;
-uint64_t runs_acquire(struct share_runs *runs, int64_t first, int64_t last, uint64_t max,
-    uint64_t owner, uint64_t deadline_ms, struct arena *arena, struct share_acquired *out);
+/* A batch of the log. */
+struct share_batch {
+    int64_t first, last;
+    size_t bytes;
+    bool hidden; /* of a transaction that was aborted */
+};
+/* Of what was read, the batches `batches` of the log: */
+struct share_take {
+    int64_t first, last; /* where the first begins; the last offset to be had */
+    const struct share_batch *batches;
+    size_t batch_count;
+    uint64_t max;        /* records; more, if they come in one bundle or batch */
+    bool strict;         /* never more than max */
+    int64_t bundle_size; /* new bundles end with the batch that makes them this large */
+    int16_t limit;       /* of deliveries */
+    uint64_t owner, deadline_ms;
+};
+/* Hands out what is available; rows are added to the list in the arena. Returns how many. */
+uint64_t runs_acquire(struct share_runs *runs, const struct share_take *take, struct arena *arena,
+    struct share_acquired *out);
+/* What was just acquired in [first, last] is nothing that anybody is to see: it is done, and
+ * leaves the rows. */
+void runs_discard(struct share_runs *runs, int64_t first, int64_t last, struct arena *arena,
+    struct share_acquired *rows);
 /* Nobody will be given what is available in [first, last]. */
 void runs_archive(struct share_runs *runs, int64_t first, int64_t last);
-/* Whether the owner may say so: OX_INVALID_REQUEST, OX_INVALID_RECORD_STATE. */
-ox_code runs_check(const struct share_runs *runs, uint64_t owner, const struct share_ack *ack,
+/* Whether the owner may say so (types are known to be good): OX_INVALID_REQUEST,
+ * OX_INVALID_RECORD_STATE. Splits the bundles of which it speaks in part. */
+ox_code runs_check(struct share_runs *runs, uint64_t owner, const struct share_ack *ack,
     bool renew);
 /* After runs_check. limit: deliveries after which a record is given up. */
 void runs_acknowledge(struct share_runs *runs, const struct share_ack *ack, int16_t limit,
@@ -91,7 +114,10 @@ struct share_home {
     struct loop *loop;
     struct map sessions; /* group NUL member -> struct share_session */
     struct map parts;    /* group NUL topic partition -> struct share_part */
+    struct map groups;   /* group -> its number of sessions */
+    struct map conns;    /* connection -> the group it read last, struct str on the heap */
     struct list parked;  /* struct share_call */
+    uint64_t swept;      /* generation of the view when parts_sweep() looked */
     uint64_t last_id;    /* of a session */
     bool stopping;
 };
@@ -119,6 +145,7 @@ struct share_part {
     enum part_state state;
     ox_code fault; /* of the last load or write; the next use loads again */
     struct share_runs runs;
+    int64_t met;        /* where a fetch looked last; -1: none did */
     int64_t told_start; /* what the share coordinator has, or where a new group began */
     int32_t state_epoch, leader_epoch, lock_ms;
     uint32_t locks_max;
@@ -126,9 +153,11 @@ struct share_part {
     int16_t limit; /* of deliveries */
     enum partition_isolation isolation;
     uint32_t sessions; /* that read it */
+    bool dropped;      /* it goes when nobody reads it and nothing is out */
     struct coord_state_call call;
     struct arena arena; /* of the call */
     bool out;           /* the call is out */
+    bool released, release_out; /* a session ended: not told yet; the call says it */
     struct list waiting, next; /* share_waiter: for what is out, for what follows */
     struct loop_timer timer;   /* the first lock that runs out */
     struct share_burial burial;
@@ -152,17 +181,32 @@ struct share_part *part_find(struct share_home *home, struct str group_id,
 void part_settings(struct share_part *sp);
 /* How long its records stay with a member. */
 int32_t part_lock_ms(const struct meta_view *view, struct str group_id);
-/* One session less; the last one takes the partition with it. */
+/* One session less. What has become of the records stays known. */
 void part_leave(struct share_part *sp);
+/* Nobody reads the group any more: what is known of its partitions goes. */
+void parts_forget(struct share_home *home, struct str group_id);
+/* So does what nobody reads and is no longer here. */
+void parts_sweep(struct share_home *home);
+/* Whether something can be handed out, if there is something. */
+bool part_has_room(struct share_part *sp);
 /* Have the call wait (call->pending) for what is on its way. */
 void part_wait(struct share_part *sp, struct share_call *call, ox_code *code);
 /* Tell the share coordinator what has changed, now or after what is out. */
 void part_write(struct share_part *sp);
 /* The owner's records go back. */
 void part_release(struct share_part *sp, uint64_t owner);
-/* Up to max records, batch by batch, into out; returns how many. */
-uint64_t part_acquire(struct share_part *sp, const struct share_call *call, uint64_t owner,
-    uint64_t max, size_t max_bytes, struct share_call_part *out);
+/* What is asked of a partition, and what was read for it. */
+struct part_read {
+    uint64_t max, owner;
+    size_t max_bytes;
+    bool min_one; /* the first batch even when it is larger */
+    /* out */
+    size_t bytes;
+    bool cut; /* the log begins later: nothing now */
+};
+/* Hands out records into out; returns how many. */
+uint64_t part_acquire(struct share_part *sp, const struct share_call *call, struct part_read *read,
+    struct share_call_part *out);
 void part_free(struct share_part *sp);
 
 /* ---- share.c ---- */

@@ -160,26 +160,27 @@ share_reset_valid(struct str reset)
            reset_duration(reset) >= 0;
 }
 
-/* Where a group begins that has never read the partition. */
-static int64_t
-first_offset(struct share_part *sp)
+/* Where a group begins that has never read the partition; OX_OFFSET_NOT_AVAILABLE: nothing is as
+ * young as it wants. */
+static ox_code
+first_offset(struct share_part *sp, int64_t *out)
 {
     const struct meta_view *view = replica_view(sp->home->share->replica);
     struct str reset = group_setting(view, sp->group_id, "share.auto.offset.reset");
     struct partition_state state;
     partition_state(sp->part, &state);
-    if (reset.ptr != NULL && ox_str_is(reset, "earliest"))
-        return state.log_start;
+    *out = reset.ptr != NULL && ox_str_is(reset, "earliest") ? state.log_start
+                                                             : state.high_watermark;
     int64_t back_ms = reset.ptr != NULL ? reset_duration(reset) : -1;
-    if (back_ms >= 0) {
-        struct log_timed_offset found;
-        if (plog_offset_by_time(partition_log(sp->part),
-                loop_wall_ms(sp->home->loop) - back_ms, state.high_watermark, &found, NULL) ==
-                OX_OK &&
-            found.offset >= 0)
-            return found.offset;
-    }
-    return state.high_watermark;
+    if (back_ms < 0)
+        return OX_OK;
+    struct log_timed_offset found;
+    ox_code code = plog_offset_by_time(partition_log(sp->part),
+        loop_wall_ms(sp->home->loop) - back_ms, state.high_watermark, &found, NULL);
+    if (code != OX_OK || found.offset < 0)
+        return OX_OFFSET_NOT_AVAILABLE;
+    *out = found.offset;
+    return OX_OK;
 }
 
 /* ---- waiting ---- */
@@ -216,6 +217,21 @@ move(struct list *to, struct list *from)
 
 static void load_done(struct coord_call *call);
 static void write_done(struct coord_call *call);
+
+/* What members are told when the share coordinator says that. */
+static ox_code
+for_members(ox_code code)
+{
+    switch (code) {
+    case OX_FENCED_STATE_EPOCH:
+    case OX_FENCED_LEADER_EPOCH:
+        return OX_NOT_LEADER;
+    case OX_INVALID_REQUEST: /* it has no state of the partition */
+        return OX_UNKNOWN_SERVER_ERROR;
+    default:
+        return code;
+    }
+}
 
 static void
 ask(struct share_part *sp, void (*done)(struct coord_call *call))
@@ -276,7 +292,7 @@ forget(struct share_part *sp, ox_code fault)
 static void
 settle(struct share_part *sp)
 {
-    if (sp->sessions == 0 && !sp->out && !sp->burying && ox_list_empty(&sp->next) &&
+    if (sp->dropped && sp->sessions == 0 && !sp->out && !sp->burying && ox_list_empty(&sp->next) &&
         ox_list_empty(&sp->waiting)) {
         ox_map_remove(&sp->home->parts, sp->key);
         part_free(sp);
@@ -332,9 +348,12 @@ load_done(struct coord_call *call)
             call);
     struct coord_state_call *state = &sp->call;
     ox_code code = state->call.code;
+    int64_t start = state->start_offset;
+    if (code == OX_OK && start < 0)
+        code = first_offset(sp, &start);
     if (code == OX_OK) {
-        int64_t start = state->start_offset >= 0 ? state->start_offset : first_offset(sp);
         sp->state_epoch = state->state_epoch;
+        sp->met = -1;
         sp->told_start = start; /* where a group begins is nobody's business until it moves */
         runs_init(&sp->runs, start);
         sp->settings_of = 0;
@@ -342,7 +361,7 @@ load_done(struct coord_call *call)
         runs_load(&sp->runs, state->batches, state->batch_count);
         sp->state = PART_READY;
     } else {
-        forget(sp, code);
+        forget(sp, for_members(code));
     }
     answered(sp);
     struct list waiters;
@@ -368,6 +387,8 @@ part_write(struct share_part *sp)
         .state_epoch = sp->state_epoch, .leader_epoch = sp->leader_epoch,
         .start_offset = sp->runs.start, .complete_count = runs_complete(&sp->runs)};
     sp->told_start = sp->runs.start;
+    sp->release_out = sp->released;
+    sp->released = false;
     runs_take_dirty(&sp->runs, &sp->arena, &sp->call.batches, &sp->call.batch_count);
     move(&sp->waiting, &sp->next);
     ask(sp, write_done);
@@ -384,14 +405,16 @@ write_done(struct coord_call *call)
     answered(sp);
     ox_list_init(&waiters);
     move(&waiters, &sp->waiting);
-    if (code != OX_OK) {
+    if (code == OX_FENCED_STATE_EPOCH && ox_list_empty(&waiters) && !sp->release_out) {
+        code = OX_OK; /* only locks that ran out: a member will hear of it */
+    } else if (code != OX_OK) {
         ox_warn("share group state was not written", "group=%.*s partition=%d code=%s",
             OX_STR_ARG(sp->group_id), sp->index, ox_code_facts(code)->name);
         move(&waiters, &sp->next);
-        forget(sp, code);
+        forget(sp, for_members(code));
     }
     sp->sessions++;
-    tell(&waiters, code);
+    tell(&waiters, for_members(code));
     if (code == OX_OK)
         part_write(sp);
     bury(sp);
@@ -420,6 +443,7 @@ part_use(struct share_home *home, struct str group_id, const struct uuid *topic_
         ox_list_init(&sp->next);
         ox_map_put(&home->parts, sp->key, sp);
     }
+    sp->dropped = false;
     if (sp->state == PART_NEW && !sp->out)
         load(sp);
     return sp;
@@ -490,117 +514,221 @@ part_release(struct share_part *sp, uint64_t owner)
     part_settings(sp);
     if (!runs_release(&sp->runs, owner, 0, sp->limit))
         return;
+    sp->released = true;
     arm(sp);
     part_write(sp);
     share_wake_group(sp->home, sp->group_id);
 }
 
+void
+parts_forget(struct share_home *home, struct str group_id)
+{
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&home->parts, &at)) != NULL;) {
+        struct share_part *sp = entry->value;
+        if (!ox_str_eq(sp->group_id, group_id))
+            continue;
+        sp->dropped = true;
+        settle(sp);
+    }
+}
+
+void
+parts_sweep(struct share_home *home)
+{
+    const struct meta_view *view = replica_view(home->share->replica);
+    struct map_entry *entry;
+    if (home->swept == view->generation)
+        return;
+    home->swept = view->generation;
+    for (uint32_t at = 0; (entry = ox_map_next(&home->parts, &at)) != NULL;) {
+        struct share_part *sp = entry->value;
+        struct partition_state state = {0};
+        if (sp->sessions > 0)
+            continue;
+        if (sp->part != NULL)
+            partition_state(sp->part, &state);
+        if (sp->part == NULL || state.fault != OX_OK ||
+            meta_view_topic_by_id(view, &sp->topic_id) == NULL) {
+            sp->dropped = true;
+            settle(sp);
+        }
+    }
+}
+
 /* ---- handing out ---- */
 
-struct handing {
-    struct share_part *sp;
-    const struct share_call *call;
-    uint64_t owner, max, taken, deadline_ms;
+/* Records between the first that is not done and the last that was handed out count, whatever has
+ * become of them. */
+static uint64_t
+locked(const struct share_runs *runs)
+{
+    return runs->count == 0 ? 0 : (uint64_t)(runs->end - runs->start);
+}
+
+bool
+part_has_room(struct share_part *sp)
+{
+    part_settings(sp);
+    return runs_next(&sp->runs) < sp->runs.end || locked(&sp->runs) < sp->locks_max;
+}
+
+/* What was read: the log's batches, and which of them nobody is to see. */
+struct reading {
+    struct share_batch *batches;
+    size_t count, cap;
     struct log_aborted_txn *aborted;
     size_t aborted_count;
-    size_t bytes; /* of the batches up to the last one that gave a record */
-    size_t seen;
-    struct share_call_part *out;
 };
 
 static bool
-is_aborted(const struct handing *hand, const struct record_batch *batch)
+is_aborted(const struct reading *reading, const struct record_batch *batch)
 {
-    for (size_t i = 0; i < hand->aborted_count; i++)
-        if (batch->producer_id == hand->aborted[i].producer_id &&
-            batch->base_offset >= hand->aborted[i].first_offset &&
-            batch->base_offset <= hand->aborted[i].last_offset)
-            return true;
+    for (size_t i = 0; i < reading->aborted_count && record_batch_is_transactional(batch); i++)
+        if (batch->producer_id == reading->aborted[i].producer_id &&
+            batch->base_offset >= reading->aborted[i].first_offset &&
+            batch->base_offset <= reading->aborted[i].last_offset)
+            return !record_batch_is_control(batch);
     return false;
 }
 
-/* One batch; false: enough. */
-static bool
-hand_out(struct handing *hand, const struct record_batch *batch)
+static void
+note_batch(struct reading *reading, const struct record_batch *batch, struct arena *arena)
 {
-    struct share_runs *runs = &hand->sp->runs;
-    int64_t last = batch->base_offset + batch->last_offset_delta;
-    uint64_t room = hand->sp->locks_max > runs->acquired ? hand->sp->locks_max - runs->acquired : 0;
-    if (hand->taken >= hand->max || room == 0)
-        return false;
-    int64_t end = runs->end;
-    runs_extend(runs, last);
-    if (batch->base_offset > end) /* nothing stands there any more */
-        runs_archive(runs, end, batch->base_offset - 1);
-    if (record_batch_is_control(batch) ||
-        (record_batch_is_transactional(batch) && is_aborted(hand, batch)))
-        runs_archive(runs, batch->base_offset, last);
-    uint64_t most = hand->call->strict ? OX_MIN(hand->max - hand->taken, room) : UINT64_MAX;
-    uint64_t got = runs_acquire(runs, batch->base_offset, last, most, hand->owner,
-        hand->deadline_ms, hand->call->arena, &hand->out->acquired);
-    hand->taken += got;
-    hand->seen += batch->bytes;
-    if (got > 0)
-        hand->bytes = hand->seen;
-    return true;
+    ox_arena_grow(arena, (void **)&reading->batches, &reading->cap, reading->count + 1,
+        sizeof(*reading->batches));
+    reading->batches[reading->count++] = (struct share_batch){batch->base_offset,
+        batch->base_offset + batch->last_offset_delta, batch->bytes, is_aborted(reading, batch)};
 }
 
 static ox_code
-walk(struct handing *hand, const struct log_range *range, int64_t from)
+walk(const struct share_part *sp, const struct log_range *range, int64_t from, struct arena *arena,
+    struct reading *reading)
 {
     struct log_cursor *cursor;
     struct record_batch batch;
     bool more = true;
-    struct plog *plog = partition_log(hand->sp->part);
-    if (hand->sp->isolation == READ_COMMITTED &&
-        plog_aborted_txns(plog, from, range->next_offset, hand->call->arena, &hand->aborted,
-            &hand->aborted_count, NULL) != OX_OK)
+    struct plog *plog = partition_log(sp->part);
+    if (sp->isolation == READ_COMMITTED &&
+        plog_aborted_txns(plog, from, range->next_offset, arena, &reading->aborted,
+            &reading->aborted_count, NULL) != OX_OK)
         return OX_STORAGE_ERROR;
     ox_code code =
         log_cursor_open(plog, from, range->next_offset, LOG_CURSOR_HEADERS, &cursor, NULL);
+    if (code != OX_OK)
+        return code;
     while (code == OX_OK && more) {
         code = log_cursor_next(cursor, &batch, &more, NULL);
-        if (code == OX_OK && more && !hand_out(hand, &batch))
-            break;
+        if (code == OX_OK && more)
+            note_batch(reading, &batch, arena);
     }
     log_cursor_close(cursor);
     return code;
 }
 
-uint64_t
-part_acquire(struct share_part *sp, const struct share_call *call, uint64_t owner, uint64_t max,
-    size_t max_bytes, struct share_call_part *out)
+/* Only batches that hold what was handed out are sent. */
+static void
+slice(struct log_range *range, const struct reading *reading, const struct share_acquired *rows)
+{
+    int64_t first = rows->at[0].first, last = rows->at[rows->count - 1].last;
+    size_t skipped = 0, kept = 0, at = 0;
+    while (at + 1 < reading->count && reading->batches[at + 1].first <= first)
+        skipped += reading->batches[at++].bytes;
+    for (; at < reading->count && (kept == 0 || reading->batches[at].first <= last); at++)
+        kept += reading->batches[at].bytes;
+    if (skipped >= range->len)
+        return;
+    range->pos += skipped;
+    range->len = OX_MIN(range->len - skipped, kept);
+}
+
+/* Hands out of what was read; returns how many. */
+static uint64_t
+hand_out(struct share_part *sp, const struct share_call *call, const struct part_read *read,
+    int64_t from, const struct reading *reading, struct share_acquired *out)
+{
+    struct share_runs *runs = &sp->runs;
+    struct share_take take = {.first = reading->batches[0].first,
+        .last = reading->batches[reading->count - 1].last, .batches = reading->batches,
+        .batch_count = reading->count, .max = read->max, .strict = call->strict,
+        .bundle_size = call->bundle_size, .limit = sp->limit, .owner = read->owner,
+        .deadline_ms = now_ms(sp) + (uint64_t)sp->lock_ms};
+    if (take.last < runs->start)
+        return 0;
+    if (locked(runs) >= sp->locks_max) { /* there is a gap to fill, and no more */
+        if (from >= runs->end)
+            return 0;
+        take.max = OX_MIN(take.max, (uint64_t)(runs->end - from));
+        take.last = OX_MIN(take.last, runs->end - 1);
+    } else {
+        take.max = OX_MIN(take.max, sp->locks_max - locked(runs));
+    }
+    if (runs->count == 0) {
+        if (take.first > runs->end)
+            runs->start = runs->end = take.first;
+    } else if (from < take.first) { /* nothing stands there any more */
+        runs_extend(runs, take.first - 1);
+        runs_archive(runs, from, take.first - 1);
+    }
+    runs_acquire(runs, &take, call->arena, out);
+    for (size_t i = 0; i < reading->count; i++)
+        if (reading->batches[i].hidden)
+            runs_discard(runs, reading->batches[i].first, reading->batches[i].last, call->arena,
+                out);
+    uint64_t taken = 0;
+    for (size_t i = 0; i < out->count; i++)
+        taken += (uint64_t)(out->at[i].last - out->at[i].first + 1);
+    return taken;
+}
+
+/* Where to read; false: nothing can be handed out now. */
+static bool
+begin_read(struct share_part *sp, struct part_read *read, struct share_call_part *out,
+    int64_t *from)
 {
     struct partition_state state;
-    part_settings(sp);
-    struct handing hand = {.sp = sp, .call = call, .owner = owner, .max = max, .out = out,
-        .deadline_ms = now_ms(sp) + (uint64_t)sp->lock_ms};
     partition_state(sp->part, &state);
     out->code = state.fault;
-    if (state.fault != OX_OK)
-        return 0;
-    runs_cut(&sp->runs, state.log_start);
-    int64_t from = runs_next(&sp->runs);
-    if (sp->runs.acquired >= sp->locks_max)
-        return 0;
-    out->code = partition_read(sp->part, from, max_bytes, true, sp->isolation, -1, &out->range,
-        &state, NULL);
-    if (out->code == OX_OFFSET_OUT_OF_RANGE && from > state.log_end) {
-        forget(sp, OX_OK); /* the log is shorter than it was: begin anew */
-        out->code = OX_OK;
-        return 0;
+    if (state.fault != OX_OK || !part_has_room(sp))
+        return false;
+    *from = runs_next(&sp->runs);
+    if (*from < state.log_start) {
+        runs_cut(&sp->runs, state.log_start);
+        read->cut = true;
+        return false;
     }
+    if (*from > state.log_end) {
+        forget(sp, OX_OK); /* the log is shorter than it was: begin anew */
+        return false;
+    }
+    return true;
+}
+
+uint64_t
+part_acquire(struct share_part *sp, const struct share_call *call, struct part_read *read,
+    struct share_call_part *out)
+{
+    struct partition_state state;
+    struct reading reading = {0};
+    uint64_t taken = 0;
+    int64_t from;
+    if (!begin_read(sp, read, out, &from))
+        return 0;
+    out->code = partition_read(sp->part, from, read->max_bytes, read->min_one, sp->isolation, -1,
+        &out->range, &state, NULL);
     if (out->code != OX_OK || out->range.len == 0)
         return 0;
-    out->code = walk(&hand, &out->range, from);
-    if (hand.taken == 0 || out->code != OX_OK) {
+    read->bytes = out->range.len;
+    out->code = walk(sp, &out->range, from, call->arena, &reading);
+    if (out->code == OX_OK && reading.count > 0)
+        taken = hand_out(sp, call, read, from, &reading, &out->acquired);
+    if (taken == 0 || out->code != OX_OK) {
         log_range_put(&out->range);
         out->range = (struct log_range){0};
     } else {
-        out->range.len = OX_MIN(out->range.len, hand.bytes);
+        slice(&out->range, &reading, &out->acquired);
     }
-    runs_trim(&sp->runs);
     part_write(sp);
     arm(sp);
-    return hand.taken;
+    return taken;
 }

@@ -11,8 +11,9 @@ use Dice;
 # Kafka's settings under which locks may be short.
 our %SETTINGS = ('group.share.min.record.lock.duration.ms' => 1000);
 
-# Nobody reads sd: Kafka does not see at once that the offsets of what it has at hand are set.
-my %PARTITIONS = (sa => 2, sb => 1, sc => 1, sd => 1);
+# Nobody reads sd and se. Which partition of several a member gets depends on the topic's random
+# id, as long as all members read the same topics: so each reads one more, which there is not.
+my %PARTITIONS = (sa => 2, sb => 1, sc => 1, sd => 1, se => 5);
 # How settings of the group are changed, and what they may be.
 my %VALUES = (
     'share.auto.offset.reset' => ['earliest', 'latest', 'by_duration:PT1H', 'by_duration:-PT1S', 'never'],
@@ -48,6 +49,7 @@ sub make_topic {
     $self->{dice}->ask('quiet CreateTopics 4 {topics: [{name: "' . $self->topic($name)
         . "\", num_partitions: $PARTITIONS{$name}, replication_factor: 1}], timeout_ms: 10000}");
     $self->{dice}->tell('wait 500');
+    $self->{dice}->ask('retry 3 quiet Metadata 12 {topics: [{name: "' . $self->topic($name) . '"}]}');
     $self->{dice}->ask('Metadata 12 {topics: [{name: "' . $self->topic($name) . '"}]}');
     $self->{dice}->tell("let T$name = topics.0.topic_id");
     $self->{ids}{keys %{$self->{ids}}} = $name;
@@ -85,6 +87,11 @@ sub begin {
         . 'subscribed_topic_names: [' . join(', ', map { '"' . $self->topic($_) . '"' } sort keys %PARTITIONS) . ']}');
     $dice->tell('wait 5000');
     $dice->ask("quiet ShareGroupHeartbeat 1 {group_id: \"$self->{group}\", member_id: \"first\", member_epoch: -1}");
+    $self->warm_all;
+}
+
+sub warm_all {
+    my ($self) = @_;
     for my $name (qw(sa sb sc)) {
         $self->warm(map { [$name, $_] } 0 .. $PARTITIONS{$name} - 1);
     }
@@ -149,12 +156,12 @@ sub end {
 sub beat {
     my ($self) = @_;
     my $dice = $self->{dice};
-    my $member = $self->{members}[0]; # how Kafka divides among several depends on random ids
+    my $member = $dice->one(@{$self->{members}});
     my ($epoch, $rest) = ($member->{beats}, '');
     if ($epoch == 0 || $dice->chance(15)) {
         my @topics = grep { $dice->chance(60) } sort keys %PARTITIONS;
         @topics = ('sa') unless @topics;
-        $rest = ', subscribed_topic_names: [' . join(', ', map { '"' . $self->topic($_) . '"' } @topics) . ']';
+        $rest = ', subscribed_topic_names: [' . join(', ', map { '"' . $self->topic($_) . '"' } @topics, "no$member->{name}") . ']';
         $rest .= ', rack_id: "r"' if $dice->chance(10);
     }
     $epoch = $dice->one(-1, -1, 0, -2, $epoch + 1, $epoch - 1, $epoch - 2) if $epoch > 0 && $dice->chance(18);
@@ -233,14 +240,16 @@ sub fetch {
     my $version = $dice->one(1, 2, 2);
     my $epoch = $member->{session} < 0 ? 0 : $self->session_epoch($member);
     my (%topics, $topics);
-    # Which of several partitions comes first in Kafka depends on what it has read before:
-    # each session is of one.
     if ($epoch == 0) {
-        my ($name, $partition) = $self->place;
-        $member->{place} = [$name, $partition];
-        $topics{$name} = ["{partition_index: $partition}"];
+        my %places;
+        for (1 .. $dice->weighed(6, 1, 2, 2, 1, 3)) {
+            my ($name, $partition) = $self->place;
+            $places{"$name$partition"} = [$name, $partition];
+        }
+        $member->{places} = [map { $places{$_} } sort keys %places];
+        push @{$topics{$_->[0]}}, "{partition_index: $_->[1]}" for @{$member->{places}};
     } elsif ($dice->chance(25)) {
-        my ($name, $partition) = @{$member->{place}};
+        my ($name, $partition) = @{$dice->one(@{$member->{places}})};
         # Records that are given back may be had again at once or a little later.
         my $batches = $dice->chance(80) ? $self->batches($member, "$name$partition", 1, 1, 3) : '';
         $topics{$name} = ["{partition_index: $partition, acknowledgement_batches: [$batches]}"];
@@ -253,6 +262,8 @@ sub fetch {
         $gone = ", forgotten_topics_data: [{topic_id: \"\$T$name\", partitions: [$partition]}]";
     }
     my $most = $dice->weighed(2, 1, 3, 2, 3, 5, 3, 500, $epoch > 0 ? (1, 0) : ());
+    # Of several that gave records in one answer the topics' random ids say who is first next time.
+    $most = 1 if $most > 1 && @{$member->{places}} > 1;
     my $size = $dice->one(1, 2, 3, 10, 500);
     my $mode = $version >= 2 ? ', share_acquire_mode: ' . $dice->one(0, 1) : '';
     my $answer = $self->ask_as($member, "ShareFetch $version {group_id: \"$self->{group}\", member_id: \"$member->{id}\", "
@@ -268,7 +279,7 @@ sub acknowledge {
     my @with = grep { $_->{session} >= 0 } @{$self->{members}};
     return $self->fetch unless @with;
     my $member = $dice->one(@with);
-    my ($name, $partition) = @{$member->{place}};
+    my ($name, $partition) = $dice->chance(8) ? $self->place : @{$dice->one(@{$member->{places}})};
     my $key = "$name$partition";
     my $version = $dice->one(1, 2, 2);
     my $renew = $version >= 2 && $dice->chance(25);
@@ -297,6 +308,7 @@ sub hang_up {
     my $member = $self->{dice}->one(@{$self->{members}});
     $self->{dice}->tell($_) for "on $member->{name}", 'close', 'on 1', 'wait 500';
     $member->{session} = -1;
+    $self->warm_all; # with the last session Kafka forgets what it had loaded
 }
 
 # ---- beside them ----
@@ -314,9 +326,12 @@ sub other_group {
     my ($name, $partition) = $self->place;
     my $group = "so$self->{seed}x" . ++$self->{groups};
     $self->configure($group, 'share.auto.offset.reset', $dice->one('earliest', 'latest', 'by_duration:PT1H'));
-    $self->configure($group, 'share.isolation.level', 'read_committed') if $dice->chance(50);
+    my $committed = $dice->chance(50);
+    $self->configure($group, 'share.isolation.level', 'read_committed') if $committed;
+    my $start = $dice->one(-1, -1, 2);
+    $start = -1 if $committed; # Kafka fails over an aborted batch that begins before the start
     $dice->ask("InitializeShareGroupState 0 {group_id: \"$group\", topics: [{topic_id: \"\$T$name\", "
-        . "partitions: [{partition: $partition, state_epoch: 0, start_offset: " . $dice->one(-1, -1, 2) . '}]}]}');
+        . "partitions: [{partition: $partition, state_epoch: 0, start_offset: $start}]}]}");
     my $head = "{group_id: \"$group\", member_id: \"mmmmmmmmmmmmmmmmmmmmmw\", share_session_epoch:";
     my $rest = 'max_wait_ms: 700, min_bytes: 1, max_bytes: 1000000, max_records: 20, batch_size: 20';
     $dice->ask("ShareFetch 1 $head 0, $rest, topics: [{topic_id: \"\$T$name\", partitions: [{partition_index: $partition}]}]}");
@@ -333,7 +348,8 @@ sub set_offsets {
         $self->ask_as($member, "ShareGroupHeartbeat 1 {group_id: \"$self->{group}\", member_id: \"$member->{id}\", member_epoch: -1}");
         $member->{beats} = 0;
     }
-    my ($topic, $partition) = ($self->topic('sd'), 0);
+    my ($name, $partition) = $dice->chance(40) ? $self->place : ('sd', 0);
+    my $topic = $self->topic($name);
     my $offset = $dice->one(0, 1, $dice->below(30), 400, -1);
     $partition = 9 if $dice->chance(4);
     $dice->ask($dice->weighed(
@@ -349,7 +365,10 @@ sub delete_topic {
     return if %{$self->{open}};
     $dice->ask('DeleteTopics 4 {topic_names: ["' . $self->topic('sc') . '"], timeout_ms: 10000}');
     $dice->tell('wait 700');
-    $self->fetch if $dice->chance(50);
+    # Kafka looks for what sessions still name by the topic's name, and finds the new one.
+    for my $member (grep { $_->{session} >= 0 } @{$self->{members}}) {
+        $member->{session} = -1 if grep { $_->[0] eq 'sc' } @{$member->{places}};
+    }
     $self->make_topic('sc');
     $dice->tell('wait 1000');
     $self->warm(['sc', 0]);
@@ -363,7 +382,7 @@ sub look {
     $dice->ask($dice->weighed(
         5, "ShareGroupDescribe 1 {group_ids: [\"$self->{group}\"]}",
         3, 'DescribeShareGroupOffsets ' . $dice->one(0, 1) . " {groups: [{group_id: \"$self->{group}\", topics: null}]}",
-        1, "DescribeShareGroupOffsets 1 {groups: [{group_id: \"$self->{group}\", topics: [{topic_name: \"$topic\", partitions: [$partition, 9]}]}]}",
+        1, "DescribeShareGroupOffsets 1 {groups: [{group_id: \"$self->{group}\", topics: [{topic_name: \"$topic\", partitions: [$partition]}]}]}",
         2, "DescribeConfigs 4 {resources: [{resource_type: 32, resource_name: \"$self->{group}\", configuration_keys: "
             . '["share.delivery.count.limit", "share.isolation.level", "share.auto.offset.reset"]}]}',
         2, "DeleteRecords 2 {topics: [{name: \"$topic\", partitions: [{partition_index: $partition, offset: "
