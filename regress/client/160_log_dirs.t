@@ -114,8 +114,8 @@ sub cordon {
 sub cordoned { return join ' ', $ox->wire('DescribeLogDirs 5 {topics: []}') =~ /is_cordoned: (\w+)/g }
 is(cordon('', 0, $one), '42 Cannot update these configs at default cluster level, broker id must be specified: [cordoned.log.dirs]',
     'not for all brokers');
-is(cordon(1, 0, "$one,/nowhere"), "42 Invalid value [$one,/nowhere] for configuration cordoned.log.dirs: Invalid entry in "
-    . 'cordoned.log.dirs: /nowhere. All cordoned log dirs must be entries of log.dirs or log.dir.', 'no directory of ours');
+is(cordon(1, 0, "$one,/nowhere"), '42 requirement failed: All entries in cordoned.log.dirs must be present in '
+    . 'log.dirs or log.dir. Missing entries : /nowhere', 'no directory of ours');
 is(cordoned(), 'false false', 'none is closed');
 like(cordon(1, 0, $one), qr/^0/, 'one is closed');
 is(cordoned(), 'true false', 'DescribeLogDirs tells');

@@ -536,7 +536,7 @@ walk(uint64_t seed)
     begin(4);
     make_internal(4);
     for (int i = 0; i < CLIENTS; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof(id), "m%d", i);
         clients[i] = client_make(id, processes[i]);
         clients[i].group = "standby";

@@ -27,11 +27,16 @@ struct scan_catalog {
     struct store_reader reader; /* of kept rows */
     bool reading;
     struct pool_job job;
+    bool working, opened_job;
+    volatile bool cancel;
+    /* What the job is told, in an arena of its own: a cancelled statement's plan and
+     * operators may go before the job is done. */
+    struct arena own;
+    struct str sql;
+    uint32_t param_count, column_count;
     struct datum *params;
     struct type *param_types, *types;
     struct row_format format; /* without names: those are the session's */
-    bool working, opened_job;
-    volatile bool cancel;
     /* The job's. */
     struct catalog_db *db;
     struct catalog_stmt *stmt;
@@ -51,6 +56,22 @@ plan_of(const struct scan_catalog *scan)
 }
 
 static bool
+take_params(struct scan_catalog *scan)
+{
+    const struct plan_scan_catalog *plan = plan_of(scan);
+    scan->param_count = plan->param_count;
+    scan->params = ox_arena_array(&scan->own, struct datum, plan->param_count + 1);
+    scan->param_types = ox_arena_array(&scan->own, struct type, plan->param_count + 1);
+    for (uint32_t i = 0; i < plan->param_count; i++) {
+        scan->param_types[i] = plan->params[i]->type;
+        if (!op_eval_one(&scan->op, plan->params[i], &scan->params[i]))
+            return false;
+        scan->params[i] = datum_copy(scan->param_types[i], scan->params[i], &scan->own);
+    }
+    return true;
+}
+
+static bool
 catalog_open(struct op *op)
 {
     struct scan_catalog *scan = (struct scan_catalog *)op;
@@ -66,27 +87,21 @@ catalog_open(struct op *op)
         ox_fail(run_err(op->run), OX_FEATURE_NOT_SUPPORTED, "the catalog cannot be read here");
         return false;
     }
-    scan->params = ox_arena_alloc0(&op->arena, (plan->param_count + 1) * sizeof(*scan->params));
-    scan->param_types =
-        ox_arena_alloc0(&op->arena, (plan->param_count + 1) * sizeof(*scan->param_types));
-    for (uint32_t i = 0; i < plan->param_count; i++) {
-        scan->param_types[i] = plan->params[i]->type;
-        if (!op_eval_one(op, plan->params[i], &scan->params[i]))
-            return false;
-        scan->params[i] = datum_copy(scan->param_types[i], scan->params[i], &op->arena);
-    }
-    scan->types = plan_types(op->plan, &op->arena);
-    scan->format = *op->run->eval.format;
-    scan->format.names = NULL;
+    scan->opened_job = true;
     scan->db = NULL;
     scan->stmt = NULL;
     scan->ended = scan->cancel = false;
     scan->code = OX_OK;
     scan->give_at = 0;
     ox_arena_init(&scan->arena);
-    rows_init(&scan->rows, scan->types, op->plan->column_count);
-    scan->opened_job = true;
-    return true;
+    ox_arena_init(&scan->own);
+    scan->column_count = op->plan->column_count;
+    scan->types = plan_types(op->plan, &scan->own);
+    rows_init(&scan->rows, scan->types, scan->column_count);
+    scan->format = *op->run->eval.format;
+    scan->format.names = NULL;
+    scan->sql = ox_str_n(ox_arena_strndup(&scan->own, plan->sql.ptr, plan->sql.len), plan->sql.len);
+    return take_params(scan);
 }
 
 /* Statement, connection and rows. */
@@ -102,6 +117,7 @@ let_go(struct scan_catalog *scan)
     scan->db = NULL;
     rows_fini(&scan->rows);
     ox_arena_fini(&scan->arena);
+    ox_arena_fini(&scan->own);
 }
 
 static void
@@ -141,7 +157,7 @@ is_text(struct type type)
 static void
 bind_params(struct scan_catalog *scan)
 {
-    for (uint32_t i = 0; i < plan_of(scan)->param_count; i++) {
+    for (uint32_t i = 0; i < scan->param_count; i++) {
         struct type type = scan->param_types[i];
         const struct datum *value = &scan->params[i];
         int at = (int)i + 1;
@@ -221,10 +237,10 @@ begin(struct scan_catalog *scan)
         return code;
     }
     catalog_db_cancel_flag(scan->db, &scan->cancel);
-    code = catalog_stmt_prepare(scan->db, plan_of(scan)->sql, &scan->stmt, NULL, &scan->err);
+    code = catalog_stmt_prepare(scan->db, scan->sql, &scan->stmt, NULL, &scan->err);
     if (code != OX_OK)
         return code;
-    if (scan->stmt == NULL || catalog_column_count(scan->stmt) < (int)scan->op.plan->column_count)
+    if (scan->stmt == NULL || catalog_column_count(scan->stmt) < (int)scan->column_count)
         return ox_fail(
             &scan->err, OX_UNKNOWN_SERVER_ERROR, "catalog query gives fewer columns than planned");
     bind_params(scan);
@@ -235,7 +251,7 @@ static void
 job_work(struct pool_job *job)
 {
     struct scan_catalog *scan = ox_container_of(job, struct scan_catalog, job);
-    uint32_t ncols = scan->op.plan->column_count;
+    uint32_t ncols = scan->column_count;
     if (scan->db == NULL) {
         scan->code = begin(scan);
         if (scan->code != OX_OK)
