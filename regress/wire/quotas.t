@@ -131,6 +131,7 @@ sub sharing {
         . qq(value: "earliest"}]}]}\n));
     quota($port, {user => 'ben'}, consumer_byte_rate => 500);
     my @lines = ask($port, 'ben', qq(Metadata 12 {topics: [{name: "f"}]}\nlet T = topics.0.topic_id\n)
+        . qq(retry 14,15,16 FindCoordinator 4 {key_type: 0, coordinator_keys: ["qs"]}\n)
         . qq(retry 14,15,16 ShareGroupHeartbeat 1 {$who, member_epoch: 0, subscribed_topic_names: ["f"]}\n)
         . "wait 3000\nShareGroupHeartbeat 1 {$who, member_epoch: 1}\n"
         . sprintf($fetch, 0));

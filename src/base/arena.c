@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 
@@ -229,6 +230,13 @@ void *
 ox_malloc(size_t len)
 {
     return given(malloc(len ? len : 1), len);
+}
+
+void *
+ox_pages(size_t len)
+{
+    void *ptr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return given(ptr != MAP_FAILED ? ptr : NULL, len);
 }
 
 void *

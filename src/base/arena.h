@@ -72,6 +72,8 @@ void *ox_malloc(size_t len);
 void *ox_calloc(size_t count, size_t len);
 void *ox_realloc(void *ptr, size_t len);
 char *ox_strdup(const char *text);
+/* len bytes of zeros, pages of their own; munmap() gives them back. Never NULL. */
+void *ox_pages(size_t len);
 void ox_free(void *ptr);
 /* Gives free memory back to the system: some milliseconds, after a busy time. */
 void ox_heap_trim(void);

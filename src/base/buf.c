@@ -64,19 +64,20 @@ bytes_new(uint16_t class, size_t cap)
 {
     if (!is_mapped(class, cap))
         return ox_malloc(cap);
-    void *ptr = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ox_assert(ptr != MAP_FAILED);
-    return ptr;
+    mem_mapped((int64_t)cap);
+    return ox_pages(cap);
 }
 
 static void
 free_buf(struct buf *buf)
 {
     mem_sub((enum mem_class)buf->mem, buf->cap);
-    if (is_mapped(buf->size_class, buf->cap))
+    if (is_mapped(buf->size_class, buf->cap)) {
         munmap(buf->ptr, buf->cap);
-    else
+        mem_mapped(-(int64_t)buf->cap);
+    } else {
         ox_free(buf->ptr);
+    }
     ox_free(buf);
 }
 

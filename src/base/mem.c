@@ -48,12 +48,21 @@ mem_used(enum mem_class class)
     return bytes > 0 ? (size_t)bytes : 0; /* sums of different moments */
 }
 
+static _Atomic int64_t mapped;
+
+void
+mem_mapped(int64_t bytes)
+{
+    atomic_fetch_add_explicit(&mapped, bytes, memory_order_relaxed);
+}
+
 size_t
 mem_heap(void)
 {
 #ifdef __GLIBC__
     struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+    return info.uordblks + info.hblkhd +
+           (size_t)atomic_load_explicit(&mapped, memory_order_relaxed);
 #else
     return 0;
 #endif

@@ -40,8 +40,11 @@ const char *mem_class_name(enum mem_class class);
 void mem_add(enum mem_class class, size_t bytes);
 void mem_sub(enum mem_class class, size_t bytes);
 size_t mem_used(enum mem_class class);
-/* All that malloc has given and not got back, libraries' too; 0: not known. */
+/* All that malloc has given and not got back, libraries' too, and the mappings that
+ * mem_mapped() counts; 0: not known. */
 size_t mem_heap(void);
+/* A buffer's mapping of its own has come, or (negative) has gone. */
+void mem_mapped(int64_t bytes);
 
 /* What the system says the process holds; 0: not known. */
 size_t mem_resident(void);
