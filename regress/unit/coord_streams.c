@@ -79,7 +79,7 @@ struct set {
 
 struct client {
     const char *group, *process;
-    char id[8];
+    char id[16];
     int32_t epoch, heartbeat_ms, delay_ms;
     bool shutdown, told; /* it is told of tasks in the last answer */
     struct set has[COORD_TASK_KINDS];

@@ -209,7 +209,8 @@ int64_t plog_high_watermark(const struct plog *plog);
 /* First offset of a transaction that is open, or ended by a marker that is not
  * below the high watermark; INT64_MAX if none. */
 int64_t plog_first_unstable(const struct plog *plog);
-/* min(high watermark, first unstable). */
+/* min(high watermark, first unstable), but not below the log's start: records of an
+ * open transaction may be deleted. */
 int64_t plog_last_stable(const struct plog *plog);
 /* Bytes of all segments. */
 uint64_t plog_bytes(const struct plog *plog);

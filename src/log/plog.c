@@ -565,7 +565,7 @@ int64_t
 plog_last_stable(const struct plog *plog)
 {
     int64_t hw = plog_high_watermark(plog), unstable = plog_first_unstable(plog);
-    return OX_MIN(hw, unstable);
+    return OX_MAX(OX_MIN(hw, unstable), plog_log_start(plog));
 }
 
 uint64_t

@@ -262,6 +262,7 @@ fill_state(struct partition *part, struct partition_state *out)
     out->log_end = plog_log_end(part->log);
     out->high_watermark = OX_MAX(part->high_watermark, out->log_start);
     out->last_stable = OX_MIN(out->high_watermark, plog_first_unstable(part->log));
+    out->last_stable = OX_MAX(out->last_stable, out->log_start); /* deleted under way */
     if (ox_fault("txn.wrong_last_stable") != OX_OK)
         out->last_stable = out->high_watermark;
 }
