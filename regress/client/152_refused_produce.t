@@ -10,13 +10,10 @@ use Clients;
 use Oxbow;
 use Test::More;
 
-my $tools = $Oxbow::BUILD;
-my ($broken) = grep { Oxbow::has_failpoints($_) } $tools, "$Oxbow::TOP/build-fault"
-    or Clients::skip('no build with --enable-fault');
+Clients::failpoints();
 
 sub server {
     my @faults = @_;
-    local $Oxbow::BUILD = $broken;
     my $ox = Oxbow->start(env => {OX_FAULT => join ',', @faults}) or die 'no server';
     $ox->sql('CREATE TOPIC refused PARTITIONS 2');
     return $ox;
@@ -38,7 +35,6 @@ sub outcome {
     my ($ox, $part, @lines) = @_;
     my @ends = map { qq(ListOffsets 7 {replica_id: -1, isolation_level: $_, topics: )
         . qq([{name: "refused", partitions: [{partition_index: $part, timestamp: -1}]}]}) } 0, 1;
-    local $Oxbow::BUILD = $tools;
     my $text = $ox->wire(@begin, @lines, @ends);
     my @codes = $text =~ /^Produce \d+: .*?error_code: (-?\d+)/mg;
     my @offsets = $text =~ /^ListOffsets 7: .*?\boffset: (-?\d+)/mg;

@@ -18,6 +18,14 @@ sub skip {
     exit 0;
 }
 
+# From here on servers have failpoints: this build's, or that of build-fault, which
+# ./check --all makes.
+sub failpoints {
+    ($Oxbow::BUILD) = grep { Oxbow::has_failpoints($_) } $Oxbow::BUILD, "$Oxbow::TOP/build-fault"
+        or skip('no build with --enable-fault');
+    $ENV{OX_BUILD} = $Oxbow::BUILD;
+}
+
 # A file of regress/client/.
 sub file { return abs_path("$Oxbow::TOP/regress/client/$_[0]") }
 

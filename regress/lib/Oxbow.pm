@@ -129,7 +129,10 @@ sub restart_twice {
 
 sub alive {
     my ($self) = @_;
-    return $self->{pid} && waitpid($self->{pid}, WNOHANG) == 0;
+    return 0 unless $self->{pid};
+    return 1 if waitpid($self->{pid}, WNOHANG) == 0;
+    $self->{pid} = undef;
+    return 0;
 }
 
 sub kafka { return "127.0.0.1:$_[0]{kafka_port}" }

@@ -36,6 +36,7 @@ bool tpset_within(const struct tpset *a, const struct tpset *b); /* a is a subse
 /* out is initialised (empty) by these. */
 void tpset_and(struct tpset *out, const struct tpset *a, const struct tpset *b);
 void tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b);
+void tpset_topics(struct tpset *out, const struct tpset *of); /* its topics, as partition -1 */
 /* In place: to gets what more has, from loses what less has. */
 void tpset_unite(struct tpset *to, const struct tpset *more);
 void tpset_drop(struct tpset *from, const struct tpset *less);

@@ -681,10 +681,8 @@ group_start_delete(struct group *group)
     struct coord_call *call = group->deleting ? &group->deleting->call : NULL;
     ox_assert(group->state == GROUP_DEAD);
     ox_assert(group->writes == 0);
-    if (group->share != NULL && group->share->initializing.count + group->share->initialized.count > 0) {
-        share_forget_state(group); /* and comes back */
+    if (group->share != NULL && !share_forget_state(group))
         return;
-    }
     group->deleting = NULL;
     for (uint32_t at = 0; (entry = ox_map_next(&group->topics, &at)) != NULL;) {
         const struct group_topic *topic = entry->value;

@@ -34,6 +34,7 @@ struct share_group {
     struct tpset deleting; /* topics, as partition -1 */
     bool more_initialized; /* since a heartbeat looked whether all of it is assigned */
     bool asking;           /* somebody waits for the share coordinator */
+    bool forgetting;       /* the group is deleted, and the share coordinator asked for it */
     struct group *group;
     struct coord_timer again; /* it was not to be had */
 };
@@ -81,8 +82,9 @@ void assign_shares(const struct assign_topic *topics, uint32_t topic_count,
 
 /* Ask the share coordinator for the state of what is initializing. */
 void share_initialize(struct group *group);
-/* A group that is deleted: its state goes first; then group_start_delete() again. */
-void share_forget_state(struct group *group);
+/* A group that is deleted: its state goes first. True: there is none any more; else
+ * group_start_delete() comes again. */
+bool share_forget_state(struct group *group);
 
 /* ---- share_records.c: keys 10 to 15 ---- */
 

@@ -193,7 +193,7 @@ static void
 note_new_partitions(struct beat *beat, const struct topic_table *table)
 {
     struct share_group *share = beat->share;
-    struct tpset initializing = {0};
+    struct tpset initializing = {0}, topics, deleting;
     bool fresh = false;
     tpset_copy(&initializing, &share->initializing);
     for (uint32_t i = 0; i < table->count; i++)
@@ -205,9 +205,13 @@ note_new_partitions(struct beat *beat, const struct topic_table *table)
             fresh = true;
         }
     tpset_sort(&initializing);
+    tpset_topics(&topics, &initializing);
+    tpset_minus(&deleting, &share->deleting, &topics);
     if (fresh)
-        put_share_state(beat->write, &initializing, &share->initialized, &share->deleting);
+        put_share_state(beat->write, &initializing, &share->initialized, &deleting);
     tpset_fini(&initializing);
+    tpset_fini(&topics);
+    tpset_fini(&deleting);
 }
 
 /* What there still is of the partitions that are initialized. */

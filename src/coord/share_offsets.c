@@ -4,6 +4,11 @@
  * of partitions are made when somebody subscribes, looked at, moved and deleted
  * by administrators, and go with the group.
  *
+ * What is to be deleted is first moved from `initializing` and `initialized` to `deleting`
+ * by a record: were the states deleted before, a crash in between would leave a group that
+ * believes in states that there are not. Who subscribes again takes the topic out of
+ * `deleting`; who deletes again asks for all partitions of what stands there (KIP-932).
+ *
  * A job asks for a number of partitions at once. The group's shard may unload
  * while the answers are out: it counts them (shard->outside) and waits for them
  * when it stops, and an answer that finds another epoch changes nothing. */
@@ -22,6 +27,7 @@ struct share_job {
         struct share_job *job;
     } *asks;
     uint32_t count, cap, pending;
+    ox_code code; /* of the record before it */
     struct coord_share_offsets_call *offsets; /* NULL: nobody waits for it */
     /* The group is NULL if it is not coordinated here any more. */
     void (*finish)(struct share_job *job, struct group *group);
@@ -30,15 +36,21 @@ struct share_job {
 /* ---- jobs ---- */
 
 static struct share_job *
-job_new(struct shard *shard, struct str group_id, uint32_t cap)
+job_new(struct shard *shard, struct str group_id)
 {
     struct share_job *job = ox_calloc(1, sizeof(*job));
     job->shard = shard;
     job->epoch = shard->epoch;
     job->group_id = heap_str(group_id);
+    return job;
+}
+
+/* Room for what it asks; what was added does not move afterwards. */
+static void
+job_reserve(struct share_job *job, uint32_t cap)
+{
     job->cap = cap;
     job->asks = ox_calloc(OX_MAX(cap, 1u), sizeof(*job->asks));
-    return job;
 }
 
 static void
@@ -72,6 +84,13 @@ job_end(struct share_job *job)
     bool here = shard->state == SHARD_ACTIVE && shard->epoch == job->epoch;
     job->finish(job, here ? group_find(shard, job->group_id) : NULL);
     job_free(job);
+}
+
+static void
+job_came_home(struct share_job *job)
+{
+    struct shard *shard = job->shard;
+    job_end(job);
     shard_came_home(shard);
 }
 
@@ -80,7 +99,7 @@ answered(struct coord_call *call)
 {
     struct share_ask *ask = (struct share_ask *)(void *)call;
     if (--ask->job->pending == 0)
-        job_end(ask->job);
+        job_came_home(ask->job);
 }
 
 static void
@@ -95,17 +114,17 @@ job_start(struct share_job *job)
         coord_state(states, &job->asks[i].call);
     }
     if (--job->pending == 0)
-        job_end(job);
+        job_came_home(job);
 }
 
 /* The first failure, or OX_OK. */
 static ox_code
 job_code(const struct share_job *job)
 {
-    for (uint32_t i = 0; i < job->count; i++)
+    for (uint32_t i = 0; i < job->count && job->code == OX_OK; i++)
         if (job->asks[i].call.call.code != OX_OK)
             return job->asks[i].call.call.code;
-    return OX_OK;
+    return job->code;
 }
 
 /* The partitions for which it went well. */
@@ -119,17 +138,42 @@ job_done_set(const struct share_job *job, struct tpset *out)
     tpset_sort(out);
 }
 
+/* The write's record is in the log. */
+static void
+job_noted(struct shard *shard, struct write *write, ox_code code)
+{
+    struct share_job *job = write->extra;
+    job->code = write_error(code);
+    if (job->code == OX_OK)
+        job_start(job);
+    else
+        job_end(job);
+}
+
+/* The job begins when the record of what is being deleted is in the log. */
+static void
+job_start_after(struct share_job *job, struct write *write)
+{
+    write->extra = job;
+    write->finish = job_noted;
+    write_submit(job->shard, write);
+}
+
 /* The partitions that have a state now; the next heartbeat has them assigned. */
 static void
 note_initialized(struct write *write, struct share_group *share, const struct tpset *done)
 {
-    struct tpset waiting, there = {0};
+    struct tpset waiting, there = {0}, topics, deleting;
     tpset_minus(&waiting, &share->initializing, done);
     tpset_copy(&there, &share->initialized);
     tpset_unite(&there, done);
-    put_share_state(write, &waiting, &there, &share->deleting);
+    tpset_topics(&topics, done);
+    tpset_minus(&deleting, &share->deleting, &topics);
+    put_share_state(write, &waiting, &there, &deleting);
     tpset_fini(&waiting);
     tpset_fini(&there);
+    tpset_fini(&topics);
+    tpset_fini(&deleting);
 }
 
 /* ---- somebody subscribed ---- */
@@ -169,7 +213,8 @@ share_initialize(struct group *group)
     if (share->asking || share->initializing.count == 0 || group->state == GROUP_DEAD ||
         group->shard->coord->states == NULL)
         return;
-    struct share_job *job = job_new(group->shard, group->id, share->initializing.count);
+    struct share_job *job = job_new(group->shard, group->id);
+    job_reserve(job, share->initializing.count);
     for (uint32_t i = 0; i < share->initializing.count; i++)
         job_add(job, COORD_STATE_INITIALIZE, &share->initializing.at[i].topic,
             share->initializing.at[i].partition)->state_epoch = share->epoch;
@@ -178,17 +223,81 @@ share_initialize(struct group *group)
     job_start(job);
 }
 
+/* ---- states are deleted ---- */
+
+/* What share knows of a topic, or of all (NULL): its partitions in out, itself in topics
+ * (as partition -1). Of a topic that was being deleted before nobody knows which have gone. */
+static void
+collect_states(const struct group *group, const struct uuid *topic, struct tpset *out,
+    struct tpset *topics)
+{
+    const struct share_group *share = group->share;
+    const struct tpset *sets[] = {&share->initializing, &share->initialized, &share->deleting};
+    const struct coord_host *host = group->shard->coord->host;
+    for (size_t s = 0; s < ox_count(sets); s++)
+        for (uint32_t i = 0; i < sets[s]->count; i++) {
+            const struct tp *tp = &sets[s]->at[i];
+            struct coord_topic facts = {.partition_count = 0};
+            if (topic != NULL && !ox_uuid_eq(&tp->topic, topic))
+                continue;
+            tpset_add(topics, &tp->topic, -1);
+            if (tp->partition >= 0)
+                tpset_add(out, &tp->topic, tp->partition);
+            else if (host->topic_by_id(host->self, &tp->topic, &facts))
+                for (int32_t p = 0; p < facts.partition_count; p++)
+                    tpset_add(out, &tp->topic, p);
+        }
+}
+
+/* What is not of the topics (partition -1) of less; out is initialised by it. */
+static void
+without_topics(struct tpset *out, const struct tpset *from, const struct tpset *less)
+{
+    *out = (struct tpset){0};
+    for (uint32_t i = 0; i < from->count; i++)
+        if (!tpset_has(less, &(struct tp){from->at[i].topic, -1}))
+            tpset_add(out, &from->at[i].topic, from->at[i].partition);
+    tpset_sort(out);
+}
+
+/* Deletes the states once it is noted that they are being deleted. Empties both sets. */
+static void
+delete_states(struct share_job *job, struct write *write, struct tpset *states,
+    struct tpset *topics)
+{
+    const struct share_group *share = write->group->share;
+    struct tpset waiting, there, gone = {0};
+    tpset_sort(states);
+    tpset_sort(topics);
+    job_reserve(job, states->count);
+    for (uint32_t i = 0; i < states->count; i++)
+        job_add(job, COORD_STATE_DELETE, &states->at[i].topic, states->at[i].partition);
+    without_topics(&waiting, &share->initializing, topics);
+    without_topics(&there, &share->initialized, topics);
+    tpset_copy(&gone, &share->deleting);
+    tpset_unite(&gone, topics);
+    put_share_state(write, &waiting, &there, &gone);
+    job_start_after(job, write);
+    tpset_fini(&waiting);
+    tpset_fini(&there);
+    tpset_fini(&gone);
+    tpset_fini(states);
+    tpset_fini(topics);
+}
+
 /* ---- the group goes ---- */
 
 static void
 forgotten(struct share_job *job, struct group *group)
 {
     ox_code code = job_code(job);
-    if (group == NULL || group->share == NULL || group->deleting == NULL)
+    if (group == NULL || group->share == NULL)
         return; /* who waited was told */
+    group->share->forgetting = false;
+    if (group->deleting == NULL)
+        return;
     if (code == OX_OK) {
-        tpset_fini(&group->share->initializing);
-        tpset_fini(&group->share->initialized);
+        tpset_fini(&group->share->deleting);
         group_start_delete(group);
         return;
     }
@@ -198,18 +307,21 @@ forgotten(struct share_job *job, struct group *group)
     call_finish(call, code);
 }
 
-void
+bool
 share_forget_state(struct group *group)
 {
-    const struct share_group *share = group->share;
-    const struct tpset *sets[] = {&share->initializing, &share->initialized};
-    struct share_job *job = job_new(group->shard, group->id,
-        share->initializing.count + share->initialized.count);
-    for (size_t s = 0; s < ox_count(sets); s++)
-        for (uint32_t i = 0; i < sets[s]->count; i++)
-            job_add(job, COORD_STATE_DELETE, &sets[s]->at[i].topic, sets[s]->at[i].partition);
+    struct share_group *share = group->share;
+    struct tpset states = {0}, topics = {0};
+    if (share->forgetting)
+        return false;
+    collect_states(group, NULL, &states, &topics);
+    if (topics.count == 0)
+        return true;
+    struct share_job *job = job_new(group->shard, group->id);
     job->finish = forgotten;
-    job_start(job);
+    share->forgetting = true;
+    delete_states(job, write_new(group->shard, group), &states, &topics);
+    return false;
 }
 
 /* ---- administrators: describe ---- */
@@ -286,6 +398,12 @@ changed(struct shard *shard, struct write *write, ox_code code)
     call_finish(write->call, write_error(code));
 }
 
+static bool
+is_alive(const struct group *group)
+{
+    return group != NULL && group->share != NULL && group->state != GROUP_DEAD;
+}
+
 static void
 altered(struct share_job *job, struct group *group)
 {
@@ -296,7 +414,7 @@ altered(struct share_job *job, struct group *group)
         for (size_t j = 0; j < call->topics[i].partition_count; j++)
             if (call->topics[i].partitions[j].code == OX_OK)
                 call->topics[i].partitions[j].code = job->asks[at++].call.call.code;
-    if (group == NULL || group->share == NULL || group->state == GROUP_DEAD) {
+    if (!is_alive(group)) {
         call_finish(&call->call, OX_NOT_COORDINATOR);
         return;
     }
@@ -329,37 +447,40 @@ static void
 deleted(struct share_job *job, struct group *group)
 {
     struct coord_share_offsets_call *call = job->offsets;
-    struct tpset done, waiting, there;
-    ox_code code = group == NULL || group->share == NULL ? OX_NOT_COORDINATOR : job_code(job);
+    struct tpset left, topics = {0};
+    ox_code code = is_alive(group) ? job_code(job) : OX_NOT_COORDINATOR;
     if (code != OX_OK) {
         call_finish(&call->call, code);
         return;
     }
-    job_done_set(job, &done);
-    tpset_minus(&waiting, &group->share->initializing, &done);
-    tpset_minus(&there, &group->share->initialized, &done);
+    for (size_t t = 0; t < call->topic_count; t++)
+        if (call->topics[t].code == OX_OK)
+            tpset_add(&topics, &call->topics[t].id, -1);
+    tpset_sort(&topics);
+    tpset_minus(&left, &group->share->deleting, &topics);
     struct write *write = write_new(job->shard, group);
     write->call = &call->call;
     write->finish = changed;
-    put_share_state(write, &waiting, &there, &group->share->deleting);
+    put_share_state(write, &group->share->initializing, &group->share->initialized, &left);
     write_submit(job->shard, write);
-    tpset_fini(&done);
-    tpset_fini(&waiting);
-    tpset_fini(&there);
+    tpset_fini(&left);
+    tpset_fini(&topics);
 }
 
 static void
-delete_topics(struct coord_share_offsets_call *call, const struct group *group,
-    struct share_job *job)
+delete_topics(struct coord_share_offsets_call *call, struct group *group, struct share_job *job)
 {
-    const struct tpset *sets[] = {&group->share->initializing, &group->share->initialized};
+    struct tpset states = {0}, topics = {0};
     for (size_t t = 0; t < call->topic_count; t++)
-        for (size_t s = 0; s < ox_count(sets) && call->topics[t].code == OX_OK; s++)
-            for (uint32_t i = 0; i < sets[s]->count; i++)
-                if (ox_uuid_eq(&sets[s]->at[i].topic, &call->topics[t].id))
-                    job_add(job, COORD_STATE_DELETE, &sets[s]->at[i].topic,
-                        sets[s]->at[i].partition);
+        if (call->topics[t].code == OX_OK)
+            collect_states(group, &call->topics[t].id, &states, &topics);
+    if (topics.count == 0) {
+        job_free(job);
+        call_finish(&call->call, OX_OK);
+        return;
+    }
     job->finish = deleted;
+    delete_states(job, write_new(group->shard, group), &states, &topics);
 }
 
 /* Topics of which the group knows nothing have nothing to delete. */
@@ -420,19 +541,18 @@ offsets_run(struct coord_call *base)
     }
     if (call->op == COORD_SHARE_DESCRIBE && call->topics == NULL && group != NULL)
         list_initialized(call, group);
-    uint32_t cap = call->op == COORD_SHARE_DELETE
-                       ? group->share->initializing.count + group->share->initialized.count
-                       : partitions_asked(call);
-    if (call->op == COORD_SHARE_DELETE)
-        refuse_unknown(call, group);
-    struct share_job *job = job_new(shard, call->group_id, cap);
+    struct share_job *job = job_new(shard, call->group_id);
     job->offsets = call;
+    if (call->op == COORD_SHARE_DELETE) {
+        refuse_unknown(call, group);
+        delete_topics(call, group, job);
+        return;
+    }
+    job_reserve(job, partitions_asked(call));
     if (call->op == COORD_SHARE_DESCRIBE)
         describe(call, job);
-    else if (call->op == COORD_SHARE_ALTER)
-        alter(call, group, job);
     else
-        delete_topics(call, group, job);
+        alter(call, group, job);
     job_start(job);
 }
 

@@ -149,6 +149,14 @@ tpset_minus(struct tpset *out, const struct tpset *a, const struct tpset *b)
 }
 
 void
+tpset_topics(struct tpset *out, const struct tpset *of)
+{
+    *out = (struct tpset){0};
+    for (uint32_t at = 0; at < of->count; at = tpset_run(of, at))
+        tpset_add(out, &of->at[at].topic, -1);
+}
+
+void
 tpset_unite(struct tpset *to, const struct tpset *more)
 {
     for (uint32_t i = 0; i < more->count; i++)
