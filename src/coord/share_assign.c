@@ -144,18 +144,19 @@ drop(struct numbers *from, uint32_t number)
         }
 }
 
+static int
+by_cell(const void *a, const void *b)
+{
+    return tp_cmp(&((const struct cell *)a)->tp, &((const struct cell *)b)->tp);
+}
+
 static struct cell *
 cell_of(const struct job *job, const struct tp *tp)
 {
-    uint32_t low = 0, high = job->cell_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (tp_cmp(&job->cells[middle].tp, tp) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < job->cell_count && tp_cmp(&job->cells[low].tp, tp) == 0 ? &job->cells[low] : NULL;
+    struct cell key = {.tp = *tp};
+    if (job->cell_count == 0)
+        return NULL;
+    return bsearch(&key, job->cells, job->cell_count, sizeof(key), by_cell);
 }
 
 static void
