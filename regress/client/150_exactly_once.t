@@ -51,6 +51,8 @@ sub start {
     exec @words or POSIX::_exit(127);
 }
 
+my %did;     # what happened, counted
+my $obeyed = 0; # late ends that were
 my %running; # name -> pid
 my @names = map { "eos-$_" } 1 .. 2;
 push @names, 'eos-java' if @java;
@@ -79,6 +81,7 @@ sub haunt { # those whose place is taken write, and commit what they have writte
         last if !grep { !is_ready($_) } @names;
         sleep 0.1;
     }
+    late_ends($_) for @names;
     for my $zombie (@zombies) {
         my ($pid, undef, $name) = @$zombie;
         next if $name eq 'eos-java';
@@ -89,14 +92,34 @@ sub haunt { # those whose place is taken write, and commit what they have writte
         }
     }
 }
+sub late_ends { # EndTxn of those who had the transactional id before
+    my ($name) = @_;
+    my ($pid, $epoch) = $ox->wire(qq(DescribeTransactions 0 {transactional_ids: ["$name"]}))
+        =~ /producer_id: (\d+), producer_epoch: (\d+)/ or return;
+    my $end = qq(EndTxn 3 {transactional_id: "$name", producer_id: $pid, committed: true, producer_epoch: ) . ($epoch - 1) . '}';
+    my @codes = $epoch > 0 ? $ox->wire(($end, 'wait 30') x 10) =~ /error_code: (\d+)/g : ();
+    $did{'late ends'} += @codes;
+    $obeyed += grep { $_ eq '0' } @codes;
+}
 sub tend { # those that gave up begin anew
     waitpid($running{$_}, WNOHANG) != 0 and begin($_) for keys %running;
+    tend_server();
+}
+sub tend_server { # failpoints may make it crash
+    revive() if waitpid($ox->{pid}, WNOHANG) != 0;
+}
+sub revive {
+    $did{'servers killed'}++;
+    $ox->{pid} = undef;
+    $ox->run or die 'no server';
 }
 
+# Somebody had their ids before them.
+$ox->wire(map { ("retry 14,15,16 FindCoordinator 4 {key_type: 1, coordinator_keys: [\"$_\"]}",
+    "retry 14,15,16 InitProducerId 3 {transactional_id: \"$_\", transaction_timeout_ms: 8000}") } @names);
 my $filler = start(@part, 'fill', $count);
 my $watcher = start(@part, 'watch', $seen);
 begin($_) for @names;
-my %did;
 my $until = time + $seconds;
 sleep 2;
 while (time < $until) {
@@ -111,11 +134,9 @@ while (time < $until) {
         waitpid $running{$name}, 0;
         begin($name);
     } elsif ($what < 0.7) {
-        $did{'servers killed'}++;
         kill 'KILL', $ox->{pid};
         waitpid $ox->{pid}, 0;
-        $ox->{pid} = undef;
-        $ox->run or last;
+        revive();
     } elsif ($what < 0.9) {
         $did{'zombies'}++;
         kill 'STOP', $running{$name};
@@ -126,6 +147,7 @@ while (time < $until) {
         kill 'CONT', $zombie->[0];
         $zombie->[1] = 0;
     }
+    is_ready($_) and late_ends($_) for @names;
 }
 waitpid $filler, 0;
 print "# ", join(', ', map { "$did{$_} $_" } sort keys %did), "\n";
@@ -150,6 +172,7 @@ sleep 2;
 finish($watcher, 'TERM');
 # What killed processors left open times out.
 for (1 .. 60) {
+    tend_server();
     last if $ox->sql('SELECT count(*) FROM oxbow.partitions WHERE topic LIKE \'eos-_\' '
             . 'AND last_stable < high_watermark') eq '0';
     sleep 0.5;
@@ -173,9 +196,10 @@ for my $line (@lines) {
 my $reads = $ox->sql('SELECT count(*) FROM "eos-a"');
 my $last = $ox->sql('SELECT count(*) FROM oxbow.partitions WHERE topic LIKE \'eos-_\' AND last_stable < high_watermark');
 say_ok($reads eq $count, 'SQL reads as many, and nothing aborted') or print "# $reads of $count\n";
+say_ok($did{'late ends'} && !$obeyed, 'late ends are refused') or print "# $obeyed\n";
 say_ok($last eq '0', 'no transaction hangs') or print "# $last\n";
 say_ok($ox->stop eq '0', 'the server stops in order');
-say_ok($tests > 20, 'all rules were looked at');
+say_ok($tests > 21, 'all rules were looked at');
 if ($failed) {
     print "# OX_SEED=$seed $log\n", Oxbow::tail($ox->{diag});
 } else {

@@ -464,9 +464,9 @@ complete(struct txn *txn)
 }
 
 static void
-retry_markers(struct shard *shard, struct coord_timer *timer)
+write_markers(struct txn *txn)
 {
-    struct txn *txn = ox_container_of(timer, struct txn, retry);
+    struct shard *shard = txn->shard;
     const struct coord_host *host = shard->coord->host;
     ox_list_each(node, &txn->markers)
     {
@@ -477,6 +477,16 @@ retry_markers(struct shard *shard, struct coord_timer *timer)
         shard->outside++;
         host->marker(host->self, &out->marker);
     }
+}
+
+/* Those that were told of the decision have long had their answer. */
+static void
+retry_markers(struct shard *shard, struct coord_timer *timer)
+{
+    if (ox_fault("txn.markers_again") != OX_OK)
+        shard_timer(shard, timer, MARKER_RETRY_MS, retry_markers);
+    else
+        write_markers(ox_container_of(timer, struct txn, retry));
 }
 
 /* Whether nothing more can be done for the partition: the topic is gone, or its
@@ -565,7 +575,7 @@ send_markers(struct txn *txn)
     if (ox_list_empty(&txn->markers))
         complete(txn);
     else
-        retry_markers(txn->shard, &txn->retry);
+        write_markers(txn);
 }
 
 /* ---- calls that wait for a transaction to be over ---- */
