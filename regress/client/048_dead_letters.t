@@ -18,7 +18,6 @@ my $expected = Clients::file('048_dead_letters.out');
 my %settings = ('group.share.min.record.lock.duration.ms' => 1000,
     'share.coordinator.state.topic.num.partitions' => 3, 'offsets.topic.num.partitions' => 3);
 
-
 # What the program saw of the rules, through a broker.
 sub rules {
     my ($address) = @_;
@@ -40,16 +39,7 @@ sub by_line {
 }
 
 SKIP: {
-    skip 'no Kafka broker is asked', 1 unless $ENV{OX_KAFKA_ORACLE};
-    my $kafka = KafkaJars::start_broker(settings => join("\n", map { "$_=$settings{$_}" } sort keys %settings))
-        or skip 'no Kafka broker to be had', 1;
-    my $text = rules("127.0.0.1:$kafka->{port}");
-    KafkaJars::stop_broker($kafka);
-    if ($ENV{OX_WRITE_EXPECTED}) {
-        open my $to, '>', $expected or die "$expected: $!";
-        print $to $text;
-        close $to;
-    }
+    my $text = KafkaJars::asked(\%settings, \&rules, $expected) // skip 'no Kafka broker is asked', 1;
     is_deeply(by_line($text), by_line(slurp($expected)), 'Kafka says what it said');
 }
 

@@ -7,7 +7,7 @@ use strict;
 use warnings;
 use Clients;
 use KafkaJars;
-use Oxbow;
+use Oxbow qw(slurp);
 use Test::More;
 
 my @paths = map { KafkaJars::classpath($_) // () } qw(kafka-tools kafka-streams);
@@ -17,8 +17,6 @@ my @java = Clients::java('OxbowGroupTools.java', join ':', grep { !$seen{$_}++ }
 my $expected = Clients::file('175_group_tools.out');
 my %settings = ('offsets.topic.num.partitions' => 3, 'share.coordinator.state.topic.num.partitions' => 3,
     'transaction.state.log.num.partitions' => 3, 'group.consumer.heartbeat.interval.ms' => 5000);
-
-sub slurp { open my $in, '<', $_[0] or return ''; local $/; return scalar <$in> }
 
 sub ask {
     my ($address) = @_;
@@ -55,16 +53,7 @@ sub answers {
 }
 
 SKIP: {
-    skip 'no Kafka broker is asked', 1 unless $ENV{OX_KAFKA_ORACLE};
-    my $kafka = KafkaJars::start_broker(settings => join("\n", map { "$_=$settings{$_}" } sort keys %settings))
-        or skip 'no Kafka broker to be had', 1;
-    my $text = ask("127.0.0.1:$kafka->{port}");
-    KafkaJars::stop_broker($kafka);
-    if ($ENV{OX_WRITE_EXPECTED}) {
-        open my $to, '>', $expected or die "$expected: $!";
-        print $to $text;
-        close $to;
-    }
+    my $text = KafkaJars::asked(\%settings, \&ask, $expected) // skip 'no Kafka broker is asked', 1;
     is_deeply(answers($text), answers(slurp($expected)), 'Kafka says what it said');
 }
 

@@ -18,6 +18,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
@@ -30,6 +31,7 @@ import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.GroupNotEmptyException;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -350,8 +352,22 @@ public class OxbowGroups {
         say(name + "_end", group.committed() == group.written);
         if (fixed) /* they keep their places */
             admin.removeMembersFromConsumerGroup(name, new RemoveMembersFromConsumerGroupOptions()).all().get();
-        admin.deleteConsumerGroups(List.of(name)).all().get();
+        delete(name);
         admin.deleteRecords(Map.of()).all().get();
+    }
+
+    // A classic consumer that is closed amid a rebalance may say nothing to the group,
+    // which then waits for its session to end.
+    private static void delete(String name) throws Exception {
+        for (int i = 0;; i++)
+            try {
+                admin.deleteConsumerGroups(List.of(name)).all().get();
+                return;
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof GroupNotEmptyException) || i > 300)
+                    throw e;
+                Thread.sleep(100);
+            }
     }
 
     // A rolling upgrade from the classic protocol, and the way back.

@@ -48,6 +48,7 @@ sub run_one {
         s/^oxsql:/psql:/mg;
         s/\boxsql\b/psql/g;
         s/\bPID \d+/PID N/g;
+        s/\bpg_temp_\d+\b/pg_temp_N/g; # as many servers there were before
         s/^(VERSION|VERSION_NAME|VERSION_NUM|PROMPT\d|HIDE_\w+) = .*\n//mg; # each has its own
         s/^VERSION.*\n//mg;
     }

@@ -66,6 +66,27 @@ sub weighed {
 
 # ---- the servers ----
 
+# Topics of name => partitions, before the game begins.
+sub make_topics {
+    my ($self, %partitions) = @_;
+    for my $name (sort keys %partitions) {
+        $self->ask(qq(quiet CreateTopics 4 {topics: [{name: "$name", num_partitions: $partitions{$name}, )
+            . 'replication_factor: 1}], timeout_ms: 10000}');
+    }
+    $self->tell('wait 500');
+}
+
+# Until the group's coordinator answers, and that of the transactional id, if any.
+sub meet_coordinators {
+    my ($self, $group, $id) = @_;
+    $self->ask("retry 15 FindCoordinator 4 {key_type: 0, coordinator_keys: [\"$group\"]}");
+    $self->ask("retry 15 FindCoordinator 4 {key_type: 1, coordinator_keys: [\"$id\"]}") if defined $id;
+    $self->tell('wait 300');
+    $self->ask("retry 14,15,16 OffsetFetch 7 {group_id: \"$group\", topics: null}");
+    # The first id of a new server is 0, which reads as none.
+    $self->ask('retry 14,15,16 quiet InitProducerId 5 {transactional_id: null, transaction_timeout_ms: 60000}') if defined $id;
+}
+
 # A line that is not answered.
 sub tell {
     my ($self, $line) = @_;

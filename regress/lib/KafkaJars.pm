@@ -119,6 +119,18 @@ sub stop_broker {
     waitpid $kafka->{pid}, 0;
 }
 
+# What ask(address) says of a broker with these settings; undef where none is asked
+# (OX_KAFKA_ORACLE) or to be had. With OX_WRITE_EXPECTED it becomes the file's text.
+sub asked {
+    my ($settings, $ask, $expected) = @_;
+    return undef unless $ENV{OX_KAFKA_ORACLE};
+    my $kafka = start_broker(settings => join '', map { "$_=$settings->{$_}\n" } sort keys %$settings) or return undef;
+    my $text = $ask->("127.0.0.1:$kafka->{port}");
+    stop_broker($kafka);
+    Oxbow::spew($expected, $text) if $ENV{OX_WRITE_EXPECTED};
+    return $text;
+}
+
 # The words that run a class of the tools.
 sub java {
     my ($artifact, $class, @words) = @_;

@@ -30,14 +30,8 @@ sub topic { my ($self, $name) = @_; return "$name$self->{seed}" }
 sub begin {
     my ($self) = @_;
     my $dice = $self->{dice};
-    for my $name (sort keys %PARTITIONS) {
-        $dice->ask('quiet CreateTopics 4 {topics: [{name: "' . $self->topic($name)
-            . "\", num_partitions: $PARTITIONS{$name}, replication_factor: 1}], timeout_ms: 10000}");
-    }
-    $dice->tell('wait 500');
-    $dice->ask("retry 15 FindCoordinator 4 {key_type: 0, coordinator_keys: [\"$GROUP\"]}");
-    $dice->tell('wait 300');
-    $dice->ask("retry 14,15,16 OffsetFetch 7 {group_id: \"$GROUP\", topics: null}");
+    $dice->make_topics(map { $self->topic($_) => $PARTITIONS{$_} } keys %PARTITIONS);
+    $dice->meet_coordinators($GROUP);
     $dice->tell('number topic_id');
     my $count = 0;
     for my $name (sort keys %PARTITIONS) {

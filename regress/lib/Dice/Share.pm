@@ -68,12 +68,7 @@ sub configure {
 sub begin {
     my ($self) = @_;
     my $dice = $self->{dice};
-    $dice->ask("retry 15 FindCoordinator 4 {key_type: 0, coordinator_keys: [\"$self->{group}\"]}");
-    $dice->ask("retry 15 FindCoordinator 4 {key_type: 1, coordinator_keys: [\"st$self->{seed}\"]}");
-    $dice->tell('wait 300');
-    $dice->ask("retry 14,15,16 OffsetFetch 7 {group_id: \"$self->{group}\", topics: null}");
-    # The first id of a new server is 0, which reads as none.
-    $dice->ask('retry 14,15,16 quiet InitProducerId 5 {transactional_id: null, transaction_timeout_ms: 60000}');
+    $dice->meet_coordinators($self->{group}, "st$self->{seed}");
     $dice->tell('number topic_id producer_id');
     # Kafka notes the start later than the records that moved it.
     $dice->tell('hide start_offset lag');

@@ -39,17 +39,8 @@ sub word {
 sub begin {
     my ($self) = @_;
     my $dice = $self->{dice};
-    for my $name (sort keys %PARTITIONS) {
-        $dice->ask('quiet CreateTopics 4 {topics: [{name: "' . $self->topic($name)
-            . "\", num_partitions: $PARTITIONS{$name}, replication_factor: 1}], timeout_ms: 10000}");
-    }
-    $dice->tell('wait 500');
-    $dice->ask("retry 15 FindCoordinator 4 {key_type: 0, coordinator_keys: [\"tg$self->{seed}\"]}");
-    $dice->ask("retry 15 FindCoordinator 4 {key_type: 1, coordinator_keys: [\"tt$self->{seed}\"]}");
-    $dice->tell('wait 300');
-    $dice->ask("retry 14,15,16 OffsetFetch 7 {group_id: \"tg$self->{seed}\", topics: null}");
-    # The first id of a new server is 0, which reads as none.
-    $dice->ask('retry 14,15,16 quiet InitProducerId 5 {transactional_id: null, transaction_timeout_ms: 60000}');
+    $dice->make_topics(map { $self->topic($_) => $PARTITIONS{$_} } keys %PARTITIONS);
+    $dice->meet_coordinators("tg$self->{seed}", "tt$self->{seed}");
     $dice->tell('number producer_id');
     $dice->ask("retry 14,16 InitProducerId 4 {transactional_id: \"tt$self->{seed}\", transaction_timeout_ms: 60000}");
     $dice->tell('let P = producer_id');
