@@ -71,7 +71,7 @@ static ox_code
 replicas_check(const struct view *view, const int32_t *ids, uint32_t count, struct ox_err *err)
 {
     if (ids == NULL || count == 0)
-        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT, 
+        return ox_fail(err, OX_INVALID_REPLICA_ASSIGNMENT,
             "The manual partition assignment includes an empty replica list.");
     for (uint32_t i = 0; i < count; i++) {
         if (contains(ids, i, ids[i]))
