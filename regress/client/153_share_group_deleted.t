@@ -76,5 +76,15 @@ for my $kind (['the group', 'DeleteGroups 2 {groups_names: ["g"]}', qr/error_cod
     }
     cmp_ok($crashes, '>=', 2, "$what: $crashes crashes");
 }
+
+# What is being deleted may be of a topic that has gone meanwhile.
+again('coord.append=crash@2');
+ask('DeleteShareGroupOffsets 0 {group_id: "g", topics: [{topic_name: "s"}]}');
+ok(!$ox->alive, 'a crash amid deleting the offsets');
+again();
+$ox->sql('DROP TOPIC s');
+like(ask('DeleteGroups 2 {groups_names: ["g"]}'), qr/^DeleteGroups .*error_code: 0\b/m, 'the group goes, although its topic has gone');
+like(ask('DeleteGroups 2 {groups_names: ["g"]}'), qr/^DeleteGroups .*error_code: 69\b/m, 'and has gone');
+ok($ox->alive, 'the server lives');
 $ox->stop;
 done_testing;

@@ -298,7 +298,8 @@ forgotten(struct share_job *job, struct group *group)
         return;
     if (code == OX_OK) {
         tpset_fini(&group->share->deleting);
-        group_start_delete(group);
+        if (group->writes == 0) /* else it comes when they are done */
+            group_start_delete(group);
         return;
     }
     struct coord_call *call = &group->deleting->call;
