@@ -28,7 +28,7 @@ struct share_group {
     int64_t metadata_hash;      /* of the topics subscribed to; 0 none */
     uint64_t topics_generation; /* metadata_hash was computed for it */
     struct map members;         /* id -> struct share_member */
-    int table_bits;             /* of Kafka's table of members: their order */
+    uint32_t table_peak;        /* entries of Kafka's table of members: their order */
     /* Partitions by their state at the share coordinator: asked for, there. */
     struct tpset initializing, initialized;
     struct tpset deleting; /* topics, as partition -1 */

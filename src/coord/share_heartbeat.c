@@ -268,44 +268,27 @@ move_epoch(struct beat *beat, bool bump)
 
 /* ---- the target ---- */
 
-struct placed_member {
-    struct assign_member member;
-    uint64_t slot;
-    uint32_t seq;
-};
-
-static int
-by_slot(const void *a, const void *b)
-{
-    const struct placed_member *x = a, *y = b;
-    return x->slot != y->slot ? (x->slot > y->slot) - (x->slot < y->slot)
-                              : (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-/* Kafka's group has its members in a table that doubles when one is put into it, be it for the
- * second time, and never shrinks. */
+/* Kafka's group has its members in a table that grows before one is put into it, be it for
+ * the second time, and never shrinks: the target is made as that table is walked. */
 static void
 grow_table(struct share_group *share, uint32_t entries)
 {
-    share->table_bits = OX_MAX(share->table_bits, 1);
-    while (entries * 3ull > 4ull << share->table_bits)
-        share->table_bits++;
+    share->table_peak = OX_MAX(share->table_peak, entries);
 }
 
-/* As that table is walked: by the upper bits of a hash, where they are the same the last first. */
 static void
 order_members(const struct share_group *share, struct assign_member *members, uint32_t count,
     struct arena *arena)
 {
-    struct placed_member *all = ox_arena_array(arena, struct placed_member, count);
+    struct java_row *rows = ox_arena_array(arena, struct java_row, count);
+    struct assign_member *all = ox_arena_array(arena, struct assign_member, count);
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t hash = (uint64_t)(int64_t)(int32_t)java_hash(members[i].id) * 0x9E3779B97F4A7C15u;
-        all[i] = (struct placed_member){members[i], hash >> (64 - share->table_bits), count - i};
+        rows[i] = (struct java_row){.id = members[i].id, .what = i};
+        all[i] = members[i];
     }
-    if (count > 1)
-        qsort(all, count, sizeof(*all), by_slot);
+    java_timeline_order(rows, count, share->table_peak);
     for (uint32_t i = 0; i < count; i++)
-        members[i] = all[i].member;
+        members[i] = all[rows[i].what];
 }
 
 /* Whether all members name the same topics. */

@@ -32,7 +32,6 @@ struct share_session {
     uint32_t before_count;
 };
 
-
 struct share_wait {
     struct partition_waiter waiter; /* first */
     struct share_call *call;
