@@ -64,7 +64,10 @@ class Registry:
         more = ["-Dquarkus.config.locations=" + settings.name]
         self.process = subprocess.Popen([sys.argv[1], *more, *sys.argv[2:]], stdout=self.log,
                                         stderr=subprocess.STDOUT)
-        self.client = SchemaRegistryClient({"url": "http://127.0.0.1:%d/apis/ccompat/v7" % self.port})
+        # The same address again is asked when no answer comes: now and then the registry's
+        # HTTP server takes a request and forgets it.
+        url = "http://127.0.0.1:%d/apis/ccompat/v7" % self.port
+        self.client = SchemaRegistryClient({"url": ",".join([url] * 3), "timeout": 20})
 
     def answers(self):
         if self.process.poll() is not None:
