@@ -457,6 +457,15 @@ start_loop(struct loop_group *group, int index, struct ox_err *err)
     return ox_fail_errno(err, failed, "starting the thread of a loop");
 }
 
+static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
+
+/* Where libuv has no memory for its tables it aborts without a word; ours says why. */
+static void
+use_our_memory(void)
+{
+    uv_replace_allocator(ox_malloc, ox_realloc, ox_calloc, ox_free);
+}
+
 ox_code
 loop_group_start(const struct loop_config *config, const struct env *env, struct loop_group **out,
     struct ox_err *err)
@@ -464,6 +473,7 @@ loop_group_start(const struct loop_config *config, const struct env *env, struct
     if (config->count < 1 || config->count > LOOPS_MAX)
         return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "number of loops %d is not in 1..%d",
             config->count, LOOPS_MAX);
+    pthread_once(&memory_once, use_our_memory);
     struct loop_group *group = ox_calloc(1, sizeof(*group));
     group->config = *config;
     group->env = env;
