@@ -183,7 +183,8 @@ if ($ENV{OX_MUTANT_LATE}) {
     $ox->run or die 'no server';
 }
 # A client that is told nonsense by a broken server may never end.
-my @lines = `timeout -k 5 400 @part check $count $seen 2>&1`;
+my $patience = 60 + 4 * $seconds;
+my @lines = `timeout -k 5 $patience @part check $count $seen 2>&1`;
 my ($tests, $failed) = (0, 0);
 sub say_ok {
     my ($good, $what) = @_;
