@@ -131,7 +131,7 @@ for my $path (sort @documents) {
 is_deeply(\@lost, [], 'documents name files that exist');
 is_deeply(\@dead, [], 'links lead somewhere');
 
-my @bare = grep { !-e "$_/README.md" } glob "src/*";
+my @bare = grep { -d && !-e "$_/README.md" } glob "src/*";
 is_deeply(\@bare, [], 'every folder has its README') or diag("missing: @bare");
 
 done_testing;

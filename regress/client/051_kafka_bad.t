@@ -301,6 +301,32 @@ like($ox->sql('SELECT count(*) FROM bomb'), qr/^[67]$/, 'what was taken is there
     is(scalar @open, 0, 'frames that do not come in are given up');
 }
 
+# ---- many of one, in one request: neither time nor memory by their square ----
+
+sub peak_kb {
+    open my $in, '<', "/proc/$ox->{pid}/status" or return 0;
+    my ($kb) = map { /^VmHWM:\s+(\d+)/ } <$in>;
+    return $kb;
+}
+{
+    my ($many, $begun, $before) = (8000, time, peak_kb());
+    my $topics = join '', map { pack 'n/a N N', "t$_", 1, 0 } 1 .. $many;
+    my $answer = kafka_ask(dial($port), 34, 1, pack('N n/a N', 1, '/', $many) . $topics, 60) // '';
+    is(unpack('x4N', $answer), $many, 'AlterReplicaLogDirs of many topics is answered for each');
+    is(length $answer, 8 + length($topics) + 2 * $many, 'and each partition of them');
+    cmp_ok(peak_kb() - $before, '<', 100 * 1024, 'in little memory') unless $Raw::ASAN;
+    $many = 300_000;
+    my $parts = pack 'N*', map { $_ % 100_000 } 1 .. $many;
+    $answer = kafka_ask(dial($port), 34, 1, pack('N', 2) . (pack('n/a N n/a N', '/', 1, 't', $many) . $parts) x 2, 60) // '';
+    is(unpack('x4N', $answer), 1, 'of many partitions in two directories, the topic is answered once');
+    is(length $answer, 8 + 3 + 4 + 6 * $many, 'and what was asked twice in the second directory has its row already');
+    my $configs = join '', map { pack 'n/a n/a', "c$_", '1' } 1 .. $many;
+    $answer = kafka_ask(dial($port), 19, 2, pack('N n/a N n N N', 1, 'new', 1, 1, 0, $many) . $configs . pack('N C', 10000, 0), 60) // '';
+    is(unpack('x4 x4 n/x n', $answer), 42, 'CreateTopics with many settings: INVALID_REQUEST');
+    cmp_ok(time - $begun, '<', 60, 'all that in a short time');
+    ok(serves(), 'and it serves');
+}
+
 # ---- half open, silent, not reading ----
 
 {

@@ -72,6 +72,14 @@ refused(pg_startup(map { ("s$_" => 1) } 1 .. 500), '54000', 'too many settings')
     $socket = dial($port);
     send_all($socket, pack 'NNNN', 16, 80877102, 1, 12345);
     ok(closed_within($socket, 10), 'a cancel request with a wrong key is closed without a word');
+    # at once, before the server has looked: the end, and no reset
+    my $ends = 0;
+    for (1 .. 10) {
+        my $cancel = dial($port);
+        send_all($cancel, pack 'NNNN', 16, 80877102, 1, 12345);
+        $ends++ if (sysread($cancel, my $byte, 1) // -1) == 0;
+    }
+    is($ends, 10, 'cancel requests end without a reset');
     $socket = dial($port);
     send_all($socket, pack 'NN', 8, 80877102);
     ok(closed_within($socket, 10), 'one without a key too');
@@ -139,6 +147,8 @@ wrong($P->("\0SELECT \$1::text\0", pack 'n', 0) . $B->("\0\0", pack 'nnN/an', 0,
 wrong($E->("nothing\0", pack 'N', 0), '34000', 'Execute of a portal that does not exist');
 wrong($E->("nothing\0"), '08P01', 'Execute without its row count');
 wrong($E->("nothing\0", pack('N', 0), 'x'), '08P01', 'Execute with more behind its end');
+wrong($P->("\0COPY (VALUES (1)) TO STDOUT\0", pack 'n', 0) . $B->("\0\0", pack 'nnn', 0, 0, 0)
+    . $E->("\0", pack 'N', 0) x 2, '55000', 'Execute of a COPY that has run');
 wrong($D->("Snothing\0"), '26000', 'Describe of a statement that does not exist');
 wrong($D->("Pnothing\0"), '34000', 'Describe of a portal that does not exist');
 wrong($D->("X\0"), '08P01', 'Describe of neither');
@@ -148,12 +158,55 @@ wrong($C->("X\0"), '08P01', 'Close of neither');
 wrong($C->(''), '08P01', 'Close of nothing');
 wrong($prepare . $B->("\0\0", pack 'nnN/an', 0, 1, '1', 0) . $E->("\0", pack 'N', 0) . $B->("\0no\0", pack 'nnn', 0, 0, 0), '26000', 'an error behind a result');
 
+# Names that lead to themselves, or to what gives no rows.
+my ($plain, $none) = (pack('n', 0), pack('nnn', 0, 0, 0));
+wrong($P->("s\0EXECUTE s\0", $plain) . $D->("Ss\0"), '0A000', 'a statement that executes itself');
+wrong($C->("Ss\0") . $P->("s\0EXECUTE t\0", $plain) . $P->("t\0EXECUTE s\0", $plain) . $B->("\0s\0", $none),
+    '0A000', 'two that execute each other');
+wrong($P->("e\0EXPLAIN EXECUTE e\0", $plain) . $B->("\0e\0", $none), '0A000', 'one that explains itself');
+wrong($P->("\0$_ p\0", $plain) . $B->("p\0\0", $none) . $E->("p\0", pack 'N', 0), '55000', "$_ from its own portal")
+    for 'FETCH', 'MOVE';
+wrong($P->("\0$_\0", $plain) . $B->("g\0\0", $none) . $P->("\0FETCH g\0", $plain) . $B->("h\0\0", $none),
+    '55000', "FETCH from a portal of $_")
+    for 'BEGIN', 'EXPLAIN ANALYZE SELECT 1, 2', 'COPY (SELECT 1) TO STDOUT', 'CREATE TOPIC bad_portal', '';
+{
+    pg_simple($socket, 'BEGIN; DECLARE c CURSOR FOR SELECT 1, 2, 3, 4');
+    send_all($socket, $P->("f\0FETCH c\0", $plain) . $B->("f\0f\0", $none) . pg_message('S', ''));
+    is((pg_until($socket, 'Z'))[0], '12Z', 'a FETCH is bound');
+    pg_simple($socket, 'CLOSE c; DECLARE c CURSOR FOR SELECT 1');
+    send_all($socket, $E->("f\0", pack 'N', 0) . pg_message('S', ''));
+    my ($seen, @messages) = pg_until($socket, 'Z');
+    is({pg_error(@messages)}->{C}, '0A000', 'and its cursor is another by then');
+    pg_simple($socket, 'ROLLBACK');
+    alive_and_well();
+    pg_simple($socket, 'CREATE TOPIC bad_wait');
+    for my $timeout ('1 month', '2000000000 days') {
+        pg_simple($socket, 'BEGIN; DECLARE w CURSOR FOR SUBSCRIBE bad_wait (_value) FROM LATEST');
+        send_all($socket, pg_message('Q', "FETCH w WITH (timeout = '$timeout')\0"));
+        select undef, undef, undef, 0.5;
+        pg_simple(pg_dial($port), "INSERT INTO bad_wait (_value) VALUES ('x')");
+        is((pg_until($socket, 'Z'))[0], 'TDCZ', "FETCH waits up to $timeout");
+        pg_simple($socket, 'ROLLBACK');
+    }
+}
+
 {
     send_all($socket, $C->("Snothing\0") . $C->("Pnothing\0") . pg_message('S', ''));
     is((pg_until($socket, 'Z'))[0], '33Z', 'Close of what does not exist is fine');
     send_all($socket, join '', map { pg_message($_, '') } qw(d c f H S S));
     is((pg_until($socket, 'Z'))[0], 'Z', 'COPY data outside of COPY is left alone');
     is((pg_until($socket, 'Z'))[0], 'Z', 'each Sync is answered');
+    send_all($socket, $P->("\0SELECT 1\0", $plain) . $B->("\0\0", $none) . pg_message('Q', "SELECT 2\0")
+            . $E->("\0", pack 'N', 0) . pg_message('S', '') . $B->("\0\0", $none) . pg_message('S', ''));
+    is((pg_until($socket, 'Z'))[0], '12TDCZ', 'a Query behind Parse and Bind is answered');
+    for (['34000', 'portal'], ['26000', 'statement']) {
+        my ($seen, @messages) = pg_until($socket, 'Z');
+        is({pg_error(@messages)}->{C}, $_->[0], "and closed the unnamed $_->[1]") or diag $seen;
+    }
+    send_all($socket, $P->("n\0SELECT 1\0", $plain) . pg_message('Q', "SELECT 2\0") . $B->("\0n\0", $none)
+            . $C->("Sn\0") . pg_message('S', ''));
+    is((pg_until($socket, 'Z'))[0], '1TDCZ', 'a Query behind a named statement');
+    is((pg_until($socket, 'Z'))[0], '23Z', 'leaves that');
     my $long = 'n' x 100;
     send_all($socket, $P->("$long\0SELECT 1\0", pack 'n', 0) x 2 . $P->("\0SELECT 1\0", pack 'n', 0) . pg_message('S', ''));
     my ($seen, @messages) = pg_until($socket, 'Z');

@@ -184,6 +184,13 @@ is((rows("SELECT value FROM oxbow.limits WHERE name = 'memory'"))[0][0], 3000000
 is(answer($session, $grow), '53200', 'now it is refused');
 is(answer($session, 'SELECT 1'), 'ok', 'small statements go on');
 meets('memory', 'counted');
+{
+    my $of = sub { pack('N', $_[0]) . pack('C n/a N', 4, '1', 0xffffffff) x $_[0] . "\1" };
+    my $met = met('memory');
+    is(kafka_ask(dial($kafka), 32, 1, $of->(3000), 60), undef, 'all settings three thousand times are more than there is memory for');
+    cmp_ok(met('memory'), '>', $met, 'which is counted');
+    like(kafka_ask(dial($kafka), 32, 1, $of->(1), 60), qr/log\.retention\.ms/, 'once is not');
+}
 is(answer($session, 'ALTER SYSTEM SET memory_limit = 400000'), 'ok', 'memory_limit is 400 kB');
 {
     my $socket = dial($kafka);
@@ -210,7 +217,8 @@ is(answer($session, $grow), 'ok', 'all goes on');
     like($text, qr/^oxbow_resident_memory_bytes [1-9]\d+$/m, 'resident memory is a metric');
 }
 my @never = map { $_->[0] } rows('SELECT name FROM oxbow.limits WHERE met = 0 ORDER BY name');
-is("@never", 'disk_reserve inflated_batch kafka_frame_before_login', 'the others are met elsewhere (080, 051, wire/secured)');
+is("@never", 'disk_reserve fetch_session_partitions inflated_batch kafka_frame_before_login',
+    'the others are met elsewhere (080, unit/kafka_frame, 051, wire/secured)');
 ok($ox->alive, 'the server is alive');
 is($ox->stop, 0, 'and stops in order');
 done_testing;

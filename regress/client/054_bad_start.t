@@ -95,7 +95,7 @@ SKIP: {
 my $ox = Oxbow->start(dir => "$tmp/data") or die 'no server';
 is($ox->sql('CREATE TOPIC kept'), '', 'a server with a topic');
 refuses('its directory', 1, qr/in use|locked|another/i, '-D', "$tmp/data", @ports);
-refuses("its $_ port", 1, qr/cannot listen on 127\.0\.0\.1 port $ox->{"${_}_port"}: Address already in use/, '-D',
+refuses("its $_ port", 1, qr/cannot listen on 127\.0\.0\.1 port $ox->{"${_}_port"}: Address already in use\n.*set ${_}_port/, '-D',
     "$tmp/other", @ports, '-c', "${_}_port=" . $ox->{"${_}_port"}) for qw(kafka sql http);
 my $free = Oxbow::free_port();
 refuses('one port for two doors', 1, qr/cannot listen on 127\.0\.0\.1 port (\d+)/, '-D', "$tmp/other",
@@ -154,7 +154,21 @@ ok(!-e "$tmp/new", '  and nothing was made');
 
 refuses('faults on the command line', 2, qr/-c: .*"99999".*-c: .*"x".*nonsense.*-c: .*"loud".*has 4 faults/s, '-D', "$tmp/new",
     map { ('-c', $_) } qw(kafka_port=99999 sql_port=x nonsense=1 log_level=loud));
+refuses('a name that is nearly one', 2, qr/there is no setting "max_conections"\. Perhaps you meant "max_connections"\./, '-D', "$tmp/new",
+    '-c', 'max_conections=5');
+like(refuses('a name with dots that is none', 2, qr/has 1 fault$/m, '-D', "$tmp/new", '-c', 'max.conections=5', '-c', 'sql_port=x'),
+    qr/ignored file=-c names="max\.conections"/, '  is a warning on the command line, too');
 refuses('-c without a value', 2, qr/expected name=value, found "loops"/, '-D', "$tmp/new", '-c', 'loops');
+for my $line ('ssl.keystore.password topsecret', 'ssl_key_password: topsecret') {
+    unlike(refuses('a secret in a line that assigns nothing', 2, qr/found "ssl[._a-z]+password"/, '-D', "$tmp/new", '--config',
+        write_file("$tmp/secret.conf", "$line\n")), qr/topsecret/, '  is not told');
+    unlike(refuses('on the command line', 2, qr/found "ssl[._a-z]+password"/, '-D', "$tmp/new", '-c', $line), qr/topsecret/,
+        '  neither');
+}
+# As java.util.Properties has it: a colon or blanks stand for the equals sign.
+like(refuses('assignments of a file of Java', 2, qr/has 5 faults/, '-D', "$tmp/new", '--config',
+    write_file("$tmp/java.properties", "kafka_port: a=1\nsql_port b:2\nloops \t: c 3\nhttp_port=d\nssl.key.password topsecret\nlog_level\\:x y\n")),
+    qr/properties:1: .*"a=1".*:2: .*"b:2".*:3: .*"c 3".*:4: .*"d".*:6: /s, '  with a colon, blanks, both');
 refuses('a file that is not there', 2, qr/none\.conf": No such file/, '-D', "$tmp/new", '--config', "$tmp/none.conf");
 refuses('a file that is a directory', 2, qr/directory/i, '-D', "$tmp/new", '--config', $tmp);
 refuses('a file without end', 2, qr/longer than 4194304 bytes/, '-D', "$tmp/new", '--config', write_file("$tmp/big.conf", 'x' x 5_000_000));

@@ -65,6 +65,10 @@ quiet("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -day
 certificate('middle', '/CN=middle', 'ca', "basicConstraints=CA:FALSE\n");
 certificate('under', '/O=Acme/CN=Ann', 'middle', $client);
 spew("$dir/under.pem", slurp("$dir/under.pem") . slurp("$dir/middle.pem"));
+certificate('sly', '/O=x,CN=root/CN=sly', 'ca', $client);
+certificate('long', join('', map { "/OU=$_" . 'x' x 60 } 1 .. 5) . '/CN=long', 'ca', $client);
+certificate('inner', '/CN=inner', 'ca', "basicConstraints=critical,CA:TRUE\n");
+certificate('below', '/O=Acme/CN=Ann', 'inner', $client);
 
 # ---- signed tokens ----
 
@@ -106,7 +110,7 @@ sub token {
 
 # ---- the server ----
 
-my %port = map { $_ => Oxbow::free_port() } qw(SASL_PLAINTEXT SSL SASL_SSL MAYBE);
+my %port = map { $_ => Oxbow::free_port() } qw(SASL_PLAINTEXT SSL SASL_SSL MAYBE BOTH);
 write_keys(qw(rsa1 ec1));
 my @users = map { my $user = $_; map { ('--add-scram', "'$_=[name=$user,password=$user-secret]'") }
     qw(SCRAM-SHA-256 SCRAM-SHA-512) } qw(root ann ben);
@@ -114,19 +118,19 @@ is(system("$Oxbow::BUILD/ox format $dir/data @users >/dev/null"), 0, 'users befo
 my $mapping = 'RULE:^.*CN=([^,]+),.*O=Acme.*$/$1/L';
 my $ox = Oxbow->start(dir => "$dir/data", settings => {
     listeners => join(',', "SASL_PLAINTEXT://127.0.0.1:$port{SASL_PLAINTEXT}", "SSL://127.0.0.1:$port{SSL}",
-        "SASL_SSL://127.0.0.1:$port{SASL_SSL}", "MAYBE://127.0.0.1:$port{MAYBE}"),
+        "SASL_SSL://127.0.0.1:$port{SASL_SSL}", "MAYBE://127.0.0.1:$port{MAYBE}", "BOTH://127.0.0.1:$port{BOTH}"),
     'advertised.listeners' => "SSL://localhost:$port{SSL},MAYBE://away.example:1234",
-    'listener.security.protocol.map' => 'SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,MAYBE:SSL',
+    'listener.security.protocol.map' => 'SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,MAYBE:SSL,BOTH:SASL_SSL',
     'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     'listener.name.sasl_ssl.sasl.enabled.mechanisms' => 'SCRAM-SHA-512,PLAIN',
     'authorizer.class.name' => 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'super.users' => 'User:root', 'ssl.keystore.location' => "$dir/server.store",
     'ssl.truststore.location' => "$dir/ca.pem", 'ssl.client.auth' => 'required',
-    'listener.name.maybe.ssl.client.auth' => 'requested',
+    'listener.name.maybe.ssl.client.auth' => 'requested', 'listener.name.both.ssl.client.auth' => 'required',
     'ssl.principal.mapping.rules' => $mapping, 'listener.name.maybe.ssl.principal.mapping.rules' => 'DEFAULT',
     'sasl.oauthbearer.jwks.endpoint.url' => "file://$dir/jwks.json",
     'sasl.oauthbearer.jwks.endpoint.refresh.ms' => 1000,
-    'sasl.oauthbearer.expected.audience' => 'oxbow', 'sasl.oauthbearer.expected.issuer' => 'https://issuer.example'})
+    'sasl.oauthbearer.expected.audience' => 'oxbow,events', 'sasl.oauthbearer.expected.issuer' => 'https://issuer.example'})
     or die 'no server';
 
 sub tls {
@@ -160,6 +164,10 @@ like(tls($port{SSL}, shows('ann')), qr/^served TLSv1.3/, 'TLS 1.3 with a certifi
 like(tls($port{SSL}, shows('ann'), 'max=1.2'), qr/^served TLSv1.2/, 'TLS 1.2');
 like(tls($port{SSL}, shows('ann'), 'max=1.1', 'min=1.0', 'ciphers=ALL:@SECLEVEL=0'), qr/^refused/, 'not TLS 1.1');
 like(tls($port{SSL}), qr/^refused/, 'not without a certificate');
+like(tls($port{SASL_SSL}), qr/^served/, 'a listener whose clients log in asks for none');
+like(tls($port{BOTH}), qr/^refused/, 'but where it says so itself');
+like(tls($port{BOTH}, shows('stranger')), qr/^refused/, 'and not for any');
+like(tls($port{BOTH}, shows('ann')), qr/^served/, 'there a certificate comes before the login');
 like(tls($port{SSL}, shows($_->[0])), qr/^refused/, "not with $_->[1]")
     for ['stranger', 'one of another authority'], ['expired', 'an expired one'], ['future', 'one of the future'],
         ['usage', 'one for servers'], ['self', 'a self-signed one'], ['under', 'one signed by no authority'],
@@ -220,11 +228,12 @@ for (1 .. 50) { # the keys are read by a worker
 my $lifetime = bearer(token('rsa1', {}));
 ok($lifetime > 250000 && $lifetime <= 300000, 'RS256; the session ends with the token') or diag $lifetime;
 ok(bearer(token('ec1', {})) > 0, 'ES256');
-ok(bearer(token('rsa1', {aud => 'oxbow'})) > 0, 'a single audience');
+ok(bearer(token('rsa1', {aud => $_})) > 0, "a single audience, $_") for 'oxbow', 'events';
 ok(bearer(token('rsa1', {}), 'a=ann') > 0, 'an authorization id that agrees');
 is(bearer(token('rsa1', {}), 'a=root'), -1, 'not one that does not');
 is(bearer(token('rsa1', $_->[0])), -1, "refused: $_->[1]")
     for [{exp => int(time) - 100}, 'expired'], [{exp => undef}, 'without expiry'], [{aud => 'other'}, 'another audience'],
+        [{aud => 'oxbow,events'}, 'the list of audiences taken for one'], [{aud => ''}, 'an empty audience'],
         [{aud => undef}, 'no audience'], [{iss => 'https://evil.example'}, 'another issuer'], [{sub => undef}, 'no subject'],
         [{sub => ''}, 'an empty subject'], [{nbf => int(time) + 1000}, 'not yet valid'], [{exp => 'soon'}, 'an expiry in words'];
 is(bearer(token('rsa2', {})), -1, 'refused: an unknown key');
@@ -316,6 +325,16 @@ SKIP: {
         qr/password|authentication/, 'is nobody else');
     like((psql("user=Ann sslmode=verify-ca $ca sslcert=$dir/stranger.pem sslkey=$dir/stranger.key", $who))[1],
         qr/certificate|alert|SSL/, 'a certificate of another authority');
+    my $sly = "sslmode=verify-full $ca sslcert=$dir/sly.pem sslkey=$dir/sly.key";
+    is_deeply([psql("user=sly $sly", $who)], [0, 'sly'], 'a certificate by its common name');
+    is((psql("user=root $sly", $who))[0], 2, 'which is not what another part of its subject says');
+
+    # A name too long for a principal is nobody's: cut, it would be somebody else's.
+    my ($most, $more) = ('m' x 250, 'm' x 251);
+    is((psql($root, "CREATE ROLE \"$_\" LOGIN PASSWORD 'secret';"))[0], 0, 'a role with a name of ' . length) for $most, $more;
+    is((psql("user=$most password=secret sslmode=require", $who))[0], 0, 'logs in');
+    is((psql("user=$more password=secret sslmode=require", $who))[0], 2, 'one byte more does not');
+    like(tls($port{MAYBE}, shows('long')), qr/^refused/, 'nor a certificate with such a subject');
 
     # What a user may do: the same as at the other door.
     is((psql($root, "CREATE TOPIC open; CREATE TOPIC shut; INSERT INTO open (_value) VALUES ('o'); INSERT INTO shut (_value) VALUES ('s');"))[0], 0, 'the super user may everything');
@@ -374,6 +393,19 @@ SKIP: {
     my ($had, $throttles) = psql($root, "SELECT value > 0 FROM oxbow.metrics WHERE name = 'oxbow_quota_throttles_total'");
     is($throttles, 't', 'which is counted');
 
+    # Who may alter users does not become a super user by it, at neither door.
+    is((psql($root, "CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'boss-secret'; CREATE ROLE clerk LOGIN PASSWORD 'clerk-secret'; GRANT ALTER ON CLUSTER TO clerk;"))[0],
+        0, 'a super user, and a clerk who may alter users');
+    is((psql('user=clerk password=clerk-secret sslmode=require', "ALTER ROLE boss PASSWORD 'mine';"))[0], 3, 'not in SQL');
+    my $salted = '0123456789abcdef0123456789abcdef';
+    my $clerks = wire(qq(SaslHandshake 1 {mechanism: "PLAIN"}\nSaslAuthenticate 2 {auth_bytes: "\\x00clerk\\x00clerk-secret"}\n)
+        . join '', map { "AlterUserScramCredentials 0 $_\n" }
+            map({ qq({upsertions: [{name: "$_", mechanism: 1, iterations: 4096, salt: "saltsalt", salted_password: "$salted"}]}) } 'boss', 'mate'),
+            '{deletions: [{name: "boss", mechanism: 2}]}');
+    is_deeply([$clerks =~ /^AlterUserScramCredentials.*?results: \[\{user: "(\w+)", error_code: (\d+)/mg], ['boss', 31, 'mate', 0, 'boss', 31],
+        'nor with the Kafka protocol') or diag $clerks;
+    is((psql('user=boss password=boss-secret sslmode=require', $who))[0], 0, 'whose password is what it was');
+
     # Without LOGIN nobody gets in, by no means.
     psql($root, 'ALTER ROLE ann NOLOGIN;');
     my $cert_login = "user=ann sslmode=verify-full $ca sslcert=$dir/ann.pem sslkey=$dir/ann.key";
@@ -395,6 +427,8 @@ my $metrics = `curl -s http://127.0.0.1:$ox->{http_port}/metrics`;
 like($metrics, qr/^oxbow_login\w*fail\w*(?:\{[^}]*\})? [1-9]/m, 'is counted') or diag join "\n", grep { /login/ } split /\n/, $metrics;
 my $log = slurp($ox->{diag});
 like($log, qr/login failed.*user="?root/, 'is written down');
+wire(qq(SaslHandshake 1 {mechanism: "PLAIN"}\nSaslAuthenticate 2 {auth_bytes: "\\x00one\\x0aforged\\x1b[2J\\x00guess-me"}\n));
+like(slurp($ox->{diag}), qr/user="one forged\?\[2J"/, 'on one line, whatever the name is');
 for (['expired', 'certificate has expired'], ['usage', 'unsuitable certificate purpose'], ['', 'peer did not return a certificate']) {
     my ($name, $reason) = @$_;
     sleep 1.1; # five a second are written down
@@ -442,5 +476,14 @@ is((tls($port{MAYBE}) =~ /(\S+)$/)[0], $now, 'a broken file changes nothing');
 like(slurp($ox->{diag}), qr/certificates were not read again/, 'and is told');
 is((tls($ox->{sql_port}, 'pg=1') =~ /(\S+)$/)[0], $now, 'the PostgreSQL door has the renewed one');
 like(tls($ox->{sql_port}, 'pg=1', 'alpn=http/1.1'), qr/^refused/, 'and no other protocol');
+is($ox->stop, 0, 'the server stops in order');
+
+# As with Java, a store may hold an authority that is not its own root.
+certificate('server', '/CN=server', 'ca', $server);
+$ox = Oxbow->start(settings => {listeners => "PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:$port{SSL}",
+    'ssl.keystore.location' => "$dir/server.store", 'ssl.truststore.location' => "$dir/inner.pem",
+    'ssl.client.auth' => 'required'}) or die 'no server';
+like(tls($port{SSL}, shows('below')), qr/^served/, 'a certificate of the authority in the store');
+like(tls($port{SSL}, shows('ann')), qr/^refused/, 'none of its superior');
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

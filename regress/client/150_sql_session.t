@@ -36,6 +36,10 @@ like(psql("SET statement_timeout = '100ms';\nSELECT pg_sleep(30);\n"), qr/57014/
     'a statement that takes too long is cancelled');
 like(psql("SET statement_timeout = '200ms';\nSELECT count(*) FROM generate_series(1, 1000000000);\n"),
     qr/57014/, 'also one that computes');
+my ($long, $begun) = (join(',', 2 .. 300000), time);
+like(psql("SET statement_timeout = '500ms';\nSELECT * FROM pg_sleep(60) WHERE 1 NOT IN ($long);\n"), qr/57014/,
+    'also one that takes long to plan, and then waits');
+cmp_ok(time - $begun, '<', 50, 'and in time');
 like(psql("SELECT current_database();\n", database => 'shop'), qr/NOTICE.*"shop"/s,
     'another database name is noticed');
 

@@ -135,6 +135,17 @@ sub computed {
     return $ns / 1e9;
 }
 
+# Waits until the server is at what the session sent.
+sub begun {
+    my ($self) = @_;
+    my $other = Postgres::connect($ox->{sql_port}, 'oxbow');
+    for (1 .. 600) {
+        my ($state) = $other->query("SELECT state FROM pg_stat_activity WHERE pid = " . unpack('N', $self->{key}));
+        return if "@{$state->{rows}}" eq 'active';
+        sleep 0.1;
+    }
+}
+
 my (@times, @trips, @computed, @wrong);
 sub measure {
     my ($kind, $text, $after) = @_;

@@ -73,11 +73,19 @@ is($all, 6, 'DescribeLogDirs finds all') or diag $described;
 like($described, qr/log_dir: "\Q$_\E"/, 'and names the directory') for $one, $two;
 unlike($described, qr/total_bytes: (?:-1|0)\b/, 'with its size');
 
+# The same in SQL.
+sub parts_sql {
+    my ($folder, $topic) = @_;
+    return split /\n/, $ox->sql("SELECT partition FROM oxbow.partitions WHERE topic = '$topic' AND log_dir = '$folder' ORDER BY 1");
+}
+is("@{[parts_sql($_, 'x')]}", "@{[parts($_, 'x')]}", 'oxbow.partitions names it, too') for $one, $two;
+
 # Moves.
 my ($first) = parts($one, 'x');
 is(move(2, $two, 'x', $first), 0, 'a partition shall move');
 until_true(sub { -d "$two/x-$first" && !-d "$one/x-$first" }, 'it is in the other directory');
 is(produce('x', $first, 'k=later'), 0, 'and takes records');
+is("@{[parts_sql($two, 'x')]}", "@{[parts($two, 'x')]}", 'oxbow.partitions follows');
 like(fetch('x', $first), qr/k=v$first k=w$first.*k=later/, 'it has them all');
 is(move(1, $two, 'x', $first), 0, 'to move where it is, is fine');
 is(move(2, '/nowhere', 'x', 0, 1), '57 57', 'a directory that is none');
@@ -116,6 +124,11 @@ is(cordon('', 0, $one), '42 Cannot update these configs at default cluster level
     'not for all brokers');
 is(cordon(1, 0, "$one,/nowhere"), '42 requirement failed: All entries in cordoned.log.dirs must be present in '
     . 'log.dirs or log.dir. Missing entries : /nowhere', 'no directory of ours');
+is(cordon(1, 0, "/nowhere,$one,/elsewhere"), '42 requirement failed: All entries in cordoned.log.dirs must be present in '
+    . 'log.dirs or log.dir. Missing entries : /nowhere,/elsewhere', 'all that are not are named');
+is(cordon(1, 0, "$_,$_"), "42 Configuration 'cordoned.log.dirs' values must not be duplicated.", "\"$_\" twice")
+    for $one, '/nowhere';
+like($ox->sql("ALTER SYSTEM SET cordoned_log_dirs = '$one,/nowhere'"), qr/Invalid entry in cordoned.log.dirs: \/nowhere\./, 'in SQL');
 is(cordoned(), 'false false', 'none is closed');
 like(cordon(1, 0, $one), qr/^0/, 'one is closed');
 is(cordoned(), 'true false', 'DescribeLogDirs tells');

@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 my $tmp = abs_path(tempdir('settings-XXXXXX', DIR => Oxbow::tmp(), CLEANUP => 1));
 my ($one, $two) = ("$tmp/a", "$tmp/b");
 my $ox = Oxbow->start(dir => "$tmp/data", settings => {'log.dirs' => "$one,$two", log_level => 'info',
-    'num.recovery.threads.per.data.dir' => 2}) or BAIL_OUT('no server');
+    'num.recovery.threads.per.data.dir' => 2, 'log.retention.check.interval.ms' => 300}) or BAIL_OUT('no server');
 
 # Sets one of the broker's settings; error code and text.
 sub alter {
@@ -103,5 +103,47 @@ $begin = time;
 is(commit('g1', 5), 0, 'a commit');
 cmp_ok(time - $begin, '<', 1.4, 'does not wait');
 
+# ---- producer.id.expiration.ms ----
+
+sub producers {
+    my $answer = $ox->wire('DescribeProducers 0 {topics: [{name: "heavy", partition_indexes: [0]}]}');
+    return scalar(() = $answer =~ /last_sequence: /g);
+}
+sub idempotent {
+    my ($value) = @_;
+    return $ox->wire('retry 14,15,16 InitProducerId 5 {transactional_id: null, transaction_timeout_ms: 60000}', 'let P = producer_id',
+        'Produce 9 {acks: -1, timeout_ms: 15000, topic_data: [{name: "heavy", partition_data: [{index: 0, '
+            . qq(records: "seq:\$P/0/0:k=$value"}]}]}));
+}
+like(idempotent('a'), qr/Produce 9: .*error_code: 0/, 'an idempotent producer writes');
+sleep 1;
+is(producers(), 1, 'it is known');
+is(alter('producer.id.expiration.ms', 500), 0, 'who is silent for half a second is forgotten');
+$until = time + 60;
+sleep 0.2 while producers() > 0 && time < $until;
+is(producers(), 0, 'so it is, while the server runs');
+is(alter('producer.id.expiration.ms', 3_600_000), 0, 'after an hour');
+like(idempotent('b'), qr/Produce 9: .*error_code: 0/, 'another one writes');
+ok($ox->restart('KILL'), 'after a crash');
+sleep 1;
+cmp_ok(producers(), '>', 0, 'it is still known');
+
+$ox->stop;
+
+# ---- defaults that come from other settings ----
+
+sub described {
+    my ($name) = @_;
+    my $answer = $ox->wire(qq(DescribeConfigs 4 {resources: [{resource_type: 4, resource_name: "1", configuration_keys: ["$name"]}], include_synonyms: true}));
+    my ($value, $source, $synonyms) = $answer =~ /name: "\Q$name\E", value: (.*?), read_only: \w+, config_source: (\d+), .*?synonyms: \[(.*?)\]/;
+    return "$value $source $synonyms";
+}
+$ox = Oxbow->start(settings => {listen_address => '127.0.0.1'}) or BAIL_OUT('no server');
+my $dir = abs_path($ox->{dir});
+for my $case (['listeners', 'PLAINTEXT://127.0.0.1:0'], ['log.dirs', $dir]) {
+    my ($name, $value) = @$case;
+    is(described($name), qq("$value" 5 {name: "$name", value: "$value", source: 5}), "$name, as it is without being set");
+}
+is(described('advertised.listeners'), 'null 5 ', 'advertised.listeners is not set, as with Kafka');
 $ox->stop;
 done_testing;

@@ -119,6 +119,7 @@ void pg_row_description(struct pg_conn *conn, const struct sql_result *result) {
 void conn_close(struct conn *conn) { pg.state = PG_CLOSING; }
 void conn_close_after_write(struct conn *conn) { pg.state = PG_CLOSING; }
 void conn_flush(struct conn *conn) {}
+bool conn_output_waits(const struct conn *conn) { return false; }
 void conn_pause(struct conn *conn) {}
 void conn_write(struct conn *conn, const void *ptr, size_t len) { touch(ox_str_n(ptr, len)); }
 void

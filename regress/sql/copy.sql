@@ -163,4 +163,17 @@ COPY cpw TO STDOUT (FORMAT binary, HEADER);
 COPY cpw TO STDOUT (FORMAT json, DELIMITER ',');
 COPY cpw TO STDOUT (ENCODING 'latin1');
 COPY (SELECT 'a''b"c') TO STDOUT (FORMAT csv, QUOTE '''');
+-- a delimiter that the texts of numbers and times hold is escaped there, too
+COPY (SELECT -1, -1.5, -2.5::float8, timestamp '2020-01-02 03:04:05', time '01:02:03', date '2020-01-01',
+    uuid '00000000-0000-0000-0000-000000000001', array[-1.5, 2], interval '1 day 02:03') TO STDOUT (DELIMITER '-');
+COPY (SELECT -1, timestamp '2020-01-02 03:04:05', time '01:02:03', interval '1 day 02:03') TO STDOUT (DELIMITER ':');
+COPY (SELECT timestamptz '2020-01-02 03:04:05+00', interval '1 day 02:03', -1) TO STDOUT (DELIMITER ' ');
+COPY (SELECT array[1.5, 2], array['00000000-0000-0000-0000-000000000001'::uuid, null]) TO STDOUT (DELIMITER ',');
+-- quoted nothing is null by the one, unquoted nothing is empty by the other
+COPY cpw (_key, _value) FROM STDIN (FORMAT csv, FORCE_NULL (_key, _value), FORCE_NOT_NULL (_key));
+"",""
+,
+x,x
+\.
+COPY (SELECT _key, _value FROM cpw ORDER BY _offset) TO STDOUT (NULL 'nil');
 DROP TOPIC cpw;

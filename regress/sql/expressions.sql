@@ -68,3 +68,7 @@ SELECT B'101', x'1F'::int;
 SELECT interval '2635249153387078802 weeks';
 SELECT interval '1537228672809129301-4';
 SELECT interval 'P1537228672809129301-04-00';
+-- at the ends of time
+SELECT extract(epoch from timestamp '294276-12-31 23:59:59.999999'), date_part('epoch', timestamptz '294276-12-31 23:59:59.999999+00'), extract(epoch from timestamp '4714-11-24 BC');
+SELECT timezone('2562047788:00:54.775807'::interval, '294276-12-31 23:59:59.999999+00'::timestamptz);
+SELECT timezone('2562047788:00:54.775807'::interval, '4714-11-24 BC'::timestamp);

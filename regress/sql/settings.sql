@@ -76,3 +76,9 @@ RESET ROLE;
 RESET SESSION AUTHORIZATION;
 SET ROLE somebody;
 SET SESSION AUTHORIZATION somebody;
+-- a setting of the server, then the session's own
+SELECT current_setting('num_partitions') IS NOT NULL;
+SET application_name = 'one';
+SET application_name = 'two';
+SELECT current_setting('num_partitions') IS NOT NULL, current_setting('application_name');
+RESET application_name;

@@ -82,6 +82,7 @@ SELECT count(*) > 0 FROM subscribe('subp', start => 'last 1 hour', stop => 'late
 SUBSCRIBE subp UNTIL LATEST PARTITIONS (0, 99);
 SUBSCRIBE (SELECT _key FROM subp) UNTIL LATEST PARTITIONS (2-99);
 SUBSCRIBE subp UNTIL LATEST WITH (nope = 1);
+SUBSCRIBE subp UNTIL LATEST WITH (heartbeat);
 SELECT _offset FROM subp EMIT CHANGES LIMIT 0;
 DROP TOPIC subp;
 DROP TOPIC sub, sub3;

@@ -21,6 +21,7 @@ CREATE TOPIC t_typed (id int8, name text);
 CREATE TABLE t_table (id int8 PRIMARY KEY);
 -- ALTER
 ALTER TOPIC t_one ADD PARTITIONS 2;
+ALTER TOPIC t_one ADD PARTITIONS 2147483647;
 SELECT partitions FROM oxbow.topics WHERE name = 't_one';
 ALTER TOPIC t_one SET PARTITIONS 6;
 ALTER TOPIC t_one SET PARTITIONS 2;
@@ -76,6 +77,8 @@ DELETE FROM del WHERE _offset <= 4;
 SELECT _partition, count(*), min(_offset) FROM del GROUP BY 1 ORDER BY 1;
 DELETE FROM del WHERE _partition = 9;
 DELETE FROM del WHERE _offset < NULL;
+DELETE FROM del WHERE _partition = 0 AND _partition = 1;
+DELETE FROM del WHERE _partition = -9223372036854775808;
 DELETE FROM del WHERE _offset < 2 + 4 AND 1 > _partition;
 DELETE FROM del WHERE _key = 'a';
 DELETE FROM del WHERE _offset > 3;

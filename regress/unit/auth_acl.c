@@ -107,10 +107,33 @@ check_ask(void)
     }
 }
 
+/* A rule that was written for Kafka names an address as Java prints it. */
+static void
+check_spellings(void)
+{
+    static const struct {
+        const char *rule, *host;
+        enum auth_answer answer;
+    } rows[] = {{"0:0:0:0:0:0:0:1", "::1", AUTH_IS_DENIED},
+        {"2001:db8:0:0:0:0:0:9", "2001:db8::9", AUTH_IS_DENIED},
+        {"2001:DB8::9", "2001:db8::9", AUTH_IS_DENIED},
+        {"2001:db8:0:0:0:0:0:9", "2001:db8::8", AUTH_IS_ALLOWED},
+        {"10.0.0.1", "10.0.0.1", AUTH_IS_DENIED}, {"10.0.0.1", "10.0.0.2", AUTH_IS_ALLOWED}};
+    for (size_t i = 0; i < ox_count(rows); i++) {
+        struct meta_acl rules[] = {rule(AUTH_ALLOW, AUTH_PATTERN_LITERAL, "a", "*"),
+            rule(AUTH_DENY, AUTH_PATTERN_LITERAL, "a", rows[i].rule)};
+        struct meta_security security = {.acls = rules, .acl_count = ox_count(rules)};
+        struct auth_question question = {OX_STR("User:ann"), ox_str(rows[i].host), TOPIC, WRITE,
+            OX_STR("a")};
+        is_int(auth_ask(&security, &question), rows[i].answer, rows[i].rule);
+    }
+}
+
 int
 main(void)
 {
     check_networks();
+    check_spellings();
     check_any();
     check_ask();
     return done();

@@ -243,6 +243,37 @@ test_known(void)
     ox_arena_reset(&arena);
 }
 
+/* A message that grows too long while there is no memory for it. */
+static void
+test_cut(void)
+{
+    enum { COUNT = 1000 };
+    static struct fetch_response_responses_partitions parts[COUNT];
+    struct fetch_response_responses topic = {.topic = OX_STR("t"), .partitions = {parts, COUNT}};
+    struct fetch_response response = {.responses = {&topic, 1}};
+    struct msg_splices splices = {.arena = &arena, .most = 2000};
+    struct text text;
+    for (int i = 0; i < COUNT; i++) {
+        fetch_response_responses_partitions_init(&parts[i]);
+        parts[i].records = (struct msg_records){.splice = &parts[i], .splice_len = 10};
+    }
+    ox_text_init(&text, &arena);
+    struct wire_out out = wire_out(&text);
+    msg_encode(&fetch_response_type, &response, 4, &out, &splices);
+    size_t whole = text.len;
+    ok(!splices.cut && whole > 20000 && splices.count == COUNT, "a long message is written");
+    ox_text_clear(&text);
+    splices = (struct msg_splices){.arena = &arena, .most = 2000};
+    mem_set_limit(1);
+    out = wire_out(&text);
+    msg_encode(&fetch_response_type, &response, 4, &out, &splices);
+    mem_set_limit(0);
+    ok(splices.cut && text.len < 3000, "without memory only its beginning is");
+    is_int(splices.count, COUNT, "but all that is put in is listed");
+    is_int(out.len, whole + COUNT * 10, "and its length is known");
+    ox_arena_reset(&arena);
+}
+
 int
 main(void)
 {
@@ -253,6 +284,7 @@ main(void)
     test_bounds();
     test_tags();
     test_known();
+    test_cut();
     ox_arena_fini(&arena);
     return done();
 }

@@ -107,8 +107,6 @@ test_struct(void)
         ok(same, "every default reads back as the table has it");
         ok(canon, "every default is in range and canonical");
     }
-    is_str(param_show(param_find(PARAM_SCOPE_TOPIC, OX_STR("retention_ms")), OX_STR("604800000"),
-               &arena).ptr, "7d", "SHOW uses units");
 }
 
 int

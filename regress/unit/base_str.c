@@ -249,8 +249,6 @@ test_err(void)
     is_str(err.message, "topic \"a\" exists", "the message is kept");
     is_int(ox_code_kafka(code), 36, "Kafka's number");
     is_str(ox_code_facts(code)->sqlstate, "42P07", "the SQLSTATE");
-    is_int(ox_code_from_kafka(36), OX_TOPIC_EXISTS, "and back");
-    is_int(ox_code_from_kafka(31999), OX_UNKNOWN_SERVER_ERROR, "an unknown number");
     is_int(ox_fail(NULL, OX_CORRUPT_MESSAGE, "no slot"), OX_CORRUPT_MESSAGE, "no error slot");
     char umlauts[1000];
     for (int i = 0; i < 499; i++)

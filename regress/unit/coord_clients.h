@@ -43,6 +43,7 @@ end(void)
 
 struct client {
     const char *group, *id, *instance, *topics, *regex, *assignor;
+    const char *hidden; /* a topic that it may not know of */
     int32_t epoch, rebalance;
     char owned[256];  /* "t0 t1 u0": sorted as the answer had it */
     char answer[256]; /* the last assignment; "-" none given */
@@ -93,6 +94,12 @@ parse_owned(const char *words, struct arena *arena, struct coord_topic_partition
     return count;
 }
 
+static inline bool
+sees(const void *of, struct str topic)
+{
+    return !ox_str_is(topic, of);
+}
+
 static inline struct sim_consumer *
 beat_start(struct client *client, bool full)
 {
@@ -114,6 +121,8 @@ beat_start(struct client *client, bool full)
     }
     call->regex = ox_str(client->regex);
     call->assignor = ox_str(client->assignor);
+    call->sees = client->hidden != NULL ? sees : NULL;
+    call->sees_of = client->hidden;
     if (full || joins) {
         struct coord_topic_partitions *owned;
         call->owned_count = parse_owned(joins ? "" : client->owned, &beat->arena, &owned);

@@ -269,6 +269,26 @@ test_regex(void)
     is_int(group()->consumer->regexes.count, 0, "what it matched is forgotten");
     end();
 
+    begin();
+    sim_set_topic(&sim, "logs.a", 1);
+    sim_set_topic(&sim, "logs.b", 1);
+    a = CLIENT(.id = "a", .topics = "", .regex = "logs\\..*", .hidden = "logs.b");
+    beat(&a);
+    is_str(a.answer, "logs.a0", "a pattern brings in no topics that its member may not know of");
+    obey(&a);
+    struct client b = CLIENT(.id = "b", .topics = "", .regex = "logs\\..*");
+    beat(&b);
+    obey(&b);
+    is_str(b.owned, "", "nor for another who may, as long as it is not looked up again");
+    sim_set_topic(&sim, "logs.c", 1);
+    sim_advance(&sim, 10000);
+    beat(&b);
+    is_int(group()->consumer->regexes.count, 1, "there is one pattern");
+    const struct consumer_regex *known =
+        ox_map_get(&group()->consumer->regexes, OX_STR("logs\\..*"));
+    is_int((int)known->topic_count, 3, "who asks then sees all");
+    end();
+
     static const struct {
         const char *pattern, *topic;
         int matches; /* -1: refused */
@@ -327,6 +347,80 @@ test_log(void)
     sim.hold = false;
     sim_run(&sim);
     is_int(group()->consumer->members.count, 3, "but took it in the end");
+    end();
+}
+
+/* What came after a record that the log refused may build on it. */
+static void
+test_refused(void)
+{
+    begin();
+    struct client a = CLIENT(.id = "a"), b = CLIENT(.id = "b");
+    sim.hold = true;
+    struct sim_consumer *first = beat_start(&a, false);
+    sim_run(&sim);
+    struct sim_consumer *second = beat_start(&b, false);
+    sim_run(&sim);
+    struct coord_append *append = sim.appends[0];
+    sim.append_count = 0;
+    sim_append_done(&sim, append, OX_NOT_ENOUGH_REPLICAS);
+    is_int(sim.append_count, 0, "nothing more is sent");
+    struct client c = CLIENT(.id = "c");
+    struct sim_consumer *third = beat_start(&c, false);
+    sim.hold = false;
+    sim_run(&sim);
+    is_int(first->c.call.code, OX_COORDINATOR_NOT_AVAILABLE, "who was refused is told");
+    is_int(second->c.call.code, OX_COORDINATOR_LOAD_IN_PROGRESS, "who waited may come again");
+    ok(third->done, "who comes meanwhile is answered");
+    is_int(sim.log_count, 0, "the log has nothing of them");
+    sim_consumer_free(first);
+    sim_consumer_free(second);
+    sim_consumer_free(third);
+    is_int(beat(&b), OX_OK, "then all goes on");
+    restart();
+    is_int(beat(&b), OX_OK, "replay: too");
+    end();
+}
+
+/* What a transaction writes goes alone: that it is refused is nobody else's concern. */
+static void
+test_alone(void)
+{
+    begin();
+    struct client a = CLIENT(.id = "a");
+    sim.hold = true;
+    struct sim_consumer *first = beat_start(&a, false);
+    sim_run(&sim);
+    struct client again = CLIENT(.id = "a", .epoch = 2);
+    struct sim_consumer *second = beat_start(&again, false);
+    struct coord_offset offset = {.offset = 5, .leader_epoch = -1, .metadata = OX_STR("")};
+    struct coord_offset_topic topic = {OX_STR("t"), &offset, 1};
+    struct sim_commit *commit = sim_commit_new();
+    commit->c.group_id = OX_STR("g");
+    commit->c.member_id = OX_STR("");
+    commit->c.generation = -1;
+    commit->c.retention_ms = -1;
+    commit->c.transactional = true;
+    commit->c.producer_id = 7;
+    commit->c.topics = &topic;
+    commit->c.topic_count = 1;
+    coord_offset_commit(sim.coord, &commit->c);
+    sim_run(&sim);
+    is_int(sim.append_count, 1, "a heartbeat's records are on their way, others wait behind them");
+    struct coord_append *append = sim.appends[0];
+    sim.append_count = 0;
+    sim_append_done(&sim, append, OX_OK);
+    sim.fail = OX_INVALID_PRODUCER_EPOCH;
+    sim.hold = false;
+    sim_run(&sim);
+    ok(commit->done && offset.code == OX_INVALID_PRODUCER_EPOCH, "a fenced producer is told");
+    ok(second->done && second->c.call.code == OX_OK, "the heartbeat before it is not");
+    sim.fail = OX_OK;
+    sim_commit_free(commit);
+    sim_consumer_free(second);
+    beat_end(&a, first);
+    is_int(a.code, OX_OK, "nor the first");
+    is_int(beat(&a), OX_OK, "the member goes on");
     end();
 }
 
@@ -697,6 +791,8 @@ main(void)
     test_changes();
     test_regex();
     test_log();
+    test_alone();
+    test_refused();
     test_settings();
     test_assignment_interval();
     test_assignors_allowed();

@@ -78,7 +78,7 @@ open_world(struct world *world, int32_t epoch)
     must(meta_open(&meta, env, &world->meta, &err), &err, "metadata");
     must(log_dir_open(&dir, env, &world->dir, &err), &err, "log directory");
     struct replica_config replica = {.node_id = 1, .dirs = &world->dir, .dir_count = 1, .loops = world->loops,
-        .housekeeping_ms = 300000, .producer_id_expiration_ms = 86400000};
+        .housekeeping_ms = 300000};
     must(replica_start(&replica, env, world->meta, &world->replica, &err), &err, "partitions");
     create_topics(world);
     coord_config_init(&config);

@@ -195,6 +195,71 @@ test_upgrade_cases(void)
     end();
 }
 
+/* The classic group's record may be on its way when the group changes its kind: it is
+ * taken back all the same. */
+static void
+test_record_under_way(void)
+{
+    begin();
+    struct classic a = {0}, b = {0};
+    join_begin(&a);
+    join_begin(&b);
+    sim_advance(&sim, 6000);
+    ok(join_look(&a) && join_look(&b), "two classic members join");
+    sim.hold = true;
+    struct sim_sync *sync = sync_begin(a.leads ? &a : &b);
+    is_int(sync->done, 0, "the assignment is on its way to the log");
+    struct client c = CLIENT(.id = "c", .topics = "t u");
+    struct sim_consumer *call = beat_start(&c, false);
+    sim_run(&sim);
+    sim.hold = false;
+    sim_run(&sim);
+    is_int(sync->c.call.code, OX_REBALANCE_IN_PROGRESS, "a consumer comes: the group goes over");
+    sim_sync_free(sync);
+    beat_end(&c, call);
+    is_int(c.code, OX_OK, "it joins");
+    restart();
+    ok(group()->consumer != NULL, "replay: it is a consumer group");
+    is_int(group()->consumer != NULL ? (int)group()->consumer->members.count : 0, 3,
+        "with all three members");
+    is_int(beat(&c), OX_OK, "the consumer goes on");
+    end();
+
+    begin();
+    struct classic d = {0};
+    join_begin(&d);
+    sim_advance(&sim, 3000);
+    ok(join_look(&d), "a classic member joins");
+    sim.hold = true;
+    struct sim_leave *leave = sim_leave_new();
+    struct coord_leave_member leaver = {ox_str(d.id), OX_STR_NULL, OX_OK};
+    leave->c.group_id = OX_STR("g");
+    leave->c.members = &leaver;
+    leave->c.member_count = 1;
+    coord_leave(sim.coord, &leave->c);
+    sim_run(&sim);
+    sim_leave_free(leave);
+    is_str(state(), "Empty", "and leaves before anything is assigned");
+    struct client e = CLIENT(.id = "e", .topics = "t u");
+    call = beat_start(&e, false);
+    sim_run(&sim);
+    sim.hold = false;
+    sim_run(&sim);
+    beat_end(&e, call);
+    is_int(e.code, OX_OK, "a consumer comes");
+    e.epoch = -1;
+    is_int(beat(&e), OX_OK, "and leaves");
+    struct sim_delete *gone = sim_delete_new();
+    gone->c.group_id = OX_STR("g");
+    coord_delete(sim.coord, &gone->c);
+    sim_run(&sim);
+    is_int(gone->c.call.code, OX_OK, "the group is deleted");
+    sim_delete_free(gone);
+    restart();
+    ok(group() == NULL, "replay: nothing is left of it");
+    end();
+}
+
 static void
 test_migration_policy(void)
 {
@@ -228,6 +293,7 @@ main(void)
     test_conversion();
     test_upgrade();
     test_upgrade_cases();
+    test_record_under_way();
     test_migration_policy();
     return done();
 }

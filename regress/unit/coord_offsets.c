@@ -678,6 +678,55 @@ test_transactional_replay(void)
     end();
 }
 
+/* Two transactions, of which one has the partition twice, and a topic of the same
+ * name in another group: each place is stable when the last of its own has ended. */
+static void
+test_pending_places(void)
+{
+    begin();
+    COMMIT(.offset = 1);
+    COMMIT(.offset = 1, .group = "h");
+    struct coord_replayed record = {.transactional = true};
+    struct arena *arena = &sim.arena;
+    static const struct {
+        int64_t producer;
+        const char *group, *topic;
+        int partition;
+    } held[] = {{7, "g", "t", 0}, {7, "g", "t", 0}, {8, "g", "t", 0}, {8, "g", "t", 1},
+        {8, "g", "u", 0}, {9, "h", "t", 0}};
+    struct group *of[2] = {group(), group_find(&sim.coord->shards[0], OX_STR("h"))};
+    for (int i = 0; i < 6; i++) {
+        record.offset = 100 + i;
+        record.producer_id = held[i].producer;
+        record.key = record_offset_key(arena, ox_str(held[i].group), ox_str(held[i].topic),
+            held[i].partition);
+        record.value = record_offset_value(arena, 10 + i, -1, OX_STR("m"), 5, -1);
+        offsets_replay_txn(&sim.coord->shards[0], &record);
+    }
+#define PENDING(group_, topic_, partition_) \
+    (fetch_of((group_), (topic_), (partition_), true).code == OX_UNSTABLE_OFFSET_COMMIT)
+    ok(PENDING("g", "t", 0) && PENDING("g", "t", 1) && PENDING("g", "u", 0) &&
+           PENDING("h", "t", 0),
+        "what open transactions have is not stable");
+    ok(!PENDING("g", "t", 2) && !PENDING("g", "v", 0) && !PENDING("h", "t", 1) &&
+           !PENDING("h", "u", 0) && !PENDING("i", "t", 0),
+        "what they do not have is: partitions, topics, groups");
+    offsets_replay_marker(&sim.coord->shards[0], 7, true);
+    ok(PENDING("g", "t", 0), "one of two that have the partition ends: not stable yet");
+    is_int(fetch("t", 0), 11, "it counts, with the last it had");
+    offsets_forget_held(of[0], OX_STR("t"), 1);
+    ok(!PENDING("g", "t", 1) && PENDING("g", "t", 0) && of[0]->txns == 2,
+        "a tombstone ends those of its partition alone");
+    offsets_replay_marker(&sim.coord->shards[0], 8, false);
+    ok(!PENDING("g", "t", 0) && !PENDING("g", "u", 0), "the other ends, too: stable");
+    ok(of[0]->held.count == 0 && of[0]->txns == 0, "and nothing is kept of them");
+    ok(PENDING("h", "t", 0) && of[1]->txns == 1, "another group's are its own");
+    offsets_replay_txn(&sim.coord->shards[0], &record);
+    offsets_forget_held(of[1], OX_STR("t"), 0);
+    ok(of[1]->txns == 0 && !PENDING("h", "t", 0), "a tombstone ends all of the partition");
+    end();
+}
+
 /* ---- describe, list, snapshot ---- */
 
 static struct sim_describe *
@@ -842,6 +891,7 @@ main(void)
     test_topic_deleted();
     test_delete_group();
     test_transactional_replay();
+    test_pending_places();
     test_describe();
     test_list();
     test_snapshot();

@@ -45,7 +45,8 @@ struct sim {
     int32_t load_epoch[SIM_PARTITIONS_MAX];
     bool load_wanted[SIM_PARTITIONS_MAX], hold_load;
     ox_code load_fail;
-    bool txns;          /* coordinators of transactions */
+    bool txns, states;  /* coordinators of transactions, or of the states of share groups */
+    struct coord *has_states; /* for groups: those */
     struct coord_marker *markers[256]; /* on their way, oldest first */
     size_t marker_count;
     bool hold_markers;
@@ -337,7 +338,11 @@ sim_advance(struct sim *sim, uint64_t ms)
 static inline void
 sim_attach(struct sim *sim, const struct coord_config *config, int32_t partitions, int32_t epoch)
 {
-    sim->coord = sim->txns ? coord_new_txns(config, &sim->host) : coord_new(config, &sim->host);
+    sim->coord = sim->txns     ? coord_new_txns(config, &sim->host)
+                 : sim->states ? coord_new_states(config, &sim->host)
+                               : coord_new(config, &sim->host);
+    if (sim->has_states != NULL)
+        coord_set_states(sim->coord, sim->has_states);
     for (int32_t i = 0; i < SIM_PARTITIONS_MAX; i++)
         sim->alarms[i] = UINT64_MAX;
     coord_set_partitions(sim->coord, partitions);
@@ -442,6 +447,9 @@ SIM_CALL(coord_delete_call, delete)
 SIM_CALL(coord_snapshot_call, snapshot)
 SIM_CALL(coord_consumer_call, consumer)
 SIM_CALL(coord_modern_call, modern_describe)
+SIM_CALL(coord_share_call, share)
+SIM_CALL(coord_share_offsets_call, share_offsets)
+SIM_CALL(coord_state_call, state)
 SIM_CALL(coord_txn_init_call, txn_init)
 SIM_CALL(coord_txn_add_call, txn_add)
 SIM_CALL(coord_txn_end_call, txn_end)

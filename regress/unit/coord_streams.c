@@ -78,8 +78,9 @@ struct set {
 };
 
 struct client {
-    const char *group, *process;
+    const char *group, *process, *instance;
     char id[16];
+    struct coord_task_offsets offsets; /* to be told */
     int32_t epoch, heartbeat_ms, delay_ms;
     bool shutdown, told; /* it is told of tasks in the last answer */
     struct set has[COORD_TASK_KINDS];
@@ -143,6 +144,8 @@ beat_start(struct client *client)
     call->client_host = OX_STR("/h");
     call->rebalance_timeout_ms = -1;
     call->shutdown = client->shutdown;
+    call->instance_id = client->instance ? ox_str(client->instance) : OX_STR_NULL;
+    call->offsets = client->offsets;
     if (client->epoch == 0) {
         call->rebalance_timeout_ms = 60000;
         call->process_id = ox_str(client->process);
@@ -309,6 +312,16 @@ plans(void)
     parts[2].copartition_groups.count = 1;
     is_str(plan_of(&topology), "status 3; 0 has 4; 1 has 4 x=4; 2 has 2 y=2",
         "a repartition topic is as wide as what it is read with");
+    parts[0].subtopology_id = OX_STR("s0");
+    parts[1].source_topics = (struct msg_strs){&both[1], 1};
+    parts[2].copartition_groups.count = 0;
+    is_str(plan_of(&topology), "status 3; 1 has 4 x=4; 2 has 2 y=2; s0 has 4",
+        "who comes first in Kafka's hash table is decided by what is known then");
+    parts[0].subtopology_id = OX_STR("0");
+    is_str(plan_of(&topology), "status 3; 0 has 4; 1 has 4 x=4; 2 has 4 y=4",
+        "and mostly that is the one who writes");
+    parts[1].source_topics.count = 0;
+    parts[2].copartition_groups.count = 1;
     ry[0].partitions = 7;
     is_str(plan_of(&topology), "status 2", "unless its width is given");
     parts[0].repartition_sink_topics.count = 0;
@@ -356,6 +369,56 @@ rules(void)
     is_int(m2.has[COORD_ACTIVE].count, 4, "one leaves: the other has all");
     leave(&m2);
     is_str(state_of("g"), "Empty", "the group is empty");
+    end();
+}
+
+/* How many offsets the only member of the group has told. */
+static int
+offsets_told(void)
+{
+    struct sim_modern_describe *call = sim_modern_describe_new();
+    call->c.kind = COORD_STREAMS_GROUP;
+    call->c.group_id = OX_STR("g");
+    coord_modern_describe(sim.coord, &call->c);
+    sim_run(&sim);
+    int count = call->c.member_count == 1 ? (int)call->c.streams_members[0].offsets.count : -1;
+    sim_modern_describe_free(call);
+    return count;
+}
+
+/* A static member that left for a time comes back: Kafka removes it and adds it again. */
+static void
+back(void)
+{
+    static const struct coord_task_offset seven = {{"0", 1}, 0, 7};
+    struct coord_task_offsets none = {0};
+    struct client m1 = client_make("m1", "p1"), m2 = client_make("m2", "p1");
+    m1.instance = m2.instance = "i";
+    begin(2);
+    make_internal(2);
+    heartbeat(&m1);
+    m1.offsets = (struct coord_task_offsets){&seven, 1};
+    m1.shutdown = true;
+    is_int(heartbeat(&m1), OX_OK, "a static member tells how far a task is");
+    m1.offsets = none;
+    m1.shutdown = false;
+    is_int(offsets_told(), 1, "the group knows");
+    m1.epoch = -2;
+    is_int(heartbeat(&m1), OX_OK, "it leaves for a time");
+    is_int(offsets_told(), 1, "the group still knows");
+    m1.epoch = 0;
+    m1.offsets = (struct coord_task_offsets){&seven, 1};
+    is_int(heartbeat(&m1), OX_OK, "it comes back, and tells again");
+    m1.offsets = none;
+    is_int(offsets_told(), 0, "which is forgotten, as is what it told before");
+    is_int(m1.status, 1 << COORD_SHUTDOWN_APPLICATION, "it hears of the shutdown");
+    heartbeat(&m1);
+    is_int(m1.status, 0, "that is forgotten, too: nobody else was there");
+    m1.epoch = -2;
+    heartbeat(&m1);
+    m2.offsets = (struct coord_task_offsets){&seven, 1};
+    is_int(heartbeat(&m2), OX_OK, "another comes in its place");
+    is_int(offsets_told(), 1, "what that tells is kept");
     end();
 }
 
@@ -657,6 +720,7 @@ main(int argc, char **argv)
     topics();
     plans();
     rules();
+    back();
     times();
     failures();
     standbys();

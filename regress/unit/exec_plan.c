@@ -3,6 +3,8 @@
  * Operators over small plans, and over large ones with little memory. */
 #include <unistd.h>
 
+#include "base/check.h"
+#include "exec/spill.h"
 #include "exec_help.h"
 
 #include "tap.h"
@@ -114,6 +116,93 @@ test_sort_spill(struct help *help)
     is_str(run_plan(help, plan), "error: work_mem_exceeded", "without a place to spill it fails");
     help->config.temp_dir = "/tmp";
     help->config.work_mem = 4 * 1024 * 1024;
+}
+
+/* LIMIT n over rows of 2 KB: the keys, and how much memory the sort took. */
+static char *
+first_wide(struct help *help, int64_t limit, size_t work_mem, uint64_t *memory, uint64_t *spilled)
+{
+    struct ox_err err;
+    struct expr *wide, *key = binary(help, "%",
+        binary(help, "*", int_col(help, 0), int_const(help, 7919)), int_const(help, 100003));
+    struct expr **args = EXPRS(help, text_const(help, "x"),
+        expr_const(&help->arena, TYPE(TYPE_INT4), datum_i64(2000), 0));
+    if (expr_function(&help->bind, OX_STR("repeat"), args, 2, false, 0, &wide, &err) != OX_OK)
+        return NULL;
+    struct plan_sort *sort = plan_sort_new(&help->arena,
+        project(help, numbers(help, 1, 20000), EXPRS(help, key, wide), 2),
+        keys_of(help, 1, int_col(help, 0), 1), 1);
+    sort->limit = int_const(help, limit);
+    struct plan *plan = project(help, &sort->plan, EXPRS(help, int_col(help, 0)), 1);
+    struct plan_root root = {.plan = plan, .arena = &help->arena};
+    struct exec_run *run;
+    struct batch *batch;
+    help->config.work_mem = work_mem;
+    plan_root_finish(&root, NULL);
+    exec_run_new(&root, &help->config, &run, NULL);
+    ox_text_clear(&help->text);
+    while (exec_run_next(run, 0, &batch) == EXEC_ROWS)
+        help_rows(help, batch);
+    *memory = exec_run_counters(run, sort->plan.id)->memory_max;
+    *spilled = exec_run_counters(run, sort->plan.id)->spill_bytes;
+    exec_run_free(run);
+    help->config.work_mem = 4 * 1024 * 1024;
+    return ox_arena_strndup(&help->arena, help->text.ptr, help->text.len);
+}
+
+static void
+test_sort_wide(struct help *help)
+{
+    static const int64_t limits[] = {0, 10, 500, 3000};
+    for (size_t i = 0; i < ox_count(limits); i++) {
+        uint64_t memory, spilled;
+        char *want = first_wide(help, limits[i], 1 << 30, &memory, &spilled);
+        is_int(spilled, 0, "the first of wide rows, in memory");
+        is_str(first_wide(help, limits[i], 1 << 18, &memory, &spilled), want, "with little of it");
+        ok(memory < 5 << 20, "which it keeps to");
+        ok((spilled > 0) == (limits[i] > 1000), "files are for what is too much in the end");
+        printf("# LIMIT %d: %llu KB, %llu KB in files\n", (int)limits[i],
+            (unsigned long long)memory / 1024, (unsigned long long)spilled / 1024);
+    }
+}
+
+/* Rows wait in memory until a chunk is full: of rows, or of bytes. */
+static void
+test_spill_tail(struct help *help)
+{
+    static char bytes[50000];
+    struct plan_root root = {.plan = numbers(help, 1, 1), .arena = &help->arena};
+    struct exec_run *run;
+    struct spill spill;
+    struct str value = {bytes, sizeof(bytes)};
+    struct type types[] = {TYPE(TYPE_BYTEA)};
+    struct vector col = {.type = types[0], .constant = true, .s = &value};
+    size_t most = 0, rows = 0, whole = 0;
+    bool good = true;
+    plan_root_finish(&root, NULL);
+    exec_run_new(&root, &help->config, &run, NULL);
+    spill_init(&spill, run, types, 1);
+    for (int i = 0; i < 30; i++) {
+        good &= spill_add(&spill, &col, NULL, 0, 1 + (uint32_t)i);
+        most = OX_MAX(most, spill.tail.bytes);
+    }
+    ok(good && spill_flush(&spill), "rows of 50 KB go to a file");
+    ok(most < 2 << 20, "few at a time");
+    struct spill_reader reader = spill_reader(&spill);
+    struct chunk *chunk;
+    while ((good = spill_read(&reader, &chunk)) && chunk != NULL) {
+        rows += chunk->batch.count;
+        for (uint32_t i = 0; i < chunk->batch.count; i++)
+            whole += chunk->batch.cols[0].s[i].len == sizeof(bytes);
+        most = OX_MAX(most, chunk->arena.used);
+        chunk_free(chunk);
+    }
+    ok(good, "and are read");
+    is_int(rows, 465, "all");
+    is_int(whole, 465, "whole");
+    ok(most < 2 << 20, "few at a time too");
+    spill_fini(&spill);
+    exec_run_free(run);
 }
 
 static void
@@ -514,6 +603,8 @@ main(void)
     test_rows(&help);
     test_sort(&help);
     test_sort_spill(&help);
+    test_sort_wide(&help);
+    test_spill_tail(&help);
     test_aggregate(&help);
     test_aggregate_spill(&help);
     test_joins(&help);

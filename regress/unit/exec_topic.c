@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "engine/engine.h"
 #include "exec_help.h"
 #include "net/net.h"
@@ -166,6 +167,12 @@ create_topic(struct world *world, const char *name, int32_t partitions)
     return create_topic_with(world, name, partitions, NULL, NULL);
 }
 
+/* Partition, offset and time of rows. */
+struct seen {
+    int64_t (*rows)[3];
+    size_t count;
+};
+
 /* A plan pulled to its end, or until `stop_rows` have come. */
 struct pull {
     struct world *world;
@@ -177,7 +184,28 @@ struct pull {
     _Atomic bool ended;
     struct exec_counters counters; /* of node `counted` */
     uint32_t counted;
+    struct seen *seen;   /* or NULL */
+    int parks;           /* before the first row */
+    uint64_t longest_ns; /* that one turn took until then, of the processor */
 };
+
+static uint64_t
+cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void
+see(struct seen *seen, const struct batch *batch)
+{
+    uint32_t count = batch->sel != NULL ? batch->sel_count : batch->count;
+    seen->rows = ox_realloc(seen->rows, (seen->count + count) * sizeof(*seen->rows));
+    for (uint32_t i = 0; i < count; i++, seen->count++)
+        for (uint32_t c = 0; c < 3; c++)
+            seen->rows[seen->count][c] = batch->cols[c].i[batch->sel != NULL ? batch->sel[i] : i];
+}
 
 static void
 pull_on(void *arg)
@@ -187,7 +215,12 @@ pull_on(void *arg)
     if (pull->ended)
         return;
     enum exec_status status;
+    uint64_t from = cpu_ns();
     while ((status = exec_run_next(pull->run, 0, &batch)) == EXEC_ROWS) {
+        if (pull->rows == 0)
+            pull->longest_ns = OX_MAX(pull->longest_ns, cpu_ns() - from);
+        if (pull->seen != NULL)
+            see(pull->seen, batch);
         pull->rows += batch->sel != NULL ? batch->sel_count : batch->count;
         if (!pull->silent)
             help_rows(&pull->world->help, batch);
@@ -195,8 +228,12 @@ pull_on(void *arg)
             break;
     }
     pull->status = (int)status;
-    if (status == EXEC_PARK)
+    if (pull->rows == 0)
+        pull->longest_ns = OX_MAX(pull->longest_ns, cpu_ns() - from);
+    if (status == EXEC_PARK) {
+        pull->parks += pull->rows == 0;
         return;
+    }
     if (status == EXEC_FAIL) {
         pull->world->help.err = *exec_run_err(pull->run);
         pull->world->help.text.len = 0;
@@ -414,7 +451,7 @@ count_of(struct help *help, struct plan_scan_topic *node, bool grouped, bool hea
     return headers && fast != NULL ? fast : &agg->plan;
 }
 
-static void
+static const struct plan_topic *
 test_large(struct world *world)
 {
     struct help *help = &world->help;
@@ -475,6 +512,7 @@ test_large(struct world *world)
     pull.silent = true;
     pull_all(&pull);
     is_int(pull.rows, 50, "FROM LAST 50 over three partitions");
+    return topic;
 }
 
 static struct plan_scan_topic *
@@ -712,10 +750,11 @@ test_columns(struct world *world)
         "leaves nothing of its statement");
 }
 
-static void
+static const struct plan_topic *
 test_compressed(struct world *world)
 {
     struct help *help = &world->help;
+    const struct plan_topic *packed = NULL;
     static const char *const codecs[] = {"lz4", "zstd", "gzip", "snappy"};
     static const enum scan_column what[] = {SCAN_COMPRESSION, SCAN_KEY};
     for (int i = 0; i < 4; i++) {
@@ -738,6 +777,7 @@ test_compressed(struct world *world)
         node = scan(help, topic, what, 1);
         node->limit = 1;
         is_str(run_it(world, &node->plan), codecs[i], "is what _compression says");
+        packed = topic;
     }
     const struct plan_topic *topic = keep(
         help, create_topic_with(world, "stamped", 1, "message.timestamp.type", "LogAppendTime"));
@@ -745,6 +785,7 @@ test_compressed(struct world *world)
     static const enum scan_column type[] = {SCAN_TIMESTAMP_TYPE};
     is_str(run_it(world, insert(help, topic, 1, rows, type, 1)), "append", "LogAppendTime");
     is_str(run_it(world, &scan(help, topic, type, 1)->plan), "append", "is in the batch");
+    return packed;
 }
 
 /* One batch of a transaction, or its marker, straight into the log. */
@@ -780,6 +821,7 @@ append_batch(struct plog *plog, int64_t producer, const char *value, int commit)
 struct find {
     struct world *world;
     const struct plan_topic *topic;
+    int32_t index;
     struct partition *part;
 };
 
@@ -788,7 +830,8 @@ find_partition(struct loop *loop, void *arg)
 {
     struct find *find = arg;
     (void)loop;
-    find->part = partition_hold(replica_partition(find->world->replica, &find->topic->id, 0));
+    find->part = partition_hold(
+        replica_partition(find->world->replica, &find->topic->id, find->index));
 }
 
 static void
@@ -827,6 +870,329 @@ test_transactions(struct world *world)
     partition_put(find.part);
 }
 
+static void
+wait_for_end(struct partition *part)
+{
+    struct partition_state state;
+    for (int i = 0; i < 20000; i++) {
+        partition_state(part, &state);
+        if (state.high_watermark == plog_log_end(partition_log(part)))
+            return;
+        pause_ms(1);
+    }
+    ok(false, "what was appended is readable");
+}
+
+/* ---- batches that do not end with the rows given at once ---------------------------- */
+
+static void
+append_many(struct plog *plog, int records, enum ox_codec codec)
+{
+    struct record_builder builder;
+    struct log_append append = {.origin = LOG_FROM_CLIENT,
+        .now_ms = env_wall_ms(env_os()),
+        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
+    struct record_builder_config config = RECORD_BUILDER_PLAIN;
+    struct ox_err err;
+    config.codec = codec;
+    record_builder_init(&builder);
+    record_builder_begin(&builder, &config);
+    for (int i = 0; i < records; i++) {
+        char value[64];
+        snprintf(value, sizeof(value), "%lld-%lld-%d", (long long)plog_log_end(plog) + i,
+            (long long)plog_log_end(plog), i);
+        record_builder_add(&builder, append.now_ms, OX_STR_NULL, ox_str(value), NULL, 0);
+    }
+    must(record_builder_finish(&builder, &append.records, &err), &err, "batch");
+    record_builder_fini(&builder);
+    struct buf *buf = append.records.buf;
+    must(plog_append(plog, &append, &err), &err, "append");
+    ox_buf_put(buf);
+}
+
+/* How many rows' values begin with their offset. */
+static void
+check_values(struct world *world, struct plan_scan_topic *node, size_t rows, const char *sentence)
+{
+    struct pull pull;
+    pull_init(&pull, world, &node->plan);
+    pull_all(&pull);
+    char *text = world->help.text.ptr;
+    size_t good = 0;
+    is_int(pull.status, EXEC_DONE, sentence);
+    if (pull.status != EXEC_DONE)
+        printf("# %s\n", world->help.err.message);
+    for (char *row = strtok(text, ";"); row != NULL; row = strtok(NULL, ";")) {
+        const char *offset = strchr(row, ','), *value = strrchr(row, ',');
+        size_t len = offset != NULL ? (size_t)(value - offset) : 0;
+        good += len > 1 && strncmp(offset + 1, value + 1, len - 1) == 0 && value[len] == '-';
+    }
+    is_int(good, rows, "each value is that of its offset");
+}
+
+static void
+test_turns(struct world *world)
+{
+    struct help *help = &world->help;
+    static const enum scan_column what[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_VALUE};
+    static const int sizes[] = {600, 900, 3000, 1023, 1025};
+    static const enum ox_codec codecs[] = {OX_CODEC_NONE, OX_CODEC_LZ4};
+    for (size_t c = 0; c < ox_count(codecs); c++) {
+        size_t rows = 0;
+        const struct plan_topic *topic = keep(
+            help, create_topic(world, ox_arena_printf(&help->arena, "turns-%zu", c), 3));
+        for (int32_t p = 0; p < 3; p++) {
+            struct find find = {.world = world, .topic = topic, .index = p};
+            on_loop(world, find_partition, &find);
+            for (size_t i = 0; i < 20; i++) {
+                int records = sizes[(i + (size_t)p) % ox_count(sizes)];
+                append_many(partition_log(find.part), records, codecs[c]);
+                rows += (size_t)records;
+            }
+            wait_for_end(find.part);
+            partition_put(find.part);
+        }
+        check_values(world, scan(help, topic, what, 3), rows, "a scan");
+        struct plan_scan_topic *node = scan(help, topic, what, 3);
+        node->order = SCAN_ORDER_OFFSET;
+        check_values(world, node, rows, "merged");
+        node = scan(help, topic, what, 3);
+        node->order = SCAN_ORDER_OFFSET_DESC;
+        check_values(world, node, rows, "merged backward");
+        node = scan(help, topic, what, 3);
+        node->follow = true;
+        node->start = SCAN_FROM_EARLIEST;
+        node->until = SCAN_UNTIL_LATEST;
+        check_values(world, node, rows, "a subscription");
+    }
+}
+
+/* ---- FROM LAST n ------------------------------------------------------------------------------ */
+
+static uint32_t random_state = 1;
+
+static uint32_t
+roll(uint32_t sides)
+{
+    random_state = random_state * 1103515245 + 12345;
+    return (random_state >> 16) % sides;
+}
+
+/* Records with few keys and times in any order; producer < 0: not of a transaction. */
+static void
+append_mixed(struct plog *plog, int64_t producer, enum ox_codec codec)
+{
+    struct record_builder builder;
+    struct log_append append = {.origin = LOG_FROM_CLIENT,
+        .now_ms = env_wall_ms(env_os()),
+        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
+    struct record_builder_config config = RECORD_BUILDER_PLAIN;
+    struct ox_err err;
+    config.codec = codec;
+    if (producer >= 0) {
+        config.producer_id = producer;
+        config.producer_epoch = 0;
+        config.base_sequence = 0;
+        config.transactional = true;
+    }
+    record_builder_init(&builder);
+    record_builder_begin(&builder, &config);
+    for (uint32_t i = 0, count = 1 + roll(30); i < count; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%u", roll(200));
+        record_builder_add(&builder, append.now_ms - roll(1000), ox_str(key), ox_str("v"), NULL, 0);
+    }
+    must(record_builder_finish(&builder, &append.records, &err), &err, "batch");
+    record_builder_fini(&builder);
+    struct buf *buf = append.records.buf;
+    must(plog_append(plog, &append, &err), &err, "append");
+    ox_buf_put(buf);
+}
+
+/* Plain and compressed batches, transactions of every end, and a compacted part. */
+static const struct plan_topic *
+mixed_topic(struct world *world, const char *name, int32_t partitions)
+{
+    const struct plan_topic *topic = keep(
+        &world->help, create_topic_with(world, name, partitions, "cleanup.policy", "compact"));
+    static int64_t producer = 1000;
+    struct ox_err err;
+    bool worked = true;
+    for (int32_t p = 0; p < partitions; p++) {
+        struct find find = {.world = world, .topic = topic, .index = p};
+        on_loop(world, find_partition, &find);
+        struct plog *plog = partition_log(find.part);
+        for (uint32_t i = 0; i < 60; i++) {
+            uint32_t kind = roll(4);
+            append_mixed(plog, kind < 2 ? -1 : ++producer, kind == 1 ? OX_CODEC_LZ4 : OX_CODEC_NONE);
+            if (kind >= 2)
+                append_batch(plog, producer, NULL, kind == 2);
+            if (i == 40) {
+                wait_for_end(find.part);
+                must(plog_roll(plog, &err), &err, "roll");
+            }
+        }
+        if (p == 0)
+            append_mixed(plog, ++producer, OX_CODEC_NONE); /* open */
+        wait_for_end(find.part);
+        partition_put(find.part);
+    }
+    for (int i = 0; worked && i < 100; i++)
+        must(log_dir_clean_step(world->log_dir, 1 << 20, env_wall_ms(env_os()), &worked, &err),
+            &err, "compaction");
+    return topic;
+}
+
+static const enum scan_column timed[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_TIMESTAMP};
+
+static int
+newest_first(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    if (x[2] != y[2])
+        return x[2] < y[2] ? 1 : -1;
+    if (x[1] != y[1])
+        return x[1] < y[1] ? 1 : -1;
+    return (x[0] > y[0]) - (x[0] < y[0]);
+}
+
+/* How many records each partition has among the newest n, of its own newest n. */
+static void
+count_places(const struct seen *all, size_t n, size_t *places, size_t partitions)
+{
+    int64_t(*list)[3] = ox_malloc((all->count + 1) * sizeof(*list));
+    size_t total = 0, taken[8] = {0};
+    ox_assert(partitions <= ox_count(taken));
+    memset(places, 0, partitions * sizeof(*places));
+    for (size_t i = all->count; i-- > 0;)
+        if (taken[all->rows[i][0]]++ < n)
+            memcpy(list[total++], all->rows[i], sizeof(*list));
+    qsort(list, total, sizeof(*list), newest_first);
+    for (size_t i = 0; i < OX_MIN(n, total); i++)
+        places[list[i][0]]++;
+    ox_free(list);
+}
+
+static struct plan_scan_topic *
+last_plan(struct help *help, const struct plan_topic *topic, int64_t n)
+{
+    struct plan_scan_topic *node = scan(help, topic, timed, 3);
+    node->follow = true;
+    node->start = SCAN_FROM_LAST_ROWS;
+    node->start_value = int_const(help, n);
+    node->until = SCAN_UNTIL_LATEST;
+    return node;
+}
+
+/* The rows of FROM LAST n are the ends of the partitions that the whole scan gives. */
+static void
+check_last(struct world *world, const struct plan_topic *topic, int64_t n, const char *key)
+{
+    struct help *help = &world->help;
+    struct seen all = {0}, last = {0};
+    struct pull pull;
+    size_t places[8], count[8] = {0}, total = 0, bad = 0;
+    struct plan_scan_topic *node = scan(help, topic, timed, 3), *from = last_plan(help, topic, n);
+    if (key != NULL) {
+        bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, key));
+        bound(help, from, BOUND_KEY, BOUND_EQ, text_const(help, key));
+    }
+    pull_init(&pull, world, &node->plan);
+    pull.silent = true;
+    pull.seen = &all;
+    pull_all(&pull);
+    count_places(&all, (size_t)n, places, topic->partition_count);
+    pull_init(&pull, world, &from->plan);
+    pull.silent = true;
+    pull.seen = &last;
+    pull_all(&pull);
+    ok(pull.status == EXEC_DONE,
+        ox_arena_printf(&help->arena, "%.*s: the newest %lld%s%s", OX_STR_ARG(topic->name),
+            (long long)n, key != NULL ? " of key " : "", key != NULL ? key : ""));
+    for (size_t i = 0; i < last.count; i++)
+        count[last.rows[i][0]]++;
+    /* From the end, partition by partition: the same rows in the same order. */
+    for (size_t p = 0; p < topic->partition_count; p++) {
+        size_t i = last.count, k = all.count;
+        bad += count[p] != places[p];
+        total += places[p];
+        for (size_t left = OX_MIN(places[p], count[p]); left > 0; left--) {
+            while (last.rows[--i][0] != (int64_t)p)
+                ;
+            while (all.rows[--k][0] != (int64_t)p)
+                ;
+            bad += memcmp(last.rows[i], all.rows[k], sizeof(*all.rows)) != 0;
+        }
+    }
+    is_int(bad, 0, "are the ends of what the whole scan gives");
+    is_int(total, OX_MIN((size_t)n, all.count), "as many as were asked for");
+    if (pull.status != EXEC_DONE)
+        printf("# %s\n", help->err.message);
+    printf("# %zu of %zu rows, %d parks, longest turn %llu us\n", last.count, all.count, pull.parks,
+        (unsigned long long)pull.longest_ns / 1000);
+    ox_free(all.rows);
+    ox_free(last.rows);
+}
+
+static void
+test_last(struct world *world, const struct plan_topic *large, const struct plan_topic *packed)
+{
+    struct help *help = &world->help;
+    static const int64_t counts[] = {0, 1, 50, 1024, 70000, 199999, 1000000};
+    for (size_t i = 0; i < ox_count(counts); i++)
+        check_last(world, large, counts[i], NULL);
+    check_last(world, large, 700, "7");
+    check_last(world, packed, 20000, NULL);
+    static const int64_t few[] = {1, 2, 10, 100, 333, 900, 100000};
+    for (int32_t partitions = 1; partitions <= 3; partitions += 2) {
+        const struct plan_topic *mixed = mixed_topic(
+            world, ox_arena_printf(&help->arena, "mixed-%d", partitions), partitions);
+        for (size_t i = 0; i < ox_count(few); i++)
+            check_last(world, mixed, few[i], NULL);
+        check_last(world, mixed, 3, "k7");
+    }
+}
+
+/* What is looked for is nowhere: all is read, but the loop gets its turns. */
+static void
+test_last_slices(struct world *world, const struct plan_topic *large)
+{
+    struct help *help = &world->help;
+    struct plan_scan_topic *node = last_plan(help, large, 10);
+    bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, "nobody"));
+    struct pull pull;
+    pull_init(&pull, world, &node->plan);
+    is_str(pull_all(&pull), "", "no record has the key");
+    printf("# %d parks, longest turn %llu us\n", pull.parks,
+        (unsigned long long)pull.longest_ns / 1000);
+    ok(pull.parks > 0, "the search gives way to others");
+    pull_init(&pull, world, &node->plan);
+    on_loop(world, pull_start, &pull);
+    is_int(pull.status, EXEC_PARK, "once more");
+    exec_run_cancel(pull.run, OX_CANCELED, true);
+    wait_for_it(world);
+    is_int(pull.status, EXEC_FAIL, "and cancelled while it searches");
+    on_loop(world, pull_end, &pull);
+    pull_init(&pull, world, &node->plan);
+    on_loop(world, pull_start, &pull);
+    on_loop(world, pull_end, &pull);
+    ok(true, "or freed");
+    world->help.config.scan_bytes_limit = 100000;
+    is_str(run_it(world, &node->plan), "error: scan_limit_exceeded", "scan_bytes_limit holds for it");
+    world->help.config.scan_bytes_limit = 0;
+    struct plan_scan_topic *live = last_plan(help, large, 150000);
+    live->until = SCAN_UNTIL_NEVER;
+    struct plan_subscribe *subscribe = plan_subscribe_new(&help->arena, &live->plan, live, true);
+    subscribe->heartbeat_ms = 10000;
+    pull_init(&pull, world, &subscribe->plan);
+    pull.silent = true;
+    pull.stop_rows = 1;
+    on_loop(world, pull_start, &pull);
+    wait_for_it(world);
+    on_loop(world, pull_end, &pull);
+    ok(pull.parks > 0 && pull.rows == 1, "its first progress row waits for the start");
+}
+
 int
 main(void)
 {
@@ -836,14 +1202,17 @@ main(void)
     const struct plan_topic *topic = keep(&world.help, create_topic(&world, "first", 1));
     test_insert(&world, topic);
     test_bounds(&world, topic);
-    test_large(&world);
+    const struct plan_topic *large = test_large(&world);
     test_follow(&world);
     test_new_partitions(&world);
     test_progress(&world);
     test_newest(&world);
     test_columns(&world);
-    test_compressed(&world);
+    const struct plan_topic *packed = test_compressed(&world);
     test_transactions(&world);
+    test_turns(&world);
+    test_last(&world, large, packed);
+    test_last_slices(&world, large);
     world_stop(&world);
     return done();
 }

@@ -197,7 +197,7 @@ engine_read(struct engine_session *sess, struct engine_read *read)
         return;
     ranges_out++;
     read->range = (struct log_range){(struct log_segment *)(void *)&loop, NULL, 0,
-        (size_t)count * BATCH, read->offset, read->offset + count};
+        (size_t)count * BATCH, read->offset, read->offset + count, false};
 }
 
 void
@@ -257,12 +257,13 @@ plog_epoch_end(struct plog *plog, int32_t asked, int32_t current, int32_t *epoch
     *epoch = -1;
     *end = -1;
 }
+static ox_code aborted_code;
 ox_code
 plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct arena *arena,
     struct log_aborted_txn **out, size_t *count, struct ox_err *err)
 {
     *count = 0;
-    return OX_OK;
+    return aborted_code;
 }
 
 void conn_set_user(struct conn *conn, void *user) { conn->user = user; }
@@ -313,6 +314,7 @@ void auth_exchange_free(struct auth_exchange *exchange) {}
 const char *auth_exchange_user(const struct auth_exchange *e) { return ""; }
 int64_t auth_exchange_expiry_ms(const struct auth_exchange *e) { return -1; }
 const char *auth_exchange_token_id(const struct auth_exchange *e) { return ""; }
+bool auth_exchange_key_unknown(const struct auth_exchange *e) { return false; }
 const char *auth_mechanism_name(enum auth_mechanism m) { return ""; }
 enum auth_mechanism auth_mechanism_find(struct str name) { return AUTH_MECHANISM_COUNT; }
 void auth_wipe(void *ptr, size_t len) {}
@@ -333,7 +335,8 @@ void net_listener_rate(struct listener *l, uint32_t rate) {}
 void net_listener_waits(struct listener *l, uint32_t most, bool exempt) {}
 void engine_login_begin(struct engine *e, struct engine_login *login) {}
 void engine_login_end(struct engine_login *login) {}
-void engine_login_done(struct engine_session *sess, const char *mechanism, struct str user) {}
+ox_code engine_login_done(struct engine_session *sess, const char *mechanism, struct str user, struct ox_err *err) { return OX_OK; }
+void engine_login_key_wanted(struct engine *e) {}
 void engine_login_refused(struct engine_session *sess, const char *reason) {}
 void
 engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
@@ -654,6 +657,8 @@ test_abandoned(void)
     world_stop();
 }
 
+static int8_t isolation; /* of fetch() */
+
 static void
 fetch(int32_t id, int version, int64_t offset, int wait_ms, int32_t session, int32_t epoch)
 {
@@ -670,6 +675,7 @@ fetch(int32_t id, int version, int64_t offset, int wait_ms, int32_t session, int
     fetch_request_init(&request);
     request.max_wait_ms = wait_ms;
     request.min_bytes = 1;
+    request.isolation_level = isolation;
     request.session_id = session;
     request.session_epoch = epoch;
     request.topics.at = &topics;
@@ -711,6 +717,29 @@ test_fetch(void)
     fetch(4, 11, 1, 500, 0, -1);
     ok(the_conn.out.len == 0, "parked again");
     world_stop(); /* closes while parked */
+}
+
+/* Which records were aborted may be unreadable. */
+static void
+test_committed(void)
+{
+    struct fetch_response response;
+    world_start();
+    isolation = 1;
+    parts[0].end = parts[1].end = 1;
+    fetch(1, 11, 0, 0, 0, -1);
+    is_int(receive(&fetch_response_type, 11, &response), 1, "who reads what is committed");
+    is_int(response.responses.at[0].partitions.at[0].records.bytes.len, 100, "has records");
+    is_int(response.responses.at[0].partitions.at[0].aborted_transactions.count, 0,
+        "of which none was aborted");
+    aborted_code = OX_IO_ERROR;
+    fetch(2, 11, 0, 0, 0, -1);
+    is_int(receive(&fetch_response_type, 11, &response), 2, "when that cannot be known");
+    is_int(response.responses.at[0].partitions.at[0].error_code, 56, "there is an error");
+    is_int(response.responses.at[0].partitions.at[0].records.bytes.len, 0, "and no record");
+    aborted_code = OX_OK;
+    isolation = 0;
+    world_stop();
 }
 
 static void
@@ -762,6 +791,53 @@ test_sessions(void)
     world_stop();
 }
 
+/* Sessions of two partitions each, of which five are remembered in all. */
+static void
+test_session_parts(void)
+{
+    struct fetch_response response;
+    struct fetch_request_topics_partitions wanted[2];
+    struct fetch_request_topics topics = {.topic = OX_STR("other"), .partitions = {wanted, 2}};
+    struct fetch_request request;
+    world_start();
+    fetch_cache_free(door->fetch_cache);
+    door->fetch_cache = fetch_cache_new(100, 5);
+    parts[0].end = parts[1].end = 1;
+    fetch(1, 12, 0, 0, 0, 0);
+    receive(&fetch_response_type, 12, &response);
+    int32_t session = response.session_id;
+    fetch(2, 12, 0, 0, 0, 0);
+    receive(&fetch_response_type, 12, &response);
+    ok(session > 0 && response.session_id > 0, "there is room for two sessions");
+    fetch(3, 12, 0, 0, 0, 0);
+    receive(&fetch_response_type, 12, &response);
+    ok(response.session_id == 0 && response.responses.count == 1,
+        "a third consumer reads without one");
+    fetch_request_init(&request);
+    for (int i = 0; i < 2; i++) {
+        fetch_request_topics_partitions_init(&wanted[i]);
+        wanted[i].partition = i;
+    }
+    request.session_id = session;
+    request.session_epoch = 1;
+    request.topics.at = &topics;
+    request.topics.count = 1;
+    send_request(&fetch_request_type, 1, 12, 4, &request);
+    receive(&fetch_response_type, 12, &response);
+    ok(response.error_code == 70 && response.session_id == 0,
+        "one that would grow to more than there is room for ends");
+    is_int(fetch_cache_count(door->fetch_cache), 1, "the other one stays");
+    fetch(5, 12, 0, 0, 0, 0);
+    receive(&fetch_response_type, 12, &response);
+    ok(response.session_id > 0, "its room is another's");
+    loop.now_ns += 200000000000u;
+    fetch(6, 12, 0, 0, 0, 0);
+    receive(&fetch_response_type, 12, &response);
+    ok(response.session_id > 0, "and so is that of one that is idle");
+    is_int(fetch_cache_count(door->fetch_cache), 2, "of which only as many went as must");
+    world_stop();
+}
+
 static void
 test_metadata(void)
 {
@@ -787,6 +863,31 @@ test_metadata(void)
     world_stop();
 }
 
+/* An answer of 70 MB, with memory for it and without. */
+static void
+test_long_answer(void)
+{
+    enum { COUNT = 2200, LEN = 32000 };
+    static struct metadata_request_topics names[COUNT];
+    struct metadata_request request = {.topics = {names, COUNT}};
+    static char text[COUNT + LEN];
+    world_start();
+    door->config.request_bytes_max = 100 << 20;
+    for (int i = 0; i < COUNT + LEN; i++)
+        text[i] = i % LEN == 0 ? ' ' : (char)('a' + (uint32_t)i * 2654435761u / 7 % 26);
+    for (int i = 0; i < COUNT; i++)
+        names[i].name = ox_str_n(text + i, LEN);
+    send_request(&metadata_request_type, 3, 1, 1, &request);
+    ok(the_conn.out.len > (size_t)COUNT * LEN && !the_conn.closing, "a long answer is sent");
+    ox_text_fini(&the_conn.out);
+    ox_text_init(&the_conn.out, NULL);
+    mem_set_limit(1);
+    send_request(&metadata_request_type, 3, 1, 2, &request);
+    ok(the_conn.out.len == 0 && the_conn.closing, "without memory for it the connection is closed");
+    mem_set_limit(0);
+    world_stop();
+}
+
 int
 main(void)
 {
@@ -795,7 +896,10 @@ main(void)
     test_order();
     test_abandoned();
     test_fetch();
+    test_committed();
     test_sessions();
+    test_session_parts();
     test_metadata();
+    test_long_answer();
     return done();
 }

@@ -736,6 +736,184 @@ test_producer(void)
     help_close();
 }
 
+/* ---- several logs, and settings that change under a pass ---- */
+
+static struct plog *
+open_other(struct log_dir *in, const char *topic)
+{
+    struct plog_args args = {.topic = topic, .partition = 0, .config = config};
+    struct plog *other;
+    memset(args.topic_id.bytes, 6, 16);
+    return plog_open(in, &args, &other, &err) == OX_OK ? other : NULL;
+}
+
+/* A log that is wholly dirty, and one of which a part is clean. */
+static struct plog *
+open_two(void)
+{
+    start_rules();
+    struct plog *clean = plog, *dirty = open_other(dir, "dirty");
+    put("a", "1");
+    put("a", "2");
+    settle();
+    pass();
+    put("a", "333333333333333333333333333333333333333333333333");
+    put("a", "444444444444444444444444444444444444444444444444");
+    settle();
+    plog = dirty;
+    put("a", "1");
+    put("a", "2");
+    settle();
+    plog = clean;
+    return dirty;
+}
+
+static uint64_t
+passes_of(struct plog *log)
+{
+    struct log_compaction_facts facts;
+    plog_compaction(log, wall, &facts);
+    return facts.passes;
+}
+
+static void
+test_failing(void)
+{
+    struct plog *dirty = open_two();
+    bool worked;
+    file_sim_fail(sim, "compact.write", 1, false, OX_IO_ERROR);
+    is_int(log_dir_clean_step(dir, 1 << 20, wall, &worked, &err), OX_IO_ERROR,
+        "the dirtier log cannot be compacted");
+    ok(pass() && passes_of(plog) == 2 && passes_of(dirty) == 0, "then the other one comes first");
+    ok(pass() && passes_of(dirty) == 1, "before it is tried again");
+    plog_close(dirty);
+    help_close();
+}
+
+static bool
+clean_meanwhile(void *arg)
+{
+    uint64_t *passes = arg;
+    bool worked;
+    if (log_dir_clean_step(dir, 1 << 20, wall, &worked, &err) == OX_OK && worked)
+        ++*passes;
+    return true;
+}
+
+static void
+test_moving(void)
+{
+    struct log_dir_config other_config = dir_config;
+    struct log_dir *there;
+    struct plog *dirty = open_two();
+    uint64_t passes = 0;
+    other_config.path = "/other";
+    is_int(log_dir_open(&other_config, &env, &there, &err), OX_OK, "another directory");
+    is_int(plog_move(dirty, there, clean_meanwhile, &passes, &err), OX_OK,
+        "the dirtier log moves there");
+    ok(passes == 1 && passes_of(plog) == 2, "the other one is compacted meanwhile");
+    plog_close(dirty);
+    help_close();
+    log_dir_close(there);
+}
+
+static struct file_system_ops hooked_ops;
+static ox_code (*real_pwritev)(void *fs, const char *site, struct file *file,
+    const struct iovec *iov, int count, uint64_t pos, struct ox_err *err);
+
+/* Somebody changes cleanup.policy while a pass is at work. */
+static ox_code
+pwritev_and_alter(void *fs, const char *site, struct file *file, const struct iovec *iov,
+    int count, uint64_t pos, struct ox_err *e)
+{
+    if (strcmp(site, "compact.write") == 0) {
+        config.policy_compact = false;
+        config.policy_delete = true;
+        plog_set_config(plog, &config);
+    }
+    return real_pwritev(fs, site, file, iov, count, pos, e);
+}
+
+static void
+test_policy_changes(void)
+{
+    struct file_system hooked;
+    bool worked;
+    start_rules();
+    help_close();
+    hooked_ops = *env.fs->ops;
+    real_pwritev = hooked_ops.pwritev;
+    hooked_ops.pwritev = pwritev_and_alter;
+    hooked = (struct file_system){&hooked_ops, env.fs->self};
+    env.fs = &hooked;
+    is_int(help_open("rules"), OX_OK, "open");
+    put("a", "1");
+    put("a", "2");
+    settle();
+    is_int(log_dir_clean_step(dir, 1 << 20, wall, &worked, &err), OX_CANCELED,
+        "a pass ends when the log is not to be compacted any more");
+    is_str(content(), "0:a=1 1:a=2", "all is still there");
+    ok(!pass(), "and there is no other");
+    help_close();
+    env.fs = file_sim_fs(sim);
+}
+
+/* ---- what Kafka's cleaner leaves ---- */
+
+static void
+empty_segment(int64_t base)
+{
+    static const char *const derived[] = {"index", "timeindex"};
+    char name[128];
+    struct file *file;
+    snprintf(name, sizeof(name), "/data/rules-0/%020lld.log", (long long)base);
+    if (fs_open(env.fs, "test", name, FILE_READ | FILE_WRITE, &file, &err) != OX_OK ||
+        fs_truncate(env.fs, "test", file, 0, &err) != OX_OK)
+        abort();
+    fs_close(env.fs, file);
+    for (size_t i = 0; i < ox_count(derived); i++) {
+        snprintf(name, sizeof(name), "/data/rules-0/%020lld.%s", (long long)base, derived[i]);
+        fs_unlink(env.fs, "test", name, &err);
+    }
+}
+
+/* A segment of which it left nothing, before or behind others. */
+static void
+test_empty_segments(void)
+{
+    start_rules();
+    for (int i = 0; i < 4; i++) {
+        put("a", "1");
+        put("b", "2");
+        settle();
+    }
+    put("c", "3");
+    help_close();
+    empty_segment(0);
+    empty_segment(4);
+    empty_segment(6);
+    is_int(help_open("rules"), OX_OK, "a log with empty segments opens");
+    is_str(content(), "2:a=1 3:b=2 8:c=3", "what is between them is read");
+    ok(pass(), "it is compacted");
+    is_str(content(), "2:a=1 3:b=2 8:c=3", "as any other");
+    struct log_compaction_facts facts;
+    plog_compaction(plog, wall, &facts);
+    is_int(facts.cleaned, 8, "up to the active segment");
+    put("a", "4");
+    put("a", "5");
+    put("a", "6");
+    put("a", "7");
+    settle();
+    put("d", "5");
+    help_close();
+    is_int(help_open("rules"), OX_OK, "it opens again");
+    plog_compaction(plog, wall, &facts);
+    is_int(facts.cleaned, 8, "knows how far it was compacted");
+    ok(pass(), "and goes on");
+    is_str(content(), "3:b=2 8:c=3 12:a=7 13:d=5", "with what was written since");
+    help_close();
+}
+
 int
 main(void)
 {
@@ -746,6 +924,10 @@ main(void)
         test_rules();
         test_lags();
         test_producer();
+        test_failing();
+        test_moving();
+        test_policy_changes();
+        test_empty_segments();
     }
     tracing = one != NULL;
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;

@@ -176,6 +176,19 @@ test_reopen(void)
     log_dir_close(dir);
 }
 
+/* Whether the records at offset lie in another segment than the last ones. */
+static bool
+in_older(int64_t offset)
+{
+    struct log_range range;
+    if (plog_read(plog, offset, plog_log_end(plog), 100, true, &range, &err) != OX_OK ||
+        range.seg == NULL)
+        abort();
+    bool older = range.older;
+    log_range_put(&range);
+    return older;
+}
+
 static void
 test_roll_retain(void)
 {
@@ -191,6 +204,7 @@ test_roll_retain(void)
     size_t n;
     plog_segments(plog, &arena, &segs, &n, &err);
     ok(n > 10, "many segments");
+    ok(in_older(0) && in_older(2500) && !in_older(4990), "a range of an older one says so");
     plog_set_high_watermark(plog, plog_log_end(plog));
     uint64_t freed;
     ok(plog_retain(plog, 10000, &freed, &err) == OX_OK, "retention runs");

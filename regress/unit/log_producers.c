@@ -59,10 +59,12 @@ test_sent_again(int64_t time)
     again("and after that", time);
     is_int(send(7, 30, 3, time, &append), OX_OK, "the next batch is new");
     ok(!append.duplicate && append.base_offset == 60, "at the end");
-    plog_expire_producers(plog, wall + config.producer_id_expiration_ms);
+    plog_expire_producers(plog, wall + config.producer_id_expiration_ms,
+        config.producer_id_expiration_ms);
     is_int(send(7, 30, 3, time, &append), OX_OK, "silent for less than a day it is known");
     ok(append.duplicate, "as its last batch shows");
-    plog_expire_producers(plog, wall + config.producer_id_expiration_ms + 3);
+    plog_expire_producers(plog, wall + config.producer_id_expiration_ms + 3,
+        config.producer_id_expiration_ms);
     is_int(send(7, 99, 3, time, &append), OX_OK, "for longer: it begins anew");
     plog_delete(plog, &err);
     log_dir_purge(dir, INT64_MAX);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Producers with sequences and transactions: what a partition remembers. */
+#include "base/check.h"
 #include "base/fault.h"
 #include "log_helper.h"
 
@@ -192,6 +193,74 @@ test_follower(void)
     plog_close(leader);
 }
 
+/* ---- an index of aborted transactions that is not as it was written ---- */
+
+#define TORN "/data/torn-0/00000000000000000000.txnindex"
+
+static void
+overwrite(uint64_t pos, size_t len)
+{
+    static const char zeros[64];
+    struct file *file;
+    if (fs_open(env.fs, "test", TORN, FILE_READ | FILE_WRITE, &file, &err) != OX_OK ||
+        file_pwrite(env.fs, "test", file, zeros, len, pos, &err) != OX_OK)
+        abort();
+    fs_close(env.fs, file);
+}
+
+static void
+aborted_are(const char *sentence)
+{
+    struct arena arena;
+    struct log_aborted_txn *aborted;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    is_int(plog_aborted_txns(plog, 0, plog_log_end(plog), &arena, &aborted, &count, &err), OX_OK,
+        sentence);
+    is_int(count, 2, "both are there, and no other");
+    ok(count == 2 && aborted[0].producer_id == 30 && aborted[0].first_offset == 0 &&
+        aborted[0].last_offset == 3 && aborted[1].producer_id == 31 &&
+        aborted[1].first_offset == 4 && aborted[1].last_offset == 6, "as they were");
+    ox_arena_fini(&arena);
+}
+
+static void
+test_damaged_index(bool sealed)
+{
+    help_open("torn");
+    send_txn(30, 0, 0, 2, true);
+    send_txn(0, 0, 0, 1, true);
+    send_marker(30, 0, false, 1);
+    send_txn(31, 0, 0, 1, true);
+    send_marker(0, 0, true, 1);
+    send_marker(31, 0, false, 1);
+    plog_set_high_watermark(plog, plog_log_end(plog));
+    if (sealed)
+        plog_roll(plog, &err);
+    log_dir_flush_step(dir, &err);
+    static const struct {
+        uint64_t pos;
+        size_t len;
+        const char *how;
+    } damages[] = {{68, 34, "zeros behind the last entry"}, {68, 5, "a part of an entry"},
+        {34, 34, "zeros in place of an entry"}};
+    for (size_t i = 0; i < ox_count(damages); i++) {
+        help_close();
+        overwrite(damages[i].pos, damages[i].len);
+        ok(help_open("torn") == OX_OK, sealed ? "a sealed segment"
+                                            : "an active segment");
+        aborted_are(damages[i].how);
+        log_dir_checkpoint_step(dir, &err);
+        help_kill();
+        help_open("torn");
+        aborted_are("it is made again");
+    }
+    plog_delete(plog, &err);
+    log_dir_purge(dir, INT64_MAX);
+    log_dir_close(dir);
+    dir = NULL;
+}
+
 int
 main(void)
 {
@@ -208,6 +277,8 @@ main(void)
     test_epochs();
     test_follower();
     help_close();
+    test_damaged_index(false);
+    test_damaged_index(true);
     file_sim_free(sim);
     return done();
 }

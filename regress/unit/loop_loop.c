@@ -287,7 +287,7 @@ test_pool_size(void)
 static void
 note_loop(struct loop *loop, void *arg)
 {
-    ((int *)arg)[loop_index(loop)] += loop_is(loop) && loop_group_of(loop) == group;
+    ((int *)arg)[loop_index(loop)] += loop_is(loop) && loop_at(group, loop_index(loop)) == loop;
 }
 
 /* Loops come while others run; none goes. */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "meta/catalog.h"
 
+#include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "meta/meta.h"
+#include "meta/sqlite.h"
 #include "tap.h"
 
 static struct ox_err err;
@@ -108,6 +112,34 @@ test_statements(void)
     is_str(query("SELECT count(*) FROM numbers"), "10", "and goes on");
 }
 
+static atomic_bool answered;
+
+static void
+on_answer(struct meta_call *call)
+{
+    answered = true;
+}
+
+/* A reader that met a header half written takes the writer's lock for a moment. */
+static void
+test_busy(struct meta *meta, const struct meta_command *cmd, const char *dir)
+{
+    char path[64];
+    struct sqlite3 *other;
+    struct meta_call call = {.done = on_answer};
+    snprintf(path, sizeof(path), "%s/catalog.db", dir);
+    is_int(meta_sqlite_open(env_os(), path, SQLITE_OLD, &other, &err), OX_OK, "a connection");
+    is_int(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK, "that locks");
+    is_int(meta_propose(meta, &call, cmd, &err), OX_OK, "a command");
+    usleep(100000);
+    sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL);
+    meta_sqlite_close(other);
+    while (!answered)
+        usleep(1000);
+    is_int(call.code, OX_OK, "waits for the lock");
+    is_int(meta_health(meta, &err), OX_OK, "and the node lives");
+}
+
 int
 main(void)
 {
@@ -126,6 +158,7 @@ main(void)
     is_int(catalog_db_open(meta, &db, &err), OX_OK, "a connection opens");
     test_statements();
     catalog_db_close(db);
+    test_busy(meta, &cmd, dir);
     meta_close(meta);
     snprintf(command, sizeof(command), "rm -rf %s", dir);
     return system(command) != 0 ? 1 : done();

@@ -174,6 +174,113 @@ test_full(void)
     file_sim_free(sim);
 }
 
+/* Topics 0..count-1, and then the power goes. */
+static int
+live_and_die(struct file_sim *sim, const struct env *env, int count)
+{
+    struct meta_config config = config_for_life();
+    struct meta_command cmd = {.kind = META_BROKER_REGISTER, .broker_register = {.node_id = 1}};
+    struct meta *meta;
+    int acked = 0;
+    if (meta_open(&config, env, &meta, NULL) == OX_OK) {
+        meta_propose_wait(meta, &cmd, NULL, NULL);
+        while (acked < count && create_topic(meta, acked) == OX_OK)
+            acked++;
+        file_sim_crash_at(sim, file_sim_ops(sim) + 1);
+        meta_close(meta);
+    }
+    file_sim_restart(sim);
+    return acked;
+}
+
+static struct file_sim *
+new_disk(uint64_t seed, struct env *env)
+{
+    struct file_sim *sim = file_sim_new(seed);
+    *env = *env_os();
+    env->fs = file_sim_fs(sim);
+    fs_mkdir(env->fs, "test", "/d", NULL);
+    fs_sync_dir(env->fs, "test", "/", NULL);
+    return sim;
+}
+
+/* The first start is killed at each operation: names that it made are there, and may not be
+ * durable. What the second one promises is, whoever made the files. */
+static void
+test_killed_then_cut(void)
+{
+    bool good = true, met = true;
+    uint64_t op = 1, index;
+    for (; good && met; op++)
+        for (uint64_t seed = 0; good && seed < 8; seed++) {
+            struct meta_config config = config_for_life();
+            struct env env;
+            struct file_sim *sim = new_disk(op * 100 + seed, &env);
+            struct meta *meta;
+            uint64_t before = file_sim_ops(sim);
+            file_sim_fail(sim, NULL, op, true, OX_IO_ERROR);
+            meta_open(&config, &env, &meta, NULL);
+            met = file_sim_ops(sim) - before >= op;
+            meta_close(meta);
+            file_sim_fail_clear(sim);
+            int acked = live_and_die(sim, &env, 2);
+            good = acked == 2 && starts(&env, acked, &index);
+            if (!good)
+                printf("# killed at operation %llu, %d acknowledged\n", (unsigned long long)op,
+                    acked);
+            file_sim_free(sim);
+        }
+    ok(good && op > 20, "names that a killed start has made are durable before a promise");
+}
+
+/* raft.db, the catalog and the names are removed, but not what SQLite had beside them. */
+static void
+test_leftovers(void)
+{
+    struct env env;
+    struct file_sim *sim = new_disk(1, &env);
+    uint64_t index;
+    ok(starts(&env, 0, &index), "a directory");
+    live_and_die(sim, &env, 2);
+    ok(starts(&env, 2, &index), "with topics");
+    fs_unlink(env.fs, "test", "/d/raft.db", NULL);
+    fs_unlink(env.fs, "test", "/d/catalog.db", NULL);
+    fs_unlink(env.fs, "test", "/d/meta.properties", NULL);
+    ok(starts(&env, 0, &index), "is made anew");
+    ok(live_and_die(sim, &env, 1) == 1 && starts(&env, 1, &index), "without what was in it");
+    file_sim_free(sim);
+}
+
+/* A damaged catalog is made anew; the power goes at each operation of that. */
+static void
+test_rebuilt(void)
+{
+    bool good = true, cut = true;
+    uint64_t op = 1, index;
+    for (; good && cut; op++)
+        for (uint64_t seed = 0; good && seed < 4; seed++) {
+            struct meta_config config = config_for_life();
+            struct env env;
+            struct file_sim *sim = new_disk(op * 100 + seed, &env);
+            struct meta *meta;
+            int acked = live_and_die(sim, &env, 4);
+            for (uint64_t pos = 0; pos < 100; pos += 7)
+                file_sim_corrupt(sim, "/d/catalog.db", pos);
+            file_sim_crash_at(sim, file_sim_ops(sim) + op);
+            if (meta_open(&config, &env, &meta, NULL) == OX_OK &&
+                create_topic(meta, acked) == OX_OK)
+                acked++;
+            meta_close(meta);
+            cut = file_sim_crashed(sim);
+            file_sim_restart(sim);
+            good = starts(&env, acked, &index) && starts(&env, acked, &index);
+            if (!good)
+                printf("# cut at operation %llu\n", (unsigned long long)op);
+            file_sim_free(sim);
+        }
+    ok(good && op > 20, "a cut while the catalog is made anew leaves it right");
+}
+
 int
 main(void)
 {
@@ -183,6 +290,9 @@ main(void)
     test_cuts(false, seeds);
     test_cuts(true, seeds);
     test_full();
+    test_killed_then_cut();
+    test_leftovers();
+    test_rebuilt();
     ox_arena_fini(&arena);
     return done();
 }

@@ -8,6 +8,9 @@
  *   M         the same answer out of four kinds of pieces
  *   F number  so many blocks, as fast as conn_full() allows
  *   P         pause; go on after 50 ms
+ *   W         so too; what is sent before the peer leaves counts
+ *   C         is counted
+ *   B number  so many blocks at once; they are sent though the peer closes its side
  *   I number  may be idle for so many ms
  *   Q         write "bye", close after that
  * A length of 0 is refused with "bad". */
@@ -37,11 +40,13 @@ static FILE *file; /* "file" */
 struct user {
     struct conn *conn;
     struct loop_timer timer;
+    bool awaits;
     uint32_t blocks, sent;
 };
 
 static char last_host[48]; /* read after an answer of that connection */
-static _Atomic int opened_count, closed_count, drained_count, released_count;
+static _Atomic int opened_count, closed_count, drained_count, released_count,
+    counted;
 static _Atomic size_t out_most;
 
 /* ---- the server ---- */
@@ -145,7 +150,21 @@ frame(struct conn *conn, const struct slice *message)
         user->blocks = number;
         fill(user);
         return;
+    case 'B':
+        user->awaits = true;
+        for (uint32_t i = 0; i < number; i++) {
+            uint8_t *to = conn_reserve(conn, BLOCK);
+            memset(to, 'x', BLOCK);
+            wire_store32(to, i);
+            conn_commit(conn, BLOCK);
+        }
+        return;
+    case 'C':
+        atomic_fetch_add(&counted, 1);
+        return;
+    case 'W':
     case 'P':
+        user->awaits = at[4] == 'W';
         conn_pause(conn);
         loop_timer_start(conn_loop(conn), &user->timer, 50000000, go_on);
         return;
@@ -158,8 +177,15 @@ frame(struct conn *conn, const struct slice *message)
     }
 }
 
+static bool
+awaits_rest(struct conn *conn)
+{
+    return ((struct user *)conn_user(conn))->awaits;
+}
+
 static const struct conn_handler handler = {.protocol = "test", .opened = opened,
-    .frame_len = frame_len, .frame = frame, .drained = drained, .closed = closed};
+    .frame_len = frame_len, .frame = frame, .drained = drained, .awaits_rest = awaits_rest,
+    .closed = closed};
 
 /* ---- the peer ---- */
 
@@ -364,6 +390,50 @@ test_pause(void)
     close(fd);
     wait_count(&closed_count, before + 1);
     is_int(atomic_load(&closed_count), before + 1, "a peer that goes away meanwhile is noticed");
+    fd = dial();
+    len = 0;
+    for (int i = 0; i < 3; i++) {
+        len += make(out + len, 'W', NULL, 0);
+        len += make(out + len, 'C', NULL, 0);
+    }
+    put(fd, out, len);
+    close(fd);
+    wait_count(&closed_count, before + 2);
+    is_int(atomic_load(&counted), 3, "what it sent before is delivered if the handler wishes");
+    is_int(atomic_load(&closed_count), before + 2, "and then the connection is closed");
+}
+
+/* More than the sockets hold is queued when the peer's end is read. */
+static void
+test_half_closed(void)
+{
+    enum { BLOCKS = 400 };
+    uint8_t out[16], *block = malloc(BLOCK);
+    int before = all_closed(), fd = dial(), wrong = 0;
+    put(fd, out, make_number(out, 'B', BLOCKS));
+    shutdown(fd, SHUT_WR);
+    wait_ms(100);
+    is_int(atomic_load(&closed_count), before, "a peer that closed its side is sent what is queued");
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        wrong += get(fd, block, BLOCK) != BLOCK || wire_load32(block) != i;
+    is_int(wrong, 0, "all of it");
+    ok(at_end(fd), "and then the end");
+    wait_count(&closed_count, before + 1);
+    is_int(atomic_load(&closed_count), before + 1, "the connection is closed");
+    close(fd);
+    fd = dial();
+    put(fd, out, make_number(out, 'B', BLOCKS));
+    shutdown(fd, SHUT_WR);
+    wait_ms(100);
+    close(fd);
+    wait_count(&closed_count, before + 2);
+    is_int(atomic_load(&closed_count), before + 2, "one that does not read it, but goes, is noticed");
+    fd = dial();
+    put(fd, out, make_number(out, 'B', BLOCKS));
+    close(fd);
+    wait_count(&closed_count, before + 3);
+    is_int(atomic_load(&closed_count), before + 3, "and so is one that goes at once");
+    free(block);
 }
 
 static void
@@ -619,6 +689,7 @@ main(void)
     test_pieces();
     test_back_pressure();
     test_pause();
+    test_half_closed();
     test_goodbyes();
     test_dropped_output();
     net_set_limits(net, &limits);

@@ -112,7 +112,7 @@ open_world(void)
     dir_config.reserve_bytes = 0;
     must(log_dir_open(&dir_config, &env, &dir, &err), &err, "log directory");
     struct replica_config replica_config = {.node_id = 1, .dirs = &dir, .dir_count = 1, .loops = loops,
-        .housekeeping_ms = 300000, .producer_id_expiration_ms = 86400000};
+        .housekeeping_ms = 300000};
     must(replica_start(&replica_config, &env, meta, &replica, &err), &err, "partitions");
     register_node();
 }

@@ -97,6 +97,24 @@ sub muting {
     quota($port, {user => 'ann'}, producer_byte_rate => undef);
 }
 
+# Nobody waits for answers to acks=0: what is sent before the end counts all the same.
+sub leaving {
+    my ($port, $who) = @_;
+    my $end = sub {
+        my ($line) = ask($port, 'admin', qq(ListOffsets 7 {replica_id: -1, topics: [{name: "q", partitions: [{partition_index: 0, timestamp: -1}]}]}\n));
+        return $line =~ /\boffset: (\d+)/ ? $1 : -1;
+    };
+    my $before = $end->();
+    quota($port, {user => 'cleo'}, producer_byte_rate => 3700);
+    my $silent = $produce =~ s/acks: 1/acks: 0/r;
+    my $small = $silent =~ s/x{39700}//r;
+    ask($port, 'cleo', "client l1\n$silent" . $small x 8);
+    my $until = time + 60;
+    sleep 0.2 while $end->() < $before + 9 && time < $until;
+    is($end->() - $before, 9, "$who: what was sent without waiting for answers is written, though the client has left");
+    quota($port, {user => 'cleo'}, producer_byte_rate => undef);
+}
+
 sub fetching {
     my ($port, $who) = @_;
     my $few = 'y' x 9900;
@@ -205,6 +223,7 @@ sub all {
     ask($port, 'admin', qq(quiet CreateTopics 4 {topics: [{name: "q", num_partitions: 1, replication_factor: 1}, {name: "f", num_partitions: 1, replication_factor: 1}], timeout_ms: 10000}\nwait 500\n));
     precedence($port, $who);
     muting($port, $who);
+    leaving($port, $who);
     fetching($port, $who);
     sharing($port) if $who eq 'Oxbow';
     mutating($port, $who);

@@ -47,6 +47,7 @@ fits_principal(const struct meta_acl *acl, const struct auth_question *question)
     return (ox_str_eq(acl->principal, question->principal) ||
                ox_str_is(acl->principal, "User:*")) &&
            (ox_str_eq(acl->host, question->host) || ox_str_is(acl->host, "*") ||
+               auth_address_same(acl->host, question->host) ||
                auth_network_has(acl->host, question->host));
 }
 

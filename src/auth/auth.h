@@ -89,6 +89,8 @@ enum auth_result auth_worked(struct auth_exchange *exchange, const struct auth_c
 const char *auth_exchange_user(const struct auth_exchange *exchange);
 int64_t auth_exchange_expiry_ms(const struct auth_exchange *exchange);
 const char *auth_exchange_token_id(const struct auth_exchange *exchange);
+/* Was a signed token refused because its key is not among ours? */
+bool auth_exchange_key_unknown(const struct auth_exchange *exchange);
 
 /* A password in clear, as PLAIN and PostgreSQL's "password" send it: the
  * exchange's only message. */
@@ -127,6 +129,9 @@ ox_code auth_keys_of_salted(int mechanism, struct str salted, struct auth_keys *
 ox_code auth_scram_make(const struct env *env, struct str user, int mechanism,
     struct str password, int iterations, struct arena *arena, struct meta_scram *out,
     struct ox_err *err);
+/* The same of keys that were derived already, which are wiped; salt is borrowed. */
+void auth_scram_of_keys(struct str user, int mechanism, int iterations, struct str salt,
+    struct auth_keys *keys, struct arena *arena, struct meta_scram *out);
 /* PostgreSQL's spelling: SCRAM-SHA-256$iterations:salt$stored:server.
  * Fails:  OX_INVALID_PARAMETER_VALUE; false in *is when it is no such text */
 ox_code auth_scram_parse(struct str user, struct str text, struct arena *arena,
@@ -163,6 +168,11 @@ ox_code auth_jwt_check(struct str token, const struct auth_jwt_rules *rules, int
  * Fails:  OX_INVALID_REQUEST */
 ox_code auth_dn_print(const void *der, size_t len, struct text *out, struct ox_err *err);
 
+/* The first common name (CN) of the subject, as it is; false: it has none.
+ * Fails:  OX_INVALID_REQUEST */
+ox_code auth_dn_common_name(const void *der, size_t len, struct text *out, bool *has,
+    struct ox_err *err);
+
 struct auth_mapping; /* ssl.principal.mapping.rules (KIP-371) */
 /* Gives out. Fails: OX_CONFIG_ERROR */
 ox_code auth_mapping_parse(const char *rules, struct auth_mapping **out, struct ox_err *err);
@@ -196,6 +206,8 @@ bool auth_ask_any(const struct meta_security *security, const struct auth_questi
 bool auth_network_valid(struct str text);
 /* False too when text is no network, or host no address of its kind. */
 bool auth_network_has(struct str text, struct str host);
+/* Are both the same IPv6 address, however each is spelled? Java writes 0:0:0:0:0:0:0:1. */
+bool auth_address_same(struct str a, struct str b);
 
 /* Which rules a filter means; null strings and ANY (1) mean all. */
 struct auth_filter {

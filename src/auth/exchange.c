@@ -46,6 +46,7 @@ struct auth_exchange {
     struct text gs2, bare, server_first;
     int64_t expiry_ms;
     char token_id[USER_MAX], error[160];
+    bool key_unknown;
 };
 
 static const char *const names[AUTH_MECHANISM_COUNT] = {"PLAIN", "SCRAM-SHA-256",
@@ -135,6 +136,12 @@ auth_exchange_token_id(const struct auth_exchange *exchange)
     return exchange->token_id;
 }
 
+bool
+auth_exchange_key_unknown(const struct auth_exchange *exchange)
+{
+    return exchange->key_unknown;
+}
+
 /* ---- failing ---- */
 
 static enum auth_result
@@ -212,7 +219,9 @@ find_user(struct auth_exchange *exchange, const struct auth_context *ctx)
     memcpy(exchange->keys.server_key, scram->server_key.ptr, scram->server_key.len);
 }
 
-/* A token's password is its hmac, in base64. */
+/* A token's password is its hmac, in base64. It stands for its owner, who must be one that
+ * may log in. Its salt is made up as for a token that does not exist: who asks twice learns
+ * nothing. */
 static void
 find_token(struct auth_exchange *exchange, const struct auth_context *ctx)
 {
@@ -223,14 +232,16 @@ find_token(struct auth_exchange *exchange, const struct auth_context *ctx)
     if (token == NULL || ctx->token_secret == NULL || ctx->now_ms > token->expiry_ms ||
         token->owner.len >= USER_MAX + 5 || token->owner.len < 6)
         return;
+    struct str owner = ox_str_n(token->owner.ptr + 5, token->owner.len - 5); /* "User:" */
+    if (!may_log_in(ctx, owner))
+        return;
     auth_token_hmac(ctx->token_secret, id, hmac);
     exchange->secret_len = ox_base64_encode(exchange->secret, hmac, sizeof(hmac), false);
     auth_wipe(hmac, sizeof(hmac));
-    env_random(ctx->env, exchange->salt, AUTH_SALT_LEN);
     snprintf(exchange->token_id, sizeof(exchange->token_id), "%s", exchange->user);
     exchange->expiry_ms = token->expiry_ms;
     exchange->real = true;
-    set_user(exchange, ox_str_n(token->owner.ptr + 5, token->owner.len - 5)); /* "User:" */
+    set_user(exchange, owner);
 }
 
 /* ---- passwords in clear ---- */
@@ -508,7 +519,6 @@ step_bearer(struct auth_exchange *exchange, const struct auth_context *ctx, stru
     struct arena *arena, struct str *reply, struct ox_err *err)
 {
     struct str authzid, token, subject;
-    bool unknown_key;
     struct ox_err why;
     if (exchange->state == REFUSED)
         return fail(exchange, err, exchange->error);
@@ -521,7 +531,7 @@ step_bearer(struct auth_exchange *exchange, const struct auth_context *ctx, stru
         code = ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "%s", ctx->jwt->unmet);
     else
         code = auth_jwt_check(token, ctx->jwt, ctx->now_ms, arena, &subject,
-            &exchange->expiry_ms, &unknown_key, &why);
+            &exchange->expiry_ms, &exchange->key_unknown, &why);
     if (code == OX_OK && (!set_user(exchange, subject) || !may_log_in(ctx, subject)))
         code = ox_fail(&why, OX_SASL_AUTHENTICATION_FAILED, "subject may not log in");
     if (code == OX_OK && authzid.len > 0 && !ox_str_eq(authzid, subject))

@@ -254,29 +254,26 @@ refuse(struct ox_err *err, const char *why)
 }
 
 static bool
-list_has(const char *list, const char *item)
+list_has(const struct str *list, size_t count, const json_t *item)
 {
-    size_t len = strlen(item);
-    for (const char *at = list; at != NULL && *at != 0; at = strchr(at, ',')) {
-        while (*at == ',' || *at == ' ')
-            at++;
-        if (strncmp(at, item, len) == 0 && (at[len] == 0 || at[len] == ',' || at[len] == ' '))
+    const char *text = json_string_value(item);
+    for (size_t i = 0; text != NULL && i < count; i++)
+        if (ox_str_is(list[i], text))
             return true;
-    }
     return false;
 }
 
 static bool
-audience_fits(const json_t *claims, const char *wanted)
+audience_fits(const json_t *claims, const char *wanted, struct arena *arena)
 {
     const json_t *aud = json_object_get(claims, "aud");
+    struct str *list;
+    size_t count = param_list_items(ox_str(wanted), arena, &list);
     if (json_is_string(aud))
-        return list_has(wanted, json_string_value(aud));
-    for (size_t i = 0; i < json_array_size(aud); i++) {
-        const char *one = json_string_value(json_array_get(aud, i));
-        if (one != NULL && list_has(wanted, one))
+        return list_has(list, count, aud);
+    for (size_t i = 0; i < json_array_size(aud); i++)
+        if (list_has(list, count, json_array_get(aud, i)))
             return true;
-    }
     return false;
 }
 
@@ -314,7 +311,7 @@ check_claims(const json_t *claims, const struct auth_jwt_rules *rules, int64_t n
         return refuse(err, "it is not valid yet");
     if (rules->issuer != NULL && (issuer == NULL || strcmp(issuer, rules->issuer) != 0))
         return refuse(err, "it is from another issuer");
-    if (rules->audience != NULL && !audience_fits(claims, rules->audience))
+    if (rules->audience != NULL && !audience_fits(claims, rules->audience, arena))
         return refuse(err, "it is for another audience");
     if (sub == NULL || sub[0] == 0 || strlen(sub) > 200)
         return refuse(err, "it names no subject");

@@ -72,8 +72,8 @@ auth_keys_derive(int mechanism, struct str password, struct str salt, int iterat
     return code;
 }
 
-static void
-fill_scram(struct str user, int mechanism, int iterations, struct str salt,
+void
+auth_scram_of_keys(struct str user, int mechanism, int iterations, struct str salt,
     struct auth_keys *keys, struct arena *arena, struct meta_scram *out)
 {
     *out = (struct meta_scram){.user = user, .mechanism = (int8_t)mechanism,
@@ -93,7 +93,8 @@ auth_scram_make(const struct env *env, struct str user, int mechanism, struct st
     ox_code code = auth_keys_derive(mechanism, password, ox_str_n(salt, AUTH_SALT_LEN),
         iterations, &keys, err);
     if (code == OX_OK)
-        fill_scram(user, mechanism, iterations, ox_str_n(salt, AUTH_SALT_LEN), &keys, arena, out);
+        auth_scram_of_keys(user, mechanism, iterations, ox_str_n(salt, AUTH_SALT_LEN), &keys,
+            arena, out);
     return code;
 }
 

@@ -2,7 +2,8 @@
 liboxbow_a_SOURCES += src/auth/acl.c src/auth/exchange.c src/auth/jaas.c src/auth/jwt.c src/auth/keys.c src/auth/network.c src/auth/pattern.c \
     src/auth/principal.c src/auth/scram.c
 
-check_PROGRAMS += regress/unit/auth_sasl regress/unit/auth_acl regress/unit/auth_jaas
+check_PROGRAMS += regress/unit/auth_sasl regress/unit/auth_acl regress/unit/auth_exchange regress/unit/auth_jaas \
+    regress/unit/auth_principal
 check_PROGRAMS += regress/unit/fuzz_auth_exchange regress/unit/fuzz_auth_names regress/unit/fuzz_auth_jaas
 regress_unit_fuzz_auth_exchange_SOURCES = regress/fuzz/auth_exchange.c regress/fuzz/replay.c
 regress_unit_fuzz_auth_names_SOURCES = regress/fuzz/auth_names.c regress/fuzz/replay.c

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Hosts of access rules that are networks: 10.0.0.0/8, 2001:db8::/32. */
+ * Hosts of access rules that are networks: 10.0.0.0/8, 2001:db8::/32; and addresses
+ * that may be spelled in several ways. */
 #include "auth/auth_int.h"
 
 #include <arpa/inet.h>
@@ -43,6 +44,15 @@ auth_network_valid(struct str text)
 {
     struct network network;
     return read_network(text, &network);
+}
+
+bool
+auth_address_same(struct str a, struct str b)
+{
+    uint8_t one[16], other[16];
+    return a.len > 0 && b.len > 0 && memchr(a.ptr, ':', a.len) != NULL &&
+        memchr(b.ptr, ':', b.len) != NULL && read_address(a, one) == 16 &&
+        read_address(b, other) == 16 && memcmp(one, other, 16) == 0;
 }
 
 bool

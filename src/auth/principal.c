@@ -37,13 +37,18 @@ type_word(int nid)
     return NULL;
 }
 
+/* Blanks at the ends, and what means something in a name, with a backslash before it. */
 static void
 add_value(struct text *out, const uint8_t *value, size_t len)
 {
+    size_t first = 0, end = len;
+    while (first < len && (value[first] == ' ' || value[first] == '\r'))
+        first++;
+    while (end > first && (value[end - 1] == ' ' || value[end - 1] == '\r'))
+        end--;
     for (size_t i = 0; i < len; i++) {
         char c = (char)value[i];
-        bool edge = (c == ' ' && (i == 0 || i == len - 1)) || (c == '#' && i == 0);
-        if (edge || (c != 0 && strchr(",+\"\\<>;", c) != NULL))
+        if (i < first || i >= end || (c != 0 && strchr(",=+<>#;\"\\", c) != NULL))
             ox_text_addc(out, '\\');
         if (c == 0)
             ox_text_adds(out, "\\00");
@@ -93,17 +98,39 @@ auth_dn_print(const void *der, size_t len, struct text *out, struct ox_err *err)
         X509_NAME_free(name);
         return ox_fail(err, OX_INVALID_REQUEST, "subject of a certificate is not well-formed");
     }
-    int count = X509_NAME_entry_count(name), last_set = -1;
-    for (int i = count - 1; i >= 0; i--) {
-        const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
-        int set = X509_NAME_ENTRY_set(entry);
-        if (last_set >= 0)
-            ox_text_addc(out, set == last_set ? '+' : ',');
-        add_entry(out, entry);
-        last_set = set;
+    /* The last part first; what is in one part stays in its order. */
+    for (int end = X509_NAME_entry_count(name), begin; end > 0; end = begin) {
+        int set = X509_NAME_ENTRY_set(X509_NAME_get_entry(name, end - 1));
+        for (begin = end - 1; begin > 0; begin--)
+            if (X509_NAME_ENTRY_set(X509_NAME_get_entry(name, begin - 1)) != set)
+                break;
+        for (int i = begin; i < end; i++) {
+            add_entry(out, X509_NAME_get_entry(name, i));
+            if (i + 1 < end || begin > 0)
+                ox_text_addc(out, i + 1 < end ? '+' : ',');
+        }
     }
     X509_NAME_free(name);
     return OX_OK;
+}
+
+ox_code
+auth_dn_common_name(const void *der, size_t len, struct text *out, bool *has, struct ox_err *err)
+{
+    const uint8_t *at = der;
+    uint8_t *utf8 = NULL;
+    X509_NAME *name = len <= 65536 ? d2i_X509_NAME(NULL, &at, (long)len) : NULL;
+    int index = name != NULL ? X509_NAME_get_index_by_NID(name, NID_commonName, -1) : -1;
+    int text_len = index >= 0
+        ? ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index)))
+        : -1;
+    *has = text_len > 0;
+    if (*has)
+        ox_text_add(out, (const char *)utf8, (size_t)text_len);
+    OPENSSL_free(utf8);
+    X509_NAME_free(name);
+    return name != NULL ? OX_OK : ox_fail(err, OX_INVALID_REQUEST, "subject of a certificate is "
+        "not well-formed");
 }
 
 /* ---- rules ---- */

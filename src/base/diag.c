@@ -114,6 +114,15 @@ logger_of(const char *file)
     return 0;
 }
 
+/* What a client sent must not end the line or steer a terminal. */
+static void
+tame(char *text)
+{
+    for (; *text != 0; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = *text == '\n' || *text == '\t' ? ' ' : '?';
+}
+
 void
 ox_diag_at(const char *file, enum ox_diag_level level, const char *text, const char *fmt, ...)
 {
@@ -130,6 +139,7 @@ ox_diag_at(const char *file, enum ox_diag_level level, const char *text, const c
     va_start(args, fmt);
     vsnprintf(facts, sizeof(facts), fmt, args);
     va_end(args);
+    tame(facts);
     int len = snprintf(line, sizeof(line), "%s.%03ldZ %s %s%s%s\n", stamp,
         now.tv_nsec / 1000000, names[level], text, facts[0] ? " " : "", facts);
     if (len >= (int)sizeof(line))

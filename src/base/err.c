@@ -142,14 +142,3 @@ ox_code_facts(ox_code code)
         code = OX_UNKNOWN_SERVER_ERROR;
     return &ox_code_table[code];
 }
-
-ox_code
-ox_code_from_kafka(int kafka)
-{
-    if (kafka == 0)
-        return OX_OK;
-    for (ox_code code = 1; code < OX_CODE_COUNT; code++)
-        if (ox_code_table[code].kafka == kafka)
-            return code;
-    return OX_UNKNOWN_SERVER_ERROR;
-}

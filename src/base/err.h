@@ -62,9 +62,6 @@ ox_code ox_context(struct ox_err *err, const char *fmt, ...) __attribute__((form
 /* Facts of a code; of OX_UNKNOWN_SERVER_ERROR for a value out of range. */
 const struct ox_code_facts *ox_code_facts(ox_code code);
 
-/* The code whose Kafka number this is; OX_UNKNOWN_SERVER_ERROR if none. */
-ox_code ox_code_from_kafka(int kafka);
-
 static inline int16_t
 ox_code_kafka(ox_code code)
 {

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Counters by class, each written by whoever takes and gives back, read without a
+ * lock: a sum is right when nobody is at work. What the system says (heap,
+ * resident pages, the mappings of program and libraries) is asked when it is
+ * wanted. mem_tend() sees by the process's CPU clock whether it was quiet. */
 #include "base/mem.h"
 
 #include <malloc.h>

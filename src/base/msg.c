@@ -377,14 +377,27 @@ encode_records(struct encoder *enc, const struct msg_field *field,
     }
     put_length(enc, enc->flexible, false, (int64_t)records->splice_len);
     enc->out->len += records->splice_len;
-    if (enc->out->text == NULL)
-        return;
     struct msg_splices *splices = enc->splices;
+    const struct text *text = enc->out->text;
+    if (text == NULL && (splices == NULL || !splices->cut))
+        return;
     ox_assert(splices != NULL);
     ox_arena_grow(splices->arena, (void **)&splices->at, &splices->cap, splices->count + 1,
         sizeof(*splices->at));
     splices->at[splices->count++] =
-        (struct msg_splice){enc->out->text->len, records->splice, records->splice_len};
+        (struct msg_splice){text != NULL ? text->len : 0, records->splice, records->splice_len};
+}
+
+/* From here on nothing is written, if it became too much. */
+static void
+look_at_length(struct encoder *enc)
+{
+    struct msg_splices *splices = enc->splices;
+    if (splices == NULL || splices->most == 0 || enc->out->text == NULL ||
+        enc->out->text->len <= splices->most || !mem_over())
+        return;
+    splices->cut = true;
+    enc->out->text = NULL;
 }
 
 static void
@@ -453,8 +466,10 @@ encode_field(struct encoder *enc, const struct msg_field *field, const void *fro
     put_length(enc, enc->flexible, false, count);
     size_t size = msg_kind_size(field);
     const char *at = (const char *)array->at;
-    for (int32_t i = 0; i < count; i++, at += size)
+    for (int32_t i = 0; i < count; i++, at += size) {
+        look_at_length(enc);
         encode_value(enc, field, true, at);
+    }
 }
 
 static bool

@@ -126,6 +126,10 @@ struct msg_splices {
     struct arena *arena;
     struct msg_splice *at;
     size_t count, cap;
+    /* A text of more bytes is not gone on with when memory is over its limit; 0: it is. Then
+     * `cut` is set: what was written is of no use, all splices are listed all the same. */
+    size_t most;
+    bool cut;
 };
 
 /* Writes the message; out->len grows by its length, splices included. splices

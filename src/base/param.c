@@ -1,4 +1,14 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A value of a setting has three forms:
+ *
+ *   text, as a person or a Kafka client writes it    "7 days", "1GiB", "on"
+ *     | param_canonical()
+ *   canonical text, which is kept and compared       "604800000", "1073741824", "true"
+ *     | param_store()   ^ param_load()
+ *   a typed field of the scope's struct, which code obeys
+ *
+ * The rows are generated from catalog/params.tbl; nothing here has state. */
 #include "base/param.h"
 
 #include <ctype.h>
@@ -505,38 +515,4 @@ param_defaults(enum param_scope scope, void *config)
         ox_code code = param_store(param, ox_str(param->fallback), config, NULL);
         ox_assert(code == OX_OK);
     }
-}
-
-struct show_unit {
-    const char *word;
-    int64_t size;
-};
-
-static const struct show_unit show_bytes[] = {
-    {"TB", 1099511627776}, {"GB", 1073741824}, {"MB", 1048576}, {"kB", 1024}};
-static const struct show_unit show_ms[] = {
-    {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}};
-
-struct str
-param_show(const struct param *param, struct str value, struct arena *arena)
-{
-    int64_t number;
-    if (value.ptr == NULL)
-        return OX_STR("");
-    if (param->type == PARAM_PASSWORD)
-        return OX_STR("********");
-    if (param->type == PARAM_BOOL)
-        return ox_str_is(value, "true") ? OX_STR("on") : OX_STR("off");
-    if (param->unit == PARAM_PLAIN || !ox_str_to_i64(value, &number) || number <= 0 ||
-        number == INT64_MAX)
-        return value;
-    if (param->unit == PARAM_SECONDS)
-        return ox_str(ox_arena_printf(arena, "%llds", (long long)number));
-    const struct show_unit *units = param->unit == PARAM_BYTES ? show_bytes : show_ms;
-    for (size_t i = 0; i < ox_count(show_ms); i++)
-        if (number % units[i].size == 0)
-            return ox_str(ox_arena_printf(arena, "%lld%s", (long long)(number / units[i].size),
-                units[i].word));
-    return ox_str(ox_arena_printf(arena, "%lld%s", (long long)number,
-        param->unit == PARAM_BYTES ? "B" : "ms"));
 }

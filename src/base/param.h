@@ -118,9 +118,6 @@ struct str param_load(const struct param *param, const void *config, struct aren
 /* Fill a scope's struct with the defaults of the table. */
 void param_defaults(enum param_scope scope, void *config);
 
-/* For SHOW: with a unit that people read ("7d", "1GB"), PostgreSQL style. */
-struct str param_show(const struct param *param, struct str value, struct arena *arena);
-
 /* Items of a list value, without surrounding blanks. An empty value has none. */
 size_t param_list_items(struct str value, struct arena *arena, struct str **out);
 

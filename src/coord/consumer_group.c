@@ -435,5 +435,5 @@ consumer_group_resume(struct group *group)
     group_epochs_mend(&consumer->epoch, &consumer->assignment_epoch);
     for (uint32_t at = 0; (entry = ox_map_next(&consumer->members, &at)) != NULL;)
         consumer_restart_session(entry->value);
-    consumer->regex_due = consumer->regexes.count > 0;
+    consumer->regex_again = consumer->regexes.count > 0;
 }

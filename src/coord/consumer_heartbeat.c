@@ -420,6 +420,7 @@ start_again(struct beat *beat)
 
 struct matches {
     const struct topic_regex *regex;
+    const struct coord_consumer_call *call;
     struct arena *arena;
     struct str *topics;
     size_t count, cap;
@@ -429,23 +430,28 @@ static void
 match_topic(void *arg, const struct coord_topic *topic)
 {
     struct matches *matches = arg;
-    if (!topic_regex_match(matches->regex, topic->name))
+    const struct coord_consumer_call *call = matches->call;
+    if (!topic_regex_match(matches->regex, topic->name) ||
+        (call->sees != NULL && !call->sees(call->sees_of, topic->name)))
         return;
     ox_arena_grow(matches->arena, (void **)&matches->topics, &matches->cap, matches->count + 1,
         sizeof(*matches->topics));
     matches->topics[matches->count++] = ox_str_dup(matches->arena, topic->name);
 }
 
-/* Returns whether what the pattern matches has changed. */
+/* Returns whether what the pattern matches has changed: topics that there are, and
+ * of which the one who calls may know, as in Kafka. */
 static bool
-resolve_one(struct group *group, struct write *write, struct str pattern)
+resolve_one(const struct beat *beat, struct str pattern)
 {
+    struct group *group = beat->group;
+    struct write *write = beat->write;
     struct shard *shard = group->shard;
     const struct coord_host *host = shard->coord->host;
     const struct consumer_regex *old = ox_map_get(&group->consumer->regexes, pattern);
     const char *reason;
     struct topic_regex *regex = topic_regex_new(pattern, &reason);
-    struct matches matches = {.regex = regex, .arena = &write->arena};
+    struct matches matches = {.regex = regex, .call = beat->call, .arena = &write->arena};
     if (regex == NULL)
         return false; /* of another implementation's making: matches nothing here */
     host->each_topic(host->self, match_topic, &matches);
@@ -471,11 +477,15 @@ resolve_patterns(struct beat *beat)
     uint64_t now = shard_now(beat->shard);
     bool stale = host->topics_generation(host->self) != consumer->regex_generation &&
                  now >= consumer->regex_ms + REGEX_REFRESH_MS;
-    if (!consumer->regex_due && (!stale || consumer->regexes.count == 0))
+    bool none = consumer->regexes.count == 0, all = consumer->regex_again || stale || none;
+    if (!consumer->regex_due && (!all || none))
         return;
     consumer->regex_due = false;
-    consumer->regex_ms = now;
-    consumer->regex_generation = host->topics_generation(host->self);
+    if (all) {
+        consumer->regex_again = false;
+        consumer->regex_ms = now;
+        consumer->regex_generation = host->topics_generation(host->self);
+    }
     ox_map_init(&wanted);
     for (uint32_t at = 0; (entry = ox_map_next(&consumer->members, &at)) != NULL;) {
         const struct consumer_member *member = entry->value;
@@ -483,7 +493,8 @@ resolve_patterns(struct beat *beat)
             ox_map_put(&wanted, member->subscription.regex, &wanted);
     }
     for (uint32_t at = 0; (entry = ox_map_next(&wanted, &at)) != NULL;)
-        beat->bump |= resolve_one(beat->group, beat->write, entry->key);
+        if (all || ox_map_get(&consumer->regexes, entry->key) == NULL)
+            beat->bump |= resolve_one(beat, entry->key);
     for (uint32_t at = 0; (entry = ox_map_next(&consumer->regexes, &at)) != NULL;)
         if (ox_map_get(&wanted, entry->key) == NULL)
             put_gone(beat->write, KEY_CONSUMER_REGEX, entry->key);

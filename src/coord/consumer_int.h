@@ -106,7 +106,8 @@ struct consumer_group {
     uint64_t topics_generation; /* metadata_hash was computed for it */
     uint64_t regex_generation; /* of the topics when patterns were last resolved, */
     uint64_t regex_ms;         /* and when that was, monotonic */
-    bool regex_due;        /* a new pattern came */
+    bool regex_due;        /* a new pattern came, or one went */
+    bool regex_again;      /* all must be resolved */
 };
 
 /* A member's current assignment, as one record has it. */

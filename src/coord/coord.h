@@ -328,6 +328,10 @@ struct coord_consumer_call {
     struct str assignor;               /* null: unchanged or the group's */
     const struct coord_topic_partitions *owned; /* NULL: unchanged, none: not NULL */
     size_t owned_count;
+    /* May who calls know of the topic? Patterns bring in no others. NULL: of all.
+     * On: the shard's home loop. */
+    bool (*sees)(const void *of, struct str topic);
+    const void *sees_of;
     /* out */
     struct str message;       /* null, or what is wrong with the request */
     struct str out_member_id; /* null on failure */

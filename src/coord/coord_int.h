@@ -78,6 +78,7 @@ struct shard {
     struct coord *coord;
     int32_t partition, epoch;
     enum shard_state state;
+    uint32_t unloads;         /* how often all it has was forgotten */
     struct coord_config config;
     struct map groups; /* id -> struct group */
     struct coord_timers timers;
@@ -91,6 +92,7 @@ struct shard {
     struct list spare;        /* writes to use again */
     uint32_t spare_count;
     bool lingers;             /* the queue waits for linger_timer */
+    bool ahead;               /* of the log, which refused something: about to load again */
     struct coord_timer linger_timer, write_timer, refuse_timer, sweep_timer, reload_timer;
     uint64_t skipped;         /* records not understood at load */
     struct coord_call *stop;  /* waits for orphans and markers */
@@ -103,6 +105,7 @@ struct shard {
 
 /* What a shard is a coordinator of. */
 struct coord_kind {
+    const char *topic; /* whose partitions the shards are */
     void (*replay)(struct shard *shard, const struct coord_replayed *record);
     void (*replay_marker)(struct shard *shard, int64_t producer_id, bool committed);
     void (*resume)(struct shard *shard);                  /* it was loaded */
@@ -228,6 +231,7 @@ struct group {
     struct map topics; /* name -> struct group_topic: committed offsets */
     uint32_t writes;   /* on their way to the log */
     uint32_t txns;     /* pending offsets of transactions */
+    struct map held;   /* topic -> struct held_topic: where those are, offsets.c */
     bool logged;       /* the log holds a record of the group itself */
     bool lingers;      /* it had offsets, or who would join: it stays until the next sweep */
     struct coord_delete_call *deleting; /* waits for writes to be 0 */

@@ -98,6 +98,7 @@ group_get(struct shard *shard, struct str id, struct group **out)
     group->id = heap_str(id);
     group->state_since_ms = -1;
     ox_map_init(&group->topics);
+    ox_map_init(&group->held);
     ox_map_init(&group->members);
     ox_map_init(&group->instances);
     ox_map_init(&group->pending);
@@ -133,6 +134,7 @@ group_free(struct group *group)
     struct map_entry *entry;
     ox_assert(group->writes == 0);
     ox_assert(group->deleting == NULL);
+    ox_assert(group->held.count == 0);
     shard_timer_stop(group->shard, &group->join_timer);
     shard_timer_stop(group->shard, &group->sync_timer);
     for (uint32_t at = 0; (entry = ox_map_next(&group->members, &at)) != NULL;)
@@ -150,6 +152,7 @@ group_free(struct group *group)
     ox_map_fini(&group->pending);
     ox_map_fini(&group->votes);
     ox_map_fini(&group->topics);
+    ox_map_fini(&group->held);
     heap_str_free(&group->id);
     heap_str_free(&group->protocol_type);
     heap_str_free(&group->protocol);
@@ -163,7 +166,7 @@ group_leave_classic(struct group *group, struct write *write)
     for (uint32_t at = 0; (entry = ox_map_next(&group->pending, &at)) != NULL;)
         group_remove_pending(entry->value);
     write->ahead = true;
-    if (group->logged)
+    if (group->logged || group->writes > 1) /* its record may be on its way */
         write_add(write, record_group_key(&write->arena, group->id), OX_STR_NULL);
     group->logged = false;
     group_set_protocol_type(group, OX_STR_NULL);

@@ -660,6 +660,8 @@ static bool
 replay_control(struct host_load *load, const struct record_batch *batch)
 {
     struct control_record control;
+    if (batch->count == 0)
+        return true; /* compaction has emptied it: nothing of its transaction is left */
     load->code = record_batch_control(batch, &control, &load->err);
     if (load->code != OX_OK)
         return false;

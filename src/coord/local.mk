@@ -14,7 +14,7 @@ liboxbow_a_SOURCES += src/coord/admin.c src/coord/assign.c src/coord/consumer_gr
 
 check_PROGRAMS += regress/unit/coord_consumer regress/unit/coord_host \
     regress/unit/coord_migrate regress/unit/coord_offsets regress/unit/coord_random \
-    regress/unit/coord_rebalance regress/unit/coord_records \
+    regress/unit/coord_rebalance regress/unit/coord_records regress/unit/coord_share \
     regress/unit/coord_streams regress/unit/coord_txn regress/unit/coord_walks \
     regress/unit/share_assign
 

@@ -178,8 +178,8 @@ migrate_upgrade(struct group *group, struct write *write)
     }
     drop_classic(group);
     write->ahead = true;
-    if (group->logged)
-        write_add(write, record_group_key(arena, group->id), OX_STR_NULL);
+    /* Also where its record is on its way. */
+    write_add(write, record_group_key(arena, group->id), OX_STR_NULL);
     for (uint32_t i = 0; i < count; i++)
         put_member(write, moving[i].id, &moving[i].subscription);
     consumer_put_epoch(group, write, epoch);

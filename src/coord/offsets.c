@@ -252,8 +252,17 @@ coord_offset_commit(struct coord *coord, struct coord_offset_commit_call *call)
 
 /* ---- offsets of transactions ---- */
 
+/* What transactions hold for a partition. */
+struct held_place {
+    struct list held; /* not empty */
+};
+
+struct held_topic {
+    struct map places; /* partition -> struct held_place; not empty */
+};
+
 struct held_offset {
-    struct list link;
+    struct list link, place_link;
     struct group *group;
     struct str topic;
     struct committed committed; /* metadata on the heap */
@@ -264,10 +273,63 @@ struct txn_offsets {
     struct list held; /* in log order */
 };
 
+static struct str
+partition_key(const int32_t *partition)
+{
+    return ox_str_n(partition, sizeof(*partition));
+}
+
+/* NULL: no transaction has an offset there. */
+static struct held_place *
+held_place_find(const struct group *group, struct str topic, int32_t partition)
+{
+    const struct held_topic *held = ox_map_get(&group->held, topic);
+    return held != NULL ? ox_map_get(&held->places, partition_key(&partition)) : NULL;
+}
+
+static void
+held_place_add(struct held_offset *held)
+{
+    struct group *group = held->group;
+    int32_t partition = held->committed.partition;
+    struct held_topic *topic = ox_map_get(&group->held, held->topic);
+    if (topic == NULL) {
+        topic = ox_calloc(1, sizeof(*topic));
+        ox_map_init(&topic->places);
+        ox_map_put(&group->held, held->topic, topic);
+    }
+    struct held_place *place = ox_map_get(&topic->places, partition_key(&partition));
+    if (place == NULL) {
+        place = ox_calloc(1, sizeof(*place));
+        ox_list_init(&place->held);
+        ox_map_put(&topic->places, partition_key(&partition), place);
+    }
+    ox_list_push(&place->held, &held->place_link);
+}
+
+static void
+held_place_remove(struct held_offset *held)
+{
+    int32_t partition = held->committed.partition;
+    struct held_topic *topic = ox_map_get(&held->group->held, held->topic);
+    struct held_place *place = ox_map_get(&topic->places, partition_key(&partition));
+    ox_list_remove(&held->place_link);
+    if (!ox_list_empty(&place->held))
+        return;
+    ox_map_remove(&topic->places, partition_key(&partition));
+    ox_free(place);
+    if (topic->places.count > 0)
+        return;
+    ox_map_remove(&held->group->held, held->topic);
+    ox_map_fini(&topic->places);
+    ox_free(topic);
+}
+
 static void
 held_free(struct held_offset *held)
 {
     ox_list_remove(&held->link);
+    held_place_remove(held);
     held->group->txns--;
     heap_str_free(&held->topic);
     heap_str_free(&held->committed.metadata);
@@ -305,6 +367,7 @@ offsets_replay_txn(struct shard *shard, const struct coord_replayed *record)
     group->txns++;
     group->lingers = true;
     ox_list_push(&txn->held, &held->link);
+    held_place_add(held);
 }
 
 static void
@@ -383,36 +446,15 @@ coord_group_marker(struct coord *coord, struct coord_group_marker_call *call)
 void
 offsets_forget_held(struct group *group, struct str topic, int32_t partition)
 {
-    struct map_entry *entry;
-    const struct map *txns = &group->shard->pending_txns;
-    for (uint32_t at = 0; group->txns > 0 && (entry = ox_map_next(txns, &at)) != NULL;) {
-        struct txn_offsets *txn = entry->value;
-        ox_list_each(node, &txn->held) {
-            struct held_offset *held = ox_container_of(node, struct held_offset, link);
-            if (held->group == group && held->committed.partition == partition &&
-                ox_str_eq(held->topic, topic))
-                held_free(held);
-        }
-    }
+    struct held_place *place;
+    while ((place = held_place_find(group, topic, partition)) != NULL)
+        held_free(ox_container_of(place->held.next, struct held_offset, place_link));
 }
 
 static bool
 offset_pending(const struct group *group, struct str topic, int32_t partition)
 {
-    struct map_entry *entry;
-    if (group->txns == 0)
-        return false;
-    const struct map *txns = &group->shard->pending_txns;
-    for (uint32_t at = 0; (entry = ox_map_next(txns, &at)) != NULL;) {
-        struct txn_offsets *txn = entry->value;
-        ox_list_each(node, &txn->held) {
-            const struct held_offset *held = ox_container_of(node, struct held_offset, link);
-            if (held->group == group && held->committed.partition == partition &&
-                ox_str_eq(held->topic, topic))
-                return true;
-        }
-    }
-    return false;
+    return group->txns > 0 && held_place_find(group, topic, partition) != NULL;
 }
 
 /* ---- fetch ---- */
@@ -545,8 +587,8 @@ delete_done(struct shard *shard, struct write *write, ox_code code)
 static ox_code
 delete_allowed(const struct group *group)
 {
-    if (group == NULL || group->state == GROUP_DEAD)
-        return OX_GROUP_ID_NOT_FOUND;
+    if (group == NULL || group->state == GROUP_DEAD || group->share != NULL)
+        return OX_GROUP_ID_NOT_FOUND; /* share groups have other offsets */
     if (group->consumer != NULL || group->streams != NULL || group->state == GROUP_EMPTY ||
         ox_str_is(group->protocol_type, "consumer"))
         return OX_OK;
@@ -653,6 +695,15 @@ tombstones_add_held(struct tombstones *to, struct str topic)
     }
 }
 
+/* Who has been given an id, and has not come with it yet. */
+static void
+forget_pending(struct group *group)
+{
+    struct map_entry *entry;
+    for (uint32_t at = 0; (entry = ox_map_next(&group->pending, &at)) != NULL;)
+        group_remove_pending(entry->value);
+}
+
 /* The group and all its offsets leave the log; memory follows. If that fails
  * the group is back. */
 static void
@@ -665,6 +716,7 @@ group_deleted(struct shard *shard, struct write *write, ox_code code)
             group_set_protocol(group, OX_STR_NULL);
             group->generation = 0;
             group->logged = group->lingers = false;
+            forget_pending(group);
         }
         group_transition(group, GROUP_EMPTY);
     }

@@ -25,7 +25,9 @@
  * 3. group->writes counts the writes that name the group; such a group lives.
  * 4. Only an ACTIVE shard has writes, parked calls or timers of groups.
  * 5. An offset is applied only if it is committed.
- * 6. The last epoch of a shard never goes back; what is older is ignored. */
+ * 6. After a write that took effect at once was refused, none is sent until the
+ *    shard has loaded again: what comes later may build on it (ahead).
+ * 7. The last epoch of a shard never goes back; what is older is ignored. */
 #include <string.h>
 
 #include "base/diag.h"
@@ -181,7 +183,8 @@ coord_set_partitions(struct coord *coord, int32_t count)
     int32_t known = atomic_load(&coord->partition_count);
     if (known != 0) {
         if (known != count)
-            ox_warn("coordinators stay on the first partitions", "partitions=%d used=%d", count, known);
+            ox_warn("coordinators stay on the first partitions", "topic=%s partitions=%d used=%d",
+                coord->kind->topic, count, known);
         return;
     }
     coord->shards = ox_calloc((size_t)count, sizeof(*coord->shards));
@@ -322,7 +325,7 @@ shard_ready(const struct shard *shard)
     case SHARD_LOADING:
         return OX_COORDINATOR_LOAD_IN_PROGRESS;
     case SHARD_ACTIVE:
-        return OX_OK;
+        return shard->ahead ? OX_COORDINATOR_LOAD_IN_PROGRESS : OX_OK;
     case SHARD_STOPPED:
         return OX_COORDINATOR_NOT_AVAILABLE;
     }
@@ -476,7 +479,7 @@ static void batch_end(struct shard *shard, struct list *writes, ox_code code, in
 static void
 shard_flush(struct shard *shard)
 {
-    if (shard->flying != NULL || shard->lingers || ox_list_empty(&shard->queue))
+    if (shard->flying != NULL || shard->lingers || shard->ahead || ox_list_empty(&shard->queue))
         return;
     struct batch *batch = ox_calloc(1, sizeof(*batch));
     batch->shard = shard;
@@ -487,7 +490,7 @@ shard_flush(struct shard *shard)
     ox_list_each(node, &shard->queue) {
         struct write *write = ox_container_of(node, struct write, link);
         bool alone = write->stamp.kind != COORD_PLAIN;
-        if (count > 0 &&
+        if (!ox_list_empty(&batch->writes) &&
             (alone || bytes + write->bytes > (size_t)shard->config.batch_bytes_max))
             break;
         bytes += write->bytes;
@@ -507,6 +510,7 @@ shard_flush(struct shard *shard)
             ox_list_push(&writes, node);
         ox_free(batch);
         batch_end(shard, &writes, OX_OK, 0);
+        shard_flush(shard); /* one of a transaction, which goes alone */
         return;
     }
     batch->records = ox_malloc(ox_size_mul(count, sizeof(*batch->records)));
@@ -579,8 +583,8 @@ batch_done(struct coord_append *append, ox_code code, int64_t end_offset)
     shard->flying = NULL;
     batch_free(batch);
     if (code != OX_OK && code != shard->append_code) /* not for each of many */
-        ox_warn("coordinator could not append", "partition=%d code=%s", shard->partition,
-            ox_code_facts(code)->name);
+        ox_warn("coordinator could not append", "topic=%s partition=%d code=%s",
+            shard->coord->kind->topic, shard->partition, ox_code_facts(code)->name);
     shard->append_code = code;
     batch_end(shard, &writes, code, base);
     shard_flush(shard);
@@ -690,6 +694,7 @@ write_submit(struct shard *shard, struct write *write)
     if (write->bytes > (size_t)shard->config.batch_bytes_max ||
         shard->queue_bytes + write->bytes > QUEUE_BYTES_MAX) {
         ox_list_push(&shard->refused, &write->link);
+        shard->ahead |= write->ahead;
         shard_timer(shard, &shard->refuse_timer, 0, refuse);
         return;
     }
@@ -797,6 +802,7 @@ groups_sweep_ms(const struct shard *shard)
 }
 
 static const struct coord_kind group_kind = {
+    .topic = "__consumer_offsets",
     .replay = groups_replay,
     .replay_marker = offsets_replay_marker,
     .resume = groups_resume,
@@ -813,6 +819,7 @@ static void
 shard_unload(struct shard *shard, ox_code code)
 {
     shard->state = SHARD_OFF; /* whoever is told of a failure starts nothing new */
+    shard->unloads++;
     shard->coord->kind->fail_parked(shard, code);
     if (shard->flying != NULL)
         fail_writes(shard, &shard->flying->writes, code);
@@ -833,6 +840,7 @@ shard_unload(struct shard *shard, ox_code code)
         shard->flying = NULL;
     }
     shard->coord->kind->forget(shard);
+    shard->ahead = false;
     shard_timer_stop(shard, &shard->write_timer);
     shard_timer_stop(shard, &shard->linger_timer);
     shard->lingers = false;
@@ -847,7 +855,8 @@ static void
 reload(struct shard *shard, struct coord_timer *timer)
 {
     const struct coord_host *host = shard->coord->host;
-    ox_warn("coordinator loads again", "partition=%d", shard->partition);
+    ox_warn("coordinator loads again", "topic=%s partition=%d", shard->coord->kind->topic,
+        shard->partition);
     shard_unload(shard, OX_COORDINATOR_LOAD_IN_PROGRESS);
     shard->state = SHARD_LOADING;
     shard->skipped = 0;
@@ -857,7 +866,10 @@ reload(struct shard *shard, struct coord_timer *timer)
 void
 shard_reload(struct shard *shard)
 {
-    if (shard->state == SHARD_ACTIVE && shard->reload_timer.slot == 0)
+    if (shard->state != SHARD_ACTIVE)
+        return;
+    shard->ahead = true;
+    if (shard->reload_timer.slot == 0)
         shard_timer(shard, &shard->reload_timer, 0, reload);
 }
 
@@ -966,15 +978,16 @@ coord_loaded(struct coord *coord, int32_t partition, int32_t leader_epoch, ox_co
     if (shard == NULL)
         return;
     if (code != OX_OK) {
-        ox_error("coordinator could not load", "partition=%d code=%s", partition,
-            ox_code_facts(code)->name);
+        ox_error("coordinator could not load", "topic=%s partition=%d code=%s",
+            coord->kind->topic, partition, ox_code_facts(code)->name);
         shard_unload(shard, OX_NOT_COORDINATOR);
         shard->state = SHARD_OFF;
         return;
     }
     if (shard->skipped > 0)
-        ox_warn("coordinator skipped records that it does not know", "partition=%d count=%llu",
-            partition, (unsigned long long)shard->skipped);
+        ox_warn("coordinator skipped records that it does not know",
+            "topic=%s partition=%d count=%llu", coord->kind->topic, partition,
+            (unsigned long long)shard->skipped);
     shard->state = SHARD_ACTIVE;
     coord->kind->resume(shard);
     shard_timer(shard, &shard->sweep_timer, coord->kind->sweep_ms(shard), sweep);

@@ -68,6 +68,7 @@ share_group_free(struct group *group)
     tpset_fini(&share->initializing);
     tpset_fini(&share->initialized);
     tpset_fini(&share->deleting);
+    tpset_fini(&share->grown);
     ox_free(share);
     group->share = NULL;
 }
@@ -119,6 +120,33 @@ set_member(struct share_member *member, const struct share_value *from)
 }
 
 void
+share_note_grown(struct share_group *share, const struct tpset *fresh, bool also)
+{
+    struct tpset known;
+    tpset_topics(&known, &share->initialized);
+    if (also) {
+        struct tpset soon;
+        tpset_topics(&soon, &share->initializing);
+        tpset_unite(&known, &soon);
+        tpset_fini(&soon);
+    }
+    for (uint32_t i = 0; i < fresh->count; i++)
+        if (tpset_has(&known, &(struct tp){fresh->at[i].topic, -1}))
+            tpset_add(&share->grown, &fresh->at[i].topic, fresh->at[i].partition);
+    tpset_sort(&share->grown);
+    tpset_fini(&known);
+}
+
+/* What is not to be initialized any more. */
+static void
+trim_grown(struct share_group *share)
+{
+    struct tpset kept;
+    tpset_and(&kept, &share->grown, &share->initializing);
+    tpset_take(&share->grown, &kept);
+}
+
+void
 share_group_set(struct group *group, int16_t type, struct share_value *value)
 {
     struct share_group *share = share_group_get(group);
@@ -149,6 +177,7 @@ share_group_set(struct group *group, int16_t type, struct share_value *value)
         tpset_take(&share->initialized, &value->initialized);
         share->more_initialized = true;
         tpset_take(&share->deleting, &value->deleting);
+        trim_grown(share);
         break;
     default:
         ox_unreachable();
@@ -189,6 +218,7 @@ share_group_unset(struct group *group, int16_t type, struct str id)
         tpset_fini(&share->initializing);
         tpset_fini(&share->initialized);
         tpset_fini(&share->deleting);
+        tpset_fini(&share->grown);
         break;
     default:
         break;
@@ -239,6 +269,7 @@ share_group_resume(struct group *group)
         share->epoch = OX_MAX(share->epoch, share->assignment_epoch);
         tpset_fini(&share->initializing);
     }
+    share_note_grown(share, &share->initializing, false);
     group_epochs_mend(&share->epoch, &share->assignment_epoch);
     for (uint32_t at = 0; (entry = ox_map_next(&share->members, &at)) != NULL;)
         share_restart_session(entry->value);

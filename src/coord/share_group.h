@@ -32,9 +32,14 @@ struct share_group {
     /* Partitions by their state at the share coordinator: asked for, there. */
     struct tpset initializing, initialized;
     struct tpset deleting; /* topics, as partition -1 */
+    /* Of initializing, what was added to topics that the group knew: it is read from its first
+     * record, else the group would miss what comes before it has found it. */
+    struct tpset grown;
     bool more_initialized; /* since a heartbeat looked whether all of it is assigned */
     bool asking;           /* somebody waits for the share coordinator */
     bool forgetting;       /* the group is deleted, and the share coordinator asked for it */
+    uint32_t altering;     /* administrators who wait for it */
+    uint32_t deletions;    /* of states: what was asked before one may be gone when it is answered */
     struct group *group;
     struct coord_timer again; /* it was not to be had */
 };
@@ -61,6 +66,9 @@ void share_group_unset(struct group *group, int16_t type, struct str id);
 struct share_member *share_member_find(const struct group *group, struct str id);
 const char *share_group_state(const struct group *group);
 void share_group_check(const struct group *group);
+/* Notes which of the partitions, that are to be initialized, are of topics that have others:
+ * initialized, or (also) about to be. */
+void share_note_grown(struct share_group *share, const struct tpset *fresh, bool also);
 /* At load: sessions begin; what does not fit together is dropped. */
 void share_group_resume(struct group *group);
 

@@ -193,22 +193,23 @@ static void
 note_new_partitions(struct beat *beat, const struct topic_table *table)
 {
     struct share_group *share = beat->share;
-    struct tpset initializing = {0}, topics, deleting;
-    bool fresh = false;
-    tpset_copy(&initializing, &share->initializing);
+    struct tpset fresh = {0}, initializing = {0}, topics, deleting;
     for (uint32_t i = 0; i < table->count; i++)
         for (int32_t p = 0; p < table->topics[i].partition_count; p++) {
             struct tp tp = {table->topics[i].id, p};
-            if (tpset_has(&share->initialized, &tp) || tpset_has(&share->initializing, &tp))
-                continue;
-            tpset_add(&initializing, &tp.topic, tp.partition);
-            fresh = true;
+            if (!tpset_has(&share->initialized, &tp) && !tpset_has(&share->initializing, &tp))
+                tpset_add(&fresh, &tp.topic, tp.partition);
         }
-    tpset_sort(&initializing);
+    if (fresh.count == 0)
+        return;
+    tpset_sort(&fresh);
+    share_note_grown(share, &fresh, true);
+    tpset_copy(&initializing, &share->initializing);
+    tpset_unite(&initializing, &fresh);
     tpset_topics(&topics, &initializing);
     tpset_minus(&deleting, &share->deleting, &topics);
-    if (fresh)
-        put_share_state(beat->write, &initializing, &share->initialized, &deleting);
+    put_share_state(beat->write, &initializing, &share->initialized, &deleting);
+    tpset_fini(&fresh);
     tpset_fini(&initializing);
     tpset_fini(&topics);
     tpset_fini(&deleting);

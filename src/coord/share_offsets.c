@@ -8,10 +8,13 @@
  * by a record: were the states deleted before, a crash in between would leave a group that
  * believes in states that there are not. Who subscribes again takes the topic out of
  * `deleting`; who deletes again asks for all partitions of what stands there (KIP-932).
+ * What an administrator moves is first added to `initializing` for the same reason: a crash in
+ * between would leave a state that nobody deletes, and whose epoch fences the group's next one.
  *
  * A job asks for a number of partitions at once. The group's shard may unload
  * while the answers are out: it counts them (shard->outside) and waits for them
- * when it stops, and an answer that finds another epoch changes nothing. */
+ * when it stops, and an answer that finds it loaded anew changes nothing: the group that
+ * is there is another (shard->unloads). */
 #include <string.h>
 
 #include "base/diag.h"
@@ -19,7 +22,7 @@
 
 struct share_job {
     struct shard *shard;
-    int32_t epoch; /* of the shard when it began */
+    uint32_t unloads; /* of the shard when it began */
     struct str group_id;
     struct share_ask {
         struct coord_state_call call; /* first */
@@ -28,8 +31,10 @@ struct share_job {
     } *asks;
     uint32_t count, cap, pending;
     ox_code code; /* of the record before it */
+    struct tpset noted; /* what that added to `initializing` */
+    uint32_t deletions; /* of the group when it began */
     struct coord_share_offsets_call *offsets; /* NULL: nobody waits for it */
-    /* The group is NULL if it is not coordinated here any more. */
+    /* The group is NULL if it is not coordinated here any more, or was loaded again. */
     void (*finish)(struct share_job *job, struct group *group);
 };
 
@@ -40,7 +45,7 @@ job_new(struct shard *shard, struct str group_id)
 {
     struct share_job *job = ox_calloc(1, sizeof(*job));
     job->shard = shard;
-    job->epoch = shard->epoch;
+    job->unloads = shard->unloads;
     job->group_id = heap_str(group_id);
     return job;
 }
@@ -59,6 +64,7 @@ job_free(struct share_job *job)
     for (uint32_t i = 0; i < job->count; i++)
         ox_arena_fini(&job->asks[i].arena);
     ox_free(job->asks);
+    tpset_fini(&job->noted);
     heap_str_free(&job->group_id);
     ox_free(job);
 }
@@ -81,7 +87,7 @@ static void
 job_end(struct share_job *job)
 {
     struct shard *shard = job->shard;
-    bool here = shard->state == SHARD_ACTIVE && shard->epoch == job->epoch;
+    bool here = shard->state == SHARD_ACTIVE && shard->unloads == job->unloads;
     job->finish(job, here ? group_find(shard, job->group_id) : NULL);
     job_free(job);
 }
@@ -159,12 +165,15 @@ job_start_after(struct share_job *job, struct write *write)
     write_submit(job->shard, write);
 }
 
-/* The partitions that have a state now; the next heartbeat has them assigned. */
+/* The partitions that have a state now; the next heartbeat has them assigned. given_up: that are
+ * not to have one any more. */
 static void
-note_initialized(struct write *write, struct share_group *share, const struct tpset *done)
+note_initialized(struct write *write, struct share_group *share, const struct tpset *done,
+    const struct tpset *given_up)
 {
     struct tpset waiting, there = {0}, topics, deleting;
     tpset_minus(&waiting, &share->initializing, done);
+    tpset_drop(&waiting, given_up);
     tpset_copy(&there, &share->initialized);
     tpset_unite(&there, done);
     tpset_topics(&topics, done);
@@ -189,16 +198,17 @@ ask_again(struct shard *shard, struct coord_timer *timer)
 static void
 initialized(struct share_job *job, struct group *group)
 {
-    struct tpset done;
+    struct tpset done = {0}, none = {0};
     if (group == NULL || group->share == NULL)
         return;
     group->share->asking = false;
     if (group->state == GROUP_DEAD)
         return;
-    job_done_set(job, &done);
+    if (job->deletions == group->share->deletions)
+        job_done_set(job, &done);
     if (done.count > 0) {
         struct write *write = write_new(job->shard, group);
-        note_initialized(write, group->share, &done);
+        note_initialized(write, group->share, &done, &none);
         write_submit(job->shard, write);
     }
     if (done.count < job->count) /* its topic is being made, or it is loading */
@@ -210,15 +220,21 @@ void
 share_initialize(struct group *group)
 {
     struct share_group *share = group->share;
-    if (share->asking || share->initializing.count == 0 || group->state == GROUP_DEAD ||
-        group->shard->coord->states == NULL)
+    if (share->asking || share->altering > 0 || share->initializing.count == 0 ||
+        group->state == GROUP_DEAD || group->shard->coord->states == NULL)
         return;
     struct share_job *job = job_new(group->shard, group->id);
     job_reserve(job, share->initializing.count);
-    for (uint32_t i = 0; i < share->initializing.count; i++)
-        job_add(job, COORD_STATE_INITIALIZE, &share->initializing.at[i].topic,
-            share->initializing.at[i].partition)->state_epoch = share->epoch;
+    for (uint32_t i = 0; i < share->initializing.count; i++) {
+        const struct tp *tp = &share->initializing.at[i];
+        struct coord_state_call *state =
+            job_add(job, COORD_STATE_INITIALIZE, &tp->topic, tp->partition);
+        state->state_epoch = share->epoch;
+        if (tpset_has(&share->grown, tp))
+            state->start_offset = 0;
+    }
     job->finish = initialized;
+    job->deletions = share->deletions;
     share->asking = true;
     job_start(job);
 }
@@ -226,20 +242,23 @@ share_initialize(struct group *group)
 /* ---- states are deleted ---- */
 
 /* What share knows of a topic, or of all (NULL): its partitions in out, itself in topics
- * (as partition -1). Of a topic that was being deleted before nobody knows which have gone. */
-static void
+ * (as partition -1); false: nothing. Of a topic that was being deleted before nobody knows
+ * which have gone. */
+static bool
 collect_states(const struct group *group, const struct uuid *topic, struct tpset *out,
     struct tpset *topics)
 {
     const struct share_group *share = group->share;
     const struct tpset *sets[] = {&share->initializing, &share->initialized, &share->deleting};
     const struct coord_host *host = group->shard->coord->host;
+    bool any = false;
     for (size_t s = 0; s < ox_count(sets); s++)
         for (uint32_t i = 0; i < sets[s]->count; i++) {
             const struct tp *tp = &sets[s]->at[i];
             struct coord_topic facts = {.partition_count = 0};
             if (topic != NULL && !ox_uuid_eq(&tp->topic, topic))
                 continue;
+            any = true;
             tpset_add(topics, &tp->topic, -1);
             if (tp->partition >= 0)
                 tpset_add(out, &tp->topic, tp->partition);
@@ -247,6 +266,7 @@ collect_states(const struct group *group, const struct uuid *topic, struct tpset
                 for (int32_t p = 0; p < facts.partition_count; p++)
                     tpset_add(out, &tp->topic, p);
         }
+    return any;
 }
 
 /* What is not of the topics (partition -1) of less; out is initialised by it. */
@@ -265,8 +285,9 @@ static void
 delete_states(struct share_job *job, struct write *write, struct tpset *states,
     struct tpset *topics)
 {
-    const struct share_group *share = write->group->share;
+    struct share_group *share = write->group->share;
     struct tpset waiting, there, gone = {0};
+    share->deletions++;
     tpset_sort(states);
     tpset_sort(topics);
     job_reserve(job, states->count);
@@ -315,8 +336,7 @@ share_forget_state(struct group *group)
     struct tpset states = {0}, topics = {0};
     if (share->forgetting)
         return false;
-    collect_states(group, NULL, &states, &topics);
-    if (topics.count == 0)
+    if (!collect_states(group, NULL, &states, &topics))
         return true;
     struct share_job *job = job_new(group->shard, group->id);
     job->finish = forgotten;
@@ -409,28 +429,64 @@ static void
 altered(struct share_job *job, struct group *group)
 {
     struct coord_share_offsets_call *call = job->offsets;
-    struct tpset done;
+    struct tpset done, known = {0}, kept, none = {0};
+    ox_code code = is_alive(group) ? job->code : OX_NOT_COORDINATOR;
     uint32_t at = 0;
+    if (group != NULL && group->share != NULL)
+        group->share->altering--;
+    if (code != OX_OK) {
+        call_finish(&call->call, code);
+        return;
+    }
     for (size_t i = 0; i < call->topic_count; i++)
         for (size_t j = 0; j < call->topics[i].partition_count; j++)
             if (call->topics[i].partitions[j].code == OX_OK)
                 call->topics[i].partitions[j].code = job->asks[at++].call.call.code;
-    if (!is_alive(group)) {
-        call_finish(&call->call, OX_NOT_COORDINATOR);
-        return;
-    }
+    struct share_group *share = group->share;
     job_done_set(job, &done);
+    tpset_copy(&known, &share->initializing);
+    tpset_unite(&known, &share->initialized);
+    tpset_and(&kept, &done, &known); /* the rest was deleted meanwhile */
     struct write *write = write_new(job->shard, group);
     write->call = &call->call;
     write->finish = changed;
-    note_initialized(write, group->share, &done);
+    note_initialized(write, share, &kept,
+        job->deletions == share->deletions ? &job->noted : &none);
     write_submit(job->shard, write);
+    share_initialize(group); /* for who subscribed meanwhile */
     tpset_fini(&done);
+    tpset_fini(&known);
+    tpset_fini(&kept);
+}
+
+/* The job begins when it is noted what it adds to the group's states. */
+static void
+note_and_start(struct share_job *job, struct group *group, const struct tpset *asked)
+{
+    struct share_group *share = group->share;
+    struct tpset waiting = {0}, topics, deleting;
+    tpset_minus(&job->noted, asked, &share->initialized);
+    tpset_drop(&job->noted, &share->initializing);
+    if (job->noted.count == 0) {
+        job_start(job);
+        return;
+    }
+    tpset_copy(&waiting, &share->initializing);
+    tpset_unite(&waiting, &job->noted);
+    tpset_topics(&topics, &job->noted);
+    tpset_minus(&deleting, &share->deleting, &topics);
+    struct write *write = write_new(group->shard, group);
+    put_share_state(write, &waiting, &share->initialized, &deleting);
+    job_start_after(job, write);
+    tpset_fini(&waiting);
+    tpset_fini(&topics);
+    tpset_fini(&deleting);
 }
 
 static void
 alter(struct coord_share_offsets_call *call, struct group *group, struct share_job *job)
 {
+    struct tpset asked = {0};
     for (size_t i = 0; i < call->topic_count; i++)
         for (size_t j = 0; j < call->topics[i].partition_count; j++) {
             const struct coord_share_partition *part = &call->topics[i].partitions[j];
@@ -440,8 +496,14 @@ alter(struct coord_share_offsets_call *call, struct group *group, struct share_j
                 &call->topics[i].id, part->partition);
             state->start_offset = part->start_offset;
             state->state_epoch = group->share->epoch + 1;
+            tpset_add(&asked, &state->topic_id, state->partition);
         }
+    tpset_sort(&asked);
     job->finish = altered;
+    job->deletions = group->share->deletions;
+    group->share->altering++;
+    note_and_start(job, group, &asked);
+    tpset_fini(&asked);
 }
 
 static void
@@ -468,13 +530,15 @@ deleted(struct share_job *job, struct group *group)
     tpset_fini(&topics);
 }
 
+/* Topics of which the group knows nothing have nothing to delete. */
 static void
 delete_topics(struct coord_share_offsets_call *call, struct group *group, struct share_job *job)
 {
     struct tpset states = {0}, topics = {0};
     for (size_t t = 0; t < call->topic_count; t++)
-        if (call->topics[t].code == OX_OK)
-            collect_states(group, &call->topics[t].id, &states, &topics);
+        if (call->topics[t].code == OX_OK &&
+            !collect_states(group, &call->topics[t].id, &states, &topics))
+            call->topics[t].code = OX_UNKNOWN_TOPIC_OR_PARTITION;
     if (topics.count == 0) {
         job_free(job);
         call_finish(&call->call, OX_OK);
@@ -482,22 +546,6 @@ delete_topics(struct coord_share_offsets_call *call, struct group *group, struct
     }
     job->finish = deleted;
     delete_states(job, write_new(group->shard, group), &states, &topics);
-}
-
-/* Topics of which the group knows nothing have nothing to delete. */
-static void
-refuse_unknown(struct coord_share_offsets_call *call, const struct group *group)
-{
-    const struct tpset *sets[] = {&group->share->initializing, &group->share->initialized,
-        &group->share->deleting};
-    for (size_t t = 0; t < call->topic_count; t++) {
-        bool known = false;
-        for (size_t s = 0; s < ox_count(sets); s++)
-            for (uint32_t i = 0; i < sets[s]->count; i++)
-                known |= ox_uuid_eq(&sets[s]->at[i].topic, &call->topics[t].id);
-        if (call->topics[t].code == OX_OK && !known)
-            call->topics[t].code = OX_UNKNOWN_TOPIC_OR_PARTITION;
-    }
 }
 
 /* ---- administrators ---- */
@@ -511,11 +559,13 @@ find_group(struct coord_share_offsets_call *call, struct shard *shard, struct gr
         return OX_INVALID_GROUP_ID;
     if (group != NULL && group->state == GROUP_DEAD)
         return OX_COORDINATOR_NOT_AVAILABLE;
+    if (call->op == COORD_SHARE_DESCRIBE) {
+        if (group != NULL && group->share == NULL)
+            *out = NULL; /* as Kafka: also what is no share group has come nowhere */
+        return OX_OK;
+    }
     if (group != NULL && group->share != NULL)
-        return call->op == COORD_SHARE_DESCRIBE || group_is_empty(group) ? OX_OK
-                                                                         : OX_NON_EMPTY_GROUP;
-    if (group == NULL && call->op == COORD_SHARE_DESCRIBE)
-        return OX_OK; /* as Kafka: it has come nowhere */
+        return group_is_empty(group) ? OX_OK : OX_NON_EMPTY_GROUP;
     if (group != NULL || call->op != COORD_SHARE_ALTER)
         return OX_GROUP_ID_NOT_FOUND;
     ox_code code = group_get(shard, call->group_id, out);
@@ -545,16 +595,16 @@ offsets_run(struct coord_call *base)
     struct share_job *job = job_new(shard, call->group_id);
     job->offsets = call;
     if (call->op == COORD_SHARE_DELETE) {
-        refuse_unknown(call, group);
         delete_topics(call, group, job);
         return;
     }
     job_reserve(job, partitions_asked(call));
-    if (call->op == COORD_SHARE_DESCRIBE)
+    if (call->op == COORD_SHARE_DESCRIBE) {
         describe(call, job);
-    else
+        job_start(job);
+    } else {
         alter(call, group, job);
-    job_start(job);
+    }
 }
 
 void

@@ -568,6 +568,7 @@ share_forget(struct shard *shard)
 }
 
 const struct coord_kind share_kind = {
+    .topic = "__share_group_state",
     .replay = share_replay,
     .replay_marker = share_replay_marker,
     .resume = share_resume,

@@ -240,6 +240,15 @@ streams_tell_offsets(struct streams_told *told, struct coord_task_offsets rows)
     told->rows = streams_copy_offsets(rows, &told->arena);
 }
 
+void
+streams_forget_offsets(struct streams_member *member)
+{
+    static const struct coord_task_offset none;
+    struct coord_task_offsets nothing = {&none, 0};
+    streams_tell_offsets(&member->offsets, nothing);
+    streams_tell_offsets(&member->end_offsets, nothing);
+}
+
 static bool
 reconciled(const struct streams_member *member, int32_t assignment_epoch)
 {

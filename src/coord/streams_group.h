@@ -135,6 +135,7 @@ struct streams_member *streams_member_find(const struct group *group, struct str
 struct streams_member *streams_member_static(const struct group *group, struct str instance_id);
 /* Keeps what was told, by subtopology and partition; nothing where nothing was. */
 void streams_tell_offsets(struct streams_told *told, struct coord_task_offsets rows);
+void streams_forget_offsets(struct streams_member *member);
 /* The same rows in another arena. */
 struct coord_task_offsets streams_copy_offsets(struct coord_task_offsets rows,
     struct arena *arena);

@@ -43,6 +43,7 @@ struct beat {
     bool bump; /* the group's epoch must move */
     bool moved, reassigned; /* its end point, its tasks */
     bool fresh;             /* it was not there before */
+    bool back, alone;       /* it left for a time, and is the same; was the only one */
 };
 
 /* ---- answers ---- */
@@ -468,8 +469,13 @@ take_over(struct beat *beat)
     struct streams_current had = {.epoch = gone->current.epoch};
     tasks_copy(&target, &gone->target);
     tasks_copy(&had.assigned, &gone->current.assigned);
-    if (!ox_str_eq(gone->id, id))
+    struct streams_group *streams = beat->group->streams;
+    beat->back = ox_str_eq(gone->id, id);
+    if (!beat->back) {
         put_member_gone(beat->write, ox_str_dup(&beat->write->arena, gone->id));
+        streams->peak = streams->last_peak; /* there never was one more */
+    }
+    beat->alone = streams->members.count == 1;
     put_streams_target(beat->write, id, &target);
     put_static(beat->write, id, &had, 0);
     tasks_fini(&target);
@@ -899,6 +905,22 @@ answer_endpoints(struct beat *beat)
         streams->endpoint_epoch = epoch;
 }
 
+/* Kafka removes a static member that comes back, and adds it again, when it has answered:
+ * what it told is forgotten, it is the newest, and if nobody else is there the group was
+ * empty for a moment, so that nobody asks for a shutdown any more. */
+static void
+come_back(struct beat *beat)
+{
+    struct streams_group *streams = beat->streams;
+    if (beat->back) {
+        streams_forget_offsets(beat->member);
+        beat->member->joined = ++streams->joins;
+        streams->last_peak = streams->peak;
+    }
+    if (beat->alone)
+        heap_str_free(&streams->shutdown);
+}
+
 static void
 go_on(struct beat *beat)
 {
@@ -937,6 +959,7 @@ go_on(struct beat *beat)
     answer_endpoints(beat);
     fill_wanted(beat);
     tell_rest(beat);
+    come_back(beat);
     tasks_fini(&before);
     ox_check_slow((streams_group_check(beat->group), true));
     write_answer(beat->write, &call->call, beat_done);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/wire.h"
+#include "coord/java_order.h"
 #include "coord/streams_group.h"
 
 enum { PARTS_MAX = 1000, NAMES_MAX = 100000, NAMES_SHOWN = 3 };
@@ -200,6 +201,7 @@ struct making {
     struct streams_plan *plan;
     const char *why;   /* the topology cannot be */
     ox_code code;      /* likewise */
+    const streams_subtopology **order; /* in which they are decided: of Kafka's hash table */
     struct map counts; /* internal topic -> partitions decided */
     struct map fixed;  /* repartition topic -> partitions that the topology says; 0: none */
 };
@@ -304,13 +306,28 @@ widest_known(const struct making *making, const streams_subtopology *sub)
     return most;
 }
 
+/* What is decided of a topic depends on what is known then, and so on who comes first. */
+static void
+put_in_order(struct making *making)
+{
+    uint32_t count = (uint32_t)making->topology->subtopologies.count;
+    const streams_subtopology *all = making->topology->subtopologies.at;
+    struct java_row *rows = ox_arena_array(making->scratch, struct java_row, count);
+    making->order = ox_arena_array(making->scratch, const streams_subtopology *, count);
+    for (uint32_t i = 0; i < count; i++)
+        rows[i] = (struct java_row){.id = all[i].subtopology_id, .what = i};
+    java_map_order(rows, count);
+    for (uint32_t i = 0; i < count; i++)
+        making->order[i] = &all[rows[i].what];
+}
+
 /* One round over all; sets what could be decided and what could not. */
 static void
 decide_sinks(struct making *making, bool *progress, bool *open)
 {
     *progress = *open = false;
     for (int32_t i = 0; i < making->topology->subtopologies.count; i++) {
-        const streams_subtopology *sub = &making->topology->subtopologies.at[i];
+        const streams_subtopology *sub = making->order[i];
         int32_t most = sub->repartition_sink_topics.count > 0 ? widest_known(making, sub) : 0;
         for (int32_t j = 0; j < sub->repartition_sink_topics.count; j++) {
             struct str sink = sub->repartition_sink_topics.at[j];
@@ -329,6 +346,7 @@ decide_repartitions(struct making *making)
 {
     const streams_topology *topology = making->topology;
     bool progress, open;
+    put_in_order(making);
     for (int32_t i = 0; i < topology->subtopologies.count; i++) {
         const streams_subtopology *sub = &topology->subtopologies.at[i];
         for (int32_t j = 0; j < sub->repartition_source_topics.count; j++) {
@@ -444,7 +462,7 @@ static bool
 equalize(struct making *making)
 {
     for (int32_t i = 0; i < making->topology->subtopologies.count; i++) {
-        const streams_subtopology *sub = &making->topology->subtopologies.at[i];
+        const streams_subtopology *sub = making->order[i];
         for (int32_t j = 0; j < sub->copartition_groups.count; j++)
             if (!make_equal(making, sub, &sub->copartition_groups.at[j]))
                 return false;

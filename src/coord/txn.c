@@ -715,6 +715,7 @@ txns_sweep_ms(const struct shard *shard)
 }
 
 const struct coord_kind txn_kind = {
+    .topic = "__transaction_state",
     .replay = txns_replay,
     .replay_marker = txns_replay_marker,
     .resume = txns_resume,

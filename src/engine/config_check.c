@@ -230,24 +230,45 @@ is_log_dir(struct replica *replica, struct str path)
     return false;
 }
 
+enum engine_cordoned
+engine_cordoned_judge(struct replica *replica, struct str list, struct arena *arena,
+    struct str *strays)
+{
+    struct str *items;
+    struct text text;
+    size_t count = param_list_items(list, arena, &items);
+    *strays = OX_STR_NULL;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (ox_str_eq(items[i], items[j]))
+                return ENGINE_CORDONED_TWICE;
+    ox_text_init(&text, arena);
+    for (size_t i = 0; i < count; i++)
+        if (!ox_str_is(items[i], "*") && !is_log_dir(replica, items[i]))
+            ox_text_addf(&text, "%s%.*s", text.len > 0 ? "," : "", OX_STR_ARG(items[i]));
+    *strays = ox_text_str(&text);
+    return text.len > 0 ? ENGINE_CORDONED_STRAY : ENGINE_CORDONED_GOOD;
+}
+
 ox_code
 engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err)
 {
     struct arena arena;
-    struct str *items;
+    struct str strays;
     ox_code code = OX_OK;
     ox_arena_init(&arena);
-    size_t count = param_list_items(list, &arena, &items);
-    for (size_t i = 0; i < count && code == OX_OK; i++) {
-        if (!ox_str_is(items[i], "*") && !is_log_dir(replica, items[i]))
-            code = ox_fail(err, OX_INVALID_CONFIG, "Invalid value [%.*s] for configuration "
-                "cordoned.log.dirs: Invalid entry in cordoned.log.dirs: %.*s. All cordoned log "
-                "dirs must be entries of log.dirs or log.dir.", OX_STR_ARG(list),
-                OX_STR_ARG(items[i]));
-        for (size_t j = 0; j < i && code == OX_OK; j++)
-            if (ox_str_eq(items[i], items[j]))
-                code = ox_fail(err, OX_INVALID_CONFIG, "Configuration 'cordoned.log.dirs' "
-                    "values must not be duplicated.");
+    switch (engine_cordoned_judge(replica, list, &arena, &strays)) {
+    case ENGINE_CORDONED_GOOD:
+        break;
+    case ENGINE_CORDONED_TWICE:
+        code = ox_fail(err, OX_INVALID_CONFIG, "Configuration 'cordoned.log.dirs' values must "
+            "not be duplicated.");
+        break;
+    case ENGINE_CORDONED_STRAY:
+        code = ox_fail(err, OX_INVALID_CONFIG, "Invalid value [%.*s] for configuration "
+            "cordoned.log.dirs: Invalid entry in cordoned.log.dirs: %.*s. All cordoned log dirs "
+            "must be entries of log.dirs or log.dir.", OX_STR_ARG(list), OX_STR_ARG(strays));
+        break;
     }
     ox_arena_fini(&arena);
     return code;

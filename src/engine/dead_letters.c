@@ -137,7 +137,7 @@ finish(struct dead_letters *dead, ox_code code, const char *why)
     struct share_burial *burial = dead->burial;
     if (code != OX_OK && code != OX_SHUTTING_DOWN) {
         count(dead, 0, 0, 1);
-        ox_warn("records were given up without a dead-letter queue",
+        ox_warn("records of a share group could not be written to its dead-letter queue",
             "group=%.*s topic=%.*s first=%lld last=%lld reason=%s", OX_STR_ARG(burial->group_id),
             OX_STR_ARG(dead->topic), (long long)dead->next, (long long)burial->last, why);
     }

@@ -22,11 +22,13 @@ engine_start(const struct engine_config *config, const struct env *env, struct e
     env_random(env, engine->decision_seed, sizeof(engine->decision_seed));
     engine->telemetry = telemetry_new();
     engine_quotas_start(engine);
+    engine_hosts_start(engine);
     engine_logins_start(engine);
     ox_code code = engine_groups_start(engine, err);
     if (code != OX_OK) {
         engine_logins_stop(engine);
         engine_quotas_stop(engine);
+        engine_hosts_stop(engine);
         telemetry_free(engine->telemetry);
         ox_free(engine);
         return code;
@@ -39,6 +41,7 @@ void
 engine_quiesce(struct engine *engine)
 {
     atomic_store(&engine->stopping, true);
+    engine_hosts_quiesce(engine);
     engine_groups_quiesce(engine);
 }
 
@@ -53,6 +56,7 @@ void
 engine_free(struct engine *engine)
 {
     engine_quotas_stop(engine);
+    engine_hosts_stop(engine);
     telemetry_free(engine->telemetry);
     ox_free(engine->attachment);
     ox_free(engine);
@@ -121,7 +125,7 @@ question_of(const struct engine_session *sess, enum engine_resource type, struct
 }
 
 static bool
-decide(struct engine_session *sess, const struct meta_view *view, enum engine_resource type,
+decide(const struct engine_session *sess, const struct meta_view *view, enum engine_resource type,
     struct str name, enum engine_op op)
 {
     if (engine_is_super(sess))
@@ -169,6 +173,14 @@ engine_allowed(struct engine_session *sess, enum engine_resource type, struct st
     *known = (struct engine_decision){{key[0], key[1]}, view->security->version + 1,
         decide(sess, view, type, name, op)};
     return known->allowed;
+}
+
+bool
+engine_allowed_of(const struct engine_session *copy, enum engine_resource type,
+    struct str name, enum engine_op op)
+{
+    return !engine_authorizes(copy->engine) ||
+           decide(copy, engine_view(copy->engine), type, name, op);
 }
 
 bool

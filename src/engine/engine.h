@@ -79,8 +79,12 @@ struct engine_login {
 };
 void engine_login_begin(struct engine *engine, struct engine_login *login);
 void engine_login_end(struct engine_login *login);
-/* The session is this user's from now on. */
-void engine_login_done(struct engine_session *sess, const char *mechanism, struct str user);
+/* The session is this user's from now on.
+ * Fails:  OX_SASL_AUTHENTICATION_FAILED (a name too long to be a principal) */
+ox_code engine_login_done(struct engine_session *sess, const char *mechanism, struct str user,
+    struct ox_err *err);
+/* A token named a key that is not there: it may be new. */
+void engine_login_key_wanted(struct engine *engine);
 /* Counted, and written down without secrets (a few a second). */
 void engine_login_failed(struct engine_session *sess, const char *mechanism, const char *user,
     const struct ox_err *why);
@@ -103,8 +107,8 @@ enum engine_quota {
     ENGINE_QUOTA_MUTATION, /* partitions created and deleted a second */
     ENGINE_QUOTA_COUNT
 };
-/* Is there such a quota for such an entity, with such a value?
- * Fails: OX_INVALID_REQUEST */
+/* Is there such a quota for such an entity, with such a value? What its host is, is not
+ * asked. Fails: OX_INVALID_REQUEST */
 ox_code engine_quota_check(const struct meta_quota *quota, bool with_value, struct ox_err *err);
 /* Count what the session used. Over its quota, the session owes time: see
  * engine_throttle_take(). append counts bytes by itself; a Fetch asks with
@@ -120,6 +124,15 @@ size_t engine_quota_fetch_max(struct engine_session *sess, size_t most);
  * as many as any. On: any loop. */
 uint64_t engine_quota_connect(struct engine *engine, const char *host, uint64_t mono_ms,
     uint32_t *most);
+/* The host of a quota (hosts.c): an address, or a name that stands for one. */
+enum { ENGINE_ADDRESS_MAX = 46 };
+bool engine_is_address(struct str text);
+/* As Java does; "" and false: it stands for none. May take seconds. On: a worker */
+bool engine_host_look_up(struct str name, char out[ENGINE_ADDRESS_MAX]);
+/* A quota names that host, whose address is known. Any thread. */
+void engine_host_learn(struct engine *engine, struct str name, const char *address);
+/* Once a second: names that are new to this node. On: one thread, no loop. */
+void engine_hosts_tend(struct engine *engine, const struct meta_view *view);
 /* Does the session have such a quota at all? */
 bool engine_quota_applies(struct engine_session *sess, enum engine_quota kind);
 /* May that many partitions be created or deleted now? Counted if so, and always
@@ -310,6 +323,9 @@ ox_code engine_partition(struct engine_session *sess, struct str topic,
  * may, then the access rules say; without an authorizer everybody may. */
 bool engine_allowed(struct engine_session *sess, enum engine_resource type, struct str name,
     enum engine_op op);
+/* The same of a copy of the session, on any loop. */
+bool engine_allowed_of(const struct engine_session *copy, enum engine_resource type,
+    struct str name, enum engine_op op);
 /* May the session do op on some resource of the type, be it there yet or not?
  * What may be done to a name of no meaning may be done to any (super users, no rules at all);
  * else a rule must allow it that none which denies takes away whole. */
@@ -401,13 +417,20 @@ struct engine_config_alter {
 bool engine_config_alter(struct engine_config_alter *call);
 /* May max.connections.per.ip.overrides be list? Fails: OX_INVALID_CONFIG */
 ox_code engine_check_overrides(struct str list, struct ox_err *err);
+/* How many connections it lets host have; UINT32_MAX: it does not name that address. */
+uint32_t engine_override_of(struct str list, struct str host);
 /* Why no signed token can be taken, as these settings are; NULL: they can. */
 const char *engine_tokens_unmet(const struct server_config *settings);
 /* Once a second: delegation tokens that ran out. On: one thread, no loop. */
 void engine_tokens_tend(struct engine *engine, const struct meta_view *view);
 /* Once a second: keys of tokens that could not be fetched. On: no loop. */
 void engine_logins_tend(struct engine *engine);
-/* May cordoned.log.dirs be list? Fails: OX_INVALID_CONFIG */
+/* May cordoned.log.dirs be list? strays: its entries that are no log directory of this
+ * node, joined by commas in the arena, where that is what is wrong. */
+enum engine_cordoned { ENGINE_CORDONED_GOOD, ENGINE_CORDONED_TWICE, ENGINE_CORDONED_STRAY };
+enum engine_cordoned engine_cordoned_judge(struct replica *replica, struct str list,
+    struct arena *arena, struct str *strays);
+/* The same, in words. Fails: OX_INVALID_CONFIG */
 ox_code engine_check_cordoned(struct replica *replica, struct str list, struct ox_err *err);
 
 /* What only who starts the engine knows: whether this node could do what a change of

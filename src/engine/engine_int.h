@@ -29,6 +29,7 @@ struct engine {
     uint64_t decision_seed[2];
     struct login_state *login; /* logins.c */
     struct quotas *quotas;     /* quota.c */
+    struct hosts *hosts;       /* hosts.c */
     struct dead_letter_counts *dead_letters; /* dead_letters.c */
     uint64_t tokens_looked_ns; /* tokens.c; of one thread */
     engine_broker_check_fn broker_check;
@@ -57,6 +58,13 @@ struct dead_letter_count *engine_dead_letter_counts(struct engine *engine, struc
 
 void engine_quotas_start(struct engine *engine);
 void engine_quotas_stop(struct engine *engine);
+
+void engine_hosts_start(struct engine *engine);
+/* Nothing more is looked up. Any thread. */
+void engine_hosts_quiesce(struct engine *engine);
+void engine_hosts_stop(struct engine *engine);
+/* Is that the address of the name, as far as it is known? Any thread. */
+bool engine_host_is(struct engine *engine, struct str name, struct str address);
 
 void engine_logins_start(struct engine *engine);
 void engine_logins_stop(struct engine *engine);

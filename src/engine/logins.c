@@ -369,9 +369,14 @@ engine_login_end(struct engine_login *login)
     auth_wipe(login, sizeof(*login));
 }
 
-void
-engine_login_done(struct engine_session *sess, const char *mechanism, struct str user)
+ox_code
+engine_login_done(struct engine_session *sess, const char *mechanism, struct str user,
+    struct ox_err *err)
 {
+    /* Cut, it would be the name of somebody else. */
+    if (user.len + sizeof("User:") > sizeof(sess->principal))
+        return ox_fail(err, OX_SASL_AUTHENTICATION_FAILED, "user name is longer than %zu bytes",
+            sizeof(sess->principal) - sizeof("User:"));
     snprintf(sess->principal, sizeof(sess->principal), "User:%.*s", OX_STR_ARG(user));
     ox_free(sess->decisions);
     sess->decisions = NULL;
@@ -379,6 +384,15 @@ engine_login_done(struct engine_session *sess, const char *mechanism, struct str
     atomic_fetch_add(&sess->engine->stats.logins, 1);
     ox_debug("login", "door=%s host=%s mechanism=%s principal=\"%s\"", sess->door, sess->host,
         mechanism, sess->principal);
+    return OX_OK;
+}
+
+void
+engine_login_key_wanted(struct engine *engine)
+{
+    ox_lock(&engine->login->lock);
+    engine->login->wanted = true;
+    ox_unlock(&engine->login->lock);
 }
 
 void
@@ -394,7 +408,6 @@ engine_login_failed(struct engine_session *sess, const char *mechanism, const ch
         state->logged = 0;
     }
     bool say = state->logged++ < LOGGED_PER_SECOND;
-    state->wanted |= strstr(why->message, "its key is not known") != NULL;
     ox_unlock(&state->lock);
     if (say)
         ox_warn("login failed", "door=%s host=%s mechanism=%s user=\"%s\" reason=\"%s\"",

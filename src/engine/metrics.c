@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who has a number hands it on: each_of_...() asks one source and calls fn for
+ * every series. Nothing is kept here; counters belong to those who count. */
 #include "engine/metrics.h"
 
 #include <math.h>

@@ -22,7 +22,6 @@
  * Invariants
  *  1. a meter's key is in the map iff the meter lives
  *  2. bounds[i].meter of a session counts as one reference */
-#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,18 +147,6 @@ engine_session_fini(struct engine_session *sess)
 
 /* ---- what is a quota ---- */
 
-static bool
-address_valid(struct str ip)
-{
-    char text[64];
-    uint8_t to[16];
-    if (ip.len >= sizeof(text))
-        return false;
-    memcpy(text, ip.ptr, ip.len);
-    text[ip.len] = 0;
-    return inet_pton(AF_INET, text, to) == 1 || inet_pton(AF_INET6, text, to) == 1;
-}
-
 static ox_code
 check_key(const struct meta_quota *quota, bool with_value, struct ox_err *err)
 {
@@ -170,9 +157,6 @@ check_key(const struct meta_quota *quota, bool with_value, struct ox_err *err)
     if (with_value && (!known || !fits)) /* what cannot be there may be taken away */
         return ox_fail(err, OX_INVALID_REQUEST, "Invalid configuration key %.*s",
             OX_STR_ARG(quota->key));
-    if (quota->ip.len > 0 && !address_valid(quota->ip))
-        return ox_fail(err, OX_INVALID_REQUEST, "%.*s is not a valid IP or resolvable host.",
-            OX_STR_ARG(quota->ip));
     return OX_OK;
 }
 
@@ -339,11 +323,11 @@ engine_quota_fetch_max(struct engine_session *sess, size_t most)
     return window < (double)most ? (size_t)window : most;
 }
 
-/* An address may have a quota of its own, or the default one. */
+/* An address may have a quota of its own, by itself or by a name, or the default one. */
 static const struct meta_quota *
-find_address(const struct meta_security *security, struct str host)
+find_address(struct engine *engine, const struct meta_security *security, struct str host)
 {
-    const struct meta_quota *best = NULL;
+    const struct meta_quota *named = NULL, *rest = NULL;
     for (uint32_t i = 0; i < security->quota_count; i++) {
         const struct meta_quota *quota = &security->quotas[i];
         if (quota->ip.ptr == NULL || !ox_str_is(quota->key, "connection_creation_rate"))
@@ -351,47 +335,65 @@ find_address(const struct meta_security *security, struct str host)
         if (ox_str_eq(quota->ip, host))
             return quota;
         if (quota->ip.len == 0)
-            best = quota;
+            rest = quota;
+        else if (named == NULL && (auth_address_same(quota->ip, host) ||
+            engine_host_is(engine, quota->ip, host)))
+            named = quota;
     }
-    return best;
+    return named != NULL ? named : rest;
+}
+
+/* An item of the list, address:number; the address may stand in brackets. */
+static bool
+read_override(struct str item, struct str *address, int64_t *most)
+{
+    size_t colon = item.len;
+    while (colon > 0 && item.ptr[colon - 1] != ':')
+        colon--;
+    if (colon == 0)
+        return false;
+    *address = ox_str_n(item.ptr, colon - 1);
+    if (address->len > 2 && address->ptr[0] == '[' && address->ptr[address->len - 1] == ']' &&
+        memchr(address->ptr, ':', address->len) != NULL)
+        *address = ox_str_n(address->ptr + 1, address->len - 2);
+    return engine_is_address(*address) &&
+        ox_str_to_i64(ox_str_n(item.ptr + colon, item.len - colon), most) && *most >= 0 &&
+        *most <= INT32_MAX;
 }
 
 ox_code
 engine_check_overrides(struct str list, struct ox_err *err)
 {
     struct arena arena;
-    struct str *items;
+    struct str *items, address;
+    int64_t most;
     ox_code code = OX_OK;
     ox_arena_init(&arena);
     size_t count = param_list_items(list, &arena, &items);
-    for (size_t i = 0; i < count && code == OX_OK; i++) {
-        size_t colon = items[i].len;
-        int64_t most;
-        while (colon > 0 && items[i].ptr[colon - 1] != ':')
-            colon--;
-        struct str number = ox_str_n(items[i].ptr + colon, items[i].len - colon);
-        if (colon == 0 || !address_valid(ox_str_n(items[i].ptr, colon - 1)) ||
-            !ox_str_to_i64(number, &most) || most < 0 || most > INT32_MAX)
+    for (size_t i = 0; i < count && code == OX_OK; i++)
+        if (!read_override(items[i], &address, &most))
             code = ox_fail(err, OX_INVALID_CONFIG,
                 "\"max.connections.per.ip.overrides\": \"%.*s\" is not an address, a colon and a "
                 "number of connections", OX_STR_ARG(items[i]));
-    }
     ox_arena_fini(&arena);
     return code;
 }
 
-/* An item of the list: address:number. */
-static uint32_t
-connections_of(const struct server_config *settings, const char *host)
+uint32_t
+engine_override_of(struct str list, struct str host)
 {
-    const char *at = settings->max_connections_per_ip_overrides;
-    size_t len = strlen(host);
-    while (at != NULL && (at = strstr(at, host)) != NULL) {
-        bool begins = at == settings->max_connections_per_ip_overrides || at[-1] == ',' ||
-            at[-1] == ' ';
-        if (begins && at[len] == ':')
-            return (uint32_t)strtoul(at + len + 1, NULL, 10);
-        at += len;
+    struct str address;
+    int64_t most;
+    while (list.len > 0) {
+        const char *comma = memchr(list.ptr, ',', list.len);
+        size_t len = comma != NULL ? (size_t)(comma - list.ptr) : list.len;
+        struct str item = ox_str_n(list.ptr, len);
+        list = ox_str_n(list.ptr + len + (comma != NULL), list.len - len - (comma != NULL));
+        while (item.len > 0 && item.ptr[0] == ' ')
+            item = ox_str_n(item.ptr + 1, item.len - 1);
+        if (read_override(item, &address, &most) &&
+            (ox_str_eq(address, host) || auth_address_same(address, host)))
+            return (uint32_t)most;
     }
     return UINT32_MAX;
 }
@@ -401,8 +403,8 @@ engine_quota_connect(struct engine *engine, const char *host, uint64_t mono_ms, 
 {
     const struct meta_view *view = engine_view(engine);
     const struct server_config *settings = view->settings;
-    *most = connections_of(settings, host);
-    const struct meta_quota *quota = find_address(view->security, ox_str(host));
+    *most = engine_override_of(ox_str(settings->max_connections_per_ip_overrides), ox_str(host));
+    const struct meta_quota *quota = find_address(engine, view->security, ox_str(host));
     if (quota == NULL)
         return 0;
     char key[80];

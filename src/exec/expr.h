@@ -30,7 +30,7 @@ struct call {
     uint32_t nargs;
     struct type type;    /* of the result */
     struct arena *arena; /* for the result: the eval's batch arena */
-    void **state;        /* NULL at first; lives as long as the eval, see eval_keep() */
+    void **state;        /* NULL at first; lives as long as the eval, see eval_slot() */
     struct ox_err *err;
 };
 

@@ -163,7 +163,7 @@ static bool
 put_word(const struct moment *m, const struct keyword *k, const char *pattern, bool fill,
     struct text *to)
 {
-    bool lower = pattern[0] >= 'a', pm = ((m->hours % 24) + 24) % 24 >= 12, bc = m->c.year <= 0;
+    bool lower = pattern[0] >= 'a', pm = m->hours % 24 >= 12, bc = m->c.year <= 0;
     size_t start = to->len;
     int32_t offset = abs(m->offset);
     switch (k->key) {
@@ -237,7 +237,9 @@ year_number(const struct moment *m, const struct keyword *k, int64_t *v, int *wi
     case K_IY: *v = iso_year % 100; *width = 2; break;
     case K_I: *v = iso_year % 10; *width = 1; break;
     case K_CC:
-        *v = m->c.year > 0 ? (m->c.year + 99) / 100 : -((1 - m->c.year + 99) / 100);
+        *v = m->interval       ? m->c.year / 100
+             : m->c.year > 0 ? (m->c.year + 99) / 100
+                               : -((1 - m->c.year + 99) / 100);
         *width = 2;
         break;
     default: return false;
@@ -293,8 +295,29 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
     ox_text_addf(to, "%0*lld", fill ? width : 0, (long long)*number);
 }
 
-static void
-format_moment(const struct moment *m, struct str f, struct text *to)
+/* What only a day of the calendar has. */
+static bool
+is_of_calendar(enum key key)
+{
+    switch (key) {
+    case K_BC:
+    case K_BC_DOTS:
+    case K_TZ:
+    case K_TZH:
+    case K_TZM:
+    case K_OF:
+    case K_MONTH:
+    case K_MON:
+    case K_DAY:
+    case K_DY:
+    case K_D:
+    case K_ID: return true;
+    default: return false;
+    }
+}
+
+static ox_code
+format_moment(struct call *call, const struct moment *m, struct str f, struct text *to)
 {
     for (size_t i = 0; i < f.len;) {
         bool fill = true;
@@ -324,6 +347,12 @@ format_moment(const struct moment *m, struct str f, struct text *to)
             ox_text_addc(to, f.ptr[i++]);
             continue;
         }
+        if (m->interval && is_of_calendar(k->key)) {
+            call_fail(call, OX_INVALID_DATETIME_FORMAT,
+                "invalid format specification for an interval value");
+            ox_hint(call->err, "Intervals are not tied to specific calendar dates.");
+            return OX_INVALID_DATETIME_FORMAT;
+        }
         bool numeric;
         int64_t number = 0;
         put_key(m, k, f.ptr + i, fill, to, &numeric, &number);
@@ -333,6 +362,7 @@ format_moment(const struct moment *m, struct str f, struct text *to)
             i += 2;
         }
     }
+    return OX_OK;
 }
 
 ox_code
@@ -367,10 +397,10 @@ format_time(struct call *call, const struct datum *args, struct datum *out)
         m.days = us / US_DAY - (us % US_DAY < 0);
         m.hours = m.c.hour;
     }
-    format_moment(&m, args[1].s, &text);
+    ox_code code = format_moment(call, &m, args[1].s, &text);
     out->null = args[1].s.len == 0;
     out->s = ox_text_str(&text);
-    return OX_OK;
+    return code;
 }
 
 /* ---- text to time -------------------- */
@@ -469,11 +499,9 @@ read_fraction(struct reading *r, const struct keyword *k, size_t any)
     int64_t v;
     if (!read_int(r, OX_MAX(max, any), &v, &digits))
         return false;
-    for (; digits < 6; digits++)
+    for (; digits < (k->key == K_MS ? 3 : 6); digits++)
         v *= 10;
-    for (; digits > 6; digits--)
-        v /= 10;
-    *(k->key == K_MS ? &r->ms : &r->us) = v;
+    *(k->key == K_MS ? &r->ms : &r->us) = k->key == K_MS ? v * 1000 : v;
     return true;
 }
 
@@ -654,7 +682,39 @@ read_moment(struct call *call, struct str s, struct str f, struct reading *r)
 }
 
 static ox_code
-moment_days(struct reading *r, struct str s, int64_t *days)
+out_of_range(const struct reading *r)
+{
+    return call_fail(r->call, OX_DATETIME_FIELD_OVERFLOW,
+        "date/time field value out of range: \"%.*s\"", OX_STR_ARG(r->s));
+}
+
+/* The hour, of 24 from here on, and what is smaller. */
+static ox_code
+check_clock(struct reading *r)
+{
+    if (r->hour12) {
+        if (r->hour < 1 || r->hour > 12) {
+            call_fail(r->call, OX_INVALID_DATETIME_FORMAT,
+                "hour \"%lld\" is invalid for the 12-hour clock", (long long)r->hour);
+            ox_hint(r->call->err, "Use the 24-hour clock, or give an hour between 1 and 12.");
+            return OX_INVALID_DATETIME_FORMAT;
+        }
+        if (r->pm && r->hour < 12)
+            r->hour += 12;
+        else if (!r->pm && r->hour == 12)
+            r->hour = 0;
+    }
+    if (r->hour > 23 || r->minute > 59 || r->second > 59 || r->hour < 0 || r->minute < 0 ||
+        r->second < 0 || r->ms + r->us >= US_SEC || r->ms + r->us < 0)
+        return out_of_range(r);
+    if (r->tz_hour > 15 || r->tz_minute > 59)
+        return call_fail(r->call, OX_TIME_ZONE_DISPLACEMENT,
+            "time zone displacement out of range: \"%.*s\"", OX_STR_ARG(r->s));
+    return OX_OK;
+}
+
+static ox_code
+moment_days(struct reading *r, int64_t *days)
 {
     int64_t year = r->has_year ? r->year : 0;
     if (r->has_julian) {
@@ -677,29 +737,44 @@ moment_days(struct reading *r, struct str s, int64_t *days)
         year += 1;
     else if (!r->has_year && r->century == 0)
         year = 0; /* year 1 BC, as to_date without a year */
-    if (r->has_doy) {
-        *days = civil_to_days(year, 1, 1) + r->doy - 1;
+    if (r->has_doy && r->doy != 0) {
+        if (!r->has_year && !r->bc && r->century == 0)
+            return call_fail(r->call, OX_INVALID_DATETIME_FORMAT,
+                "cannot calculate day of year without year information");
+        int64_t first = civil_to_days(year, 1, 1);
+        if (r->doy < 0 || r->doy > civil_to_days(year + 1, 1, 1) - first)
+            return out_of_range(r);
+        *days = first + r->doy - 1;
         return OX_OK;
     }
     if (r->week > 0 && r->month == 1 && r->day == 1) {
         *days = civil_to_days(year, 1, 1) + (r->week - 1) * 7;
         return OX_OK;
     }
+    r->month += r->month == 0; /* as if it were not there */
+    r->day += r->day == 0;
     if (!civil_valid(
             year, (int)OX_MIN(OX_MAX(r->month, 0), 99), (int)OX_MIN(OX_MAX(r->day, 0), 99)) ||
         year > 5874897)
-        return call_fail(r->call, OX_DATETIME_FIELD_OVERFLOW,
-            "date/time field value out of range: \"%.*s\"", OX_STR_ARG(s));
+        return out_of_range(r);
     *days = civil_to_days(year, (int)r->month, (int)r->day);
     return OX_OK;
+}
+
+static ox_code
+read_all(struct call *call, const struct datum *args, struct reading *r, int64_t *days)
+{
+    ox_code code = read_moment(call, args[0].s, args[1].s, r);
+    if (code == OX_OK)
+        code = check_clock(r);
+    return code == OX_OK ? moment_days(r, days) : code;
 }
 
 ox_code
 format_to_date(struct call *call, const struct datum *args, struct datum *out)
 {
     struct reading r;
-    ox_code code = read_moment(call, args[0].s, args[1].s, &r);
-    return code != OX_OK ? code : moment_days(&r, args[0].s, &out->i);
+    return read_all(call, args, &r, &out->i);
 }
 
 ox_code
@@ -707,27 +782,11 @@ format_to_timestamp(struct call *call, const struct datum *args, struct datum *o
 {
     struct reading r;
     int64_t days;
-    ox_code code = read_moment(call, args[0].s, args[1].s, &r);
-    if (code == OX_OK)
-        code = moment_days(&r, args[0].s, &days);
+    ox_code code = read_all(call, args, &r, &days);
     if (code != OX_OK)
         return code;
-    if (r.hour12) {
-        if (r.hour < 1 || r.hour > 12) {
-            call_fail(call, OX_INVALID_DATETIME_FORMAT,
-                "hour \"%lld\" is invalid for the 12-hour clock", (long long)r.hour);
-            ox_hint(call->err, "Use the 24-hour clock, or give an hour between 1 and 12.");
-            return OX_INVALID_DATETIME_FORMAT;
-        }
-        if (r.pm && r.hour < 12)
-            r.hour += 12;
-        else if (!r.pm && r.hour == 12)
-            r.hour = 0;
-    }
-    if (r.hour > 24 || r.minute > 59 || r.second > 59 || r.hour < 0 || r.minute < 0 ||
-        r.second < 0 || days > 106751983)
-        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW,
-            "date/time field value out of range: \"%.*s\"", OX_STR_ARG(args[0].s));
+    if (days > 106751983)
+        return out_of_range(&r);
     out->i = days * US_DAY + r.hour * US_HOUR + r.minute * US_MIN + r.second * US_SEC + r.ms + r.us;
     if (r.has_zone) {
         int64_t offset = (r.tz_hour * 3600 + r.tz_minute * 60) * US_SEC;

@@ -5,6 +5,7 @@
 #include "exec/expr_int.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 
 struct picture {
@@ -281,6 +282,25 @@ put_special(struct str f, const struct picture *p, struct str num, struct text *
     return true;
 }
 
+/* A float is rounded as it stands in memory, 2.675 down, and a half to the even digit; a
+ * decimal of its shortest text would go up. */
+static ox_code
+number_of_float(struct call *call, double v, int precision, const struct picture *p,
+    struct str *num)
+{
+    if (!isfinite(v) || p->exponent || p->shift > 0) {
+        *num = numeric_from_f64(v, precision, call->arena);
+        return OX_OK;
+    }
+    struct text text;
+    ox_text_init(&text, call->arena);
+    ox_text_addf(&text, "%.0f", fabs(v));
+    int room = precision - (int)OX_MIN(text.len, (size_t)precision);
+    ox_text_clear(&text);
+    ox_text_addf(&text, "%.*f", OX_MIN(p->after, room), v);
+    return numeric_in(ox_text_str(&text), -1, call->arena, num, call->err);
+}
+
 ox_code
 format_number(struct call *call, const struct datum *args, struct datum *out)
 {
@@ -297,7 +317,9 @@ format_number(struct call *call, const struct datum *args, struct datum *out)
     if (id == TYPE_INT4 || id == TYPE_INT8)
         num = numeric_from_i64(args[0].i, call->arena);
     else if (id != TYPE_NUMERIC)
-        num = numeric_from_f64(args[0].f, id == TYPE_FLOAT4 ? 6 : 15, call->arena);
+        code = number_of_float(call, args[0].f, id == TYPE_FLOAT4 ? 6 : 15, &p, &num);
+    if (code != OX_OK)
+        return code;
     if (put_special(args[1].s, &p, num, &text)) {
         out->s = ox_text_str(&text);
         return OX_OK;

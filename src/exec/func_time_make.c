@@ -141,8 +141,9 @@ time_at_zone(struct call *call, const struct datum *args, struct datum *out)
         if (v.months != 0 || v.days != 0)
             return call_fail(call, OX_INVALID_PARAMETER_VALUE,
                 "interval time zone must not include months or days");
-        if (!infinite(us))
-            out->i = to_local ? us + v.us : us - v.us;
+        if (!infinite(us) && (to_local ? __builtin_add_overflow(us, v.us, &out->i)
+                                       : __builtin_sub_overflow(us, v.us, &out->i)))
+            return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
         return timestamp_check(out->i, call->err);
     }
     const struct timezone *tz = *call->state;

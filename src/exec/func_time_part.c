@@ -73,7 +73,7 @@ bad_field(struct call *call, struct str name, uint32_t arg)
 /* value / 10^scale; scale -1: days of the Julian calendar, value being microseconds;
  * 100 and -100: infinite; none: there is no such field of infinity. */
 struct part {
-    int64_t value;
+    __int128 value; /* the epoch of the last days that there are is beyond 64 bits */
     int scale;
     bool none;
 };
@@ -193,7 +193,7 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
         return OX_OK;
     switch (field) {
     case F_EPOCH:
-        *out = (struct part){us + ROW_EPOCH_UNIX_S * US_SEC, 6, false};
+        *out = (struct part){(__int128)us + ROW_EPOCH_UNIX_S * US_SEC, 6, false};
         if (date)
             *out = (struct part){days * 86400 + ROW_EPOCH_UNIX_S, 0, false};
         break;
@@ -312,21 +312,22 @@ time_part(struct call *call, const struct datum *args, struct datum *out)
     if (part.scale == 100 || part.scale == -100)
         out->f = part.scale > 0 ? (double)INFINITY : -(double)INFINITY;
     else if (part.scale == -1)
-        out->f = (double)(floor_div(part.value, US_DAY) + 2451545) +
-                 (double)(part.value - floor_div(part.value, US_DAY) * US_DAY) / (double)US_DAY;
+        out->f = (double)(floor_div((int64_t)part.value, US_DAY) + 2451545) +
+                 (double)(part.value - floor_div((int64_t)part.value, US_DAY) * US_DAY) /
+                     (double)US_DAY;
     else
         out->f = (double)part.value / (part.scale == 6 ? 1e6 : part.scale == 3 ? 1e3 : 1);
     return OX_OK;
 }
 
 static struct str
-decimal(struct arena *arena, int64_t value, int scale)
+decimal(struct arena *arena, __int128 value, int scale)
 {
     char text[40];
     int64_t unit = scale == 6 ? 1000000 : 1000;
-    uint64_t a = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    __int128 a = value < 0 ? -value : value;
     int len = snprintf(text, sizeof(text), "%s%llu.%0*llu", value < 0 ? "-" : "",
-        (unsigned long long)(a / (uint64_t)unit), scale, (unsigned long long)(a % (uint64_t)unit));
+        (unsigned long long)(a / unit), scale, (unsigned long long)(a % unit));
     struct str num = OX_STR_NULL;
     numeric_in(ox_str_n(text, (size_t)len), -1, arena, &num, NULL);
     return num;
@@ -352,7 +353,7 @@ time_extract(struct call *call, const struct datum *args, struct datum *out)
             code = numeric_add(numeric_from_i64(days + 2451545, call->arena), fraction, call->arena,
                 &out->s, call->err);
     } else {
-        out->s = part.scale == 0 ? numeric_from_i64(part.value, call->arena)
+        out->s = part.scale == 0 ? numeric_from_i64((int64_t)part.value, call->arena)
                                  : decimal(call->arena, part.value, part.scale);
     }
     return code;

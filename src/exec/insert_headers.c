@@ -1,11 +1,19 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * _headers of an INSERT: JSON becomes the headers of a record, encoded as they go
+ * into the batch.
+ *
+ *   {"name": "value", ...}     [{"key": "name", "value": "value"}, ...]
+ *                              [{"key": "name", "bytes": "base64"}, ...]
+ *
+ * The text is validated once; then it is walked member by member, in order, and
+ * no tree is built. A null value is a header whose value is null. */
 #include "exec/insert_int.h"
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/wire.h"
 #include "row/row.h"
-
 
 static void
 blanks(struct str *s)

@@ -4,7 +4,7 @@ liboxbow_a_SOURCES += src/exec/aggregate.c src/exec/concat.c src/exec/cte.c src/
     src/exec/insert_headers.c src/exec/join.c src/exec/join_hash.c src/exec/join_loop.c \
     src/exec/keytable.c src/exec/limit.c src/exec/plan_build.c src/exec/project.c src/exec/recursive.c \
     src/exec/rows.c src/exec/run.c src/exec/scan_bounds.c src/exec/scan_catalog.c \
-    src/exec/scan_decode.c src/exec/scan_headers.c src/exec/scan_parts.c src/exec/scan_topic.c src/exec/setop.c src/exec/slice.c \
+    src/exec/scan_decode.c src/exec/scan_headers.c src/exec/scan_last.c src/exec/scan_parts.c src/exec/scan_topic.c src/exec/setop.c src/exec/slice.c \
     src/exec/snapshot.c src/exec/sort.c src/exec/sorter.c src/exec/spill.c src/exec/spill_parts.c src/exec/store.c \
     src/exec/subquery.c src/exec/subscribe.c src/exec/token.c src/exec/values.c src/exec/window.c
 

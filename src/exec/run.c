@@ -264,11 +264,16 @@ exec_run_new(const struct plan_root *root, const struct exec_config *config, str
     return OX_OK;
 }
 
+/* A timer counts from where the turn began that started it: in a long one that is too soon. */
 static void
 timed_out(struct loop_timer *timer)
 {
     struct exec_run *run = ox_container_of(timer, struct exec_run, timeout);
-    run_wake(run); /* run_check sees the clock */
+    uint64_t now = run_now_ns(run);
+    if (now < run->timeout_at)
+        loop_timer_start(run->config.loop, timer, run->timeout_at - now, timed_out);
+    else
+        run_wake(run); /* run_check sees the clock */
 }
 
 void

@@ -263,8 +263,10 @@ scan_aborted_has(struct scan_aborted *aborted, struct exec_run *run, struct plog
     if (!record_batch_is_transactional(batch) || ox_fault("exec.wrong_aborted") != OX_OK)
         return false;
     if (batch->base_offset < aborted->from || record_batch_next_offset(batch) > aborted->to) {
+        /* Read backward, each batch lies before what is known: ask for twice as much. */
+        int64_t more = batch->base_offset < aborted->from ? aborted->to - aborted->from : 0;
         ox_arena_reset(&aborted->arena);
-        aborted->from = batch->base_offset;
+        aborted->from = OX_MAX(batch->base_offset - more, 0);
         aborted->to = OX_MAX(to, record_batch_next_offset(batch));
         if (plog_aborted_txns(plog, aborted->from, aborted->to, &aborted->arena, &aborted->txns,
                 &aborted->count, run_err(run)) != OX_OK) {

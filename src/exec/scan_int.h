@@ -131,7 +131,9 @@ bool scan_parse_offsets(struct str text, struct arena *arena, struct exec_positi
 void scan_newest_first(struct op *scan);
 void scan_set_floor(struct op *scan, int64_t us);
 
-/* For the subscribe operator and tokens. */
+/* For the subscribe operator and tokens. Positions hold once the scan has begun: PARK while
+ * it looks for its start. */
+enum exec_status scan_begin(struct op *scan);
 uint32_t scan_positions(
     struct op *scan, struct exec_position **out, struct uuid *topic_id, struct arena *arena);
 bool scan_caught_up(const struct op *scan);

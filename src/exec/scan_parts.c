@@ -182,151 +182,6 @@ scan_part_check_gap(
     return false;
 }
 
-struct newest {
-    int64_t timestamp, offset;
-    uint32_t part;
-};
-
-/* FROM LAST n: what competes for a place among the newest n. A partition gives as many
- * records as it has places, its newest by offset: so of the offsets, which stand by partition
- * and fall, no more are kept than that. */
-struct last {
-    size_t n;
-    struct newest *list;
-    int64_t *offsets;
-    size_t count, cap, offset_count, offset_cap;
-    size_t *firsts, *places; /* by partition: where its offsets begin, how many there are */
-};
-
-static int
-newer_first(const void *a, const void *b)
-{
-    const struct newest *x = a, *y = b;
-    if (x->timestamp != y->timestamp)
-        return x->timestamp < y->timestamp ? 1 : -1;
-    if (x->offset != y->offset)
-        return x->offset < y->offset ? 1 : -1;
-    return x->part < y->part ? -1 : x->part > y->part;
-}
-
-static void
-last_add(struct last *last, uint32_t part, const struct scan_sink *sink)
-{
-    if (last->count + sink->count > last->cap) {
-        last->cap = (last->count + sink->count) * 2;
-        last->list = ox_realloc(last->list, ox_size_mul(last->cap, sizeof(*last->list)));
-    }
-    if (last->offset_count + sink->count > last->offset_cap) {
-        last->offset_cap = (last->offset_count + sink->count) * 2;
-        last->offsets =
-            ox_realloc(last->offsets, ox_size_mul(last->offset_cap, sizeof(*last->offsets)));
-    }
-    for (uint32_t i = 0; i < sink->count; i++) {
-        last->list[last->count++] = (struct newest){sink->timestamp[i], sink->offset[i], part};
-        last->offsets[last->offset_count++] = sink->offset[i];
-    }
-}
-
-/* Forgets who has no place among the partitions so far. */
-static void
-last_reduce(struct last *last, uint32_t part_count)
-{
-    size_t to = 0;
-    if (last->count > 0)
-        qsort(last->list, last->count, sizeof(*last->list), newer_first);
-    last->count = OX_MIN(last->count, last->n);
-    memset(last->places, 0, part_count * sizeof(*last->places));
-    for (size_t i = 0; i < last->count; i++)
-        last->places[last->list[i].part]++;
-    for (uint32_t p = 0; p < part_count; p++) {
-        if (last->places[p] > 0)
-            memmove(&last->offsets[to], &last->offsets[last->firsts[p]],
-                last->places[p] * sizeof(*last->offsets));
-        last->firsts[p] = to;
-        to += last->places[p];
-    }
-    last->offset_count = to;
-}
-
-/* The newest n records of a partition, newest first. */
-static bool
-newest_of(struct scan_part *part, const struct exec_range *range, struct last *last)
-{
-    struct scan *scan = part->scan;
-    uint64_t n = last->n;
-    struct exec_run *run = scan->op.run;
-    struct log_cursor *cursor;
-    if (range->end <= range->start || n == 0)
-        return true;
-    if (log_cursor_open(part->plog, range->start, range->end, LOG_CURSOR_BACKWARD, &cursor,
-            run_err(run)) != OX_OK)
-        return false;
-    struct arena arena;
-    ox_arena_init(&arena);
-    uint64_t found = 0;
-    bool good = true, more = true;
-    while (good && found < n) {
-        struct record_batch batch;
-        bool visible;
-        good = log_cursor_next(cursor, &batch, &more, run_err(run)) == OX_OK;
-        if (!good || !more)
-            break;
-        part->end = range->end;
-        if (!(good = scan_part_batch_visible(part, &batch, &visible)) || !visible)
-            continue;
-        if (!(good = scan_part_begin_cut(part, &batch, false, &arena)))
-            break;
-        part->cut.from = range->start;
-        part->cut.to = range->end;
-        while (good && part->cut.active && found < n) {
-            struct scan_sink sink;
-            scan_sink_init(&sink, scan_plan(scan), &scan->bounds, &arena);
-            scan_sink_begin(&sink);
-            good = scan_cut_backward(&part->cut, &sink, n - found, scan->op.counters, run_err(run));
-            last_add(last, part->number, &sink);
-            found += sink.count;
-            ox_arena_reset(&arena);
-        }
-        ox_free(part->cut.places);
-        part->cut.places = NULL;
-        part->cut.active = false;
-    }
-    ox_arena_fini(&arena);
-    log_cursor_close(cursor);
-    return good;
-}
-
-/* The newest n over all partitions, as suffixes of each. */
-static bool
-start_at_last(struct scan *scan, int64_t rows)
-{
-    if (rows < 0)
-        return bad_value(scan, "number of rows in FROM LAST must not be negative");
-    if (rows > 1000000)
-        return bad_value(scan, "number of rows in FROM LAST must not exceed 1000000");
-    struct last last = {.n = (size_t)rows};
-    bool good = true;
-    last.firsts = ox_calloc(scan->part_count + 1, sizeof(*last.firsts));
-    last.places = ox_calloc(scan->part_count + 1, sizeof(*last.places));
-    for (uint32_t i = 0; good && i < scan->part_count; i++) {
-        struct exec_range range;
-        scan_part_range(scan->parts[i], &range);
-        scan->parts[i]->position = range.end;
-        last.firsts[i] = last.offset_count;
-        good = newest_of(scan->parts[i], &range, &last);
-        if (last.count > 2 * last.n || i + 1 == scan->part_count)
-            last_reduce(&last, i + 1);
-    }
-    for (uint32_t i = 0; good && i < scan->part_count; i++)
-        if (last.places[i] > 0)
-            scan->parts[i]->position = last.offsets[last.firsts[i] + last.places[i] - 1];
-    ox_free(last.list);
-    ox_free(last.offsets);
-    ox_free(last.firsts);
-    ox_free(last.places);
-    return good;
-}
-
 /* The value of FROM or UNTIL (which: for the error), and what it says of partitions when it
  * is a list of offsets. */
 struct place {
@@ -345,7 +200,7 @@ read_place(struct scan *scan, const struct expr *expr, const char *clause, bool 
                             &out->count, run_err(scan->op.run)));
 }
 
-/* Where the partition begins; FROM LAST n is start_at_last()'s. */
+/* Where the partition begins; FROM LAST n is scan_last.c's. */
 static bool
 start_part(struct scan_part *part, const struct place *from)
 {
@@ -374,6 +229,17 @@ start_part(struct scan_part *part, const struct place *from)
     case SCAN_FROM_LAST_ROWS:
         break;
     }
+    return true;
+}
+
+static bool
+start_at_last(struct scan *scan, int64_t rows)
+{
+    if (rows < 0)
+        return bad_value(scan, "number of rows in FROM LAST must not be negative");
+    if (rows > SCAN_LAST_MAX)
+        return bad_value(scan, "number of rows in FROM LAST must not exceed 1000000");
+    scan_last_open(scan, (size_t)rows);
     return true;
 }
 
@@ -478,7 +344,21 @@ set_ranges(struct scan *scan, uint32_t first_part)
 bool
 scan_parts_start(struct scan *scan)
 {
-    return set_start(scan) && set_until(scan) && set_ranges(scan, 0);
+    return set_start(scan) && set_until(scan) && (scan->last != NULL || set_ranges(scan, 0));
+}
+
+enum exec_status
+scan_begin(struct op *op)
+{
+    struct scan *scan = (struct scan *)op;
+    if (scan->last == NULL)
+        return EXEC_DONE;
+    enum exec_status status = scan_last_step(scan);
+    if (status != EXEC_DONE)
+        return status;
+    scan_last_close(scan);
+    scan->last_row = run_now_ns(op->run);
+    return set_ranges(scan, 0) ? EXEC_DONE : EXEC_FAIL;
 }
 
 /* ---- partitions that are added ----

@@ -48,6 +48,7 @@ struct scan {
     bool newest_first;
     int64_t floor_us; /* batches with nothing at or after it are not wanted */
     struct text inflated;
+    struct scan_last *last; /* the start is being looked for; else NULL */
     uint64_t given;
     /* until */
     int64_t stop_us;   /* TIMESTAMP */
@@ -79,7 +80,8 @@ scan_isolation(const struct scan *scan)
 
 /* The wanted partitions of the plan's topics. False: run_err() is set, here and below. */
 bool scan_parts_find(struct scan *scan);
-/* Position and end of each, from FROM, UNTIL and the bounds. */
+/* Position and end of each, from FROM, UNTIL and the bounds; of FROM LAST n they hold when
+ * scan_begin() has said EXEC_DONE. */
 bool scan_parts_start(struct scan *scan);
 
 /* A log that is damaged is readable up to the damage; one that is gone is not. */
@@ -97,7 +99,19 @@ void scan_parts_watch(struct scan *scan);
 void scan_parts_unwatch(struct scan *scan);
 bool scan_parts_add_new(struct scan *scan);
 
+/* ---- scan_last.c ---- */
+
+/* FROM LAST n: the search for its start, in steps that end with the tick's budget. DONE:
+ * the partitions have their positions. */
+#define SCAN_LAST_MAX 1000000
+void scan_last_open(struct scan *scan, size_t rows);
+enum exec_status scan_last_step(struct scan *scan);
+void scan_last_close(struct scan *scan);
+
 /* ---- scan_topic.c ---- */
+
+/* Gives back what reading the partition took. */
+void scan_part_rest(struct scan_part *part);
 
 /* Whether the batch can have rows: not a control batch, not aborted, not what its header
  * shows to be out of the bounds. */

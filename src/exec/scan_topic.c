@@ -18,15 +18,15 @@
  *     per-batch memory.
  *  3. Ranges [position, end) only grow at the right, for a scan that follows.
  *
- * Partitions take turns: a scan that follows goes round after each output
- * batch, a bounded one finishes a partition first. With an order over offsets
- * and several partitions the heads of all are merged. */
+ * Partitions take turns: a scan that follows goes round when an output batch and a
+ * record batch end together, a bounded one finishes a partition first. With an
+ * order over offsets and several partitions the heads of all are merged. */
 #include "exec/scan_parts.h"
 
 #include <inttypes.h>
 
-/* Record batches with fewer records to come than this are copied and joined. */
-enum { JOIN_RECORDS = VECTOR_MAX, JOIN_BYTES = 256 * 1024 };
+/* Record batches of up to so many bytes are copied and joined. */
+enum { JOIN_BYTES = 256 * 1024 };
 
 /* ---- opening ---- */
 
@@ -39,6 +39,7 @@ scan_open(struct op *op)
     scan->part_cap = 0;
     scan->part_count = scan->ended = scan->turn = 0;
     scan->given = 0;
+    scan->last = NULL;
     ox_text_init(&scan->inflated, NULL);
     if (!scan_bounds_eval(op, plan, &scan->bounds) || !scan_parts_find(scan))
         return false;
@@ -55,8 +56,8 @@ scan_open(struct op *op)
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-static void
-part_rest(struct scan_part *part)
+void
+scan_part_rest(struct scan_part *part)
 {
     log_cursor_close(part->cursor);
     part->cursor = NULL;
@@ -71,7 +72,7 @@ part_end(struct scan_part *part)
 {
     if (part->state == PART_ENDED)
         return;
-    part_rest(part);
+    scan_part_rest(part);
     part->state = PART_ENDED;
     part->scan->ended++;
 }
@@ -205,10 +206,11 @@ borrows(const struct scan *scan)
            scan->bounds.keys != NULL;
 }
 
-/* The next visible batch of a partition: cut is active, or *more is false. What
- * rows will borrow is copied always, or when the batch is small. */
+/* The next visible batch of a partition: cut is active, or *more is false. What rows will
+ * borrow is copied always, or when the batch is small and has fewer records than there is
+ * room for: the arena is reset before the rest of one that is cut would be read. */
 static bool
-next_batch(struct scan_part *part, struct arena *arena, bool always, bool may_copy, bool *more)
+next_batch(struct scan_part *part, struct arena *arena, bool always, uint32_t room, bool *more)
 {
     struct scan *scan = part->scan;
     struct exec_run *run = scan->op.run;
@@ -248,8 +250,8 @@ next_batch(struct scan_part *part, struct arena *arena, bool always, bool may_co
             continue;
         }
         counters->batches_read++;
-        bool copy = always || (may_copy && batch.bytes <= JOIN_BYTES &&
-                                  batch.count < JOIN_RECORDS && borrows(scan));
+        bool copy = always || (batch.bytes <= JOIN_BYTES && batch.count < (int64_t)room &&
+                                  borrows(scan));
         if (!scan_part_begin_cut(part, &batch, copy, arena) || !tell_txn(part, &batch))
             return false;
         part->cut.from = scan->backward ? part->start : part->position;
@@ -278,7 +280,7 @@ fill(struct scan_part *part, struct scan_sink *sink, uint64_t limit, bool *at_en
     while (sink->count < VECTOR_MAX && sink->count < limit) {
         if (!part->cut.active) {
             bool more;
-            if (!next_batch(part, sink->arena, false, true, &more))
+            if (!next_batch(part, sink->arena, false, VECTOR_MAX - sink->count, &more))
                 return false;
             if (!more) {
                 *at_end = true;
@@ -347,7 +349,7 @@ part_at_end(struct scan_part *part)
             log_cursor_extend(part->cursor, end);
         return true;
     }
-    part_rest(part);
+    scan_part_rest(part);
     part->waiter = (struct partition_waiter){.fn = data_arrived,
         .loop = scan->op.run->config.loop,
         .offset = OX_MAX(part->position, range.end),
@@ -413,7 +415,7 @@ ahead_fill(struct scan_part *part)
         if (!part->cut.active) {
             bool more;
             ox_arena_reset(&ahead->held);
-            if (!next_batch(part, &ahead->held, true, true, &more))
+            if (!next_batch(part, &ahead->held, true, 0, &more))
                 return false;
             if (!more) {
                 part_end(part);
@@ -549,7 +551,8 @@ read_next(struct scan *scan, struct batch **out)
         }
         if (at_end && part->state == PART_READY && !part_at_end(part))
             return EXEC_FAIL;
-        if (follow || part->state != PART_READY)
+        /* Others would inflate theirs where a batch that is not through yet stands. */
+        if ((follow && !part->cut.active) || part->state != PART_READY)
             scan->turn = (part->number + 1) % scan->part_count;
         if (scan->sink.count > 0) {
             scan_sink_batch(&scan->sink, &scan->out);
@@ -568,7 +571,10 @@ scan_next(struct op *op, struct batch **out)
     if (limit_left(scan) == 0)
         return EXEC_DONE;
     loop_timer_stop(&scan->timer);
-    enum exec_status status = scan->merge ? merge_next(scan, out) : read_next(scan, out);
+    enum exec_status status = scan_begin(op);
+    if (status != EXEC_DONE)
+        return status;
+    status = scan->merge ? merge_next(scan, out) : read_next(scan, out);
     if (status != EXEC_ROWS)
         return status;
     uint64_t left = limit_left(scan);
@@ -587,10 +593,11 @@ scan_close(struct op *op)
     struct scan *scan = (struct scan *)op;
     loop_timer_stop(&scan->timer);
     scan_parts_unwatch(scan);
+    scan_last_close(scan);
     for (uint32_t i = 0; scan->parts != NULL && i < scan->part_count; i++) {
         struct scan_part *part = scan->parts[i];
         partition_unwait(&part->waiter);
-        part_rest(part);
+        scan_part_rest(part);
         if (part->ahead != NULL) {
             ox_arena_fini(&part->ahead->arena);
             ox_arena_fini(&part->ahead->held);

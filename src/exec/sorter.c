@@ -11,9 +11,10 @@
  *
  *   ADD --(over memory)--> SPILL --(written)--> ADD --(next)--> GIVE
  *
- * With `keep` only the smallest rows stay: when twice as many have gathered,
- * they are cut, and the prefix of the last one kept lets later rows be dropped
- * before they are copied. */
+ * With `keep` only the smallest rows stay: when twice as many have gathered, or
+ * half as many again that take too much memory, they are cut, and the prefix of
+ * the last one kept lets later rows be dropped before they are copied. If those
+ * that stay take eight times the memory they go to a file like all others. */
 #include "exec/sorter.h"
 
 enum { RUN_ENTRIES = 8192, KEEP_MAX = 16384 };
@@ -550,12 +551,15 @@ sorter_add(struct sorter *sorter, const struct vector *cols, const uint32_t *sel
     if (memory > sorter->op->counters->memory_max)
         sorter->op->counters->memory_max = memory;
     if (small) {
-        if (sorter->count >= OX_MAX(sorter->keep * 2, (uint64_t)4096))
+        bool over = sorter->rows.bytes > sorter->memory;
+        uint64_t enough = over ? sorter->keep + sorter->keep / 2 + 64
+                               : OX_MAX(sorter->keep * 2, (uint64_t)4096);
+        if (sorter->count >= enough)
             cut(sorter);
-        return EXEC_ROWS;
-    }
-    if (sorter->count - sorter->sorted >= RUN_ENTRIES)
+        memory = sorter->rows.bytes / 8;
+    } else if (sorter->count - sorter->sorted >= RUN_ENTRIES) {
         end_run(sorter);
+    }
     if (memory <= sorter->memory)
         return EXEC_ROWS;
     return begin_spill(sorter) ? sorter_work(sorter) : EXEC_FAIL;
@@ -564,7 +568,7 @@ sorter_add(struct sorter *sorter, const struct vector *cols, const uint32_t *sel
 bool
 sorter_threshold(const struct sorter *sorter, struct datum *out)
 {
-    if (!sorter->cut)
+    if (!sorter->cut || sorter->spill_count > 0)
         return false;
     *out = rows_get(&sorter->rows, sorter->keep - 1, sorter->keys[0].column);
     return true;

@@ -11,6 +11,9 @@
 #include "base/check.h"
 #include "exec/exec_int.h"
 
+/* Rows wait for each other up to so many bytes a column, and a step between two looks. */
+enum { TAIL_BYTES = 64 * 1024, STEP_ROWS = 16 };
+
 void
 spill_init(struct spill *spill, struct exec_run *run, const struct type *types, uint32_t ncols)
 {
@@ -150,9 +153,17 @@ bool
 spill_add(
     struct spill *spill, const struct vector *cols, const uint32_t *sel, uint32_t from, uint32_t n)
 {
-    rows_add(&spill->tail, cols, sel, from, n);
+    size_t most = OX_MAX(spill->tail.ncols, 4u) * (size_t)TAIL_BYTES;
     spill->count += n;
-    return spill->tail.count < VECTOR_MAX || spill_flush(spill);
+    while (n > 0) {
+        uint32_t take = OX_MIN(n, (uint32_t)STEP_ROWS);
+        rows_add(&spill->tail, cols, sel, from, take);
+        if ((spill->tail.count >= VECTOR_MAX || spill->tail.bytes >= most) && !spill_flush(spill))
+            return false;
+        from += take;
+        n -= take;
+    }
+    return true;
 }
 
 static bool

@@ -184,6 +184,9 @@ subscribe_next(struct op *op, struct batch **out)
         return EXEC_ROWS;
     }
     if (!subscribe->begun) {
+        status = scan_begin(op->run->scan);
+        if (status != EXEC_DONE)
+            return status;
         subscribe->begun = true;
         take_positions(subscribe);
         return progress_row(subscribe, out);

@@ -252,30 +252,48 @@ deleted(struct kafka_request *req, ox_code code, const struct ox_err *err)
     kafka_answer(req, response);
 }
 
-/* Rules outlive the call: the view may go before the answer. */
+/* What the filters have matched so far: each rule goes once, and its words are kept once,
+ * however many filters match it. They outlive the call: the view may go before the answer. */
+struct acl_matches {
+    match_out **rows; /* of each rule of the view; NULL: none yet */
+    struct meta_security_change *changes;
+    uint32_t change_count;
+};
+
+static match_out *
+new_match(struct kafka_request *req, const struct meta_acl *acl, struct acl_matches *all)
+{
+    match_out *row = kafka_array(req, match_out, 1);
+    delete_acls_response_filter_results_matching_acls_init(row);
+    row->error_message = OX_STR_NULL;
+    row->resource_type = acl->resource;
+    row->resource_name = ox_str_dup(&req->arena, acl->name);
+    row->pattern_type = acl->pattern;
+    row->principal = ox_str_dup(&req->arena, acl->principal);
+    row->host = ox_str_dup(&req->arena, acl->host);
+    row->operation = acl->operation;
+    row->permission_type = acl->permission;
+    all->changes[all->change_count].kind = META_ACL_REMOVE;
+    all->changes[all->change_count++].acl = *acl;
+    return row;
+}
+
 static void
 match(struct kafka_request *req, const struct auth_filter *filter, filter_out *out,
-    struct meta_security_change *changes, uint32_t *change_count)
+    struct acl_matches *all)
 {
     const struct meta_security *security = kafka_view(req)->security;
+    size_t cap = 0;
     for (uint32_t i = 0; i < security->acl_count; i++) {
         const struct meta_acl *acl = &security->acls[i];
+        size_t count = (size_t)out->matching_acls.count;
         if (!auth_filter_matches(filter, acl))
             continue;
-        if (out->matching_acls.at == NULL)
-            out->matching_acls.at = kafka_array(req, match_out, security->acl_count);
-        match_out *row = &out->matching_acls.at[out->matching_acls.count++];
-        delete_acls_response_filter_results_matching_acls_init(row);
-        row->error_message = OX_STR_NULL;
-        row->resource_type = acl->resource;
-        row->resource_name = ox_str_dup(&req->arena, acl->name);
-        row->pattern_type = acl->pattern;
-        row->principal = ox_str_dup(&req->arena, acl->principal);
-        row->host = ox_str_dup(&req->arena, acl->host);
-        row->operation = acl->operation;
-        row->permission_type = acl->permission;
-        changes[*change_count].kind = META_ACL_REMOVE;
-        changes[(*change_count)++].acl = *acl;
+        if (all->rows[i] == NULL)
+            all->rows[i] = new_match(req, acl, all);
+        ox_arena_grow(&req->arena, (void **)&out->matching_acls.at, &cap, count + 1,
+            sizeof(match_out));
+        out->matching_acls.at[out->matching_acls.count++] = *all->rows[i];
     }
 }
 
@@ -285,7 +303,8 @@ kafka_delete_acls(struct kafka_request *req)
     const struct delete_acls_request *request = req->body;
     struct delete_acls_response *response = kafka_array(req, struct delete_acls_response, 1);
     int32_t count = request->filters.count;
-    uint32_t acl_count = kafka_view(req)->security->acl_count, change_count = 0;
+    uint32_t acl_count = kafka_view(req)->security->acl_count;
+    struct acl_matches all = {.change_count = 0};
     struct ox_err err;
     delete_acls_response_init(response);
     response->filter_results.at = kafka_array(req, filter_out, count);
@@ -303,8 +322,8 @@ kafka_delete_acls(struct kafka_request *req)
         deleted(req, code, &err);
         return;
     }
-    struct meta_security_change *changes = kafka_array(req, struct meta_security_change,
-        ox_size_mul((size_t)acl_count, (size_t)OX_MAX(count, 1)));
+    all.rows = kafka_array(req, match_out *, acl_count);
+    all.changes = kafka_array(req, struct meta_security_change, acl_count);
     for (int32_t i = 0; i < count; i++) {
         const filter_in *in = &request->filters.at[i];
         filter_out *out = &response->filter_results.at[i];
@@ -314,12 +333,12 @@ kafka_delete_acls(struct kafka_request *req)
         delete_acls_response_filter_results_init(out);
         bool pattern = pattern_known(in->resource_type_filter, in->pattern_type_filter);
         if (pattern && entry_known(in->operation, in->permission_type)) {
-            match(req, &filter, out, changes, &change_count);
+            match(req, &filter, out, &all);
             continue;
         }
         out->error_code = ox_code_kafka(OX_INVALID_REQUEST);
         out->error_message = pattern ? OX_STR("Unknown entryFilter.")
                                      : OX_STR("Unknown patternFilter.");
     }
-    kafka_change_security(req, changes, change_count, false, deleted);
+    kafka_change_security(req, all.changes, all.change_count, false, deleted);
 }

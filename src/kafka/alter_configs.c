@@ -169,36 +169,30 @@ check_level(const struct alter_resource *job, const struct param *param, struct 
     return OX_OK;
 }
 
-static void
-say_missing(struct kafka_request *req, struct str list, struct ox_err *err)
-{
-    struct str *items;
-    struct text missing;
-    ox_text_init(&missing, &req->arena);
-    size_t count = param_list_items(list, &req->arena, &items);
-    for (size_t i = 0; i < count; i++)
-        if (!ox_str_is(items[i], "*") &&
-            engine_check_cordoned(engine_replica(kafka_engine(req)), items[i], NULL) != OX_OK)
-            ox_text_addf(&missing, "%s%.*s", missing.len > 0 ? "," : "", OX_STR_ARG(items[i]));
-    ox_fail(err, err->code, "requirement failed: All entries in cordoned.log.dirs must be present "
-        "in log.dirs or log.dir. Missing entries : %s", ox_text_str(&missing).ptr);
-}
-
 /* Directories are those of one broker. */
 static ox_code
 check_cordoned(struct kafka_request *req, const struct alter_resource *job,
     const struct engine_config_kv *change, struct ox_err *err)
 {
+    struct replica *replica = engine_replica(kafka_engine(req));
+    struct str strays;
     if (job->call.name.len == 0)
         return ox_fail(err, OX_INVALID_REQUEST, "Cannot update these configs at default cluster "
             "level, broker id must be specified: [cordoned.log.dirs]");
     if (change->op != META_CONFIG_SET && change->op != META_CONFIG_APPEND)
         return OX_OK;
-    if (engine_check_cordoned(engine_replica(kafka_engine(req)), change->value, err) == OX_OK)
-        return OX_OK;
-    if (err->code == OX_INVALID_CONFIG && memcmp(err->message, "Invalid value", 13) == 0)
-        say_missing(req, change->value, err);
-    return err->code = OX_INVALID_REQUEST;
+    switch (engine_cordoned_judge(replica, change->value, &req->arena, &strays)) {
+    case ENGINE_CORDONED_GOOD:
+        break;
+    case ENGINE_CORDONED_TWICE:
+        engine_check_cordoned(replica, change->value, err);
+        return err->code = OX_INVALID_REQUEST;
+    case ENGINE_CORDONED_STRAY:
+        return ox_fail(err, OX_INVALID_REQUEST, "requirement failed: All entries in "
+            "cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : %.*s",
+            OX_STR_ARG(strays));
+    }
+    return OX_OK;
 }
 
 /* Above Oxbow's bound, where Kafka has none. */

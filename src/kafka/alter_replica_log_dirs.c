@@ -57,56 +57,83 @@ move_part(struct kafka_request *req, struct str path, struct str topic_name, int
 }
 
 /* Answers are by topic, requests by directory. */
-static topic_out *
-topic_of(struct kafka_request *req, struct alter_replica_log_dirs_response *response,
-    struct str name, int32_t parts_max)
+struct answer {
+    struct kafka_request *req;
+    struct alter_replica_log_dirs_response response;
+    struct map topics; /* name -> topic_out */
+    struct map rows;   /* place of a topic_out and a partition -> its first part_out */
+};
+
+/* A topic for each name, with room for what is asked of it. */
+static void
+list_topics(struct answer *answer)
 {
-    for (int32_t i = 0; i < response->results.count; i++)
-        if (ox_str_eq(response->results.at[i].topic_name, name))
-            return &response->results.at[i];
-    topic_out *out = &response->results.at[response->results.count++];
-    out->topic_name = name;
-    out->partitions.at = kafka_array(req, part_out, parts_max);
-    return out;
+    const struct alter_replica_log_dirs_request *request = answer->req->body;
+    struct alter_replica_log_dirs_response *response = &answer->response;
+    int32_t topics = 0;
+    for (int32_t d = 0; d < request->dirs.count; d++)
+        topics += request->dirs.at[d].topics.count;
+    response->results.at = kafka_array(answer->req, topic_out, topics);
+    for (int32_t d = 0; d < request->dirs.count; d++)
+        for (int32_t t = 0; t < request->dirs.at[d].topics.count; t++) {
+            const topic_in *in = &request->dirs.at[d].topics.at[t];
+            topic_out *out = ox_map_get(&answer->topics, in->name);
+            if (in->partitions.count == 0) /* Kafka leaves it out */
+                continue;
+            if (out == NULL) {
+                out = &response->results.at[response->results.count++];
+                out->topic_name = in->name;
+                ox_map_put(&answer->topics, in->name, out);
+            }
+            out->partitions.count += in->partitions.count;
+        }
+    for (int32_t i = 0; i < response->results.count; i++) {
+        topic_out *out = &response->results.at[i];
+        out->partitions.at = kafka_array(answer->req, part_out, out->partitions.count);
+        out->partitions.count = 0;
+    }
 }
 
 /* A partition that was answered already, for another directory: Kafka answers it
  * once, with what it was asked last. */
 static part_out *
-row_of(topic_out *out, int32_t index, bool first_dir)
+row_of(struct answer *answer, topic_out *out, int32_t index, bool first_dir)
 {
-    for (int32_t i = 0; !first_dir && i < out->partitions.count; i++)
-        if (out->partitions.at[i].partition_index == index)
-            return &out->partitions.at[i];
-    return &out->partitions.at[out->partitions.count++];
+    int64_t place = (int64_t)(out - answer->response.results.at) << 32 | (uint32_t)index;
+    part_out *known = ox_map_get(&answer->rows, ox_key_i64(&place));
+    if (!first_dir && known != NULL)
+        return known;
+    part_out *row = &out->partitions.at[out->partitions.count++];
+    if (known == NULL)
+        ox_map_put(&answer->rows, ox_key_i64(&place), row);
+    return row;
 }
 
 void
 kafka_alter_replica_log_dirs(struct kafka_request *req)
 {
     const struct alter_replica_log_dirs_request *request = req->body;
-    struct alter_replica_log_dirs_response response;
+    struct answer answer = {.req = req};
     bool may = kafka_may(req, ENGINE_CLUSTER, KAFKA_CLUSTER_NAME, ENGINE_ALTER);
-    int32_t topics = 0, parts = 0;
-    for (int32_t d = 0; d < request->dirs.count; d++)
-        for (int32_t t = 0; t < request->dirs.at[d].topics.count; t++, topics++)
-            parts += request->dirs.at[d].topics.at[t].partitions.count;
-    alter_replica_log_dirs_response_init(&response);
-    response.results.at = kafka_array(req, topic_out, topics);
+    alter_replica_log_dirs_response_init(&answer.response);
+    ox_map_init(&answer.topics);
+    ox_map_init(&answer.rows);
+    list_topics(&answer);
     for (int32_t d = 0; d < request->dirs.count; d++) {
         const dir_in *dir = &request->dirs.at[d];
         for (int32_t t = 0; t < dir->topics.count; t++) {
             const topic_in *topic = &dir->topics.at[t];
-            if (topic->partitions.count == 0) /* Kafka leaves it out */
-                continue;
-            topic_out *out = topic_of(req, &response, topic->name, parts);
+            topic_out *out = ox_map_get(&answer.topics, topic->name);
             for (int32_t p = 0; p < topic->partitions.count; p++) {
                 int32_t index = topic->partitions.at[p];
                 ox_code code = may ? move_part(req, dir->path, topic->name, index)
                                    : OX_CLUSTER_AUTHORIZATION_FAILED;
-                *row_of(out, index, d == 0 || !may) = (part_out){index, ox_code_kafka(code)};
+                *row_of(&answer, out, index, d == 0 || !may) =
+                    (part_out){index, ox_code_kafka(code)};
             }
         }
     }
-    kafka_answer(req, &response);
+    ox_map_fini(&answer.topics);
+    ox_map_fini(&answer.rows);
+    kafka_answer(req, &answer.response);
 }

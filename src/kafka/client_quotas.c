@@ -150,9 +150,21 @@ kafka_describe_client_quotas(struct kafka_request *req)
 
 typedef struct alter_client_quotas_request_entries alter_in;
 
-enum { PARTS_MAX = 16 };
+enum { PARTS_MAX = 16, HOSTS_MAX = 16 };
+
+/* Host names, looked up by a worker: it may take seconds. */
+struct host_names {
+    struct pool_job job;
+    struct kafka_request *req;
+    int count;
+    struct {
+        struct str name;
+        char address[ENGINE_ADDRESS_MAX]; /* "": it has none */
+    } at[HOSTS_MAX];
+};
 
 struct alter_quotas {
+    struct host_names hosts;
     struct alter_entry {
         struct meta_quota entity;
         entity_out *parts; /* each type once, with the last name it was given */
@@ -246,6 +258,46 @@ read_entity(struct alter_entry *entry)
     return OX_OK;
 }
 
+static int
+host_at(const struct host_names *hosts, struct str name)
+{
+    for (int i = 0; i < hosts->count; i++)
+        if (ox_str_eq(hosts->at[i].name, name))
+            return i;
+    return -1;
+}
+
+/* What is there may be taken away, whatever has become of the name. */
+static bool
+only_removes(struct kafka_request *req, const alter_in *in, struct str ip)
+{
+    const struct meta_security *security = kafka_view(req)->security;
+    for (int32_t i = 0; i < in->ops.count; i++)
+        if (!in->ops.at[i].remove)
+            return false;
+    for (uint32_t i = 0; i < security->quota_count; i++)
+        if (ox_str_eq(security->quotas[i].ip, ip))
+            return true;
+    return false;
+}
+
+static ox_code
+check_host(struct kafka_request *req, const struct host_names *hosts, const alter_in *in,
+    struct alter_entry *entry)
+{
+    struct str ip = entry->entity.ip;
+    if (ip.len == 0 || engine_is_address(ip) || only_removes(req, in, ip))
+        return OX_OK;
+    int at = host_at(hosts, ip);
+    if (at < 0)
+        return ox_fail(&entry->err, OX_INVALID_REQUEST, "more than %d host names in a request",
+            HOSTS_MAX);
+    if (hosts->at[at].address[0] != 0)
+        return OX_OK;
+    return ox_fail(&entry->err, OX_INVALID_REQUEST, "%.*s is not a valid IP or resolvable host.",
+        OX_STR_ARG(ip));
+}
+
 static ox_code
 read_ops(const alter_in *in, struct alter_entry *entry, struct meta_security_change *changes,
     uint32_t *count)
@@ -270,6 +322,9 @@ altered(struct kafka_request *req, ox_code code, const struct ox_err *err)
     const struct alter_client_quotas_request *request = req->body;
     struct alter_quotas *all = req->state;
     struct alter_client_quotas_response response;
+    for (int i = 0; i < all->hosts.count && code == OX_OK && !request->validate_only; i++)
+        if (all->hosts.at[i].address[0] != 0)
+            engine_host_learn(kafka_engine(req), all->hosts.at[i].name, all->hosts.at[i].address);
     alter_client_quotas_response_init(&response);
     response.entries.at = kafka_array(req, struct alter_client_quotas_response_entries,
         request->entries.count);
@@ -334,6 +389,8 @@ read_entries(struct kafka_request *req, struct alter_quotas *all,
         if (entry->code == OX_OK && !twice)
             entry->code = read_entity(entry);
         if (entry->code == OX_OK && !twice)
+            entry->code = check_host(req, &all->hosts, in, entry);
+        if (entry->code == OX_OK && !twice)
             entry->code = read_ops(in, entry, changes, change_count);
         if (entry->code != OX_OK)
             *change_count = before;
@@ -343,19 +400,57 @@ read_entries(struct kafka_request *req, struct alter_quotas *all,
     }
 }
 
+static void
+read_and_alter(struct kafka_request *req)
+{
+    const struct alter_client_quotas_request *request = req->body;
+    int32_t total = 0;
+    uint32_t change_count = 0;
+    for (int32_t i = 0; i < request->entries.count; i++)
+        total += OX_MAX(request->entries.at[i].ops.count, 0);
+    struct meta_security_change *changes = kafka_array(req, struct meta_security_change, total);
+    read_entries(req, req->state, changes, &change_count);
+    kafka_change_security(req, changes, change_count, request->validate_only, altered);
+}
+
+static void
+look_up_work(struct pool_job *job)
+{
+    struct host_names *hosts = ox_container_of(job, struct host_names, job);
+    for (int i = 0; i < hosts->count; i++)
+        engine_host_look_up(hosts->at[i].name, hosts->at[i].address);
+}
+
+static void
+look_up_done(struct pool_job *job)
+{
+    read_and_alter(ox_container_of(job, struct host_names, job)->req);
+}
+
+/* Names that are no addresses, each once, as many as there is room for. */
+static void
+collect_hosts(const struct alter_client_quotas_request *request, struct host_names *hosts)
+{
+    for (int32_t i = 0; i < request->entries.count; i++) {
+        const alter_in *in = &request->entries.at[i];
+        for (int32_t p = 0; p < in->entity.count && hosts->count < HOSTS_MAX; p++) {
+            struct str name = in->entity.at[p].entity_name;
+            if (entity_type(in->entity.at[p].entity_type) == ENTITY_IP && name.len > 0 &&
+                !engine_is_address(name) && host_at(hosts, name) < 0)
+                hosts->at[hosts->count++].name = name;
+        }
+    }
+}
+
 void
 kafka_alter_client_quotas(struct kafka_request *req)
 {
     const struct alter_client_quotas_request *request = req->body;
     struct alter_quotas *all = kafka_array(req, struct alter_quotas, 1);
-    int32_t count = request->entries.count, total = 0;
+    int32_t count = request->entries.count;
     struct ox_err err;
-    uint32_t change_count = 0;
     all->entries = kafka_array(req, struct alter_entry, count);
     req->state = all;
-    for (int32_t i = 0; i < count; i++)
-        total += OX_MAX(request->entries.at[i].ops.count, 0);
-    struct meta_security_change *changes = kafka_array(req, struct meta_security_change, total);
     ox_code code = kafka_may_cluster(req, ENGINE_ALTER_CONFIGS, &err);
     if (code != OX_OK) {
         for (int32_t i = 0; i < count; i++)
@@ -363,6 +458,13 @@ kafka_alter_client_quotas(struct kafka_request *req)
         altered(req, code, &err);
         return;
     }
-    read_entries(req, all, changes, &change_count);
-    kafka_change_security(req, changes, change_count, request->validate_only, altered);
+    collect_hosts(request, &all->hosts);
+    if (all->hosts.count == 0) {
+        read_and_alter(req);
+        return;
+    }
+    all->hosts.req = req;
+    all->hosts.job.work = look_up_work;
+    all->hosts.job.done = look_up_done;
+    loop_pool_submit(req->sess->loop, &all->hosts.job);
 }

@@ -68,20 +68,28 @@ read_configs(struct kafka_request *req, const topic_in *in, struct engine_topic_
 {
     struct engine_config_kv *configs =
         kafka_array(req, struct engine_config_kv, in->configs.count);
-    uint32_t count = 0, at;
-    for (int32_t i = 0; i < in->configs.count; i++) {
+    uint32_t count = 0;
+    ox_code code = OX_OK;
+    struct map known;
+    ox_map_init(&known);
+    for (int32_t i = 0; i < in->configs.count && code == OX_OK; i++) {
         struct str name = in->configs.at[i].name, value = in->configs.at[i].value;
-        if (name.len == 0 || value.ptr == NULL)
-            return ox_fail(&call->admin.err, OX_INVALID_CONFIG,
+        if (name.len == 0 || value.ptr == NULL) {
+            code = ox_fail(&call->admin.err, OX_INVALID_CONFIG,
                 "Null value not supported for topic configs: %.*s", OX_STR_ARG(name));
-        for (at = 0; at < count && !ox_str_eq(configs[at].name, name); at++)
-            ;
-        configs[at] = (struct engine_config_kv){name, value, META_CONFIG_SET};
-        count = OX_MAX(count, at + 1);
+            continue;
+        }
+        struct engine_config_kv *config = ox_map_get(&known, name);
+        if (config == NULL) {
+            config = &configs[count++];
+            ox_map_put(&known, name, config);
+        }
+        *config = (struct engine_config_kv){name, value, META_CONFIG_SET};
     }
+    ox_map_fini(&known);
     call->configs = configs;
     call->config_count = count;
-    return OX_OK;
+    return code;
 }
 
 /* Returns a code when the topic cannot even be asked for. */

@@ -290,15 +290,39 @@ kafka_expire_delegation_token(struct kafka_request *req)
 typedef struct describe_delegation_token_response_tokens token_out;
 typedef struct describe_delegation_token_response_tokens_renewers renewer_out;
 
-static bool
-may_describe(struct kafka_request *req, const struct meta_token *token)
+/* The owners that are asked for; none for "all". */
+static void
+list_owners(struct kafka_request *req, struct map *owners)
 {
     const struct describe_delegation_token_request *request = req->body;
-    bool asked = request->owners.count < 0;
-    for (int32_t i = 0; i < request->owners.count && !asked; i++)
-        asked = belongs_to(token, principal_text(req, request->owners.at[i].principal_type,
-            request->owners.at[i].principal_name));
-    if (!asked)
+    for (int32_t i = 0; i < request->owners.count; i++)
+        ox_map_put(owners, principal_text(req, request->owners.at[i].principal_type,
+            request->owners.at[i].principal_name), req);
+}
+
+/* Does it belong to one of them? */
+static bool
+is_asked_for(const struct meta_token *token, const struct map *owners)
+{
+    struct str lines = token->renewers;
+    if (ox_map_get(owners, token->owner) != NULL || ox_map_get(owners, token->requester) != NULL)
+        return true;
+    while (lines.len > 0) {
+        const char *end = memchr(lines.ptr, '\n', lines.len);
+        size_t len = end != NULL ? (size_t)(end - lines.ptr) : lines.len;
+        if (ox_map_get(owners, ox_str_n(lines.ptr, len)) != NULL)
+            return true;
+        size_t skip = OX_MIN(len + 1, lines.len);
+        lines = ox_str_n(lines.ptr + skip, lines.len - skip);
+    }
+    return false;
+}
+
+static bool
+may_describe(struct kafka_request *req, const struct meta_token *token, const struct map *owners)
+{
+    const struct describe_delegation_token_request *request = req->body;
+    if (request->owners.count >= 0 && !is_asked_for(token, owners))
         return false;
     return belongs_to(token, ox_str(req->sess->principal)) ||
         kafka_may(req, ENGINE_DELEGATION_TOKEN, token->id, ENGINE_DESCRIBE) ||
@@ -341,8 +365,11 @@ kafka_describe_delegation_token(struct kafka_request *req)
 {
     const struct meta_security *security = kafka_view(req)->security;
     struct describe_delegation_token_response response;
+    struct map owners;
     ox_code code = OX_OK;
     describe_delegation_token_response_init(&response);
+    ox_map_init(&owners);
+    list_owners(req, &owners);
     if (!connection_fits(req))
         code = OX_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED;
     else if (secret_of(req) == NULL)
@@ -350,7 +377,8 @@ kafka_describe_delegation_token(struct kafka_request *req)
     response.error_code = ox_code_kafka(code);
     response.tokens.at = kafka_array(req, token_out, security->token_count);
     for (uint32_t i = 0; i < security->token_count && code == OX_OK; i++)
-        if (may_describe(req, &security->tokens[i]))
+        if (may_describe(req, &security->tokens[i], &owners))
             fill_token(req, &security->tokens[i], &response.tokens.at[response.tokens.count++]);
+    ox_map_fini(&owners);
     kafka_answer(req, &response);
 }

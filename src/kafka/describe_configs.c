@@ -41,13 +41,49 @@ asked_for(const resource_in *in, const struct meta_config_fact *fact)
     return false;
 }
 
+/* Where the logs are, be it said by a setting or not. */
+static struct str
+log_dirs(struct kafka_request *req)
+{
+    struct replica *replica = engine_replica(kafka_engine(req));
+    struct text text;
+    const char *path;
+    ox_text_init(&text, &req->arena);
+    for (size_t i = 0; replica_log_dir(replica, i) != NULL; i++)
+        ox_text_addf(&text, "%s%s", text.len > 0 ? "," : "",
+            log_dir_path(replica_log_dir(replica, i)));
+    for (size_t i = 0; (path = replica_failed_dir(replica, i)) != NULL; i++)
+        ox_text_addf(&text, "%s%s", text.len > 0 ? "," : "", path);
+    return ox_text_str(&text);
+}
+
+/* What holds while a setting is not set and its default comes from others; null: nothing
+ * does. Kafka's defaults are values, and its tools show them. */
+static struct str
+derived_default(struct kafka_request *req, const struct meta_config_fact *fact)
+{
+    const struct server_config *now = engine_settings(kafka_engine(req));
+    const struct param *param = fact->param;
+    if (param == NULL || param->scope != PARAM_SCOPE_SERVER || fact->value.ptr != NULL ||
+        fact->source != META_SOURCE_DEFAULT)
+        return OX_STR_NULL;
+    if (param->index == PARAM_SERVER_LOG_DIRS)
+        return log_dirs(req);
+    if (param->index != PARAM_SERVER_LISTENERS)
+        return OX_STR_NULL;
+    bool v6 = strchr(now->listen_address, ':') != NULL;
+    return ox_str(ox_arena_printf(&req->arena, "PLAINTEXT://%s%s%s:%d", v6 ? "[" : "",
+        now->listen_address, v6 ? "]" : "", now->kafka_port));
+}
+
 static void
 fill_config(struct kafka_request *req, const struct meta_config_fact *fact, config_out *out)
 {
     const struct describe_configs_request *request = req->body;
     describe_configs_response_results_configs_init(out);
     out->name = ox_str(fact->name);
-    out->value = fact->sensitive ? OX_STR_NULL : fact->value;
+    struct str derived = derived_default(req, fact);
+    out->value = fact->sensitive ? OX_STR_NULL : derived.ptr != NULL ? derived : fact->value;
     out->read_only = fact->read_only || fact->of_listener; /* as Kafka says, and changes them */
     out->config_source = fact->source;
     out->is_sensitive = fact->sensitive;
@@ -58,11 +94,14 @@ fill_config(struct kafka_request *req, const struct meta_config_fact *fact, conf
         out->documentation = OX_STR("");
     if (!request->include_synonyms)
         return;
-    out->synonyms.at = kafka_array(req, synonym_out, fact->synonym_count);
+    out->synonyms.at = kafka_array(req, synonym_out, fact->synonym_count + 1);
     out->synonyms.count = (int32_t)fact->synonym_count;
     for (uint32_t i = 0; i < fact->synonym_count; i++)
         out->synonyms.at[i] = (synonym_out){ox_str(fact->synonyms[i].name),
             fact->sensitive ? OX_STR_NULL : fact->synonyms[i].value, fact->synonyms[i].source};
+    if (derived.ptr != NULL)
+        out->synonyms.at[out->synonyms.count++] =
+            (synonym_out){out->name, derived, META_SOURCE_DEFAULT};
 }
 
 /* One resource of a type that does not exist spoils the request. */
@@ -141,6 +180,12 @@ kafka_describe_configs(struct kafka_request *req)
     for (int32_t i = 0; i < request->resources.count; i++) {
         const resource_in *in = &request->resources.at[i];
         resource_out *out = &response.results.at[i];
+        /* All settings of a broker, and that for a few bytes, as often as they are asked for. */
+        if (i > 0 && mem_over()) {
+            limit_met(LIMIT_MEMORY);
+            kafka_answer_close(req);
+            return;
+        }
         out->resource_type = in->resource_type;
         out->resource_name = in->resource_name;
         out->error_code = ox_code_kafka(OX_INVALID_REQUEST);

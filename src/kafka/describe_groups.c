@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * DescribeGroups: an unknown group is a dead one, and from version 6 on an error
- * too. */
+ * too. A group that is named again is looked up once, and has a row each time. */
 #include "kafka/group_calls.h"
 
 typedef struct describe_groups_response_groups group_out;
@@ -13,6 +13,7 @@ struct describe_groups {
         struct coord_describe_call call; /* first: done() gets its head */
         struct describe_groups *all;
     } *groups;
+    int32_t *firsts; /* where each group is named for the first time */
 };
 
 static void finish(struct kafka_request *req);
@@ -30,10 +31,13 @@ kafka_describe_groups(struct kafka_request *req)
     const struct describe_groups_request *request = req->body;
     struct describe_groups *all = kafka_array(req, struct describe_groups, 1);
     all->groups = kafka_array(req, struct describe_group, request->groups.count);
+    all->firsts = kafka_firsts(req, request->groups.at, request->groups.count);
     req->state = all;
     kafka_wait_init(&all->wait, req, finish);
     for (int32_t i = 0; i < request->groups.count; i++) {
         struct describe_group *job = &all->groups[i];
+        if (all->firsts[i] != i)
+            continue;
         job->all = all;
         job->call.group_id = request->groups.at[i];
         if (!kafka_may(req, ENGINE_GROUP, job->call.group_id, ENGINE_DESCRIBE)) {
@@ -95,6 +99,9 @@ finish(struct kafka_request *req)
     response.groups.count = request->groups.count;
     response.groups.at = kafka_array(req, group_out, request->groups.count);
     for (int32_t i = 0; i < request->groups.count; i++)
-        fill_group(req, &all->groups[i].call, &response.groups.at[i]);
+        if (all->firsts[i] == i)
+            fill_group(req, &all->groups[i].call, &response.groups.at[i]);
+        else
+            response.groups.at[i] = response.groups.at[all->firsts[i]];
     kafka_answer(req, &response);
 }

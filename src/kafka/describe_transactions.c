@@ -14,6 +14,7 @@ struct describe_transactions {
         struct coord_txn_describe_call call; /* first: done() gets its head */
         struct describe_transactions *all;
     } *txns;
+    int32_t *firsts; /* where each is named for the first time: it is asked for once */
 };
 
 static void finish(struct kafka_request *req);
@@ -31,10 +32,14 @@ kafka_describe_transactions(struct kafka_request *req)
     const struct describe_transactions_request *request = req->body;
     struct describe_transactions *all = kafka_array(req, struct describe_transactions, 1);
     all->txns = kafka_array(req, struct describe_transaction, request->transactional_ids.count);
+    all->firsts =
+        kafka_firsts(req, request->transactional_ids.at, request->transactional_ids.count);
     req->state = all;
     kafka_wait_init(&all->wait, req, finish);
     for (int32_t i = 0; i < request->transactional_ids.count; i++) {
         struct describe_transaction *job = &all->txns[i];
+        if (all->firsts[i] != i)
+            continue;
         job->all = all;
         job->call.transactional_id = request->transactional_ids.at[i];
         if (!kafka_may(req, ENGINE_TRANSACTIONAL_ID, job->call.transactional_id,
@@ -54,23 +59,15 @@ static void
 fill_topics(struct kafka_request *req, const struct coord_txn_describe_call *call,
     state_out *out)
 {
-    topic_out *topic = NULL;
-    struct str last = OX_STR_NULL;
-    bool may = false;
     out->topics.at = kafka_array(req, topic_out, call->part_count);
-    for (size_t i = 0; i < call->part_count; i++) {
-        const struct coord_txn_part *part = &call->parts[i];
-        if (last.ptr == NULL || !ox_str_eq(part->topic, last)) {
-            last = part->topic;
-            may = kafka_may(req, ENGINE_TOPIC, last, ENGINE_DESCRIBE);
-            if (!may)
-                continue;
-            topic = &out->topics.at[out->topics.count++];
-            topic->topic = last;
-            topic->partitions.at = kafka_array(req, int32_t, call->part_count - i);
-        }
-        if (may)
-            topic->partitions.at[topic->partitions.count++] = part->partition;
+    int32_t *indexes = kafka_array(req, int32_t, call->part_count);
+    for (size_t i = 0, next; i < call->part_count; i = next) {
+        struct str name = call->parts[i].topic;
+        for (next = i; next < call->part_count && ox_str_eq(call->parts[next].topic, name); next++)
+            indexes[next] = call->parts[next].partition;
+        if (kafka_may(req, ENGINE_TOPIC, name, ENGINE_DESCRIBE))
+            out->topics.at[out->topics.count++] = (topic_out){.topic = name,
+                .partitions = {indexes + i, (int32_t)(next - i)}};
     }
 }
 
@@ -87,6 +84,10 @@ finish(struct kafka_request *req)
     for (int32_t i = 0; i < request->transactional_ids.count; i++) {
         const struct coord_txn_describe_call *call = &all->txns[i].call;
         state_out *out = &response.transaction_states.at[i];
+        if (all->firsts[i] != i) {
+            *out = response.transaction_states.at[all->firsts[i]];
+            continue;
+        }
         out->transactional_id = call->transactional_id;
         out->error_code = ox_code_kafka(call->call.code);
         out->transaction_state = OX_STR("");

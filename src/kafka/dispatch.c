@@ -108,6 +108,24 @@ kafka_epoch_check(int32_t believed, const struct partition_state *state)
     return believed < state->leader_epoch ? OX_FENCED_LEADER_EPOCH : OX_UNKNOWN_LEADER_EPOCH;
 }
 
+int32_t *
+kafka_firsts(struct kafka_request *req, const struct str *keys, int32_t count)
+{
+    int32_t *firsts = kafka_array(req, int32_t, OX_MAX(count, 0));
+    struct map seen;
+    if (count <= 1)
+        return firsts; /* as a rule */
+    ox_map_init(&seen);
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t *first = ox_map_get(&seen, keys[i]);
+        firsts[i] = first != NULL ? *first : i;
+        if (first == NULL)
+            ox_map_put(&seen, keys[i], &firsts[i]);
+    }
+    ox_map_fini(&seen);
+    return firsts;
+}
+
 uint8_t *
 kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count)
 {

@@ -257,7 +257,8 @@ park(struct fetch *fetch)
 
 /* ---- the answer ---- */
 
-static void
+/* False: it cannot be told which of the records were aborted, so none may go out. */
+static bool
 fill_aborted(struct fetch *fetch, const struct fetch_part *part, const struct engine_read *read,
     part_out *out)
 {
@@ -266,15 +267,16 @@ fill_aborted(struct fetch *fetch, const struct fetch_part *part, const struct en
     size_t count = 0;
     out->aborted_transactions.count = 0;
     if (read->range.len == 0 || ox_fault("txn.wrong_aborted_list") != OX_OK)
-        return;
+        return true;
     struct kafka_request *req = fetch->req;
     if (plog_aborted_txns(partition_log(read->part), part->offset, read->range.next_offset,
             &req->arena, &txns, &count, NULL) != OX_OK)
-        return;
+        return false;
     out->aborted_transactions.at = kafka_array(req, aborted_row, count);
     for (size_t i = 0; i < count; i++)
         out->aborted_transactions.at[out->aborted_transactions.count++] =
             (aborted_row){txns[i].producer_id, txns[i].first_offset};
+    return true;
 }
 
 static void
@@ -297,6 +299,18 @@ fill_fault(struct fetch *fetch, const struct engine_read *read, part_out *out)
     }
 }
 
+/* It was read, but cannot be given. */
+static void
+fail_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read *read,
+    ox_code code, part_out *out)
+{
+    log_range_put(&read->range);
+    read->code = code;
+    fetch_response_responses_partitions_init(out);
+    out->partition_index = part->partition;
+    fill_fault(fetch, read, out);
+}
+
 static void
 fill_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read *read,
     part_out *out)
@@ -314,11 +328,7 @@ fill_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read
     out->log_start_offset = read->state.log_start;
     out->aborted_transactions.count = -1;
     if (diverges(part, read, &epoch, &end) && epoch < 0) {
-        log_range_put(&read->range);
-        read->code = OX_OFFSET_OUT_OF_RANGE;
-        fetch_response_responses_partitions_init(out);
-        out->partition_index = part->partition;
-        fill_fault(fetch, read, out);
+        fail_part(fetch, part, read, OX_OFFSET_OUT_OF_RANGE, out);
         return;
     }
     if (diverges(part, read, &epoch, &end)) {
@@ -328,8 +338,10 @@ fill_part(struct fetch *fetch, const struct fetch_part *part, struct engine_read
         log_range_put(&read->range);
         return;
     }
-    if (fetch->isolation == READ_COMMITTED)
-        fill_aborted(fetch, part, read, out);
+    if (fetch->isolation == READ_COMMITTED && !fill_aborted(fetch, part, read, out)) {
+        fail_part(fetch, part, read, OX_STORAGE_ERROR, out);
+        return;
+    }
     out->records = kafka_splice_range(fetch->req, &read->range);
 }
 

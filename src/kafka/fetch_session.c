@@ -14,13 +14,19 @@
  * between, which may be long, it holds nothing, and when the session has moved on
  * meanwhile, its note is dropped.
  *
+ * All sessions together remember so many partitions and no more: one that would grow past
+ * that ends, and its client goes on with whole requests. Sessions that are idle give way.
+ *
  * Invariants
  *   1  0 < id; ids are unique among the sessions of the cache
  *   2  parts is the order of answering: those that returned data go to its end
- *   3  index finds every member of parts, and nothing else */
+ *   3  index finds every member of parts, and nothing else
+ *   4  part_count is the sum of index.count of all sessions, and at most parts_max */
+#include "base/check.h"
+#include "base/limits.h"
 #include "kafka/kafka_int.h"
 
-enum { IDLE_MS = 120000 };
+enum { IDLE_MS = 120000, TOPIC_NAME_MAX = 249 };
 
 struct session_part {
     struct fetch_part part; /* topic points into key */
@@ -39,16 +45,17 @@ struct session {
 
 struct fetch_cache {
     struct lock lock;
-    uint32_t slots;
+    uint32_t slots, parts_max, part_count;
     struct map sessions; /* by id */
 };
 
 struct fetch_cache *
-fetch_cache_new(uint32_t slots)
+fetch_cache_new(uint32_t slots, uint32_t parts_max)
 {
     struct fetch_cache *cache = ox_calloc(1, sizeof(*cache));
     ox_lock_init(&cache->lock, LOCK_FETCH_SESSIONS);
     cache->slots = slots;
+    cache->parts_max = parts_max;
     ox_map_init(&cache->sessions);
     return cache;
 }
@@ -94,8 +101,33 @@ static void
 session_remove(struct fetch_cache *cache, int32_t id)
 {
     struct session *session = ox_map_remove(&cache->sessions, id_key(&id));
-    if (session != NULL)
-        session_free(session);
+    if (session == NULL)
+        return;
+    ox_assert(cache->part_count >= session->index.count);
+    cache->part_count -= session->index.count;
+    session_free(session);
+}
+
+/* Those that nobody has used for long go while there is no room for more partitions. */
+static bool
+parts_fit(struct fetch_cache *cache, uint64_t more, const struct session *keep, int64_t now_ms)
+{
+    while (cache->part_count + more > cache->parts_max) {
+        uint32_t at = 0;
+        struct map_entry *entry;
+        const struct session *idle = NULL;
+        while ((entry = ox_map_next(&cache->sessions, &at)) != NULL) {
+            const struct session *session = entry->value;
+            if (session != keep && (idle == NULL || session->used_ms < idle->used_ms))
+                idle = session;
+        }
+        if (idle == NULL || now_ms - idle->used_ms <= IDLE_MS) {
+            limit_met(LIMIT_FETCH_SESSION_PARTITIONS);
+            return false;
+        }
+        session_remove(cache, idle->id);
+    }
+    return true;
 }
 
 /* Name or id, then the number: into a buffer of the request. */
@@ -112,9 +144,21 @@ part_key(struct arena *arena, const struct fetch_part *part)
     return ox_str_n(key, topic.len + 4);
 }
 
-static void
-session_put(struct session *session, struct arena *arena, const struct fetch_part *part)
+/* What is kept beyond the request has names that a topic can have: a longer one, of many
+ * partitions, would be kept with each of them. */
+static bool
+name_fits(const struct fetch_part *part)
 {
+    return part->topic.len <= TOPIC_NAME_MAX;
+}
+
+/* False: there is no room for one more, or for its name. */
+static bool
+session_put(struct fetch_cache *cache, struct session *session, struct arena *arena,
+    const struct fetch_part *part)
+{
+    if (!name_fits(part))
+        return false;
     struct str key = part_key(arena, part);
     struct session_part *known = ox_map_get(&session->index, key);
     if (known != NULL) {
@@ -124,8 +168,10 @@ session_put(struct session *session, struct arena *arena, const struct fetch_par
         known->part.topic = old.topic;
         known->part.told_high_watermark = old.told_high_watermark;
         known->part.told_log_start = old.told_log_start;
-        return;
+        return true;
     }
+    if (!parts_fit(cache, 1, session, session->used_ms))
+        return false;
     known = ox_calloc(1, sizeof(*known) + key.len);
     known->part = *part;
     known->key_len = key.len;
@@ -134,14 +180,17 @@ session_put(struct session *session, struct arena *arena, const struct fetch_par
         known->part.topic = ox_str_n(known->key, key.len - 4);
     ox_list_push(&session->parts, &known->link);
     ox_map_put(&session->index, key, known);
+    cache->part_count++;
+    return true;
 }
 
 static void
-session_forget(struct session *session, struct str key)
+session_forget(struct fetch_cache *cache, struct session *session, struct str key)
 {
     struct session_part *known = ox_map_remove(&session->index, key);
     if (known == NULL)
         return;
+    cache->part_count--;
     ox_list_remove(&known->link);
     ox_free(known);
 }
@@ -181,15 +230,16 @@ list_full(struct kafka_request *req, struct fetch_context *ctx)
     }
 }
 
-static void
-session_update(struct session *session, struct kafka_request *req)
+static bool
+session_update(struct fetch_cache *cache, struct session *session, struct kafka_request *req)
 {
     const struct fetch_request *request = req->body;
     for (int32_t t = 0; t < request->topics.count; t++) {
         const struct fetch_request_topics *topic = &request->topics.at[t];
         for (int32_t p = 0; p < topic->partitions.count; p++) {
             struct fetch_part part = part_of(req, topic, &topic->partitions.at[p]);
-            session_put(session, &req->arena, &part);
+            if (!session_put(cache, session, &req->arena, &part))
+                return false;
         }
     }
     for (int32_t t = 0; t < request->forgotten_topics_data.count; t++) {
@@ -201,9 +251,11 @@ session_update(struct session *session, struct kafka_request *req)
                 .topic_id = topic->topic_id,
                 .partition = topic->partitions.at[p],
             };
-            session_forget(session, part_key(&req->arena, &part));
+            if (name_fits(&part))
+                session_forget(cache, session, part_key(&req->arena, &part));
         }
     }
+    return true;
 }
 
 static void
@@ -231,8 +283,11 @@ begin_incremental(struct fetch_cache *cache, struct kafka_request *req,
         return OX_INVALID_FETCH_SESSION_EPOCH;
     if (session->by_id != (req->version >= 13))
         return OX_FETCH_SESSION_TOPIC_ID_ERROR;
-    session_update(session, req);
     session->used_ms = loop_wall_ms(req->sess->loop);
+    if (!session_update(cache, session, req)) {
+        session_remove(cache, request->session_id);
+        return OX_FETCH_SESSION_ID_NOT_FOUND;
+    }
     copy_parts(session, req, ctx);
     if (session->index.count == 0) {
         session_remove(cache, request->session_id);
@@ -264,6 +319,8 @@ fetch_session_begin(struct fetch_cache *cache, struct kafka_request *req,
     }
     list_full(req, ctx);
     ctx->create = req->version >= 7 && request->session_epoch == 0 && ctx->part_count > 0;
+    for (int32_t i = 0; i < ctx->part_count && ctx->create; i++)
+        ctx->create = name_fits(&ctx->parts[i]);
     return OX_OK;
 }
 
@@ -329,7 +386,8 @@ session_create(struct fetch_cache *cache, struct kafka_request *req,
     const struct fetch_context *ctx)
 {
     int64_t now_ms = loop_wall_ms(req->sess->loop);
-    if (!make_room(cache, (uint32_t)ctx->part_count, now_ms))
+    if (!make_room(cache, (uint32_t)ctx->part_count, now_ms) ||
+        !parts_fit(cache, (uint64_t)ctx->part_count, NULL, now_ms))
         return NULL;
     struct session *session = ox_calloc(1, sizeof(*session));
     session->id = new_id(cache, engine_env(kafka_engine(req)));
@@ -339,7 +397,7 @@ session_create(struct fetch_cache *cache, struct kafka_request *req,
     ox_list_init(&session->parts);
     ox_map_init(&session->index);
     for (int32_t i = 0; i < ctx->part_count; i++)
-        session_put(session, &req->arena, &ctx->parts[i]);
+        (void)session_put(cache, session, &req->arena, &ctx->parts[i]); /* there is room */
     ox_map_put(&cache->sessions, id_key(&session->id), session);
     return session;
 }

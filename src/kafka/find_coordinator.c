@@ -23,15 +23,17 @@ fail(struct kafka_request *req, row *out, ox_code code, const char *why)
     return code;
 }
 
-/* name: the coordinators' topic. */
+/* name: the coordinators' topic, the same one for all keys of a request. */
 static ox_code
 find_in(struct kafka_request *req, const char *name, const struct coord *coord, struct str key,
-    row *out)
+    bool *missing, row *out)
 {
     const struct meta_topic *topic = meta_view_topic(kafka_view(req), ox_str(name));
     int32_t index = coord_find(coord, key);
     if (topic == NULL) {
-        kafka_auto_create(req, ox_str(name));
+        if (!*missing)
+            kafka_auto_create(req, ox_str(name));
+        *missing = true;
         return fail(req, out, OX_COORDINATOR_NOT_AVAILABLE, NULL);
     }
     const struct meta_partition *part = meta_topic_partition(topic, index);
@@ -45,20 +47,21 @@ find_in(struct kafka_request *req, const char *name, const struct coord *coord, 
 }
 
 static ox_code
-find_group(struct kafka_request *req, struct str group_id, row *out)
+find_group(struct kafka_request *req, struct str group_id, bool *missing, row *out)
 {
     if (!kafka_may(req, ENGINE_GROUP, group_id, ENGINE_DESCRIBE))
         return fail(req, out, OX_GROUP_AUTHORIZATION_FAILED, NULL);
-    return find_in(req, "__consumer_offsets", engine_coord(kafka_engine(req)), group_id, out);
+    return find_in(req, "__consumer_offsets", engine_coord(kafka_engine(req)), group_id,
+        missing, out);
 }
 
 static ox_code
-find_transaction(struct kafka_request *req, struct str transactional_id, row *out)
+find_transaction(struct kafka_request *req, struct str transactional_id, bool *missing, row *out)
 {
     if (!kafka_may(req, ENGINE_TRANSACTIONAL_ID, transactional_id, ENGINE_DESCRIBE))
         return fail(req, out, OX_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NULL);
     return find_in(req, "__transaction_state", engine_txns(kafka_engine(req)), transactional_id,
-        out);
+        missing, out);
 }
 
 /* GROUP:TOPIC_ID:PARTITION */
@@ -79,17 +82,18 @@ is_state_key(struct str key)
 
 /* The key is GROUP:TOPIC_ID:PARTITION; brokers ask, for states of share groups. */
 static ox_code
-find_state(struct kafka_request *req, struct str key, row *out)
+find_state(struct kafka_request *req, struct str key, bool *missing, row *out)
 {
     if (!kafka_may(req, ENGINE_CLUSTER, OX_STR("kafka-cluster"), ENGINE_CLUSTER_ACTION))
         return fail(req, out, OX_CLUSTER_AUTHORIZATION_FAILED, NULL);
     if (!is_state_key(key))
         return fail(req, out, OX_INVALID_REQUEST, "the key is GROUP:TOPIC_ID:PARTITION");
-    return find_in(req, "__share_group_state", engine_states(kafka_engine(req)), key, out);
+    return find_in(req, "__share_group_state", engine_states(kafka_engine(req)), key, missing,
+        out);
 }
 
 static void
-find(struct kafka_request *req, struct str key, row *out)
+find(struct kafka_request *req, struct str key, bool *missing, row *out)
 {
     const struct find_coordinator_request *request = req->body;
     find_coordinator_response_coordinators_init(out);
@@ -97,14 +101,14 @@ find(struct kafka_request *req, struct str key, row *out)
     out->error_message = req->version >= 4 ? OX_STR("") : OX_STR("NONE");
     switch (request->key_type) {
     case KEY_GROUP:
-        find_group(req, key, out);
+        find_group(req, key, missing, out);
         break;
     case KEY_TRANSACTION:
-        find_transaction(req, key, out);
+        find_transaction(req, key, missing, out);
         break;
     case KEY_SHARE:
         if (req->version >= 6)
-            find_state(req, key, out);
+            find_state(req, key, missing, out);
         else
             fail(req, out, OX_INVALID_REQUEST, NULL);
         break;
@@ -120,10 +124,12 @@ kafka_find_coordinator(struct kafka_request *req)
     const struct find_coordinator_request *request = req->body;
     struct find_coordinator_response response;
     find_coordinator_response_init(&response);
+    bool missing = false;
     int32_t count = req->version >= 4 ? request->coordinator_keys.count : 1;
     row *rows = kafka_array(req, row, count);
     for (int32_t i = 0; i < count; i++)
-        find(req, req->version >= 4 ? request->coordinator_keys.at[i] : request->key, &rows[i]);
+        find(req, req->version >= 4 ? request->coordinator_keys.at[i] : request->key, &missing,
+            &rows[i]);
     if (req->version >= 4) {
         response.coordinators.at = rows;
         response.coordinators.count = count;

@@ -293,8 +293,8 @@ know_peer(struct kafka_conn *kc)
     bool good = engine_login_subject(config->engine, config->mapping, tls->subject, &name,
         &err) == OX_OK;
     if (good && tls->subject.ptr != NULL)
-        engine_login_done(&kc->sess, "SSL", ox_text_str(&name));
-    else if (!good)
+        good = engine_login_done(&kc->sess, "SSL", ox_text_str(&name), &err) == OX_OK;
+    if (!good)
         engine_login_failed(&kc->sess, "SSL", "", &err);
     ox_text_fini(&name);
     if (!good)
@@ -344,6 +344,14 @@ static void
 drained(struct conn *conn)
 {
     update_pause(conn_user(conn));
+}
+
+/* Who sends without waiting for answers may be gone when its quota lets us read on. */
+static bool
+awaits_rest(struct conn *conn)
+{
+    const struct kafka_conn *kc = conn_user(conn);
+    return kc->silent && loop_timer_running(&kc->mute);
 }
 
 static void
@@ -412,8 +420,10 @@ kafka_splice_range(struct kafka_request *req, struct log_range *range)
     return (struct msg_records){.splice = sent, .splice_len = range->len};
 }
 
-/* A few KiB cost less copied than sent from a file. */
-enum { SENDFILE_MIN = 4096 };
+enum {
+    SENDFILE_MIN = 4096, /* a few KiB cost less copied than sent from a file */
+    ANSWER_LARGE = 64 << 20, /* longer ones, records aside, need memory below its limit */
+};
 
 static bool
 send_range(struct kafka_conn *kc, struct sent_range *sent)
@@ -441,7 +451,7 @@ send_answer(struct kafka_request *req)
 {
     struct conn *conn = req->kc->conn;
     size_t at = 0;
-    bool good = true;
+    bool good = !req->splices.cut;
     for (size_t i = 0; i < req->splices.count; i++) {
         const struct msg_splice *splice = &req->splices.at[i];
         struct sent_range *sent = (struct sent_range *)(uintptr_t)splice->splice;
@@ -512,7 +522,8 @@ kafka_answer_version(struct kafka_request *req, const void *response, int versio
     if (req->throttle_ms > 0)
         tell_throttle(type, response, version, req->throttle_ms);
     ox_text_init(&req->out, &req->arena);
-    req->splices = (struct msg_splices){.arena = &req->arena};
+    req->splices = (struct msg_splices){.arena = &req->arena, .most = ANSWER_LARGE};
+    req->kc->silent = false;
     struct wire_out out = wire_out(&req->out);
     wire_put32(&out, 0);
     wire_put32(&out, req->correlation_id);
@@ -520,6 +531,9 @@ kafka_answer_version(struct kafka_request *req, const void *response, int versio
     if (version >= type->flexible && req->api->key != 18)
         wire_put8(&out, 0);
     msg_encode(type, response, version, &out, &req->splices);
+    req->splices.cut |= out.len - 4 > INT32_MAX;
+    if (req->splices.cut) /* the connection is closed instead */
+        limit_met(LIMIT_MEMORY);
     wire_store32(req->out.ptr, (uint32_t)(out.len - 4));
     answered(req);
 }
@@ -534,6 +548,7 @@ void
 kafka_answer_nothing(struct kafka_request *req)
 {
     req->throttle_ms = engine_throttle_take(req->sess);
+    req->kc->silent = true;
     answered(req);
 }
 
@@ -552,6 +567,7 @@ static const struct conn_handler handler = {
     .frame_len = frame_len,
     .frame = frame,
     .drained = drained,
+    .awaits_rest = awaits_rest,
     .closed = closed,
 };
 
@@ -576,7 +592,8 @@ kafka_door_open(const struct kafka_door_config *config)
     atomic_store(&door->refs, 1);
     for (size_t i = 0; i < ox_count(door->spares); i++)
         ox_list_init(&door->spares[i].list);
-    door->fetch_cache = fetch_cache_new(config->fetch_sessions_max);
+    door->fetch_cache = fetch_cache_new(config->fetch_sessions_max,
+        LIMIT_FETCH_SESSION_PARTITIONS_VALUE);
     net_listener_sockets(config->bound, config->backlog, config->send_buffer,
         config->receive_buffer);
     kafka_door_set(door, &config->live);

@@ -13,6 +13,7 @@ struct modern_groups {
         struct coord_modern_call call; /* first: done() gets its head */
         struct modern_groups *all;
     } *groups;
+    int32_t *firsts; /* where each group is named for the first time */
 };
 
 static void
@@ -28,11 +29,14 @@ kafka_describe_modern(struct kafka_request *req, const struct msg_strs *group_id
 {
     struct modern_groups *all = kafka_array(req, struct modern_groups, 1);
     all->groups = kafka_array(req, struct modern_group, group_ids->count);
+    all->firsts = kafka_firsts(req, group_ids->at, group_ids->count);
     req->state = all;
     bool off = kafka_feature(req, feature) == 0;
     kafka_wait_init(&all->wait, req, finish);
     for (int32_t i = 0; i < group_ids->count; i++) {
         struct modern_group *job = &all->groups[i];
+        if (all->firsts[i] != i)
+            continue;
         job->all = all;
         job->call.kind = kind;
         job->call.group_id = group_ids->at[i];
@@ -56,6 +60,13 @@ kafka_described_group(const struct kafka_request *req, int32_t i)
 {
     const struct modern_groups *all = req->state;
     return &all->groups[i].call;
+}
+
+int32_t
+kafka_described_first(const struct kafka_request *req, int32_t i)
+{
+    const struct modern_groups *all = req->state;
+    return all->firsts[i];
 }
 
 struct str

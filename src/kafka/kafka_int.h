@@ -71,6 +71,7 @@ struct kafka_conn {
     uint32_t holds; /* other things that borrow sess */
     bool paused;
     bool shares;  /* a share session was opened through it */
+    bool silent;  /* its last request was one without an answer */
     bool held_back; /* a Produce has not begun to append yet: none may overtake it */
     struct kafka_request *running; /* its handler has not returned, and its time counts */
     struct kafka_request *held; /* read, but must wait for those before it */
@@ -186,6 +187,8 @@ ox_code kafka_epoch_check(int32_t believed, const struct partition_state *state)
  * a key once: later ones have no row. */
 enum kafka_double { KAFKA_ALONE, KAFKA_FIRST_OF_MANY, KAFKA_AGAIN };
 uint8_t *kafka_doubles(struct kafka_request *req, const struct str *keys, int32_t count);
+/* Where each key stands for the first time: at its own index, or before. */
+int32_t *kafka_firsts(struct kafka_request *req, const struct str *keys, int32_t count);
 
 /* Start creating a topic that a client asked for in passing; outlives the
  * request. Returns OX_UNKNOWN_TOPIC_OR_PARTITION when it is under way, or why it
@@ -310,7 +313,8 @@ struct fetch_context {
     int32_t epoch; /* of the session, after this request */
 };
 
-struct fetch_cache *fetch_cache_new(uint32_t slots);
+/* Sessions, and partitions of all of them. */
+struct fetch_cache *fetch_cache_new(uint32_t slots, uint32_t parts_max);
 void fetch_cache_free(struct fetch_cache *cache);
 uint32_t fetch_cache_count(struct fetch_cache *cache);
 /* What this request is to read. Fails: OX_FETCH_SESSION_ID_NOT_FOUND,

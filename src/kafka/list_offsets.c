@@ -134,21 +134,24 @@ search_done(struct pool_job *pool_job)
     kafka_answer(job->req, &job->response);
 }
 
-/* Each partition that is named more than once is refused. */
+/* Each partition that is named more than once is refused. Its key is where its topic
+ * stands first, and its number: a name may be long, and have many partitions. */
 static const uint8_t *
 find_doubles(struct kafka_request *req, int32_t count)
 {
     const struct list_offsets_request *request = req->body;
+    struct str *names = kafka_array(req, struct str, request->topics.count);
     struct str *keys = kafka_array(req, struct str, count), *key = keys;
-    for (int32_t t = 0; t < request->topics.count; t++) {
-        struct str topic = request->topics.at[t].name;
-        for (int32_t p = 0; p < request->topics.at[t].partitions.count; p++, key++) {
-            char *at = ox_arena_alloc(&req->arena, topic.len + 4);
-            memcpy(at, topic.ptr, topic.len);
-            memcpy(at + topic.len, &request->topics.at[t].partitions.at[p].partition_index, 4);
-            *key = ox_str_n(at, topic.len + 4);
+    int32_t *pair = kafka_array(req, int32_t, 2 * (size_t)count);
+    for (int32_t t = 0; t < request->topics.count; t++)
+        names[t] = request->topics.at[t].name;
+    const int32_t *firsts = kafka_firsts(req, names, request->topics.count);
+    for (int32_t t = 0; t < request->topics.count; t++)
+        for (int32_t p = 0; p < request->topics.at[t].partitions.count; p++, pair += 2) {
+            pair[0] = firsts[t];
+            pair[1] = request->topics.at[t].partitions.at[p].partition_index;
+            *key++ = ox_str_n((const char *)pair, 2 * sizeof(*pair));
         }
-    }
     return kafka_doubles(req, keys, count);
 }
 

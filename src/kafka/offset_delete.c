@@ -42,11 +42,9 @@ deleted(struct coord_call *call)
     answer(job->req, &job->call);
 }
 
-/* Whether there is anything left to ask the coordinator. */
-static bool
+static void
 fill_topics(struct kafka_request *req, struct coord_offset_delete_call *call)
 {
-    bool any = false;
     const struct offset_delete_request *request = req->body;
     call->topic_count = (size_t)request->topics.count;
     call->topics = kafka_array(req, struct coord_offset_topic, call->topic_count);
@@ -65,10 +63,8 @@ fill_topics(struct kafka_request *req, struct coord_offset_delete_call *call)
             out->partitions[p].code = !allowed ? OX_TOPIC_AUTHORIZATION_FAILED
                                       : !known ? OX_UNKNOWN_TOPIC_OR_PARTITION
                                                : OX_OK;
-            any |= out->partitions[p].code == OX_OK;
         }
     }
-    return any;
 }
 
 void
@@ -89,8 +85,6 @@ kafka_offset_delete(struct kafka_request *req)
     call->call.arena = &req->arena;
     call->call.done = deleted;
     call->group_id = request->group_id;
-    if (fill_topics(req, call))
-        coord_offset_delete(engine_coord(kafka_engine(req)), call);
-    else
-        answer(req, call);
+    fill_topics(req, call);
+    coord_offset_delete(engine_coord(kafka_engine(req)), call); /* also of nothing: is there the group? */
 }

@@ -19,6 +19,7 @@ struct offset_fetch {
         struct offset_fetch *all;
         const group_in *in;
         bool everything; /* topics were null */
+        int32_t same; /* everything of a group was asked for there before; -1: not */
     } *groups;
 };
 
@@ -96,7 +97,6 @@ start(struct kafka_request *req, struct fetch_group *job)
 {
     const struct offset_fetch_request *request = req->body;
     struct coord_offset_fetch_call *call = &job->call;
-    job->everything = job->in->topics.count < 0;
     fill_topics(req, job);
     if (!kafka_may(req, ENGINE_GROUP, job->in->group_id, ENGINE_DESCRIBE)) {
         call->call.code = OX_GROUP_AUTHORIZATION_FAILED;
@@ -112,6 +112,33 @@ start(struct kafka_request *req, struct fetch_group *job)
     coord_offset_fetch(engine_coord(kafka_engine(req)), call);
 }
 
+/* All that a group has is looked up once for the same member, however often it is asked for. */
+static void
+find_same(struct kafka_request *req, struct offset_fetch *all)
+{
+    struct str *names = kafka_array(req, struct str, all->count);
+    int32_t *last = kafka_array(req, int32_t, all->count); /* of the name that is first here */
+    for (int32_t i = 0; i < all->count; i++)
+        names[i] = all->groups[i].in->group_id;
+    const int32_t *firsts = kafka_firsts(req, names, all->count);
+    for (int32_t i = 0; i < all->count; i++)
+        last[i] = -1;
+    for (int32_t i = 0; i < all->count; i++) {
+        struct fetch_group *job = &all->groups[i];
+        int32_t *known = &last[firsts[i]];
+        job->everything = job->in->topics.count < 0;
+        job->same = -1;
+        if (!job->everything)
+            continue;
+        const group_in *before = *known >= 0 ? all->groups[*known].in : NULL;
+        if (before != NULL && before->member_epoch == job->in->member_epoch &&
+            ox_str_eq(before->member_id, job->in->member_id))
+            job->same = *known;
+        else
+            *known = i;
+    }
+}
+
 void
 kafka_offset_fetch(struct kafka_request *req)
 {
@@ -124,8 +151,11 @@ kafka_offset_fetch(struct kafka_request *req)
     for (int32_t i = 0; i < all->count; i++) {
         all->groups[i].all = all;
         all->groups[i].in = req->version >= 8 ? &request->groups.at[i] : old_group(req);
-        start(req, &all->groups[i]);
     }
+    find_same(req, all);
+    for (int32_t i = 0; i < all->count; i++)
+        if (all->groups[i].same < 0)
+            start(req, &all->groups[i]);
     kafka_wait_done(&all->wait);
 }
 
@@ -229,7 +259,10 @@ finish(struct kafka_request *req)
     const struct offset_fetch *all = req->state;
     group_out *groups = kafka_array(req, group_out, all->count);
     for (int32_t i = 0; i < all->count; i++)
-        fill_group(req, &all->groups[i], &groups[i]);
+        if (all->groups[i].same < 0)
+            fill_group(req, &all->groups[i], &groups[i]);
+        else
+            groups[i] = groups[all->groups[i].same];
     if (req->version < 8) {
         if (req->version < 2 && groups->error_code != 0)
             repeat_error(req, all->groups, groups);

@@ -203,10 +203,6 @@ accept_user(struct kafka_conn *kc, struct ox_err *err)
 {
     const char *user = auth_exchange_user(kc->exchange);
     char principal[sizeof(kc->sess.principal)];
-    if (strlen(user) + 6 > sizeof(principal)) {
-        ox_fail(err, OX_SASL_AUTHENTICATION_FAILED, "user name is too long");
-        return false;
-    }
     snprintf(principal, sizeof(principal), "User:%.*s", (int)sizeof(principal) - 6, user);
     if (kc->again && strcmp(principal, kc->sess.principal) != 0) {
         ox_fail(err, OX_SASL_AUTHENTICATION_FAILED,
@@ -214,7 +210,9 @@ accept_user(struct kafka_conn *kc, struct ox_err *err)
             kc->sess.principal + sizeof("User:") - 1, principal + sizeof("User:") - 1);
         return false;
     }
-    engine_login_done(&kc->sess, auth_mechanism_name(kc->mechanism), ox_str(user));
+    if (engine_login_done(&kc->sess, auth_mechanism_name(kc->mechanism), ox_str(user), err) !=
+        OX_OK)
+        return false;
     snprintf(kc->sess.token_id, sizeof(kc->sess.token_id), "%s",
         auth_exchange_token_id(kc->exchange));
     return true;
@@ -391,6 +389,8 @@ take_token(struct kafka_conn *kc, struct kafka_request *req, struct str message)
     if (result == AUTH_MORE && err.code != OX_OK) { /* said in the exchange's own way */
         engine_login_failed(&kc->sess, auth_mechanism_name(kc->mechanism), "", &err);
         kc->failed = true;
+        if (auth_exchange_key_unknown(kc->exchange))
+            engine_login_key_wanted(kc->sess.engine);
     }
     go_on(kc, req, result, token, &err);
     engine_login_end(&login);

@@ -124,6 +124,17 @@ name_mechanism(struct user_row *row, int mechanism)
         row->named = true;
 }
 
+/* As at the other door: whoever could set a super user's password would be one. */
+static void
+check_super(struct kafka_request *req, struct user_row *row)
+{
+    const struct meta_role *role = meta_security_role(kafka_view(req)->security, row->name);
+    if (row->code == OX_OK && role != NULL && (role->flags & META_ROLE_SUPERUSER) != 0 &&
+        engine_authorizes(kafka_engine(req)) && !engine_is_super(req->sess))
+        row->code = ox_fail(&row->err, OX_CLUSTER_AUTHORIZATION_FAILED,
+            "only super users may touch super users");
+}
+
 typedef struct alter_user_scram_credentials_request_upsertions upsertion_in;
 typedef struct alter_user_scram_credentials_request_deletions deletion_in;
 
@@ -131,6 +142,7 @@ static void
 check_deletion(struct kafka_request *req, const deletion_in *in, struct user_row *row)
 {
     name_mechanism(row, in->mechanism);
+    check_super(req, row);
     if (row->code == OX_OK &&
         meta_security_scram(kafka_view(req)->security, in->name, in->mechanism) == NULL)
         row->code = ox_fail(&row->err, OX_RESOURCE_NOT_FOUND,
@@ -143,6 +155,7 @@ check_upsertion(struct kafka_request *req, const upsertion_in *in, struct user_r
 {
     struct auth_keys keys;
     name_mechanism(row, in->mechanism);
+    check_super(req, row);
     if (row->code == OX_OK && in->iterations < 4096)
         row->code = ox_fail(&row->err, OX_UNACCEPTABLE_CREDENTIAL, "Too few iterations");
     if (row->code == OX_OK && in->iterations > 16384)

@@ -15,6 +15,7 @@ typedef struct share_acknowledge_response_responses_partitions ack_part;
 struct share_job {
     struct share_call call; /* first: done() gets it */
     struct kafka_request *req;
+    struct engine_session who; /* for other loops: it may log in anew meanwhile */
 };
 
 /* Topics of both requests have one layout, under two names. */
@@ -34,6 +35,22 @@ may_read(struct kafka_request *req, const struct uuid *topic_id, int32_t partiti
     if (topic == NULL)
         return OX_UNKNOWN_TOPIC_ID;
     if (!kafka_may(req, ENGINE_TOPIC, topic->name, ENGINE_READ))
+        return OX_TOPIC_AUTHORIZATION_FAILED;
+    return partition < 0 || (uint32_t)partition >= topic->partition_count
+               ? OX_UNKNOWN_TOPIC_OR_PARTITION
+               : OX_OK;
+}
+
+/* The same, of what the session had before, on the group's loop. */
+static ox_code
+may(const struct share_call *call, const struct uuid *topic_id, int32_t partition)
+{
+    const struct share_job *job = (const struct share_job *)(const void *)call;
+    const struct meta_topic *topic =
+        meta_view_topic_by_id(engine_view(job->who.engine), topic_id);
+    if (topic == NULL)
+        return OX_UNKNOWN_TOPIC_ID;
+    if (!engine_allowed_of(&job->who, ENGINE_TOPIC, topic->name, ENGINE_READ))
         return OX_TOPIC_AUTHORIZATION_FAILED;
     return partition < 0 || (uint32_t)partition >= topic->partition_count
                ? OX_UNKNOWN_TOPIC_OR_PARTITION
@@ -77,6 +94,8 @@ begin(struct kafka_request *req, struct str group_id, struct str member_id, int3
 {
     struct share_job *job = kafka_array(req, struct share_job, 1);
     job->req = req;
+    job->who = *req->sess;
+    job->call.may = may;
     job->call.arena = kafka_arena(req);
     job->call.done = done;
     job->call.group_id = group_id.ptr != NULL ? group_id : OX_STR("");
@@ -182,6 +201,7 @@ kafka_share_fetch(struct kafka_request *req)
     if (most > 0) /* else it is what it is */
         most = (int32_t)engine_quota_fetch_max(req->sess, (size_t)most);
     call->max_bytes = most;
+    call->min_bytes = OX_MIN(request->min_bytes, most);
     call->max_records = request->max_records;
     call->bundle_size = request->batch_size;
     fill_parts(req, request->topics.at, request->topics.count, call);

@@ -74,8 +74,13 @@ finish(struct kafka_request *req)
     share_group_describe_response_init(&response);
     response.groups.count = request->group_ids.count;
     response.groups.at = kafka_array(req, group_out, request->group_ids.count);
-    for (int32_t i = 0; i < request->group_ids.count; i++)
-        fill_group(req, kafka_described_group(req, i), &response.groups.at[i]);
+    for (int32_t i = 0; i < request->group_ids.count; i++) {
+        int32_t first = kafka_described_first(req, i);
+        if (first == i)
+            fill_group(req, kafka_described_group(req, i), &response.groups.at[i]);
+        else
+            response.groups.at[i] = response.groups.at[first];
+    }
     kafka_answer(req, &response);
 }
 

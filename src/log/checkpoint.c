@@ -290,7 +290,7 @@ is_tidy(struct plog *plog, int64_t end)
 {
     ox_lock(&plog->lock);
     bool tidy = plog->tidy_end == end && plog->generation == 0 && !plog->epochs.dirty &&
-                !plog->config.preallocate;
+                !plog_active(plog)->preallocated;
     for (uint32_t i = 0; i < plog->segment_count && tidy; i++) {
         const struct log_segment *seg = plog->segments[i];
         tidy = seg->size == 0 ||

@@ -47,11 +47,12 @@ struct log_cleaner {
 
 /* ---- choosing ---- */
 
-/* Whether a pass over b should come before one over a. */
+/* Whether a pass over b should come before one over a. Those of which the last pass
+ * failed are behind all others, or one that always fails would be the only one tried. */
 static bool
 before(const struct compact_plan *a, const struct compact_plan *b)
 {
-    return b->ratio > a->ratio;
+    return b->failed_ms != a->failed_ms ? b->failed_ms < a->failed_ms : b->ratio > a->ratio;
 }
 
 /* The log of the directory that wants a pass most, if it does so more than
@@ -67,9 +68,10 @@ choose_in(struct log_dir *dir, int64_t now_ms, struct plog *best, struct compact
         struct compact_plan plan;
         ox_lock(&plog->lock);
         bool usable = plog->config.policy_compact && !plog->closed && plog->fault == OX_OK &&
-                      !plog->compact.uncleanable && plog->compact.phase == LOG_COMPACT_IDLE;
+                      !plog->compact.uncleanable && !atomic_load(&plog->compacting);
         if (usable && !offline)
             plog_plan_compaction(plog, now_ms, &plan);
+        plan.failed_ms = plog->compact.failed_ms;
         ox_unlock(&plog->lock);
         if (usable && !offline && plan.wanted && (best == NULL || before(best_plan, &plan))) {
             if (best != NULL)
@@ -96,11 +98,14 @@ run_pass(struct plog *plog, const struct compact_run *run, int64_t now_ms, bool 
     struct ox_err *err)
 {
     ox_code rc = plog_compact(plog, run, now_ms, ahead, err);
+    bool damaged = rc == OX_CORRUPT_MESSAGE || rc == OX_DATA_CORRUPTED ||
+                   rc == OX_LIMIT_EXCEEDED;
+    ox_lock(&plog->lock);
+    plog->compact.uncleanable = damaged;
+    plog->compact.failed_ms = rc == OX_OK || rc == OX_CANCELED ? 0 : now_ms;
+    ox_unlock(&plog->lock);
     atomic_store(&plog->compacting, false);
-    if (rc == OX_CORRUPT_MESSAGE || rc == OX_DATA_CORRUPTED || rc == OX_LIMIT_EXCEEDED) {
-        ox_lock(&plog->lock);
-        plog->compact.uncleanable = true;
-        ox_unlock(&plog->lock);
+    if (damaged) {
         ox_diag_err(OX_DIAG_ERROR, "partition log cannot be compacted", err);
     } else if (rc != OX_OK && rc != OX_CANCELED) {
         ox_diag_err(OX_DIAG_WARN, "compaction failed, it will be tried again", err);

@@ -120,7 +120,7 @@ moved(struct pass *pass, uint64_t read, uint64_t written, struct ox_err *err)
     pass->bytes_written += written;
     ox_lock(&plog->lock);
     plog->compact.bytes_done += read;
-    bool closed = plog->closed || plog->fault != OX_OK;
+    bool closed = plog->closed || plog->fault != OX_OK || !plog->config.policy_compact;
     ox_unlock(&plog->lock);
     if (closed || !pass->run->go_on(pass->run->arg, read + written))
         return give_up(pass, err);
@@ -563,11 +563,11 @@ copy_rest(struct pass *pass, const struct record_batch *batch, bool bare, bool h
     pass->changed = true;
     if (count == 0)
         return hold ? emit_empty(pass, batch, err) : OX_OK;
-    int64_t retention = pass->config.delete_retention_ms, horizon = -1;
+    int64_t horizon = -1;
     if (stamped)
         horizon = batch->base_timestamp;
     else if (stamp)
-        horizon = retention > INT64_MAX - pass->now_ms ? INT64_MAX : pass->now_ms + retention;
+        horizon = log_due_ms(pass->now_ms, pass->config.delete_retention_ms);
     return emit_rebuilt(pass, batch, iter, horizon, err);
 }
 
@@ -654,7 +654,8 @@ static bool
 still_there(struct pass *pass, uint32_t first, uint32_t count, uint32_t *slot)
 {
     struct plog *plog = pass->plog;
-    if (plog->closed || plog->fault != OX_OK || atomic_load(&plog->dir->offline))
+    if (plog->closed || plog->fault != OX_OK || !plog->config.policy_compact ||
+        atomic_load(&plog->dir->offline))
         return false;
     for (*slot = 0; *slot < plog->segment_count; ++*slot)
         if (plog->segments[*slot] == pass->segs[first])
@@ -668,7 +669,7 @@ still_there(struct pass *pass, uint32_t first, uint32_t count, uint32_t *slot)
         struct log_segment *seg = pass->segs[first + i];
         log_index_pin(&seg->index);
         log_index_pin(&seg->times);
-        if (log_segment_load_aborted(seg, NULL) != OX_OK)
+        if (plog_load_aborted(plog, seg, NULL) != OX_OK)
             return false;
     }
     return true;
@@ -679,7 +680,7 @@ static ox_code
 swap_names(struct pass *pass, uint32_t first, uint32_t count, bool *begun, struct ox_err *err)
 {
     struct plog *plog = pass->plog;
-    int64_t due = pass->now_ms + pass->config.file_delete_delay_ms;
+    int64_t due = log_due_ms(pass->now_ms, pass->config.file_delete_delay_ms);
     ox_code rc = ox_fault("compact.swap");
     if (rc != OX_OK)
         return ox_fail_plain(err, rc);
@@ -793,18 +794,30 @@ drop_out(struct pass *pass)
     pthread_mutex_unlock(&plog->work);
 }
 
+/* The last of a group that has batches: Kafka's cleaner leaves segments without any. */
+static uint32_t
+last_filled(const struct pass *pass, uint32_t first, uint32_t count)
+{
+    uint32_t last = count - 1;
+    while (last > 0 && pass->segs[first + last]->size == 0)
+        last--;
+    return last;
+}
+
 static ox_code
 compact_group(struct pass *pass, uint32_t first, uint32_t count, struct ox_err *err)
 {
+    uint32_t last = last_filled(pass, first, count);
     ox_code rc = open_out(pass, pass->segs[first]->base_offset, err);
     if (rc != OX_OK)
         return rc;
     pass->out->created_ms = pass->segs[first]->created_ms;
     for (uint32_t i = 0; i < count && rc == OX_OK; i++)
-        rc = copy_segment(pass, pass->segs[first + i], i + 1 == count, err);
+        rc = copy_segment(pass, pass->segs[first + i], i == last, err);
     bool worth = count > 1 || pass->changed;
     if (rc == OX_OK && worth) {
-        ox_assert(pass->out->next_offset == pass->segs[first + count - 1]->next_offset);
+        ox_assert(pass->out->size == 0 ||
+                  pass->out->next_offset == pass->segs[first + last]->next_offset);
         rc = finish_out(pass, err);
         if (rc == OX_OK)
             rc = swap_group(pass, first, count, err);
@@ -886,7 +899,7 @@ start_pass(struct pass *pass)
     ox_lock(&plog->lock);
     plog_plan_compaction(plog, pass->now_ms, &plan);
     bool any = plan.limit > plan.first_dirty && plan.dirty_bytes > 0 && !plog->closed &&
-               plog->fault == OX_OK;
+               plog->fault == OX_OK && plog->config.policy_compact;
     pass->config = plog->config;
     pass->from = plan.first_dirty;
     pass->end = plan.limit;

@@ -8,7 +8,7 @@ liboxbow_a_SOURCES += src/log/checkpoint.c src/log/checkpoint_files.c src/log/cl
 check_PROGRAMS += regress/unit/log_compact regress/unit/log_crash regress/unit/log_detach \
     regress/unit/log_fault regress/unit/log_move regress/unit/log_plog regress/unit/log_producers \
     regress/unit/log_read regress/unit/log_record_batch regress/unit/log_threads \
-    regress/unit/log_txn regress/unit/log_validate
+    regress/unit/log_retain regress/unit/log_txn regress/unit/log_validate
 EXTRA_PROGRAMS += regress/bench/log_bench
 regress_bench_log_bench_SOURCES = regress/bench/log_bench.c
 check_PROGRAMS += regress/unit/fuzz_log_batch regress/unit/fuzz_log_recover

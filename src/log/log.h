@@ -313,6 +313,7 @@ struct log_range {
     uint64_t pos;
     size_t len;
     int64_t base_offset, next_offset; /* first offset in, first offset after */
+    bool older; /* what was asked for goes on in a later segment */
 };
 
 /* Finds batches from the one that holds offset on, all below end_offset, at
@@ -430,8 +431,9 @@ ox_code plog_txn_guard(struct plog *plog, int64_t producer_id, int16_t producer_
     int32_t sequence, bool raised, uint64_t *guard);
 /* The coordinator does not know of such a transaction: forget the guard. */
 void plog_txn_unguard(struct plog *plog, int64_t producer_id, uint64_t guard);
-/* Forgets producers that have been silent for producer.id.expiration.ms. */
-void plog_expire_producers(struct plog *plog, int64_t now_ms);
+/* Forgets producers that have been silent for age_ms: producer.id.expiration.ms as it is
+ * now, which may differ from that of the log's configuration. */
+void plog_expire_producers(struct plog *plog, int64_t now_ms, int64_t age_ms);
 
 /* An aborted transaction; from the index. */
 struct log_aborted_txn {
@@ -455,8 +457,8 @@ ox_code plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct ar
  *        OX_STORAGE_ERROR (the other directory is offline), I/O codes */
 ox_code plog_move(struct plog *plog, struct log_dir *to, bool (*go_on)(void *arg), void *arg,
     struct ox_err *err);
-/* Makes the directory that says that the log shall move, if there is none. On one
- * thread with plog_move(). Blocks. */
+/* Makes the directory that says that the log shall move, if there is none. Not while
+ * this log is being moved there. Blocks. */
 ox_code plog_move_prepare(struct plog *plog, struct log_dir *to, struct ox_err *err);
 /* Removes it with what was copied. As above. */
 ox_code plog_move_forget(struct plog *plog, struct log_dir *to, struct ox_err *err);

@@ -94,6 +94,7 @@ struct log_segment {
     uint64_t flushed;   /* bytes that are on disk */
     uint64_t written_back; /* bytes that the kernel was asked to write already */
     uint64_t reserved;  /* end of the blocks asked for ahead; UINT64_MAX: not to be asked */
+    bool preallocated;  /* zeros follow the batches in the file while it is active */
     bool name_flushed;  /* the directory entry is on disk */
     bool sealed;
     bool index_stale;   /* sealed, but the index files are not written and flushed yet */
@@ -178,7 +179,8 @@ void header_walk_init(struct header_walk *walk, struct log_segment *seg, uint64_
  * an offset that does not belong there. */
 ox_code header_walk_next(struct header_walk *walk, bool *more, struct ox_err *err);
 
-/* Aborted transactions of the segment. Under plog->lock. */
+/* Aborted transactions of the segment. Under plog->lock. OX_DATA_CORRUPTED: the file is
+ * not one that was written; plog_load_aborted() makes the index anew then. */
 ox_code log_segment_load_aborted(struct log_segment *seg, struct ox_err *err);
 void log_segment_add_aborted(struct log_segment *seg, const struct log_aborted_txn *txn);
 /* Forgets those that end at or above next. */
@@ -333,6 +335,7 @@ struct compact_plan {
     int64_t first_dirty, limit; /* what a pass would look at */
     uint64_t clean_bytes, dirty_bytes;
     double ratio;
+    int64_t failed_ms; /* see compact_state; set by who chooses */
     bool overdue; /* max.compaction.lag.ms has passed */
     bool wanted;  /* by ratio or age */
 };
@@ -340,6 +343,7 @@ struct compact_plan {
 /* What is known of a log's passes; see struct log_compaction_facts. */
 struct compact_state {
     bool uncleanable;
+    int64_t failed_ms; /* when its last pass failed, 0: it did not */
     enum log_compaction_phase phase;
     uint64_t bytes_done, bytes_total; /* of the pass that runs */
     uint64_t passes, bytes_read, bytes_written, records_read, records_removed;
@@ -428,6 +432,9 @@ ox_code plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err);
 /* Loads segments and state from disk, recovering when needed. recover.c */
 ox_code plog_recover(struct plog *plog, int64_t recovery_point, int64_t flushed_hint, bool clean,
     struct ox_err *err);
+/* As log_segment_load_aborted(). An index that is damaged is made again from the batches
+ * of the segment and those before it. Under lock. recover.c */
+ox_code plog_load_aborted(struct plog *plog, struct log_segment *seg, struct ox_err *err);
 /* Producer state at log end from the newest good snapshot and the batches
  * after it; the snapshots above the log end go. recover.c */
 ox_code plog_rebuild_producers(struct plog *plog, struct ox_err *err);
@@ -624,6 +631,13 @@ struct plog **log_dir_hold_plogs(struct log_dir *dir, uint32_t *count);
 ox_code log_dir_checkpoint(struct log_dir *dir, bool closing, struct ox_err *err);
 /* For the checkpointer: lets others use the disk for a moment. False: it is to stop. */
 bool log_dir_pause(struct log_dir *dir, uint32_t us);
+/* When something goes that is to go after a delay: a delay without end has no end. */
+static inline int64_t
+log_due_ms(int64_t now_ms, int64_t delay_ms)
+{
+    return delay_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + delay_ms;
+}
+
 /* path is unlinked, a directory with the files in it, once it is due_ms. */
 void log_dir_condemn(struct log_dir *dir, const char *path, bool is_dir, int64_t due_ms);
 /* The checkpointer closes plog, which is detached. */

@@ -400,7 +400,7 @@ log_dir_condemn_partition(struct log_dir *dir, const char *topic, int32_t partit
     ox_code rc = rename_partition(dir, topic, partition, "delete", to, err);
     if (rc != OX_OK)
         return rc;
-    log_dir_condemn(dir, to, true, env_wall_ms(dir->env) + delay_ms);
+    log_dir_condemn(dir, to, true, log_due_ms(env_wall_ms(dir->env), delay_ms));
     return clear_hint(dir, topic, partition, err);
 }
 
@@ -412,7 +412,7 @@ plog_pin_files(struct plog *plog)
     for (uint32_t i = 0; i < plog->segment_count; i++) {
         log_index_pin(&plog->segments[i]->index);
         log_index_pin(&plog->segments[i]->times);
-        log_segment_load_aborted(plog->segments[i], NULL);
+        plog_load_aborted(plog, plog->segments[i], NULL);
     }
     ox_unlock(&plog->lock);
 }
@@ -725,10 +725,10 @@ plog_txn_unguard(struct plog *plog, int64_t producer_id, uint64_t guard)
 }
 
 void
-plog_expire_producers(struct plog *plog, int64_t now_ms)
+plog_expire_producers(struct plog *plog, int64_t now_ms, int64_t age_ms)
 {
     ox_lock(&plog->lock);
-    producers_expire(&plog->producers, now_ms, plog->config.producer_id_expiration_ms);
+    producers_expire(&plog->producers, now_ms, age_ms);
     ox_unlock(&plog->lock);
 }
 
@@ -748,7 +748,7 @@ plog_apply(struct plog *plog, struct log_segment *seg, const struct record_batch
     if (record_batch_is_control(batch) && record_batch_control(batch, &control, err) != OX_OK)
         return OX_CORRUPT_MESSAGE;
     if (producers_update(&plog->producers, batch, &control, &aborted)) {
-        ox_code rc = log_segment_load_aborted(seg, err);
+        ox_code rc = plog_load_aborted(plog, seg, err);
         if (rc != OX_OK)
             return rc;
         /* A replay after a crash meets what the index has already. */
@@ -773,7 +773,7 @@ plog_aborted_txns(struct plog *plog, int64_t from, int64_t to, struct arena *are
     int first = OX_MAX(plog_segment_at(plog, from), 0);
     for (uint32_t i = (uint32_t)first; i < plog->segment_count && rc == OX_OK; i++) {
         struct log_segment *seg = plog->segments[i];
-        rc = log_segment_load_aborted(seg, err);
+        rc = plog_load_aborted(plog, seg, err);
         for (uint32_t k = 0; k < seg->aborted_count && rc == OX_OK; k++) {
             const struct log_aborted_txn *txn = &seg->aborted[k];
             if (txn->last_offset < from || txn->first_offset >= to)
@@ -825,6 +825,7 @@ plog_prepare_segment(struct plog *plog, struct log_segment *seg, struct ox_err *
     if (!plog->config.preallocate)
         return OX_OK;
     seg->reserved = UINT64_MAX;
+    seg->preallocated = true; /* also when the setting is another by then */
     return fs_allocate(plog->fs, "segment.allocate", seg->file,
         (uint64_t)plog->config.segment_bytes, err);
 }
@@ -858,7 +859,7 @@ plog_roll_locked(struct plog *plog, int64_t now_ms, struct ox_err *err)
     rc = snapshot_at_roll(plog, base, err);
     if (rc == OX_OK)
         rc = plog_prepare_segment(plog, seg, err);
-    if (rc == OX_OK && plog->config.preallocate)
+    if (rc == OX_OK && (plog->config.preallocate || old->preallocated))
         rc = fs_truncate(plog->fs, "segment.trim", old->file, old->size, err);
     else if (rc == OX_OK)
         log_segment_unreserve(old);

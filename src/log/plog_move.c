@@ -271,7 +271,7 @@ follow(struct move *move, struct ox_err *err)
     if (gone > 0)
         memmove(move->pairs, move->pairs + gone, (move->count -= gone) * sizeof(*move->pairs));
     for (uint32_t i = 0; i < plog->segment_count; i++) {
-        ox_code rc = log_segment_load_aborted(plog->segments[i], err);
+        ox_code rc = plog_load_aborted(plog, plog->segments[i], err);
         if (rc == OX_OK && i == move->count)
             rc = add_pair(move, plog->segments[i], err);
         if (rc != OX_OK)

@@ -231,7 +231,7 @@ read_pinned(struct plog *plog, struct place *place, int64_t offset, int64_t end_
     leave_hint(plog, place->seg->base_offset, next, limit);
     ox_unlock(&plog->lock);
     *out = (struct log_range){place->seg, place->seg->file, from, (size_t)(limit - from),
-        batch.base_offset, next};
+        batch.base_offset, next, end_offset > place->end_of_segment};
     return OX_OK;
 }
 

@@ -924,24 +924,83 @@ load_snapshot(struct plog *plog, struct arena *arena, const int64_t *offsets, si
     return removed ? fs_sync_dir(plog->fs, "snapshot.unlink", plog->path, err) : OX_OK;
 }
 
-/* Control batches are read whole: the marker is in the record. */
+/* Control batches are read whole: the marker is in the record. Gives buf. */
+static ox_code
+read_control(struct log_segment *seg, const struct header_walk *walk, struct record_batch *batch,
+    struct buf **buf, struct ox_err *err)
+{
+    size_t len = walk->batch.bytes, got;
+    if (len > 1 << 20)
+        return ox_fail(err, OX_CORRUPT_MESSAGE, "control batch has %zu bytes", len);
+    *buf = ox_buf_new(len);
+    ox_code rc = fs_pread(seg->fs, seg->file, (*buf)->ptr, len, walk->batch_pos, &got, err);
+    return rc == OX_OK ? record_batch_check((*buf)->ptr, got, batch, err) : rc;
+}
+
 static ox_code
 apply_at(struct plog *plog, struct log_segment *seg, const struct header_walk *walk,
     struct ox_err *err)
 {
     struct record_batch batch = walk->batch;
-    if (!record_batch_is_control(&batch))
-        return plog_apply(plog, seg, &batch, err);
-    if (batch.bytes > 1 << 20)
-        return ox_fail(err, OX_CORRUPT_MESSAGE, "control batch has %zu bytes", batch.bytes);
-    struct buf *buf = ox_buf_new(batch.bytes);
-    size_t got;
-    ox_code rc = fs_pread(plog->fs, seg->file, buf->ptr, batch.bytes, walk->batch_pos, &got, err);
-    if (rc == OX_OK)
-        rc = record_batch_check(buf->ptr, got, &batch, err);
+    struct buf *buf = NULL;
+    ox_code rc = OX_OK;
+    if (record_batch_is_control(&batch))
+        rc = read_control(seg, walk, &batch, &buf, err);
     if (rc == OX_OK)
         rc = plog_apply(plog, seg, &batch, err);
     ox_buf_put(buf);
+    return rc;
+}
+
+/* ---- an index of aborted transactions that is damaged ---- */
+
+/* What one batch does to the producers; a transaction that it aborts goes into the index. */
+static ox_code
+follow_txns(struct producers *producers, struct log_segment *seg, const struct header_walk *walk,
+    struct log_segment *into, struct ox_err *err)
+{
+    struct record_batch batch = walk->batch;
+    struct control_record control = {CONTROL_UNKNOWN, -1};
+    struct log_aborted_txn aborted;
+    struct buf *buf = NULL;
+    ox_code rc = OX_OK;
+    if (batch.producer_id < 0 || (record_batch_is_control(&batch) && batch.count == 0))
+        return OX_OK;
+    if (record_batch_is_control(&batch))
+        rc = read_control(seg, walk, &batch, &buf, err);
+    if (rc == OX_OK && record_batch_is_control(&batch))
+        rc = record_batch_control(&batch, &control, err);
+    if (rc == OX_OK && producers_update(producers, &batch, &control, &aborted) && seg == into)
+        log_segment_add_aborted(into, &aborted);
+    ox_buf_put(buf);
+    return rc;
+}
+
+ox_code
+plog_load_aborted(struct plog *plog, struct log_segment *seg, struct ox_err *err)
+{
+    struct producers producers;
+    ox_code rc = log_segment_load_aborted(seg, err);
+    if (rc != OX_DATA_CORRUPTED)
+        return rc;
+    ox_warn("index of aborted transactions is damaged, it is made again", "segment=%s", seg->path);
+    producers_init(&producers);
+    rc = OX_OK;
+    for (uint32_t i = 0; i < plog->segment_count && rc == OX_OK; i++) {
+        struct log_segment *from = plog->segments[i];
+        struct header_walk walk;
+        bool more;
+        header_walk_init(&walk, from, 0, from->size);
+        while (rc == OX_OK && (rc = header_walk_next(&walk, &more, err)) == OX_OK && more)
+            rc = follow_txns(&producers, from, &walk, seg, err);
+        if (from == seg)
+            break;
+    }
+    producers_fini(&producers);
+    if (rc != OX_OK)
+        seg->aborted_count = 0;
+    seg->aborted_written = UINT32_MAX;
+    seg->aborted_loaded = rc == OX_OK;
     return rc;
 }
 

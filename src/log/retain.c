@@ -47,7 +47,8 @@ take_oldest(struct plog *plog, int64_t now_ms, struct log_segment **out, struct 
     struct log_segment *seg = plog->segments[0];
     bool active = plog->segment_count == 1;
     int64_t next = active ? seg->next_offset : plog->segments[1]->base_offset;
-    if (seg->size == 0 || !expired(plog, seg, next, now_ms))
+    /* One that Kafka's cleaner left empty must not keep those behind it. */
+    if ((active && seg->size == 0) || !expired(plog, seg, next, now_ms))
         return OX_OK;
     if (active) {
         ox_code rc = plog_roll_locked(plog, now_ms, err);
@@ -117,7 +118,7 @@ plog_retain(struct plog *plog, int64_t now_ms, uint64_t *freed, struct ox_err *e
     ox_code rc = take_expired(plog, now_ms, &segs, &count, err);
     if (count > 0) {
         ox_code removed =
-            remove_taken(plog, segs, count, now_ms + config.file_delete_delay_ms, err);
+            remove_taken(plog, segs, count, log_due_ms(now_ms, config.file_delete_delay_ms), err);
         rc = rc == OX_OK ? removed : rc;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -192,13 +193,13 @@ boundary(struct log_segment *seg, int64_t offset, uint64_t *pos, int64_t *next,
 
 /* Brings a sealed segment's indexes back into memory, to be the active one. */
 static ox_code
-unseal(struct log_segment *seg, struct ox_err *err)
+unseal(struct plog *plog, struct log_segment *seg, struct ox_err *err)
 {
     ox_code rc = log_index_load(&seg->index, err);
     if (rc == OX_OK)
         rc = log_index_load(&seg->times, err);
     if (rc == OX_OK)
-        rc = log_segment_load_aborted(seg, err);
+        rc = plog_load_aborted(plog, seg, err);
     seg->sealed = seg->index_stale = false;
     return rc;
 }
@@ -247,7 +248,7 @@ cut_active(struct plog *plog, int64_t offset, struct ox_err *err)
     struct log_segment *seg = plog_active(plog);
     uint64_t pos;
     int64_t next;
-    ox_code rc = unseal(seg, err);
+    ox_code rc = unseal(plog, seg, err);
     if (rc == OX_OK)
         rc = boundary(seg, offset, &pos, &next, err);
     if (rc == OX_OK)

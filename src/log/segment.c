@@ -425,6 +425,16 @@ log_segment_cut_aborted(struct log_segment *seg, int64_t next)
     }
 }
 
+/* The file has no checksum: what a power cut leaves of it may be zeros. */
+static bool
+aborted_fits(const struct log_segment *seg, const struct log_aborted_txn *txn)
+{
+    int64_t least = seg->aborted_count > 0 ? seg->aborted[seg->aborted_count - 1].last_offset + 1
+                                           : seg->base_offset;
+    return txn->producer_id >= 0 && txn->first_offset >= 0 &&
+           txn->first_offset < txn->last_offset && txn->last_offset >= least;
+}
+
 ox_code
 log_segment_load_aborted(struct log_segment *seg, struct ox_err *err)
 {
@@ -443,15 +453,20 @@ log_segment_load_aborted(struct log_segment *seg, struct ox_err *err)
     if (rc == OX_OK && len % TXN_ENTRY != 0)
         rc = ox_fail(err, OX_DATA_CORRUPTED, "index \"%s\" has %zu bytes", path, len);
     struct wire_in in = wire_in(len > 0 ? ptr : "", rc == OX_OK ? len : 0);
-    while (wire_left(&in) > 0) {
+    while (rc == OX_OK && wire_left(&in) > 0) {
         struct log_aborted_txn txn;
-        wire_get16(&in);
+        int16_t version = wire_get16(&in);
         txn.producer_id = wire_get64(&in);
         txn.first_offset = wire_get64(&in);
         txn.last_offset = wire_get64(&in);
         txn.last_stable = wire_get64(&in);
-        log_segment_add_aborted(seg, &txn);
+        if (version != 0 || !aborted_fits(seg, &txn))
+            rc = ox_fail(err, OX_DATA_CORRUPTED, "index \"%s\" has a bad entry", path);
+        else
+            log_segment_add_aborted(seg, &txn);
     }
+    if (rc != OX_OK)
+        seg->aborted_count = 0;
     seg->aborted_written = seg->aborted_count;
     log_segment_cut_aborted(seg, seg->next_offset); /* a truncation that was cut short */
     seg->aborted_loaded = rc == OX_OK;

@@ -573,12 +573,6 @@ loop_door(struct loop_group *group)
     return group->loops[group->door];
 }
 
-struct loop_group *
-loop_group_of(struct loop *loop)
-{
-    return loop->group;
-}
-
 int
 loop_index(const struct loop *loop)
 {

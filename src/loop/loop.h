@@ -71,7 +71,6 @@ struct loop *loop_at(struct loop_group *group, int index); /* of the running */
 /* One loop more, not among the counted: it accepts connections and takes requests
  * to cancel, and nothing that computes runs on it. Its index is LOOPS_MAX. By hand: loop 0. */
 struct loop *loop_door(struct loop_group *group);
-struct loop_group *loop_group_of(struct loop *loop);
 int loop_index(const struct loop *loop);
 const struct env *loop_env(const struct loop *loop);
 

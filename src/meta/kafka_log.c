@@ -13,7 +13,8 @@
  *    say anything. Types that only tell of the life of brokers are passed over.
  * 2. The records of a transaction count when its end is there.
  * 3. A torn batch at the end of the last segment was never committed. Any other
- *    damage is refused. */
+ *    damage is refused: also a bad batch of the last one that whole ones follow, and
+ *    a snapshot without the record that ends it. */
 #include "meta/meta_int.h"
 
 #include <stdlib.h>
@@ -21,7 +22,8 @@
 #include "gen/disk.gen.h"
 #include "log/record_batch.h"
 
-enum { FILE_BYTES_MAX = INT32_MAX, PARTITIONS_MAX = 1000000, BATCH_INFLATED_MAX = 64 << 20 };
+enum { FILE_BYTES_MAX = INT32_MAX, PARTITIONS_MAX = 1000000, BATCH_INFLATED_MAX = 64 << 20,
+    CONTROL_SNAPSHOT_END = 4 };
 
 enum record_kind {
     KIND_REGISTER_BROKER = 0,
@@ -510,12 +512,25 @@ struct metadata_file {
     int64_t offset; /* that its name says */
 };
 
+/* Is it the control record of a snapshot's end? Its key is i16 version, i16 type. */
+static bool
+ends_snapshot(const struct record_batch *batch, struct text *scratch)
+{
+    struct record_iter iter;
+    struct record record;
+    return record_batch_is_control(batch) &&
+        record_iter_init(&iter, batch, scratch, BATCH_INFLATED_MAX, NULL) == OX_OK &&
+        record_iter_next(&iter, &record) && record.key.len >= 4 &&
+        wire_load16(record.key.ptr + 2) == CONTROL_SNAPSHOT_END;
+}
+
 static ox_code
 replay_batch(struct meta_kafka *kafka, const struct record_batch *batch, struct text *scratch,
     struct ox_err *err)
 {
     struct record_iter iter;
     struct record record;
+    kafka->snapshot_ended = ends_snapshot(batch, scratch);
     if (record_batch_is_control(batch))
         return OX_OK;
     ox_code code = record_iter_init(&iter, batch, scratch, BATCH_INFLATED_MAX, err);
@@ -527,8 +542,34 @@ replay_batch(struct meta_kafka *kafka, const struct record_batch *batch, struct 
     return code;
 }
 
+/* Whether a whole batch follows somewhere behind a bad one, which then is not the end that
+ * was being written. Its offset is at most as much above end as there are bytes before it. */
+static bool
+goes_on(const char *ptr, size_t len, int64_t end)
+{
+    struct record_batch batch;
+    for (size_t at = 1; at + RECORD_BATCH_HEADER <= len; at++) {
+        uint64_t above = wire_load64(ptr + at) - (uint64_t)end;
+        if (ptr[at + 16] == 2 && above <= len &&
+            record_batch_check(ptr + at, len - at, &batch, NULL) == OX_OK)
+            return true;
+    }
+    return false;
+}
+
+static ox_code
+damaged(const char *path, size_t pos, bool is_last, struct ox_err *err)
+{
+    ox_code code =
+        ox_fail(err, OX_DATA_CORRUPTED, "\"%s\" is damaged at position %zu", path, pos);
+    if (is_last)
+        ox_hint(err, "Whole batches follow. If the power went, Kafka cuts its log there when it "
+            "starts once more.");
+    return code;
+}
+
 /* All batches of a file that begin at or above from; *end: behind the last one. A
- * bad one ends the last file of a log, and is a fault anywhere else. */
+ * bad one at its end ends the last file of a log, and is a fault anywhere else. */
 static ox_code
 replay_file(struct meta_kafka *kafka, struct file_system *fs, const char *path, bool is_last,
     int64_t from, int64_t *end, struct ox_err *err)
@@ -543,13 +584,13 @@ replay_file(struct meta_kafka *kafka, struct file_system *fs, const char *path, 
     while (code == OX_OK && pos < len) {
         struct record_batch batch;
         ox_code bad = record_batch_check(ptr + pos, len - pos, &batch, err);
-        if (bad != OX_OK && is_last) {
+        if (bad != OX_OK && is_last && !goes_on(ptr + pos, len - pos, *end)) {
             ox_warn("Kafka's metadata log ends with a torn batch, which was not committed",
                 "path=%s position=%zu", path, pos);
             break;
         }
         if (bad != OX_OK)
-            code = ox_fail(err, OX_DATA_CORRUPTED, "\"%s\" is damaged at position %zu", path, pos);
+            code = damaged(path, pos, is_last, err);
         else if (batch.base_offset > *end)
             code = ox_fail(err, OX_DATA_CORRUPTED, "records %lld to %lld are missing before "
                 "position %zu of \"%s\"", (long long)*end, (long long)batch.base_offset - 1, pos,
@@ -558,7 +599,7 @@ replay_file(struct meta_kafka *kafka, struct file_system *fs, const char *path, 
             code = replay_batch(kafka, &batch, &scratch, err);
         if (code == OX_OK)
             *end = OX_MAX(*end, record_batch_next_offset(&batch));
-        pos += batch.bytes;
+        pos += bad == OX_OK ? batch.bytes : 0;
     }
     ox_text_fini(&scratch);
     ox_arena_fini(&arena);
@@ -627,6 +668,9 @@ meta_kafka_read(struct meta_kafka *kafka, struct file_system *fs, const char *di
     if (code == OX_OK && snapshot != NULL) {
         code = replay_file(kafka, fs, ox_arena_printf(&arena, "%s/%s", folder, snapshot), false, 0,
             &ignored, err);
+        if (code == OX_OK && !kafka->snapshot_ended)
+            code = ox_fail(err, OX_DATA_CORRUPTED, "snapshot \"%s/%s\" has no end", folder,
+                snapshot);
         kafka->end_offset = newest;
     }
     if (code == OX_OK)

@@ -24,7 +24,8 @@ doc/ref/settings.gen.md: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/
 
 check_PROGRAMS += regress/unit/meta_node regress/unit/meta_catalog_db regress/unit/meta_command \
     regress/unit/meta_crash regress/unit/meta_kafka regress/unit/meta_place \
-    regress/unit/meta_settings regress/unit/meta_vfs regress/unit/meta_view \
+    regress/unit/meta_settings regress/unit/meta_takeover regress/unit/meta_vfs \
+    regress/unit/meta_view \
     regress/unit/fuzz_meta_kafka
 regress_unit_fuzz_meta_kafka_SOURCES = regress/fuzz/meta_kafka.c regress/fuzz/replay.c
 

@@ -191,6 +191,7 @@ struct meta_role {
 
 /* As on Kafka's wire. */
 enum meta_mechanism { META_SCRAM_SHA_256 = 1, META_SCRAM_SHA_512 = 2 };
+enum { META_ITERATIONS_MIN = 4096, META_ITERATIONS_MAX = 16384 };
 
 /* What RFC 5802 lets a server keep of a password. */
 struct meta_scram {

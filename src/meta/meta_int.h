@@ -333,6 +333,7 @@ struct meta_kafka {
     int64_t producer_id_next; /* -1: not known */
     int64_t end_offset;       /* of what was read */
     bool in_transaction;
+    bool snapshot_ended; /* the batch read last says so */
     struct str *pending; /* records of the transaction */
     uint32_t pending_count, pending_cap;
 };

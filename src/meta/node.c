@@ -13,12 +13,13 @@
  *     meta.properties  raft.db   else          what
  *     no               no        nothing       new: formatted if asked
  *     no               no        partitions    refused: data without metadata
- *     yes              no        Kafka's log   taken over (takeover.c)
+ *     yes              no        Kafka's log   taken over (takeover.c), but see below
  *     yes              no        any           refused: metadata log is gone
  *     no               yes       any           format was cut off: finished
  *     yes              yes       any           must name the same directory
  *
- * A new cluster begins in the first row only. */
+ * A new cluster begins in the first row only. Kafka's log stays when it was taken over: with a
+ * catalog of ours beside it a metadata log is gone too, and Kafka's is too old to stand in. */
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -165,17 +166,24 @@ open_store(struct meta *meta, const struct meta_config *config, struct ox_err *e
     struct meta_identity file = {.node_id = -1};
     bool has_file = is_there(fs, config->dir, "meta.properties");
     bool has_log = is_there(fs, config->dir, "raft.db");
-    ox_code code = OX_OK;
-    if (has_file && !has_log && is_there(fs, config->dir, "__cluster_metadata-0")) {
-        code = meta_take_over(config, meta->env, err);
+    ox_code code = has_file ? meta_identity_read(fs, config->dir, &file, err) : OX_OK;
+    if (code == OX_OK && has_file && !has_log &&
+        is_there(fs, config->dir, "__cluster_metadata-0") &&
+        !is_there(fs, config->dir, "catalog.db")) {
+        code = compare_identity(config, &file, &file, err);
+        if (code == OX_OK)
+            code = meta_take_over(config, meta->env, err);
+        if (code == OX_OK) /* it may have got a directory id */
+            code = meta_identity_read(fs, config->dir, &file, err);
         has_log = true;
     }
-    if (code == OX_OK && has_file)
-        code = meta_identity_read(fs, config->dir, &file, err);
     if (code == OX_OK && has_file && !has_log) {
         code = ox_fail(err, OX_DATA_CORRUPTED,
             "\"%s\" has meta.properties but no metadata log (raft.db)", config->dir);
-        ox_hint(err, "Restore raft.db from a backup; partitions were not touched.");
+        ox_hint(err, is_there(fs, config->dir, "__cluster_metadata-0")
+                ? "Restore raft.db from a backup; partitions were not touched. Without catalog.db "
+                  "the metadata would be Kafka's again, as old as that is."
+                : "Restore raft.db from a backup; partitions were not touched.");
     }
     if (code == OX_OK && !has_file && !has_log) {
         code = refuse_if_data(fs, config->dir, err);

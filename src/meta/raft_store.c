@@ -154,7 +154,6 @@ raft_store_format(const struct env *env, const char *dir,
 {
     struct arena arena;
     struct sqlite3 *db = NULL;
-    struct file *file = NULL;
     ox_arena_init(&arena);
     char *path = ox_arena_printf(&arena, "%s/raft.db", dir);
     char *made = ox_arena_printf(&arena, "%s/raft.db.new", dir);
@@ -168,19 +167,7 @@ raft_store_format(const struct env *env, const char *dir,
         code = format_rows(db, identity, command, len, err);
     meta_sqlite_close(db);
     if (code == OX_OK)
-        code = fs_open(env->fs, "meta.format", made, FILE_READ | FILE_WRITE, &file, err);
-    if (code == OX_OK)
-        code = fs_sync(env->fs, "meta.format", file, err);
-    if (file != NULL)
-        fs_close(env->fs, file);
-    /* The name is durable before it is changed: what an earlier attempt left
-     * under it must not be what the rename finds after a power cut. */
-    if (code == OX_OK)
-        code = fs_sync_dir(env->fs, "meta.format", dir, err);
-    if (code == OX_OK)
-        code = fs_rename(env->fs, "meta.format", made, path, err);
-    if (code == OX_OK)
-        code = fs_sync_dir(env->fs, "meta.format", dir, err);
+        code = meta_sqlite_publish(env, "meta.format", made, dir, path, err);
     ox_arena_fini(&arena);
     return code;
 }

@@ -18,8 +18,7 @@
 #include "meta/meta_int.h"
 #include "meta/queries.gen.h"
 
-enum { NAME_MAX_LEN = 1024, CHANGES_MAX = 10000, SALT_MAX = 1024, ITERATIONS_MIN = 4096,
-    ITERATIONS_MAX = 16384, LIST_MAX = 1000000 };
+enum { NAME_MAX_LEN = 1024, CHANGES_MAX = 10000, SALT_MAX = 1024, LIST_MAX = 1000000 };
 
 /* ---- Order --------------------------------------------------------------- */
 
@@ -350,12 +349,12 @@ edit_scram(struct edit *edit, const struct meta_security_change *change)
                 OX_STR_ARG(row->user));
         return OX_OK;
     }
-    if (row->iterations < ITERATIONS_MIN)
+    if (row->iterations < META_ITERATIONS_MIN)
         return ox_fail(err, OX_UNACCEPTABLE_CREDENTIAL, "fewer than %d iterations",
-            ITERATIONS_MIN);
-    if (row->iterations > ITERATIONS_MAX)
+            META_ITERATIONS_MIN);
+    if (row->iterations > META_ITERATIONS_MAX)
         return ox_fail(err, OX_UNACCEPTABLE_CREDENTIAL, "more than %d iterations",
-            ITERATIONS_MAX);
+            META_ITERATIONS_MAX);
     if (row->salt.len == 0 || row->salt.len > SALT_MAX)
         return ox_fail(err, OX_UNACCEPTABLE_CREDENTIAL, "salt is not 1 to %d bytes", SALT_MAX);
     if (row->stored_key.len != hash || row->server_key.len != hash)

@@ -21,6 +21,12 @@ ox_code meta_sqlite_open(const struct env *env, const char *path, int flags, str
     struct ox_err *err);
 void meta_sqlite_close(struct sqlite3 *db); /* NULL is allowed */
 
+/* Give a database that nobody has open another name, all or nothing. All of it is in that one
+ * file then, and what another database has left beside the new name is removed first.
+ * Takes:  dir, the directory of `to`; that of `from` may be another */
+ox_code meta_sqlite_publish(const struct env *env, const char *site, const char *from,
+    const char *dir, const char *to, struct ox_err *err);
+
 /* Remove a database with its write-ahead log; what is not there is fine. */
 ox_code meta_sqlite_unlink(struct file_system *fs, const char *path, struct ox_err *err);
 

@@ -16,6 +16,8 @@
 
 #include <stdio.h>
 
+#include "meta/sqlite.h"
+
 enum { CHANGES_AT_ONCE = 500 };
 
 struct takeover {
@@ -320,28 +322,18 @@ write_log(struct takeover *takeover, struct ox_err *err)
     code = make_all(takeover, err);
     if (code == OX_OK)
         code = meta_health(takeover->meta, err);
-    meta_close(takeover->meta); /* its write-ahead log is in the file now */
+    meta_close(takeover->meta);
     return code;
 }
 
 static ox_code
 publish(struct takeover *takeover, struct ox_err *err)
 {
-    struct file_system *fs = takeover->env->fs;
     const char *dir = takeover->config->dir;
     struct arena *arena = &takeover->arena;
-    struct file *file;
-    char *from = ox_arena_printf(arena, "%s/raft.db", takeover->folder);
-    ox_code code = fs_open(fs, "meta.takeover", from, FILE_READ | FILE_WRITE, &file, err);
-    if (code != OX_OK)
-        return code;
-    code = fs_sync(fs, "meta.takeover", file, err);
-    fs_close(fs, file);
-    if (code == OX_OK)
-        code = fs_rename(fs, "meta.takeover", from, ox_arena_printf(arena, "%s/raft.db", dir), err);
-    if (code == OX_OK)
-        code = fs_sync_dir(fs, "meta.takeover", dir, err);
-    return code;
+    return meta_sqlite_publish(takeover->env, "meta.takeover",
+        ox_arena_printf(arena, "%s/raft.db", takeover->folder), dir,
+        ox_arena_printf(arena, "%s/raft.db", dir), err);
 }
 
 /* Who the directory is; a Kafka before 3.7 gave it no id. */

@@ -47,7 +47,7 @@ struct node {
     int refs;
     char *path;
     bool gone;      /* deleted: not to be found again */
-    bool sync_dir;  /* made by us: its name is not durable yet */
+    bool sync_dir;  /* maybe made by us, or before a kill: its name is not durable yet */
     struct file *file;
     const char *write_site, *sync_site;
     int shared;
@@ -484,9 +484,7 @@ static int
 node_new(struct vfs *vfs, const char *path, int flags, struct node **out)
 {
     struct file_system *fs = vfs->env.fs;
-    struct file_stat stat;
     int wanted = FILE_READ | FILE_WRITE | (flags & SQLITE_OPEN_CREATE ? FILE_CREATE : 0);
-    bool there = fs_stat(fs, path, &stat, NULL) == OX_OK;
     struct node *node = ox_calloc(1, sizeof(*node));
     name_sites(node, flags);
     ox_code code = fs_open(fs, node->write_site, path, wanted, &node->file, NULL);
@@ -501,7 +499,7 @@ node_new(struct vfs *vfs, const char *path, int flags, struct node **out)
     }
     node->vfs = vfs;
     node->path = ox_strdup(path);
-    node->sync_dir = !there;
+    node->sync_dir = flags & SQLITE_OPEN_CREATE;
     reserve_log(fs, node, flags);
     ox_list_push(&vfs->nodes, &node->link);
     *out = node;

@@ -89,6 +89,7 @@ struct conn {
     bool full_seen, in_input, surplus;
     bool tail_apart; /* the last piece is not the tail's */
     bool came_paused; /* bytes that may not be read yet: not polled for */
+    bool hung_up; /* the peer; what it sent is still to be read, or what is queued to be sent */
     bool known;   /* conn_set_idle_limit() was called */
     bool starved; /* there is no memory for the rest of its message */
     uint64_t id;
@@ -117,6 +118,7 @@ struct conn {
 static void update_poll(struct conn *conn);
 static void on_flush_tick(struct loop_tick *tick);
 static void read_input(struct conn *conn);
+static void peer_left(struct conn *conn);
 
 /* ---- output ---- */
 
@@ -455,6 +457,12 @@ conn_out_len(const struct conn *conn)
 }
 
 bool
+conn_output_waits(const struct conn *conn)
+{
+    return output_waits(conn);
+}
+
+bool
 conn_full(struct conn *conn)
 {
     bool full = conn->out_len > NET_LIMIT(conn->home->net, out_max);
@@ -707,7 +715,9 @@ read_input(struct conn *conn)
         }
         if (got < 0 && errno == EINTR)
             continue;
-        if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+        if (got == 0)
+            peer_left(conn);
+        else if (errno != EAGAIN && errno != EWOULDBLOCK)
             conn_close(conn);
         break;
     }
@@ -753,6 +763,23 @@ conn_resume(struct conn *conn)
 
 /* ---- the socket ---- */
 
+/* The peer closed its side: nothing is read now, or all has been read. */
+static void
+peer_left(struct conn *conn)
+{
+    const struct conn_handler *handler = conn->handler;
+    bool open = conn->state == CONN_OPEN;
+    bool awaits = (open || conn->state == CONN_DRAINING) && handler->awaits_rest != NULL &&
+                  handler->awaits_rest(conn);
+    conn->hung_up |= awaits;
+    if (awaits && open && !may_deliver(conn))
+        conn->came_paused = true;
+    else if (awaits && output_waits(conn))
+        conn_close_after_write(conn);
+    else
+        conn_close(conn);
+}
+
 static void
 ready(void *arg, int events)
 {
@@ -767,7 +794,7 @@ ready(void *arg, int events)
     else if ((events & (UV_READABLE | UV_DISCONNECT)) && may_deliver(conn))
         read_input(conn);
     else if ((events & UV_DISCONNECT) && conn->state != CONN_CLOSED)
-        conn_close(conn);
+        peer_left(conn);
     else if (events & UV_READABLE)
         conn->came_paused = true;
     update_poll(conn);
@@ -788,7 +815,9 @@ update_poll(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED)
         return;
-    int events = UV_DISCONNECT;
+    bool draining = conn->state == CONN_DRAINING;
+    bool await = conn->hung_up && (draining || (conn->state == CONN_OPEN && !may_deliver(conn)));
+    int events = await ? 0 : UV_DISCONNECT;
     /* A pause changes nothing until bytes come in it: most peers wait for their
      * answer, and four system calls a statement are saved. */
     if (may_deliver(conn))

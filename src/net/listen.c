@@ -543,7 +543,12 @@ look(const struct arrival *arrival)
                                                               : CONN_EARLY_SERVE;
     /* A part of them stays readable: nobody spins on that. */
     enum conn_early early = listener->handler->early(listener->arg, bytes, (size_t)got);
-    return early == CONN_EARLY_MORE ? CONN_EARLY_SERVE : early;
+    if (early != CONN_EARLY_DONE)
+        return CONN_EARLY_SERVE;
+    /* A socket closed with bytes unread is reset, and its peer waits for a plain end. */
+    while (recv(arrival->fd, bytes, (size_t)got, MSG_DONTWAIT) < 0 && errno == EINTR)
+        continue;
+    return CONN_EARLY_DONE;
 }
 
 static void

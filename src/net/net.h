@@ -45,6 +45,11 @@ struct conn_handler {
     void (*frame)(struct conn *conn, const struct slice *message);
     /* Output fell below the low mark after conn_full() was seen true; or NULL. */
     void (*drained)(struct conn *conn);
+    /* The peer closed its side, and may read all the same. True: what it sent before is
+     * delivered, if the connection is paused when that goes on, and what is queued for it
+     * is sent; only then the connection is closed. A peer that is gone altogether looks
+     * the same until something is written. NULL: never. */
+    bool (*awaits_rest)(struct conn *conn);
     /* Peer closed, error, timeout or conn_close(): the last call for this conn,
      * which is freed when it returns. Answers still parked are dropped. */
     void (*closed)(struct conn *conn);
@@ -202,7 +207,8 @@ const char *conn_tls_refusal(const struct conn *conn);
 void conn_start_tls(struct conn *conn, struct net_tls *tls, const void *bytes, size_t len);
 
 /* Stop and go on delivering messages; bytes are not read while paused, so the
- * peer feels it. A close by the peer is noticed all the same. Pausing nests. */
+ * peer feels it. A close by the peer is noticed all the same, see awaits_rest. Pausing
+ * nests. */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 /* One more than may be: tell the peer and close. */
@@ -230,6 +236,8 @@ void conn_flush(struct conn *conn);
 size_t conn_out_len(const struct conn *conn); /* pending bytes */
 /* More than limits.out_max is pending: stop producing until drained(). */
 bool conn_full(struct conn *conn);
+/* Whether anything is queued, or encrypted and not sent. */
+bool conn_output_waits(const struct conn *conn);
 
 /* Close after the pending output was sent (at most write_stall_ns). */
 void conn_close_after_write(struct conn *conn);

@@ -188,6 +188,8 @@ trust(SSL_CTX *ctx, const struct net_tls_config *config, struct ox_err *err)
         sk_X509_NAME_push(names, X509_NAME_dup(X509_get_subject_name(sk_X509_value(certs, i))));
     }
     SSL_CTX_set_client_CA_list(ctx, names);
+    /* As with Java, whatever is in the store is trusted, whoever signed it. */
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
     free_certs(certs);
     ERR_clear_error();
     return count > 0 ? OX_OK : ox_fail(err, OX_CONFIG_ERROR, "trust store has no certificate");

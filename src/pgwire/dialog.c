@@ -284,6 +284,16 @@ on_function_call(struct pg_conn *pg)
     simple_error(pg, &err);
 }
 
+/* Answers to what came before it go out first. */
+static void
+on_terminate(struct pg_conn *pg)
+{
+    if (conn_output_waits(pg->conn))
+        conn_close_after_write(pg->conn);
+    else
+        conn_close(pg->conn);
+}
+
 static void
 idle_too_long(struct loop_timer *timer)
 {
@@ -328,7 +338,7 @@ take_message(struct pg_conn *pg, const struct slice *message)
     case 'S': on_sync(pg); break;
     case 'H': conn_flush(pg->conn); break;
     case 'F': on_function_call(pg); break;
-    case 'X': conn_close(pg->conn); break;
+    case 'X': on_terminate(pg); break;
     case 'd': /* the rest of a COPY that failed */
     case 'c':
     case 'f': break;

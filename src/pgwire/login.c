@@ -69,7 +69,11 @@ ask(struct pg_conn *pg, int32_t what, struct str content)
 static void
 let_in(struct pg_conn *pg, const char *method)
 {
-    engine_login_done(&pg->engine, method, pg_startup_user(pg));
+    struct ox_err err;
+    if (engine_login_done(&pg->engine, method, pg_startup_user(pg), &err) != OX_OK) {
+        pg_fatal(pg, &err);
+        return;
+    }
     pg_login_closed(pg);
     pg_welcome(pg);
 }
@@ -106,19 +110,12 @@ refuse(struct pg_conn *pg, const char *method, const struct ox_err *why)
 static bool
 common_name_is(struct str subject, struct str user)
 {
-    struct auth_mapping *mapping;
-    struct text name, dn;
-    bool same = false;
+    struct text name;
+    bool has;
     ox_text_init(&name, NULL);
-    ox_text_init(&dn, NULL);
-    if (auth_mapping_parse("RULE:^(?:.*,)?CN=([^,+\\\\]+)(?:,.*)?$/$1/", &mapping, NULL) == OX_OK) {
-        same = auth_dn_print(subject.ptr, subject.len, &dn, NULL) == OX_OK &&
-            auth_mapping_apply(mapping, ox_text_str(&dn), &name, NULL) == OX_OK &&
-            ox_str_eq(ox_text_str(&name), user);
-        auth_mapping_free(mapping);
-    }
+    bool same = auth_dn_common_name(subject.ptr, subject.len, &name, &has, NULL) == OX_OK &&
+        has && ox_str_eq(ox_text_str(&name), user);
     ox_text_fini(&name);
-    ox_text_fini(&dn);
     return same;
 }
 

@@ -21,6 +21,8 @@ enum {
     PG_CANCEL = 80877102,
     PG_SSL = 80877103,
     PG_GSSENC = 80877104,
+    PG_PROBE_FIRST_MS = 100, /* of who closed its side: is it there? */
+    PG_PROBE_LAST_MS = 10000,
 };
 
 struct pgwire_door {
@@ -55,6 +57,8 @@ struct pg_conn {
     struct sql_session *sql;
     struct sql_client client;
     struct loop_timer idle; /* while PG_IDLE, if a setting limits it */
+    struct loop_timer probe; /* since the client closed its side */
+    uint64_t probe_ms;
     struct text out; /* messages being made; written and cleared at once */
     struct ox_stop stop; /* begun while a message is worked on */
 };

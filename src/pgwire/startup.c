@@ -498,12 +498,41 @@ on_drained(struct conn *conn)
         sql_resume(pg->sql);
 }
 
+/* A client that closed its side may be gone altogether: only what is sent tells. While a
+ * statement has nothing to say it is told what it knows, which clients take at any time;
+ * a socket that nobody has any more refuses the next. */
+static void
+probe(struct loop_timer *timer)
+{
+    struct pg_conn *pg = ox_container_of(timer, struct pg_conn, probe);
+    bool running = pg->state == PG_QUERY || pg->state == PG_EXECUTE;
+    if (running && !conn_output_waits(pg->conn))
+        pg->client.parameter(&pg->client, "integer_datetimes", "on");
+    pg->probe_ms = OX_MIN(pg->probe_ms * 2, (uint64_t)PG_PROBE_LAST_MS);
+    loop_timer_start(pg->engine.loop, &pg->probe, pg->probe_ms * 1000000, probe);
+}
+
+/* What it asked for before is answered, all of it. */
+static bool
+on_awaits_rest(struct conn *conn)
+{
+    struct pg_conn *pg = conn_user(conn);
+    if (pg->sql == NULL)
+        return false;
+    if (!loop_timer_running(&pg->probe)) {
+        pg->probe_ms = PG_PROBE_FIRST_MS;
+        loop_timer_start(pg->engine.loop, &pg->probe, pg->probe_ms * 1000000, probe);
+    }
+    return true;
+}
+
 static void
 on_closed(struct conn *conn)
 {
     struct pg_conn *pg = conn_user(conn);
     engine_login_refused(&pg->engine, conn_tls_refusal(conn));
     loop_timer_stop(&pg->idle);
+    loop_timer_stop(&pg->probe);
     forget_key(pg);
     pg_login_closed(pg);
     free_startup(pg);
@@ -522,6 +551,7 @@ static const struct conn_handler handler = {
     .frame_len = on_frame_len,
     .frame = on_frame,
     .drained = on_drained,
+    .awaits_rest = on_awaits_rest,
     .closed = on_closed,
     .early = on_early,
 };

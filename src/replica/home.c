@@ -361,8 +361,9 @@ static void
 look(struct loop_msg *msg)
 {
     struct loop_cache *cache = ox_container_of(msg, struct loop_cache, look);
-    atomic_store(&cache->looking, false);
-    table_of_tick(cache->replica);
+    struct replica *replica = cache->replica;
+    atomic_store(&cache->looking, false); /* from here on it is posted again */
+    table_of_tick(replica);
 }
 
 void
@@ -544,26 +545,33 @@ replica_elect(struct replica *replica)
 
 /* ---- housekeeping: retention, on a worker ---- */
 
+struct housekeeping {
+    int64_t now_ms, producer_id_expiration_ms;
+};
+
 static void
 retain_one(struct partition *part, void *arg)
 {
-    const int64_t *now_ms = arg;
+    const struct housekeeping *round = arg;
     struct ox_err err;
     uint64_t freed;
     struct plog *log = partition_log(part);
     if (log == NULL)
         return;
-    if (plog_retain(log, *now_ms, &freed, &err) != OX_OK)
+    if (plog_retain(log, round->now_ms, &freed, &err) != OX_OK)
         ox_diag_err(OX_DIAG_WARN, "retention failed", &err);
-    plog_expire_producers(log, *now_ms);
+    plog_expire_producers(log, round->now_ms, round->producer_id_expiration_ms);
 }
 
 static void
 housekeeping_work(struct pool_job *job)
 {
     struct replica *replica = ox_container_of(job, struct replica, housekeeping_job);
-    int64_t now_ms = env_wall_ms(replica->env);
-    replica_each(replica, retain_one, &now_ms);
+    const struct meta_view *view = meta_view_get(replica->meta);
+    struct housekeeping round = {env_wall_ms(replica->env),
+        view->settings->producer_id_expiration_ms};
+    meta_view_put(view);
+    replica_each(replica, retain_one, &round);
     pthread_mutex_lock(&replica->housekeeping_mutex);
     replica->housekeeping_out = false;
     pthread_cond_signal(&replica->housekeeping_back);

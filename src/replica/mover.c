@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Partitions between log directories: where a partition's log is, moves from one
- * directory to another (one at a time, on a thread of their own), and what
- * happens to the partitions of a directory that fails.
+ * directory to another, and what happens to the partitions of a directory that fails.
  *
  *   asked --> waiting --> moving --> done, or failed (reported, forgotten)
  *                 \__________\--> asked again for elsewhere: the newest wins
@@ -10,10 +9,21 @@
  * A move that was asked for is a directory on the disk (plog_move_prepare()) until it
  * is done or forgotten: those found at the start are asked for again.
  *
- * 1. A partition is on the list of moves at most once with `dead` false; dead ones
+ * One thread, the mover's, looks after all: it prepares, starts, removes what nobody
+ * wants any more, and looks at the directories. Each move has a thread of its own; at
+ * most num.replica.alter.log.dirs.threads of them copy at a time, and what they copy
+ * counts together for replica.alter.log.dirs.io.max.bytes.per.second. The request that
+ * has waited longest goes first.
+ *
+ * 1. Of the requests that wait at most one for a partition has `dead` false; dead ones
  *    only wait for their directory to be removed.
- * 2. `current` is the one that moves; cancel makes it give up.
- * 3. A directory that failed is told once to each of its partitions. */
+ * 2. While a partition moves nothing is started or removed for it, nor prepared in the
+ *    directory that it moves to: that is in the hands of the move's thread, which removes
+ *    what it leaves before it ends.
+ * 3. A request that moves is cancelled by its work; one that is `ending` takes no more
+ *    notice of what is asked: what is asked then becomes a request that waits.
+ * 4. A directory that failed is told once to each of its partitions, when no move out of
+ *    it is at work any more: until then it is not known where the log will be. */
 #include <pthread.h>
 #include <time.h>
 
@@ -32,9 +42,21 @@ struct request {
     struct list link;
     struct partition *part; /* held */
     struct log_dir *to;
+    uint64_t not_before_ns;
     int tries;
     bool prepared; /* or it was tried */
     bool dead;     /* no more wanted */
+};
+
+/* A move under way. */
+struct work {
+    struct list link;
+    struct mover *mover;
+    struct request *request; /* NULL: it is done, the thread waits to be joined */
+    struct log_dir *from;
+    uint64_t copied; /* as far as it was counted */
+    bool cancel, ending;
+    pthread_t thread;
 };
 
 struct mover {
@@ -43,13 +65,12 @@ struct mover {
     pthread_t thread;
     pthread_mutex_t mutex; /* all below */
     pthread_cond_t wake;
-    struct list requests;
-    struct request *current;
-    bool cancel, stopping, started;
+    struct list requests; /* that wait */
+    struct list works;
+    struct ox_rate rate;
+    bool stopping, started;
     bool held; /* nothing moves until mover_go() */
     /* On the mover's thread. */
-    struct ox_rate rate;
-    uint64_t copied; /* of the move under way, as far as it was counted */
     size_t failed_count; /* directories whose failure was told */
 };
 
@@ -156,20 +177,35 @@ replica_choose_dir(struct replica *replica, const struct meta_topic *topic, cons
 
 /* ---- moves ---- */
 
+/* The move of the partition that is under way, or that is ending. */
+static struct work *
+find_work(const struct mover *mover, const struct partition *part)
+{
+    ox_list_each(link, &mover->works)
+    {
+        struct work *work = ox_container_of(link, struct work, link);
+        if (work->request != NULL && work->request->part == part)
+            return work;
+    }
+    return NULL;
+}
+
 static struct request *
 unprepared(struct mover *mover)
 {
     ox_list_each(link, &mover->requests)
     {
         struct request *request = ox_container_of(link, struct request, link);
-        if (!request->prepared && !request->dead)
+        const struct work *work = find_work(mover, request->part);
+        if (!request->prepared && !request->dead &&
+            (work == NULL || work->request->to != request->to))
             return request;
     }
     return NULL;
 }
 
 /* What was asked for survives a restart from here on. Under mutex, which is let go
- * meanwhile; only this thread frees requests. */
+ * meanwhile; only this thread frees requests that wait. */
 static void
 prepare_all(struct mover *mover)
 {
@@ -194,10 +230,12 @@ wait_ms(struct mover *mover, uint64_t ms)
     pthread_cond_timedwait(&mover->wake, &mover->mutex, &until);
 }
 
-/* How long the move has to wait, as replica.alter.log.dirs.io.max.bytes.per.second is now. */
+/* How long the move has to wait, as replica.alter.log.dirs.io.max.bytes.per.second is now.
+ * Under mutex. */
 static double
-owes_ms(struct mover *mover)
+owes_ms(struct work *work)
 {
+    struct mover *mover = work->mover;
     const struct meta_view *view = meta_view_get(replica_meta(mover->replica));
     const struct server_config *config = view->settings;
     double most = (double)config->replica_alter_log_dirs_io_max_bytes_per_second;
@@ -207,30 +245,36 @@ owes_ms(struct mover *mover)
     uint64_t now_ms = env_mono_ns(mover->env) / 1000000, bytes = 0;
     int64_t end;
     meta_view_put(view);
-    plog_moving(partition_log(mover->current->part), &bytes, &end);
-    if (bytes > mover->copied)
+    plog_moving(partition_log(work->request->part), &bytes, &end);
+    if (bytes > work->copied)
         ox_rate_add(&mover->rate, samples, sample_ms,
-            (double)OX_MIN(bytes - mover->copied, COUNTED_MAX), now_ms);
-    mover->copied = bytes;
+            (double)OX_MIN(bytes - work->copied, COUNTED_MAX), now_ms);
+    work->copied = bytes;
     if (most < 0) /* unset */
         return 0;
     return ox_rate_over_ms(&mover->rate, samples, sample_ms, OX_MAX(most, 1e-3), now_ms);
+}
+
+/* Under mutex. */
+static bool
+may_go_on(const struct work *work)
+{
+    return !work->mover->stopping && !work->cancel && !log_dir_is_offline(work->from) &&
+           !log_dir_is_offline(work->request->to) &&
+           !plog_detached(partition_log(work->request->part));
 }
 
 /* Between two pieces of a move. */
 static bool
 go_on(void *arg)
 {
-    struct mover *mover = arg;
+    struct work *work = arg;
     double owed;
-    pthread_mutex_lock(&mover->mutex);
-    prepare_all(mover);
-    while (!mover->stopping && !mover->cancel && (owed = owes_ms(mover)) > 0) {
-        wait_ms(mover, (uint64_t)OX_MIN(OX_MAX(owed, 1.0), (double)AGAIN_MS));
-        prepare_all(mover);
-    }
-    bool go = !mover->stopping && !mover->cancel;
-    pthread_mutex_unlock(&mover->mutex);
+    pthread_mutex_lock(&work->mover->mutex);
+    while (may_go_on(work) && (owed = owes_ms(work)) > 0)
+        wait_ms(work->mover, (uint64_t)OX_MIN(OX_MAX(owed, 1.0), (double)AGAIN_MS));
+    bool go = may_go_on(work);
+    pthread_mutex_unlock(&work->mover->mutex);
     return go;
 }
 
@@ -250,50 +294,155 @@ remove_copy(const struct request *request)
         ox_diag_err(OX_DIAG_WARN, "what was copied for a move could not be removed", &err);
 }
 
-static ox_code
-run(struct mover *mover, const struct request *request, struct ox_err *err)
+/* Puts it at the end of those that wait. Under mutex. */
+static void
+try_again(struct mover *mover, struct request *request)
 {
-    if (request->dead)
-        return OX_CANCELED;
-    ox_code code = plog_move(partition_log(request->part), request->to, go_on, mover, err);
-    if (code == OX_OK)
-        ox_info("partition was moved", "partition=%s-%d to=%s", partition_topic(request->part),
-            partition_index(request->part), log_dir_path(request->to));
-    return code;
+    request->not_before_ns = env_mono_ns(mover->env) + (uint64_t)AGAIN_MS * 1000000;
+    ox_list_push(&mover->requests, &request->link);
 }
 
-/* Runs the oldest request. Under mutex, which is let go meanwhile. */
-static void
-move_one(struct mover *mover)
+/* What becomes of a request that has moved, or has not: gives it, unless it waits
+ * again. Under mutex, which is let go meanwhile. */
+static struct request *
+end_work(struct work *work, ox_code code, bool dropped, const struct ox_err *err)
 {
-    struct request *request =
-        ox_container_of(ox_list_pop(&mover->requests), struct request, link);
-    struct ox_err err;
-    bool dropped = plog_detached(partition_log(request->part));
-    mover->current = request->dead ? NULL : request;
-    mover->cancel = false;
-    mover->copied = 0;
-    pthread_mutex_unlock(&mover->mutex);
-    ox_code code = run(mover, request, &err);
-    dropped |= plog_detached(partition_log(request->part));
-    pthread_mutex_lock(&mover->mutex);
-    bool wanted = !request->dead && !mover->cancel && !dropped;
-    mover->current = NULL;
+    struct mover *mover = work->mover;
+    struct request *request = work->request;
+    bool wanted = !work->cancel && !dropped;
     if (wanted && !mover->stopping && (code == OX_OBJECT_IN_USE || code == OX_CANCELED) &&
         ++request->tries < TRIES_MAX) { /* it is being compacted, or was cut */
-        ox_list_push(&mover->requests, &request->link);
-        wait_ms(mover, AGAIN_MS);
-        return;
+        try_again(mover, request);
+        return NULL;
     }
     /* At the next start it is tried again if the disk failed, or there was no time. */
     bool later = wanted && (mover->stopping || code == OX_STORAGE_ERROR);
+    work->ending = true;
     pthread_mutex_unlock(&mover->mutex);
-    if (code != OX_OK && code != OX_CANCELED)
-        ox_diag_err(OX_DIAG_ERROR, "partition could not be moved", &err);
+    if (code == OX_OK)
+        ox_info("partition was moved", "partition=%s-%d to=%s", partition_topic(request->part),
+            partition_index(request->part), log_dir_path(request->to));
+    else if (code != OX_CANCELED)
+        ox_diag_err(OX_DIAG_ERROR, "partition could not be moved", err);
     if (code != OX_OK && !later)
+        remove_copy(request);
+    pthread_mutex_lock(&mover->mutex);
+    return request;
+}
+
+static void *
+work_main(void *arg)
+{
+    struct work *work = arg;
+    struct mover *mover = work->mover;
+    struct plog *plog = partition_log(work->request->part);
+    struct ox_err err;
+    bool dropped = plog_detached(plog);
+    ox_code code = plog_move(plog, work->request->to, go_on, work, &err);
+    dropped |= plog_detached(plog);
+    pthread_mutex_lock(&mover->mutex);
+    struct request *request = end_work(work, code, dropped, &err);
+    work->request = NULL; /* the mover's from here on */
+    pthread_cond_broadcast(&mover->wake);
+    pthread_mutex_unlock(&mover->mutex);
+    if (request != NULL)
+        forget(request);
+    return NULL;
+}
+
+/* ---- the mover's thread ---- */
+
+/* Under mutex, as all of the following. */
+static struct work *
+find_ended(const struct mover *mover)
+{
+    ox_list_each(link, &mover->works)
+    {
+        struct work *work = ox_container_of(link, struct work, link);
+        if (work->request == NULL)
+            return work;
+    }
+    return NULL;
+}
+
+/* The mutex is let go meanwhile. */
+static void
+reap(struct mover *mover)
+{
+    struct work *work;
+    while ((work = find_ended(mover)) != NULL) {
+        ox_list_remove(&work->link);
+        pthread_mutex_unlock(&mover->mutex);
+        pthread_join(work->thread, NULL);
+        ox_free(work);
+        pthread_mutex_lock(&mover->mutex);
+    }
+}
+
+static bool
+may_start_more(const struct mover *mover)
+{
+    const struct replica_config *config = replica_config(mover->replica);
+    const struct meta_view *view = meta_view_get(replica_meta(mover->replica));
+    int32_t set = view->settings->num_replica_alter_log_dirs_threads;
+    meta_view_put(view);
+    size_t most = set > 0 ? (size_t)set : config->dir_count + config->failed_count, count = 0;
+    ox_list_each(link, &mover->works)
+        count += ox_container_of(link, struct work, link)->request != NULL;
+    return count < most;
+}
+
+static void
+start_work(struct mover *mover, struct request *request)
+{
+    struct work *work = ox_calloc(1, sizeof(*work));
+    work->mover = mover;
+    work->request = request;
+    work->from = plog_log_dir(partition_log(request->part));
+    if (pthread_create(&work->thread, NULL, work_main, work) != 0) {
+        ox_free(work);
+        try_again(mover, request);
+        return;
+    }
+    ox_list_push(&mover->works, &work->link);
+}
+
+/* The oldest request for which something can be done now. */
+static struct request *
+next_request(struct mover *mover)
+{
+    uint64_t now_ns = env_mono_ns(mover->env);
+    bool more = may_start_more(mover);
+    ox_list_each(link, &mover->requests)
+    {
+        struct request *request = ox_container_of(link, struct request, link);
+        request->dead |= plog_detached(partition_log(request->part)); /* the topic is no more */
+        if ((request->dead || (more && request->not_before_ns <= now_ns)) &&
+            find_work(mover, request->part) == NULL)
+            return request;
+    }
+    return NULL;
+}
+
+/* False: nothing can be done now. */
+static bool
+do_next(struct mover *mover)
+{
+    struct request *request = next_request(mover);
+    if (request == NULL)
+        return false;
+    ox_list_remove(&request->link);
+    if (!request->dead && plog_log_dir(partition_log(request->part)) != request->to) {
+        start_work(mover, request);
+        return true;
+    }
+    bool dead = request->dead;
+    pthread_mutex_unlock(&mover->mutex);
+    if (dead)
         remove_copy(request);
     forget(request);
     pthread_mutex_lock(&mover->mutex);
+    return true;
 }
 
 static void
@@ -313,7 +462,27 @@ count_failed(const struct mover *mover)
     return count;
 }
 
-/* What waits is left to the next start. Under mutex. */
+/* Invariant 4. The mutex is let go meanwhile. */
+static void
+look_at_dirs(struct mover *mover)
+{
+    size_t failed = count_failed(mover);
+    if (failed <= mover->failed_count)
+        return;
+    ox_list_each(link, &mover->works)
+    {
+        const struct work *work = ox_container_of(link, struct work, link);
+        if (work->request != NULL && log_dir_is_offline(work->from))
+            return; /* it gives up, which wakes us */
+    }
+    mover->failed_count = failed;
+    pthread_mutex_unlock(&mover->mutex);
+    replica_each(mover->replica, tell_one, NULL);
+    replica_elect(mover->replica);
+    pthread_mutex_lock(&mover->mutex);
+}
+
+/* What waits is left to the next start. */
 static void
 end_requests(struct mover *mover)
 {
@@ -333,30 +502,24 @@ mover_main(void *arg)
     struct mover *mover = arg;
     pthread_mutex_lock(&mover->mutex);
     while (!mover->stopping) {
-        pthread_mutex_unlock(&mover->mutex);
-        size_t failed = count_failed(mover);
-        if (failed > mover->failed_count) {
-            replica_each(mover->replica, tell_one, NULL);
-            replica_elect(mover->replica);
-        }
-        mover->failed_count = failed;
-        pthread_mutex_lock(&mover->mutex);
-        if (mover->stopping)
-            break;
+        reap(mover);
+        look_at_dirs(mover);
         prepare_all(mover);
         if (mover->stopping)
             break;
-        if (!ox_list_empty(&mover->requests) && !mover->held)
-            move_one(mover);
-        else
-            wait_ms(mover, LOOK_MS);
+        if (mover->held || !do_next(mover))
+            wait_ms(mover, ox_list_empty(&mover->requests) ? LOOK_MS : AGAIN_MS);
     }
+    while (reap(mover), !ox_list_empty(&mover->works))
+        wait_ms(mover, LOOK_MS);
     end_requests(mover);
     pthread_mutex_unlock(&mover->mutex);
     return NULL;
 }
 
-/* The request for the partition, on the list or at work. Under mutex. */
+/* ---- what is asked ---- */
+
+/* The request for the partition that waits. Under mutex. */
 static struct request *
 find_request(struct mover *mover, const struct partition *part)
 {
@@ -373,25 +536,29 @@ void
 mover_ask(struct mover *mover, struct partition *part, struct log_dir *to)
 {
     pthread_mutex_lock(&mover->mutex);
-    bool running = mover->current != NULL && mover->current->part == part;
-    bool there = plog_log_dir(partition_log(part)) == to, found = there;
-    if (running && mover->current->to != to)
-        mover->cancel = true;
+    struct work *work = find_work(mover, part);
+    bool there = plog_log_dir(partition_log(part)) == to;
+    /* A move elsewhere may be past the point where it can be cancelled. */
+    bool found = there && work == NULL;
+    if (work != NULL && work->request->to != to)
+        work->cancel = true;
+    else if (work != NULL)
+        found = !work->cancel && !work->ending;
     ox_list_each(link, &mover->requests)
     {
         struct request *request = ox_container_of(link, struct request, link);
         if (request->part != part)
             continue;
-        request->dead = there || request->to != to;
+        request->dead = found || request->to != to;
         found |= !request->dead;
     }
-    if (!found && !(running && mover->current->to == to && !mover->cancel)) {
+    if (!found) {
         struct request *request = ox_calloc(1, sizeof(*request));
         request->part = partition_hold(part);
         request->to = to;
         ox_list_push(&mover->requests, &request->link);
     }
-    pthread_cond_signal(&mover->wake);
+    pthread_cond_broadcast(&mover->wake);
     pthread_mutex_unlock(&mover->mutex);
 }
 
@@ -401,8 +568,9 @@ mover_target(struct mover *mover, struct partition *part)
     pthread_mutex_lock(&mover->mutex);
     struct request *request = find_request(mover, part);
     struct log_dir *to = request != NULL ? request->to : NULL;
-    if (to == NULL && mover->current != NULL && mover->current->part == part && !mover->cancel)
-        to = mover->current->to;
+    struct work *work = find_work(mover, part);
+    if (to == NULL && work != NULL && !work->cancel && !work->ending)
+        to = work->request->to;
     pthread_mutex_unlock(&mover->mutex);
     return to;
 }
@@ -418,6 +586,7 @@ mover_start(struct replica *replica, const struct env *env)
     mover->replica = replica;
     mover->held = true;
     ox_list_init(&mover->requests);
+    ox_list_init(&mover->works);
     pthread_mutex_init(&mover->mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -434,7 +603,7 @@ mover_go(struct mover *mover)
 {
     pthread_mutex_lock(&mover->mutex);
     mover->held = false;
-    pthread_cond_signal(&mover->wake);
+    pthread_cond_broadcast(&mover->wake);
     pthread_mutex_unlock(&mover->mutex);
 }
 
@@ -446,7 +615,7 @@ mover_stop(struct mover *mover)
     mover->started = false;
     pthread_mutex_lock(&mover->mutex);
     mover->stopping = true;
-    pthread_cond_signal(&mover->wake);
+    pthread_cond_broadcast(&mover->wake);
     pthread_mutex_unlock(&mover->mutex);
     pthread_join(mover->thread, NULL);
     pthread_mutex_lock(&mover->mutex);

@@ -43,10 +43,9 @@ static void on_flushed(void *arg, int64_t flushed_end);
 
 /* ---- opening and closing ---- */
 
-/* The topic's settings as the log reads them. */
+/* The topic's settings as the log reads them, and the one of the node. */
 static void
-read_config(struct plog_config *to, const struct topic_config *from,
-    const struct replica_config *config)
+read_config(struct plog_config *to, const struct topic_config *from, struct replica *replica)
 {
     static const int codecs[] = {
         [TOPIC_COMPRESSION_TYPE_UNCOMPRESSED] = OX_CODEC_NONE,
@@ -84,7 +83,9 @@ read_config(struct plog_config *to, const struct topic_config *from,
     to->min_compaction_lag_ms = from->min_compaction_lag_ms;
     to->max_compaction_lag_ms = from->max_compaction_lag_ms;
     to->min_cleanable_dirty_ratio = from->min_cleanable_dirty_ratio;
-    to->producer_id_expiration_ms = config->producer_id_expiration_ms;
+    const struct meta_view *view = meta_view_get(replica_meta(replica));
+    to->producer_id_expiration_ms = view->settings->producer_id_expiration_ms;
+    meta_view_put(view);
 }
 
 /* What the metadata says is deleted is, also when the power went before the log
@@ -142,7 +143,7 @@ partition_open(struct replica *replica, const struct meta_topic *topic,
     part->lazy = topic->config->flush == TOPIC_FLUSH_LAZY;
     struct plog_args args = {part->topic, facts->index, topic->id, .on_flushed = on_flushed,
         .arg = part, .name_later = true};
-    read_config(&args.config, topic->config, replica_config(replica));
+    read_config(&args.config, topic->config, replica);
     struct log_dir *dir;
     part->fault = replica_choose_dir(replica, topic, part->topic, facts->index,
         replica_is_starting(replica), &dir, &err);
@@ -186,7 +187,7 @@ partition_update(struct partition *part, const struct meta_topic *topic,
 {
     struct plog_config config;
     struct ox_err err;
-    read_config(&config, topic->config, replica_config(part->replica));
+    read_config(&config, topic->config, part->replica);
     if (part->log != NULL)
         plog_set_config(part->log, &config);
     if (!partition_offline(part) && plog_fault(part->log, NULL) == OX_OK &&

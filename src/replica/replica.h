@@ -33,7 +33,6 @@ struct replica_config {
     size_t failed_count;
     struct loop_group *loops;
     int64_t housekeeping_ms; /* between rounds of retention */
-    int64_t producer_id_expiration_ms;
 };
 
 /* Opens the partitions of meta's current view and follows its changes from

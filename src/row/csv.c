@@ -99,7 +99,7 @@ csv_split_line(const struct copy_format *copy, struct str line, struct arena *ar
         uint32_t column = *count;
         bool keep = copy->force_not_null != NULL && copy->force_not_null[column];
         bool force = copy->force_null != NULL && copy->force_null[column];
-        bool null = ox_str_eq(value, copy->null) && (!was_quoted || force) && !keep;
+        bool null = ox_str_eq(value, copy->null) && (was_quoted ? force : !keep);
         fields[(*count)++] = null ? OX_STR_NULL : value;
         if (at >= end)
             return OX_OK;

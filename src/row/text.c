@@ -72,6 +72,15 @@ escape_tail(struct text *to, size_t start, char delimiter)
     }
 }
 
+/* Numbers, dates and their like are written without tabs, control characters and
+ * backslashes; but with signs, spaces and colons, which may be delimiters. */
+static inline bool
+is_plain(struct type type)
+{
+    return type_phys(type) != PHYS_STR ||
+           (!type.array && (type.id == TYPE_NUMERIC || type.id == TYPE_UUID));
+}
+
 static void
 field_out(const struct vector *vec, uint32_t row, uint32_t column, const struct copy_format *copy,
     const struct row_format *format, struct text *to)
@@ -82,10 +91,9 @@ field_out(const struct vector *vec, uint32_t row, uint32_t column, const struct 
     }
     size_t start = to->len;
     vector_out_text(vec, row, format, to);
-    enum phys phys = type_phys(vec->type);
     if (copy->csv)
         csv_quote_tail(copy, column, start, to);
-    else if (phys == PHYS_STR && vec->type.id != TYPE_NUMERIC && vec->type.id != TYPE_UUID)
+    else if (copy->delimiter != '\t' || !is_plain(vec->type))
         escape_tail(to, start, copy->delimiter);
 }
 

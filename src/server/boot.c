@@ -43,8 +43,8 @@ struct server {
     struct arena arena;
     struct kafka_doors *doors;
     struct uuid incarnation;
-    _Atomic bool registered; /* from here on `told` is the meta thread's */
-    char *told;              /* the listeners as they were registered */
+    struct teller *teller;
+    _Atomic bool registered; /* from here on the teller is asked */
     struct server_certificates *sql_certificates;
     struct auth_mapping *sql_mapping;
     struct pgwire_door *pgwire;
@@ -278,8 +278,7 @@ open_storage(struct server *server, struct ox_err *err)
         .dirs = server->log_dirs, .dir_count = server->log_dir_count,
         .failed = server->failed_dirs, .failed_count = server->failed_dir_count,
         .loops = server->loops,
-        .housekeeping_ms = options->config.log_retention_check_interval_ms,
-        .producer_id_expiration_ms = options->config.producer_id_expiration_ms};
+        .housekeeping_ms = options->config.log_retention_check_interval_ms};
     return replica_start(&replica_config, server->env, server->meta, &server->replica, err);
 }
 
@@ -306,6 +305,16 @@ sql_login(struct server *server, const struct meta_view *view)
     return asked ? PGWIRE_AUTO : PGWIRE_TRUST;
 }
 
+/* What to do about a port that somebody else has. */
+static ox_code
+hint_port(ox_code code, const char *setting, struct ox_err *err)
+{
+    if (code == OX_ADDRESS_IN_USE)
+        ox_hint(err, "Stop the program that listens there, or set %s to another port; 0 takes a "
+            "free one.", setting);
+    return code;
+}
+
 static ox_code
 open_sql_door(struct server *server, const struct meta_view *view, struct ox_err *err)
 {
@@ -316,8 +325,8 @@ open_sql_door(struct server *server, const struct meta_view *view, struct ox_err
         .login = sql_login(server, view), .tls_required = config->sql_ssl == SERVER_SQL_SSL_REQUIRE};
     bool safe = sql.login != PGWIRE_TRUST && sql.tls_required;
     if (!server_is_loopback(address) && !config->allow_insecure && !safe) {
-        ox_fail(err, OX_CONFIG_ERROR, "listen_address \"%s\" is not a loopback address, and the "
-            "connections of the PostgreSQL door are not encrypted and authenticated", address);
+        ox_fail(err, OX_CONFIG_ERROR, "listen_address \"%s\" is not a loopback address, and "
+            "PostgreSQL connections are not encrypted and authenticated", address);
         return ox_hint(err, "Set sql_ssl=require with a certificate, or allow_insecure=on to "
             "accept that.");
     }
@@ -334,7 +343,8 @@ open_sql_door(struct server *server, const struct meta_view *view, struct ox_err
         return code;
     sql.mapping = server->sql_mapping;
     sql.tls = server_certificates_tls(server->sql_certificates);
-    return pgwire_door_open(&sql, &server->pgwire, &server->sql_port, err);
+    code = pgwire_door_open(&sql, &server->pgwire, &server->sql_port, err);
+    return hint_port(code, "sql_port", err);
 }
 
 static ox_code
@@ -393,8 +403,8 @@ open_doors(struct server *server, struct ox_err *err)
     ox_arena_init(&arena);
     ox_code code = check_authorizer(config, err);
     if (code == OX_OK)
-        code = kafka_doors_open(&doors, view, as_configured(server, view, &arena),
-            &server->doors, err);
+        code = hint_port(kafka_doors_open(&doors, view, as_configured(server, view, &arena),
+            &server->doors, err), "kafka_port or listeners", err);
     ox_arena_fini(&arena);
     if (code == OX_OK)
         code = open_sql_door(server, view, err);
@@ -403,91 +413,58 @@ open_doors(struct server *server, struct ox_err *err)
     bool open = server_is_loopback(config->listen_address) || config->allow_insecure;
     server->http_address = open ? config->listen_address : "127.0.0.1";
     if (code == OX_OK)
-        code = http_door_open(server->engine, server->http_address, config->http_port,
-            &server->http, &server->http_port, err);
+        code = hint_port(http_door_open(server->engine, server->http_address, config->http_port,
+            &server->http, &server->http_port, err), "http_port", err);
     return code;
 }
 
 /* ---- telling the cluster where this node listens ---- */
 
-/* What to register, with what the settings advertise now; in the arena. */
+/* A make function of the teller's: with what the settings advertise. */
 static void
-make_registration(struct server *server, const struct server_config *settings,
-    struct arena *arena, struct meta_command *cmd)
+make_registration(void *arg, const struct server_config *settings, struct arena *arena,
+    struct meta_command *cmd)
 {
+    struct server *server = arg;
     struct meta_listener *listeners;
+    const struct meta_view *view = meta_view_get(server->meta);
     *cmd = (struct meta_command){.kind = META_BROKER_REGISTER};
     cmd->broker_register.node_id = meta_identity(server->meta)->node_id;
     cmd->broker_register.incarnation = server->incarnation;
     cmd->broker_register.directory_id = *log_dir_id(server->log_dirs[0]);
     cmd->broker_register.rack = ox_str(server->options->config.broker_rack);
-    kafka_doors_tell(server->doors, settings, arena, &listeners,
-        &cmd->broker_register.listener_count);
+    kafka_doors_tell(server->doors, settings != NULL ? settings : view->settings, arena,
+        &listeners, &cmd->broker_register.listener_count);
     cmd->broker_register.listeners = listeners;
+    meta_view_put(view);
 }
 
-/* Whether the registration says something new; it is noted as told. */
-static bool
-note_told(struct server *server, const struct meta_command *cmd)
+static ox_code
+propose_registration(void *arg, struct meta_call *call, const struct meta_command *cmd,
+    struct ox_err *err)
 {
-    struct text text;
-    ox_text_init(&text, NULL);
-    for (uint32_t i = 0; i < cmd->broker_register.listener_count; i++) {
-        const struct meta_listener *at = &cmd->broker_register.listeners[i];
-        ox_text_addf(&text, "%.*s %.*s %d %d\n", OX_STR_ARG(at->name), OX_STR_ARG(at->host),
-            at->port, at->protocol);
-    }
-    bool same = server->told != NULL && text.ptr != NULL && strcmp(server->told, text.ptr) == 0;
-    ox_free(server->told);
-    server->told = ox_strdup(text.ptr != NULL ? text.ptr : "");
-    ox_text_fini(&text);
-    return !same;
+    struct server *server = arg;
+    return meta_propose(server->meta, call, cmd, err);
 }
 
 /* Needed before the first answer. */
 static ox_code
 register_broker(struct server *server, struct ox_err *err)
 {
+    const struct teller_config config = {server->env, make_registration, propose_registration,
+        server};
     struct arena arena;
     struct meta_command cmd;
-    const struct meta_view *view = meta_view_get(server->meta);
     env_random(server->env, &server->incarnation, sizeof(server->incarnation));
+    server->teller = teller_new(&config);
     ox_arena_init(&arena);
-    make_registration(server, view->settings, &arena, &cmd);
-    note_told(server, &cmd);
+    make_registration(server, NULL, &arena, &cmd);
     ox_code code = meta_propose_wait(server->meta, &cmd, NULL, err);
+    if (code == OX_OK)
+        teller_told(server->teller, &cmd);
     ox_arena_fini(&arena);
-    meta_view_put(view);
     atomic_store(&server->registered, code == OX_OK);
     return code;
-}
-
-static void
-registered_again(struct meta_call *call)
-{
-    if (call->code != OX_OK)
-        ox_diag_err(OX_DIAG_WARN, "the listeners were not told anew", &call->err);
-    ox_free(call);
-}
-
-/* On the meta thread. */
-static void
-register_again(struct server *server, const struct server_config *settings)
-{
-    struct arena arena;
-    struct meta_command cmd;
-    struct ox_err err;
-    ox_arena_init(&arena);
-    make_registration(server, settings, &arena, &cmd);
-    if (note_told(server, &cmd)) {
-        struct meta_call *call = ox_calloc(1, sizeof(*call));
-        call->done = registered_again;
-        if (meta_propose(server->meta, call, &cmd, &err) != OX_OK) {
-            ox_diag_err(OX_DIAG_WARN, "the listeners were not told anew", &err);
-            ox_free(call);
-        }
-    }
-    ox_arena_fini(&arena);
 }
 
 static ox_code
@@ -564,7 +541,7 @@ settings_changed(const struct meta_view *view, void *arg)
     limits_of(view->settings, &limits);
     net_set_limits(server->net, &limits);
     if (atomic_load(&server->registered) && kafka_doors_follow(server->doors, view))
-        register_again(server, view->settings);
+        teller_tell(server->teller, view->settings);
     limit_memory(view->settings);
     loop_group_pool_resize(server->loops, view->settings->pool_threads);
     ox_diag_set_level((enum ox_diag_level)view->settings->log_level);
@@ -706,6 +683,7 @@ server_stop(struct server *server)
     }
     if (server->meta != NULL)
         meta_close(server->meta);
+    teller_free(server->teller);
     if (server->loops != NULL)
         loop_group_drain(server->loops);
     if (server->engine != NULL) /* the catalog has given its last answers */
@@ -717,7 +695,6 @@ server_stop(struct server *server)
     if (served)
         fs_unlink(server->env->fs, "server.pid", server->pid_path, NULL);
     ox_arena_fini(&server->arena);
-    ox_free(server->told);
     ox_free(server->temp_dir);
     ox_free(server->pid_path);
     ox_free(server);
@@ -777,8 +754,10 @@ server_tend(struct server *server)
 {
     const struct meta_view *view = meta_view_get(server->meta);
     kafka_doors_tend(server->doors, view);
+    teller_tend(server->teller);
     engine_logins_tend(server->engine);
     engine_tokens_tend(server->engine, view);
+    engine_hosts_tend(server->engine, view);
     if (server->sql_certificates != NULL)
         server_certificates_watch(server->sql_certificates, view->settings);
     replica_tend(server->replica);

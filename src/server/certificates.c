@@ -124,6 +124,17 @@ wipe(struct net_tls_config *config)
     auth_wipe((void *)(uintptr_t)config->key.ptr, config->key.len);
 }
 
+/* Where the certificates came from that cannot be used. */
+static void
+name_files(const struct server_config *config, struct ox_err *err)
+{
+    const char *keys = config->ssl_keystore_location, *trusted = config->ssl_truststore_location;
+    if (keys != NULL && trusted != NULL)
+        ox_detail(err, "The key store is file \"%s\", the trust store file \"%s\".", keys, trusted);
+    else if (keys != NULL)
+        ox_detail(err, "The key store is file \"%s\".", keys);
+}
+
 ox_code
 server_certificates_new(const struct env *env, const struct server_config *config,
     int client_auth, const char *alpn, struct server_certificates **out, struct ox_err *err)
@@ -138,8 +149,8 @@ server_certificates_new(const struct env *env, const struct server_config *confi
     if (code == OX_OK) {
         certificates->seen = digest(&tls);
         code = net_tls_new(&tls, alpn, &certificates->tls, err);
-        if (code != OX_OK && config->ssl_keystore_location != NULL)
-            ox_detail(err, "The key store is file \"%s\".", config->ssl_keystore_location);
+        if (code != OX_OK)
+            name_files(config, err);
         wipe(&tls);
     }
     ox_arena_fini(&arena);
@@ -195,8 +206,8 @@ server_certificates_watch(struct server_certificates *certificates,
         &err);
     uint64_t now = code == OX_OK ? digest(&tls) : 0;
     if (now != certificates->seen) {
-        if (code == OX_OK)
-            code = net_tls_load(certificates->tls, &tls, &err);
+        if (code == OX_OK && (code = net_tls_load(certificates->tls, &tls, &err)) != OX_OK)
+            name_files(config, &err);
         if (code == OX_OK)
             ox_info("certificates were read again", "client_auth=%d", (int)tls.client_auth);
         else

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/near.h"
 #include "config.h"
 #include "server/server.h"
 
@@ -49,7 +50,8 @@ report(struct reader *reader, const char *where, const struct ox_err *err)
 {
     reader->faults++;
     fprintf(reader->to, "oxbow: %s: %s%s%s%s%s\n", where, err->message,
-        err->detail[0] ? ". " : "", err->detail, err->hint[0] ? " " : "", err->hint);
+        err->detail[0] ? ". " : "", err->detail,
+        err->hint[0] ? err->detail[0] ? " " : ". " : "", err->hint);
 }
 
 /* A setting has two names: messages have Kafka's, a person may have used ours. */
@@ -141,6 +143,18 @@ keep_setting(struct reader *reader, const struct param *param, const char *liste
 }
 
 static void
+hint_setting(struct str name, struct ox_err *err)
+{
+    const struct param_table *table = &param_tables[PARAM_SCOPE_SERVER];
+    struct near near;
+    near_init(&near, name);
+    for (int i = 0; i < table->count; i++)
+        near_offer(&near, ox_str(table->rows[i].name), NULL);
+    if (near_found(&near) > 0)
+        ox_hint(err, "Perhaps you meant \"%.*s\".", OX_STR_ARG(near.names[0]));
+}
+
+static void
 take_setting(struct reader *reader, const char *where, struct str name, struct str value,
     bool replace)
 {
@@ -156,6 +170,7 @@ take_setting(struct reader *reader, const char *where, struct str name, struct s
     }
     if (param == NULL) {
         ox_fail(&err, OX_CONFIG_ERROR, "there is no setting \"%.*s\"", OX_STR_ARG(name));
+        hint_setting(name, &err);
         report(reader, where, &err);
         return;
     }
@@ -197,16 +212,48 @@ is_secret(struct str name)
         ends_in(name, "password");
 }
 
+/* The name ends before at. */
+static bool
+split_at(struct str line, const char *at, struct str *name, struct str *value)
+{
+    const char *end = line.ptr + line.len;
+    *name = trim(ox_str_n(line.ptr, (size_t)(at - line.ptr)));
+    at += at < end;
+    *value = unquote(trim(ox_str_n(at, (size_t)(end - at))), is_secret(*name));
+    return name->len > 0;
+}
+
 static bool
 split_assignment(struct str line, struct str *name, struct str *value)
 {
     const char *equals = memchr(line.ptr, '=', line.len);
-    if (equals == NULL)
-        return false;
-    *name = trim(ox_str_n(line.ptr, (size_t)(equals - line.ptr)));
-    *value = unquote(trim(ox_str_n(equals + 1, (size_t)(line.ptr + line.len - equals - 1))),
-        is_secret(*name));
-    return name->len > 0;
+    return equals != NULL && split_at(line, equals, name, value);
+}
+
+/* The same in a file of Java's, where a colon or blanks do as well; a backslash takes that
+ * from the character behind it. */
+static bool
+split_property(struct str line, struct str *name, struct str *value)
+{
+    const char *at = line.ptr, *end = line.ptr + line.len;
+    while (at < end && memchr("=: \t", *at, 4) == NULL)
+        at += *at == '\\' && at + 1 < end ? 2 : 1;
+    const char *sign = at;
+    while (sign < end && (*sign == ' ' || *sign == '\t'))
+        sign++;
+    bool signed_here = sign < end && (*sign == '=' || *sign == ':');
+    return split_at(line, signed_here ? sign : at, name, value);
+}
+
+/* What may be told of a line that assigns nothing: it may have been meant to set a secret. */
+static struct str
+told_of(struct str line)
+{
+    struct str word = line;
+    for (size_t i = 0; i < line.len && word.len == line.len; i++)
+        if (memchr("=: \t", line.ptr[i], 4) != NULL)
+            word.len = i;
+    return is_secret(word) ? word : line;
 }
 
 /* ---- files ---- */
@@ -300,14 +347,24 @@ read_lines(struct reader *reader, const char *path, struct str content)
         if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!')
             continue;
         snprintf(where, sizeof(where), "%s:%d", path, first);
-        if (split_assignment(line, &name, &value)) {
+        if (java ? split_property(line, &name, &value) : split_assignment(line, &name, &value)) {
             take_setting(reader, where, name, java ? unescape(reader, value) : value, true);
             continue;
         }
         struct ox_err err;
-        ox_fail(&err, OX_CONFIG_ERROR, "expected name = value, found \"%.*s\"", OX_STR_ARG(line));
+        ox_fail(&err, OX_CONFIG_ERROR, "expected name = value, found \"%.*s\"",
+            OX_STR_ARG(told_of(line)));
         report(reader, where, &err);
     }
+}
+
+static void
+tell_ignored(struct reader *reader, const char *where)
+{
+    if (reader->ignored.len > 0)
+        ox_warn("settings without a meaning here were ignored", "file=%s names=\"%s\"", where,
+            reader->ignored.ptr);
+    reader->ignored.len = 0;
 }
 
 static ox_code
@@ -322,9 +379,7 @@ read_file(struct reader *reader, const char *path, bool must_exist, struct ox_er
     if (code != OX_OK)
         return code;
     read_lines(reader, path, ox_str_n(content, len));
-    if (reader->ignored.len > 0)
-        ox_warn("settings without a meaning here were ignored", "file=%s names=\"%s\"", path,
-            reader->ignored.ptr);
+    tell_ignored(reader, path);
     return OX_OK;
 }
 
@@ -338,17 +393,24 @@ finish(struct reader *reader, struct ox_err *err)
     return OX_OK;
 }
 
-static void
-usage(FILE *to)
+static const char help[] =
+    "oxbow stores streams of records and serves them to Kafka and PostgreSQL clients.\n\n"
+    "Usage: oxbow -D DIR [-c NAME=VALUE]... [--config FILE]\n\n"
+    "  -D DIR            data directory; made and initialised if it is new\n"
+    "  -c NAME=VALUE     set a setting, by its own name or Kafka's; may be repeated\n"
+    "  --config FILE     read settings from FILE instead of DIR/oxbow.conf;\n"
+    "                    Kafka's server.properties is read as it is\n"
+    "  --help, --version\n\n"
+    "It listens on 127.0.0.1, port 9092 for Kafka's protocol (kafka_port), 9432 for\n"
+    "PostgreSQL's (sql_port) and 9680 for metrics (http_port), prints one line when it\n"
+    "serves, and writes its log to standard error. SIGTERM and SIGINT stop it in order,\n"
+    "SIGHUP reads the file again. SELECT * FROM oxbow.settings lists all settings.\n";
+
+static ox_code
+misused(struct ox_err *err, const char *what, const char *word)
 {
-    fputs("oxbow stores streams and serves them to Kafka and PostgreSQL clients.\n\n"
-          "Usage: oxbow -D DIR [-c name=value]... [--config FILE]\n\n"
-          "  -D DIR            data directory; made and initialised if it is new\n"
-          "  -c name=value     set a setting; Kafka's names work too\n"
-          "  --config FILE     read settings from FILE instead of DIR/oxbow.conf;\n"
-          "                    Kafka's server.properties is read as it is\n"
-          "  --version, --help\n",
-        to);
+    ox_fail(err, OX_CONFIG_ERROR, "%s%s", what, word);
+    return ox_hint(err, "Try \"oxbow --help\".");
 }
 
 static void
@@ -360,7 +422,8 @@ take_assignment(struct reader *reader, const char *text)
         return;
     }
     struct ox_err err;
-    ox_fail(&err, OX_CONFIG_ERROR, "expected name=value, found \"%s\"", text);
+    ox_fail(&err, OX_CONFIG_ERROR, "expected name=value, found \"%.*s\"",
+        OX_STR_ARG(told_of(ox_str(text))));
     report(reader, "-c", &err);
 }
 
@@ -378,6 +441,7 @@ read_all(struct server_options *options, char **assignments, int assignment_coun
     reader.fixed = true;
     for (int i = 0; i < assignment_count && code == OX_OK; i++)
         take_assignment(&reader, assignments[i]);
+    tell_ignored(&reader, "-c");
     ox_code faults = finish(&reader, code == OX_OK ? err : NULL);
     if (code != OX_OK || faults != OX_OK)
         return code != OX_OK ? code : faults;
@@ -409,20 +473,19 @@ server_options_read(int argc, char **argv, struct server_options *options, struc
             assignments[count++] = optarg;
         else if (option == 'h' || option == 'V') {
             if (option == 'h')
-                usage(stdout);
+                fputs(help, stdout);
             else
                 puts("oxbow " PACKAGE_VERSION);
             exit(0);
         } else {
-            usage(stderr);
-            return ox_fail(err, OX_CONFIG_ERROR, "the command line cannot be read");
+            return misused(err, option == 'c' ? "there are more than 256 -c"
+                                              : "the options are not understood", "");
         }
     }
-    if (options->dir == NULL || optind < argc) {
-        usage(stderr);
-        return ox_fail(err, OX_CONFIG_ERROR, "%s",
-            options->dir == NULL ? "no data directory is given (-D DIR)" : "too many arguments");
-    }
+    if (options->dir == NULL)
+        return misused(err, "no data directory is given (-D DIR)", "");
+    if (optind < argc)
+        return misused(err, "too many arguments: ", argv[optind]);
     return read_all(options, assignments, count, err);
 }
 

@@ -163,13 +163,6 @@ open_free(struct open_door *open, bool with_listener)
     ox_free(open);
 }
 
-/* Who shows a certificate besides a login says nothing by it. */
-static int
-client_auth_of(const struct server_listener *want)
-{
-    return server_listener_sasl(want) ? NET_TLS_NONE : -1;
-}
-
 static ox_code
 open_one(struct kafka_doors *doors, const struct meta_view *view,
     const struct server_listener *want, size_t listeners, struct arena *arena, struct ox_err *err)
@@ -182,7 +175,7 @@ open_one(struct kafka_doors *doors, const struct meta_view *view,
     if (code == OX_OK)
         code = auth_mapping_parse(want->config->ssl_principal_mapping_rules, &open->mapping, err);
     if (code == OX_OK && server_listener_tls(want))
-        code = server_certificates_new(doors->config.env, want->config, client_auth_of(want), NULL,
+        code = server_certificates_new(doors->config.env, want->config, -1, NULL,
             &open->certificates, err);
     open->name = ox_strdup(want->name);
     open->host = ox_strdup(want->host);
@@ -341,7 +334,8 @@ kafka_doors_follow(struct kafka_doors *doors, const struct meta_view *view)
 static bool
 other_tls(const struct meta_view *now, const struct server_listener *want, struct arena *arena)
 {
-    const struct server_config *before = meta_listener_settings(now, want->name, arena);
+    const struct server_config *before =
+        server_listener_settings(now, want->name, want->protocol, arena);
     for (int i = PARAM_SERVER_SSL_KEYSTORE_LOCATION; i <= PARAM_SERVER_SSL_KERNEL_TLS; i++) {
         const struct param *param = param_at(PARAM_SCOPE_SERVER, i);
         struct str a = param_load(param, before, arena);
@@ -357,8 +351,8 @@ try_certificates(struct kafka_doors *doors, const struct server_listener *want,
     struct ox_err *err)
 {
     struct server_certificates *certificates;
-    ox_code code = server_certificates_new(doors->config.env, want->config, client_auth_of(want),
-        NULL, &certificates, err);
+    ox_code code = server_certificates_new(doors->config.env, want->config, -1, NULL,
+        &certificates, err);
     if (code == OX_OK)
         server_certificates_free(certificates);
     return code;
@@ -573,7 +567,7 @@ kafka_doors_tend(struct kafka_doors *doors, const struct meta_view *view)
         struct open_door *open = ox_container_of(each, struct open_door, link);
         if (open->certificates != NULL)
             server_certificates_watch(open->certificates,
-                meta_listener_settings(view, open->name, &arena));
+                server_listener_settings(view, open->name, open->protocol, &arena));
     }
     take_over_ones(doors, &over);
     ox_unlock(&doors->lock);

@@ -144,13 +144,27 @@ check_mechanisms(const struct server_listener *listener, struct ox_err *err)
         "\"sasl.enabled.mechanisms\"", listener->name);
 }
 
+const struct server_config *
+server_listener_settings(const struct meta_view *view, const char *name, int protocol,
+    struct arena *arena)
+{
+    const struct server_listener listener = {.protocol = protocol};
+    const struct server_config *config = meta_listener_settings(view, name, arena);
+    if (!server_listener_sasl(&listener) ||
+        meta_listener_own(view, name, NULL, PARAM_SERVER_SSL_CLIENT_AUTH).ptr != NULL)
+        return config;
+    struct server_config *without = ox_arena_copy(arena, config, sizeof(*config));
+    without->ssl_client_auth = SERVER_SSL_CLIENT_AUTH_NONE;
+    return without;
+}
+
 static ox_code
 check_one(const struct meta_view *view, struct server_listener *listener, struct arena *arena,
     struct ox_err *err)
 {
     const struct server_config *base = view->settings;
     listener->protocol = protocol_of(base->listener_security_protocol_map, listener->name);
-    listener->config = meta_listener_settings(view, listener->name, arena);
+    listener->config = server_listener_settings(view, listener->name, listener->protocol, arena);
     if (listener->protocol < 0)
         return ox_fail(err, OX_CONFIG_ERROR,
             "listener \"%s\" has no security protocol in \"listener.security.protocol.map\"",

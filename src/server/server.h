@@ -63,6 +63,10 @@ server_listener_sasl(const struct server_listener *listener)
  * the view.  Fails:  OX_CONFIG_ERROR */
 ox_code server_listeners(const struct meta_view *view, struct arena *arena,
     struct server_listener *out, size_t *count, struct ox_err *err);
+/* The settings of one listener, in the arena. One whose clients log in asks for their
+ * certificates besides only where ssl.client.auth is set for it alone (KIP-684). */
+const struct server_config *server_listener_settings(const struct meta_view *view,
+    const char *name, int protocol, struct arena *arena);
 /* Where clients are told to go, as config says now; strings live in the arena or as
  * long as listeners. On failure the listeners are as they were.
  * Fails:  OX_CONFIG_ERROR */
@@ -103,6 +107,28 @@ void kafka_doors_tend(struct kafka_doors *doors, const struct meta_view *view);
 /* Before net_free(), and after. NULL is allowed. */
 void kafka_doors_stop(struct kafka_doors *doors);
 void kafka_doors_free(struct kafka_doors *doors);
+
+/* ---- telling the cluster where this node listens (teller.c) ---- */
+
+struct teller;
+struct teller_config {
+    const struct env *env;
+    /* What to register as these settings are (NULL: as they are now); in the arena. */
+    void (*make)(void *arg, const struct server_config *settings, struct arena *arena,
+        struct meta_command *cmd);
+    ox_code (*propose)(void *arg, struct meta_call *call, const struct meta_command *cmd,
+        struct ox_err *err); /* as meta_propose() */
+    void *arg;
+};
+struct teller *teller_new(const struct teller_config *config);
+/* When all that was proposed is answered. NULL is allowed. */
+void teller_free(struct teller *teller);
+/* The cluster was told that, at the start. */
+void teller_told(struct teller *teller, const struct meta_command *cmd);
+/* Tell what the settings make of it, if that is something else. On: the meta thread */
+void teller_tell(struct teller *teller, const struct server_config *settings);
+/* Once a second: what was refused. On: the main thread */
+void teller_tend(struct teller *teller);
 
 /* ---- certificates (certificates.c) ---- */
 

@@ -18,7 +18,14 @@
 #include "base/check.h"
 #include "share/share_int.h"
 
-enum { NS_PER_MS = 1000000, RETRIES = 16 };
+enum { NS_PER_MS = 1000000, RETRIES = 16, REFUSED_MAX = 1000, OUTS_FEW = 256 };
+
+/* A partition of a session. */
+struct share_read {
+    struct share_part *part;
+    bool known; /* its topic was there when it was added */
+    bool owed;  /* the next answer names it, whatever there is */
+};
 
 struct share_session {
     struct share_home *home;
@@ -26,9 +33,10 @@ struct share_session {
     uint64_t id, conn_id;
     uint64_t owner; /* of records: the member, whichever session of it */
     int32_t epoch;
-    struct share_part **parts; /* heap */
-    uint32_t count, cap;
-    struct share_part **before; /* while it is opened again: what it read */
+    struct share_read *parts; /* heap */
+    uint32_t count, cap, owed;
+    uint64_t left; /* how many partitions have left it */
+    struct share_read *before; /* while it is opened again: what it read */
     uint32_t before_count;
 };
 
@@ -100,8 +108,8 @@ session_close(struct share_session *sess)
     struct share_home *home = sess->home;
     ox_map_remove(&home->sessions, sess->key);
     for (uint32_t i = 0; i < sess->count; i++) {
-        part_release(sess->parts[i], sess->owner);
-        part_leave(sess->parts[i]);
+        part_release(sess->parts[i].part, sess->owner);
+        part_leave(sess->parts[i].part);
     }
     group_count(home, sess->group_id, group_sessions(home, sess->group_id) - 1);
     ox_free(sess->parts);
@@ -147,7 +155,8 @@ session_reopen(struct share_session *sess, const struct share_call *call)
     sess->before = sess->parts;
     sess->before_count = sess->count;
     sess->parts = NULL;
-    sess->count = sess->cap = 0;
+    sess->left += sess->count;
+    sess->count = sess->cap = sess->owed = 0;
     sess->conn_id = call->conn_id;
 }
 
@@ -155,7 +164,7 @@ static void
 session_leave_before(struct share_session *sess)
 {
     for (uint32_t i = 0; i < sess->before_count; i++)
-        part_leave(sess->before[i]);
+        part_leave(sess->before[i].part);
     ox_free(sess->before);
     sess->before = NULL;
     sess->before_count = 0;
@@ -165,7 +174,7 @@ session_leave_before(struct share_session *sess)
 static ox_code
 session_find(struct share_home *home, struct share_call *call)
 {
-    struct str key = session_key(call->arena, call);
+    struct str key = call->session_key = session_key(call->arena, call);
     struct share_session *sess = ox_map_get(&home->sessions, key);
     if (call->session_epoch == 0) {
         if (!call->fetch)
@@ -201,30 +210,37 @@ session_find(struct share_home *home, struct share_call *call)
 static bool
 session_lives(struct share_call *call)
 {
-    const struct share_session *sess =
-        ox_map_get(&call->home->sessions, session_key(call->arena, call));
+    const struct share_session *sess = ox_map_get(&call->home->sessions, call->session_key);
     return sess != NULL && sess->id == call->session_id;
 }
 
-static bool
-session_has(const struct share_session *sess, const struct share_part *sp)
+static struct share_read *
+session_part(const struct share_session *sess, const struct share_part *sp)
 {
     for (uint32_t i = 0; i < sess->count; i++)
-        if (sess->parts[i] == sp)
-            return true;
-    return false;
+        if (sess->parts[i].part == sp)
+            return &sess->parts[i];
+    return NULL;
 }
 
 static void
-session_add(struct share_session *sess, struct share_part *sp)
+owe(struct share_session *sess, struct share_read *read, bool owed)
 {
-    if (session_has(sess, sp))
+    sess->owed += (uint32_t)owed - (uint32_t)read->owed;
+    read->owed = owed;
+}
+
+static void
+session_add(struct share_session *sess, struct share_part *sp, bool known, bool owed)
+{
+    if (session_part(sess, sp) != NULL)
         return;
     if (sess->count == sess->cap) {
         sess->cap = sess->cap == 0 ? 8 : sess->cap * 2;
-        sess->parts = ox_realloc(sess->parts, ox_size_mul(sess->cap, sizeof(struct share_part *)));
+        sess->parts = ox_realloc(sess->parts, ox_size_mul(sess->cap, sizeof(*sess->parts)));
     }
-    sess->parts[sess->count++] = sp;
+    sess->parts[sess->count] = (struct share_read){.part = sp, .known = known};
+    owe(sess, &sess->parts[sess->count++], owed);
     sp->sessions++;
 }
 
@@ -232,11 +248,12 @@ static void
 session_drop(struct share_session *sess, const struct uuid *topic_id, int32_t index)
 {
     for (uint32_t i = 0; i < sess->count; i++) {
-        struct share_part *sp = sess->parts[i];
+        struct share_part *sp = sess->parts[i].part;
         if (sp->index != index || !ox_uuid_eq(&sp->topic_id, topic_id))
             continue;
-        memmove(sess->parts + i, sess->parts + i + 1,
-            (--sess->count - i) * sizeof(struct share_part *));
+        owe(sess, &sess->parts[i], false);
+        memmove(sess->parts + i, sess->parts + i + 1, (--sess->count - i) * sizeof(*sess->parts));
+        sess->left++;
         part_leave(sp);
         return;
     }
@@ -244,15 +261,47 @@ session_drop(struct share_session *sess, const struct uuid *topic_id, int32_t in
 
 /* ---- answers ---- */
 
-static struct share_call_part *
-out_of(struct share_call *call, const struct uuid *topic_id, int32_t index)
+struct out_key {
+    struct uuid topic_id;
+    int32_t partition;
+};
+_Static_assert(sizeof(struct out_key) == 20, "without a gap");
+
+static struct str
+out_key(struct out_key *key, const struct uuid *topic_id, int32_t index)
 {
+    *key = (struct out_key){*topic_id, index};
+    return ox_str_n((const char *)key, sizeof(*key));
+}
+
+static struct share_call_part *
+out_find(const struct share_call *call, const struct uuid *topic_id, int32_t index)
+{
+    struct out_key key;
+    if (call->out_count >= OUTS_FEW)
+        return ox_map_get(&call->out_index, out_key(&key, topic_id, index));
     for (size_t i = 0; i < call->out_count; i++)
         if (call->outs[i].partition == index && ox_uuid_eq(&call->outs[i].topic_id, topic_id))
             return &call->outs[i];
-    struct share_call_part *out = &call->outs[call->out_count++];
-    *out = (struct share_call_part){.topic_id = *topic_id, .partition = index};
-    return out;
+    return NULL;
+}
+
+/* What the call says of a partition. Few are looked through, many have an index. */
+static struct share_call_part *
+out_of(struct share_call *call, const struct uuid *topic_id, int32_t index)
+{
+    struct out_key key;
+    struct share_call_part *out = out_find(call, topic_id, index);
+    if (out != NULL)
+        return out;
+    size_t at = call->out_count++;
+    call->outs[at] = (struct share_call_part){.topic_id = *topic_id, .partition = index};
+    if (call->out_count < OUTS_FEW)
+        return &call->outs[at];
+    for (size_t i = call->out_count == OUTS_FEW ? 0 : at; i <= at; i++)
+        ox_map_put(&call->out_index, out_key(&key, &call->outs[i].topic_id,
+            call->outs[i].partition), &call->outs[i]);
+    return &call->outs[at];
 }
 
 static void
@@ -279,6 +328,7 @@ answer(struct share_call *call, ox_code code)
 {
     struct share *share = call->home->share;
     unpark(call);
+    ox_map_fini(&call->out_index);
     call->code = code;
     call->msg = (struct loop_msg){.fn = deliver};
     loop_post(call->origin, &call->msg);
@@ -295,78 +345,127 @@ is_open(struct share_part *sp)
     return sp->state == PART_READY && part_has_room(sp);
 }
 
-/* The session's partitions, as this call goes through them: with each epoch another is first. As
- * Kafka, which need not read those whose next record it has met already to know that there is
- * something, and reads them first then. */
-static struct share_part **
-in_turn(const struct share_call *call, uint32_t *open)
+/* What a call reads is settled when it begins: others may add to the session while it waits.
+ * What the member may not read, or is not there, is said now. */
+static void
+reads_begin(struct share_call *call)
 {
     const struct share_session *sess = call->session;
-    struct share_part **turn = ox_arena_array(call->arena, struct share_part *, sess->count);
-    uint32_t first = sess->count > 0 ? (uint32_t)call->session_epoch % sess->count : 0, count = 0;
-    *open = 0;
-    for (int met = 1; met >= 0; met--)
-        for (uint32_t i = 0; i < sess->count; i++) {
-            struct share_part *sp = sess->parts[(first + i) % sess->count];
-            bool has = call->expired || (is_open(sp) && sp->met == runs_next(&sp->runs));
-            if (has == (met > 0))
-                turn[count++] = sp;
-        }
-    for (uint32_t i = 0; i < sess->count; i++)
-        if (is_open(turn[i])) {
-            turn[i]->met = runs_next(&turn[i]->runs);
-            ++*open;
-        }
-    return turn;
+    call->session_left = sess->left;
+    call->read_count = 0;
+    call->reads = ox_arena_array(call->arena, struct share_part *, sess->count);
+    call->turn = ox_arena_array(call->arena, struct share_part *, sess->count);
+    for (uint32_t i = 0; i < sess->count; i++) {
+        struct share_part *sp = sess->parts[i].part;
+        ox_code code = call->may(call, &sp->topic_id, sp->index);
+        if (code == OX_UNKNOWN_TOPIC_ID && sess->parts[i].known)
+            code = OX_UNKNOWN_TOPIC_OR_PARTITION; /* it was there */
+        if (code == OX_OK)
+            call->reads[call->read_count++] = sp;
+        else
+            out_of(call, &sp->topic_id, sp->index)->code = code;
+    }
 }
 
-/* Whether the partition has something to say besides records. */
+/* Without those that have left the session since. */
+static void
+reads_keep(struct share_call *call)
+{
+    const struct share_session *sess = call->session;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < call->read_count && call->session_left != sess->left; i++)
+        if (session_part(sess, call->reads[i]) != NULL)
+            call->reads[kept++] = call->reads[i];
+    if (call->session_left != sess->left)
+        call->read_count = kept;
+    call->session_left = sess->left;
+}
+
+/* The call's partitions, as it goes through them: with each epoch another is first. As Kafka,
+ * which need not read those whose next record it has met already to know that there is something,
+ * and reads them first then. */
+static void
+take_turns(struct share_call *call)
+{
+    uint32_t many = call->read_count, count = 0;
+    uint32_t first = many > 0 ? (uint32_t)call->session_epoch % many : 0;
+    call->open = 0;
+    for (int met = 1; met >= 0; met--)
+        for (uint32_t i = 0; i < many; i++) {
+            struct share_part *sp = call->reads[(first + i) % many];
+            bool has = call->expired || (is_open(sp) && sp->met == runs_next(&sp->runs));
+            if (has == (met > 0))
+                call->turn[count++] = sp;
+        }
+    for (uint32_t i = 0; i < many; i++)
+        if (is_open(call->turn[i])) {
+            if (!call->expired)
+                call->turn[i]->met = runs_next(&call->turn[i]->runs);
+            call->open++;
+        }
+}
+
+/* How much of max_bytes each partition has. */
+static size_t
+each_bytes(const struct share_call *call)
+{
+    size_t room = (size_t)OX_MAX(call->max_bytes, 0);
+    return OX_MAX(call->open > 0 ? room / call->open : 0, (size_t)1);
+}
+
+/* Whether there are min_bytes. As with Kafka all counts that stands behind the next record to be
+ * handed out, whether it may be handed out or not. */
 static bool
+enough(const struct share_call *call)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < call->read_count; i++)
+        if (is_open(call->turn[i]) &&
+            part_stock(call->turn[i], each_bytes(call), call->min_bytes > 1, &bytes))
+            return true;
+    return call->open > 0 && bytes >= (uint64_t)OX_MAX(call->min_bytes, 0);
+}
+
+/* What the partition has to say besides records. */
+static void
 collect_fault(struct share_call *call, const struct share_part *sp)
 {
-    if (sp->fault != OX_UNKNOWN_TOPIC_OR_PARTITION && sp->fault != OX_STORAGE_ERROR &&
-        sp->fault != OX_OFFSET_NOT_AVAILABLE && sp->fault != OX_UNKNOWN_SERVER_ERROR)
-        return false;
-    out_of(call, &sp->topic_id, sp->index)->code = sp->fault;
-    return true;
+    if (sp->absent || sp->fault == OX_UNKNOWN_TOPIC_OR_PARTITION ||
+        sp->fault == OX_STORAGE_ERROR || sp->fault == OX_OFFSET_NOT_AVAILABLE ||
+        sp->fault == OX_UNKNOWN_SERVER_ERROR)
+        out_of(call, &sp->topic_id, sp->index)->code = sp->fault;
 }
 
 /* Who gave records comes last the next time. */
 static void
-move_back(struct share_session *sess, struct share_part *sp)
+move_back(struct share_session *sess, const struct share_part *sp)
 {
-    for (uint32_t i = 0; i < sess->count; i++)
-        if (sess->parts[i] == sp) {
-            memmove(sess->parts + i, sess->parts + i + 1,
-                (sess->count - i - 1) * sizeof(struct share_part *));
-            sess->parts[sess->count - 1] = sp;
-            return;
-        }
+    struct share_read *at = session_part(sess, sp), read = *at;
+    memmove(at, at + 1, (size_t)(sess->parts + sess->count - at - 1) * sizeof(*at));
+    sess->parts[sess->count - 1] = read;
 }
 
-/* Whether there is something to say. */
+/* Whether something was read. */
 static bool
 collect(struct share_call *call)
 {
     struct share_session *sess = call->session;
-    uint32_t open;
-    struct share_part **turn = in_turn(call, &open);
     uint64_t left = (uint64_t)OX_MAX(call->max_records, 0);
     bool any = false, first = true;
-    size_t room = (size_t)OX_MAX(call->max_bytes, 0), each = open > 0 ? room / open : 0;
-    for (uint32_t i = 0; i < sess->count && left > 0 && room > 0; i++) {
-        struct share_part *sp = turn[i];
+    size_t room = (size_t)OX_MAX(call->max_bytes, 0), each = each_bytes(call);
+    for (uint32_t i = 0; i < call->read_count && left > 0 && room > 0; i++) {
+        struct share_part *sp = call->turn[i];
         struct share_call_part found = {.topic_id = sp->topic_id, .partition = sp->index};
-        struct part_read read = {.max = left, .max_bytes = OX_MIN(room, OX_MAX(each, (size_t)1)),
-            .min_one = first, .owner = sess->owner};
+        struct part_read read = {.max = left, .max_bytes = OX_MIN(room, each), .min_one = first,
+            .owner = sess->owner};
         if (sp->state != PART_READY) {
-            any |= collect_fault(call, sp);
+            collect_fault(call, sp);
             continue;
         }
         uint64_t got = part_acquire(sp, call, &read, &found);
         first = first && read.bytes == 0;
         room -= OX_MIN(room, read.bytes);
-        any |= read.bytes > 0 || read.cut;
+        any |= read.bytes > 0 || read.cut || found.code != OX_OK;
         if (got == 0 && found.code == OX_OK)
             continue;
         struct share_call_part *out = out_of(call, &sp->topic_id, sp->index);
@@ -374,12 +473,9 @@ collect(struct share_call *call)
         out->range = found.range;
         out->acquired = found.acquired;
         left -= OX_MIN(left, got);
-        any = true;
         if (got > 0 && call->session_epoch > 0)
             move_back(sess, sp);
     }
-    for (size_t i = 0; i < call->out_count; i++)
-        any |= call->outs[i].code != OX_OK || call->outs[i].ack_code != OX_OK;
     return any;
 }
 
@@ -412,76 +508,130 @@ time_is_up(struct loop_timer *timer)
     wake(call);
 }
 
+static void
+park_until(struct share_call *call)
+{
+    struct loop *loop = call->home->loop;
+    uint64_t now = loop_now_ns(loop);
+    call->parked = true;
+    ox_list_push(&call->home->parked, &call->link);
+    loop_timer_start(loop, &call->timer, call->until_ns > now ? call->until_ns - now : 0,
+        time_is_up);
+}
+
 /* False: something has moved already. */
 static bool
 park(struct share_call *call, bool watch)
 {
-    struct share_session *sess = call->session;
-    struct loop *loop = call->home->loop;
-    uint64_t now = loop_now_ns(loop);
-    call->waits = ox_arena_array(call->arena, struct share_wait, sess->count);
+    if (call->waits == NULL)
+        call->waits = ox_arena_array(call->arena, struct share_wait, call->read_count);
     call->wait_count = 0;
-    for (uint32_t i = 0; watch && i < sess->count; i++) {
-        struct share_part *sp = sess->parts[i];
+    for (uint32_t i = 0; watch && i < call->read_count; i++) {
+        struct share_part *sp = call->reads[i];
         if (!is_open(sp))
             continue; /* a release wakes the group */
         struct share_wait *wait = &call->waits[call->wait_count++];
         wait->call = call;
-        wait->waiter = (struct partition_waiter){.fn = moved, .loop = loop,
-            .offset = sp->runs.end, .isolation = sp->isolation};
+        wait->waiter = (struct partition_waiter){.fn = moved, .loop = call->home->loop,
+            .offset = sp->seen, .isolation = sp->isolation};
         if (!partition_wait(sp->part, &wait->waiter)) {
             unpark(call);
             return false;
         }
     }
-    call->parked = true;
-    ox_list_push(&call->home->parked, &call->link);
-    loop_timer_start(loop, &call->timer, call->until_ns > now ? call->until_ns - now : 0,
-        time_is_up);
+    park_until(call);
     return true;
 }
 
-/* A session that was opened is told of all its partitions. */
+/* Who opens a session, or adds to it, is told of the partitions once, even if there is nothing;
+ * and of each that had failed, once it has not. */
 static void
-list_all(struct share_call *call)
+list_owed(struct share_call *call)
 {
-    for (uint32_t i = 0; call->session_epoch == 0 && i < call->session->count; i++)
-        out_of(call, &call->session->parts[i]->topic_id, call->session->parts[i]->index);
+    struct share_session *sess = call->session;
+    bool opens = call->session_epoch == 0;
+    for (uint32_t i = 0; i < call->read_count && (opens || sess->owed > 0); i++) {
+        const struct share_part *sp = call->reads[i];
+        struct share_read *read = session_part(sess, sp);
+        if (!opens && (!read->owed || sp->state != PART_READY))
+            continue;
+        out_of(call, &sp->topic_id, sp->index);
+        owe(sess, read, false);
+    }
+    for (size_t i = 0; i < call->out_count && !opens; i++) {
+        const struct share_call_part *out = &call->outs[i];
+        struct share_part *sp = out->code == OX_OK ? NULL
+                                : part_find(call->home, call->group_id, &out->topic_id,
+                                      out->partition);
+        struct share_read *read = sp != NULL ? session_part(sess, sp) : NULL;
+        if (read != NULL)
+            owe(sess, read, true);
+    }
+}
+
+/* None of its partitions can be read here: the client is told at once. */
+static bool
+all_absent(const struct share_call *call)
+{
+    for (uint32_t i = 0; i < call->read_count; i++)
+        if (call->reads[i]->state == PART_READY || !call->reads[i]->absent)
+            return false;
+    return true;
+}
+
+/* Reads, unless there is too little and time to wait for more; false: it is parked. */
+static bool
+read_all(struct share_call *call)
+{
+    reads_keep(call);
+    if (call->read_count == 0 || call->max_records <= 0 || call->max_bytes <= 0)
+        return true;
+    call->expired |= all_absent(call);
+    for (int tries = 0;; tries++) {
+        take_turns(call);
+        bool now = call->expired || enough(call);
+        if (!now && call->until_ns <= loop_now_ns(call->home->loop)) {
+            call->expired = now = true;
+            take_turns(call);
+        }
+        if (now && (collect(call) || call->expired || call->min_bytes <= 0))
+            return true;
+        if (park(call, tries < RETRIES))
+            return false;
+    }
+}
+
+/* What a call that is over has to say besides what it found. */
+static ox_code
+outcome(const struct share_call *call, bool lives)
+{
+    if (call->home->stopping)
+        return OX_SHUTTING_DOWN;
+    if (call->refusal != OX_OK)
+        return call->refusal;
+    return call->fetch && call->session_epoch != -1 && !call->renewing && (!lives || call->gone)
+               ? OX_SHARE_SESSION_NOT_FOUND
+               : OX_OK;
 }
 
 static void
 step(struct share_call *call)
 {
-    if (call->home->stopping) {
-        answer(call, OX_SHUTTING_DOWN);
+    bool lives = call->refusal == OX_OK && session_lives(call);
+    ox_code code = outcome(call, lives);
+    if (code != OX_OK) {
+        answer(call, code);
         return;
     }
-    bool lives = session_lives(call);
     if (!call->fetch || call->session_epoch == -1 || call->renewing) {
         if (call->session_epoch == -1 && lives)
             session_close(call->session);
-        answer(call, OX_OK);
+    } else if (read_all(call)) {
+        list_owed(call);
+    } else {
         return;
     }
-    if (!lives) {
-        answer(call, OX_SHARE_SESSION_NOT_FOUND);
-        return;
-    }
-    for (int tries = 0;; tries++) {
-        if (collect(call)) {
-            list_all(call);
-            answer(call, OX_OK);
-            return;
-        }
-        if (call->expired || call->session->count == 0 || call->max_records <= 0 ||
-            call->max_bytes <= 0 || call->until_ns <= loop_now_ns(call->home->loop)) {
-            list_all(call);
-            answer(call, OX_OK);
-            return;
-        }
-        if (park(call, tries < RETRIES))
-            return;
-    }
+    answer(call, OX_OK);
 }
 
 void
@@ -500,7 +650,7 @@ share_wake_group(struct share_home *home, struct str group_id)
     for (struct list *node = home->parked.next, *next; node != &home->parked; node = next) {
         struct share_call *call = ox_container_of(node, struct share_call, link);
         next = node->next;
-        if (ox_str_eq(call->group_id, group_id))
+        if (call->refusal == OX_OK && ox_str_eq(call->group_id, group_id))
             wake(call);
     }
 }
@@ -587,6 +737,8 @@ acknowledge(struct share_call *call, struct share_call_part *part)
     share_wake_group(call->home, call->group_id);
 }
 
+/* What cannot be read is remembered too, and told of with each fetch, but not without end: a
+ * client may name what it likes. */
 static void
 take_part(struct share_call *call, struct share_call_part *part)
 {
@@ -594,24 +746,23 @@ take_part(struct share_call *call, struct share_call_part *part)
         acknowledge(call, part);
     if (!call->fetch || call->session_epoch == -1)
         return;
-    if (part->refused != OX_OK) {
+    if (part->refused != OX_OK && call->session->count >= REFUSED_MAX) {
         out_of(call, &part->topic_id, part->partition)->code = part->refused;
         return;
     }
     session_add(call->session,
-        part_use(call->home, call->group_id, &part->topic_id, part->partition));
+        part_get(call->home, call->group_id, &part->topic_id, part->partition),
+        part->refused != OX_UNKNOWN_TOPIC_ID, call->session_epoch > 0);
 }
 
-/* Partitions whose load or write failed are read again. */
+/* Partitions that are new, or whose load or write failed, are read. */
 static void
 wait_for_loads(struct share_call *call)
 {
-    struct share_session *sess = call->session;
-    for (uint32_t i = 0; i < sess->count; i++) {
-        struct share_part *sp = part_use(call->home, call->group_id,
-            &sess->parts[i]->topic_id, sess->parts[i]->index);
-        if (sp->state == PART_LOADING)
-            part_wait(sp, call, NULL);
+    for (uint32_t i = 0; i < call->read_count; i++) {
+        part_load(call->reads[i]);
+        if (call->reads[i]->state == PART_LOADING)
+            part_wait(call->reads[i], call, NULL);
     }
 }
 
@@ -622,6 +773,12 @@ begin(struct loop_msg *msg)
     struct share_home *home = call->home;
     ox_code code = home->stopping ? OX_SHUTTING_DOWN : session_find(home, call);
     parts_sweep(home);
+    call->until_ns = loop_now_ns(home->loop) + (uint64_t)OX_MAX(call->max_wait_ms, 0) * NS_PER_MS;
+    if (code == OX_SHARE_SESSION_LIMIT_REACHED) { /* it comes again as soon as it hears of it */
+        call->refusal = code;
+        park_until(call);
+        return;
+    }
     if (code != OX_OK) {
         answer(call, code);
         return;
@@ -629,15 +786,16 @@ begin(struct loop_msg *msg)
     call->outs = ox_arena_array(call->arena, struct share_call_part,
         call->part_count + call->session->count + 1);
     call->lock_ms = part_lock_ms(replica_view(home->share->replica), call->group_id);
-    call->until_ns = loop_now_ns(home->loop) + (uint64_t)OX_MAX(call->max_wait_ms, 0) * NS_PER_MS;
     call->pending = 1;
     for (size_t i = 0; i < call->part_count; i++)
         take_part(call, &call->parts[i]);
     session_leave_before(call->session);
     for (size_t i = 0; i < call->forgotten_count; i++)
         session_drop(call->session, &call->forgotten[i].topic_id, call->forgotten[i].partition);
-    if (call->fetch && call->session_epoch != -1)
+    if (call->fetch && call->session_epoch != -1) {
+        reads_begin(call);
         wait_for_loads(call);
+    }
     if (--call->pending == 0)
         step(call);
 }
@@ -655,9 +813,13 @@ share_call(struct share *share, struct share_call *call)
     call->origin = loop_self();
     call->outs = NULL;
     call->out_count = 0;
+    ox_map_init(&call->out_index);
     call->lock_ms = 0;
+    call->waits = NULL;
     call->wait_count = 0;
-    call->parked = call->expired = false;
+    call->read_count = 0;
+    call->refusal = OX_OK;
+    call->parked = call->expired = call->gone = false;
     call->msg = (struct loop_msg){.fn = begin};
     atomic_fetch_add(&share->out, 1);
     loop_post(call->home->loop, &call->msg);
@@ -684,12 +846,27 @@ conn_closed(struct share_home *home, uint64_t conn_id)
     ox_free(group_id);
 }
 
+/* Nobody hears what these calls find: no record is handed out to them any more. */
+static void
+leave_calls(struct share_home *home, uint64_t conn_id)
+{
+    for (struct list *node = home->parked.next, *next; node != &home->parked; node = next) {
+        struct share_call *call = ox_container_of(node, struct share_call, link);
+        next = node->next;
+        if (call->conn_id != conn_id)
+            continue;
+        call->gone = true;
+        wake(call);
+    }
+}
+
 static void
 drop_sessions(struct loop_msg *msg)
 {
     struct gone *gone = ox_container_of(msg, struct gone, msg);
     struct share *share = gone->home->share;
     struct map_entry *entry;
+    leave_calls(gone->home, gone->conn_id);
     for (uint32_t at = 0; (entry = ox_map_next(&gone->home->sessions, &at)) != NULL;) {
         struct share_session *sess = entry->value;
         if (sess->conn_id == gone->conn_id)

@@ -15,12 +15,14 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "log/log.h"
 #include "loop/loop.h"
 #include "replica/replica.h"
 
 struct coord;
 struct share;
+struct share_part;
 
 /* Records that a group has given up, one after the other: they go to the topic
  * that its settings name before they count as done. What the group did with them
@@ -74,7 +76,7 @@ struct share_acquired {
 struct share_call_part {
     struct uuid topic_id;
     int32_t partition;
-    ox_code refused; /* in: not OX_OK: not authorised, or there is none */
+    ox_code refused; /* in: not OX_OK: no acknowledging, not authorised or there is none */
     const struct share_ack *acks;
     size_t ack_count;
     /* out; outs only */
@@ -91,6 +93,8 @@ struct share_call_part {
 struct share_call {
     struct arena *arena;
     void (*done)(struct share_call *call);
+    /* May the member read the partition? On the group's loop, before the call reads. */
+    ox_code (*may)(const struct share_call *call, const struct uuid *topic_id, int32_t partition);
     struct str group_id, member_id;
     uint64_t conn_id;
     int32_t session_epoch; /* 0 opens, -1 closes, else the next one */
@@ -98,7 +102,7 @@ struct share_call {
     bool strict;           /* max_records exactly; else whole batches */
     bool renew;            /* SHARE_RENEW is known */
     bool renewing;         /* and may be said; nothing is fetched then */
-    int32_t max_wait_ms, max_bytes, max_records, bundle_size;
+    int32_t max_wait_ms, min_bytes, max_bytes, max_records, bundle_size;
     struct share_call_part *parts; /* with acknowledgements, or new to the session */
     size_t part_count;
     const struct share_call_part *forgotten;
@@ -109,19 +113,26 @@ struct share_call {
     struct share_call_part *outs;
     size_t out_count;
     /* inside */
+    struct map out_index; /* of outs, when they are many */
     struct share_home *home;
     struct loop *origin;
     struct loop_msg msg;
     struct list link; /* of home->parked */
+    struct str session_key;
     struct share_session *session; /* may have ended since: session_id tells */
     uint64_t session_id;
-    struct share_wait *waits; /* one a partition of the session, while parked */
+    struct share_part **reads; /* what the session had when the call began, and still has */
+    struct share_part **turn;  /* the same, as the call goes through them */
+    uint32_t read_count, open; /* of them; of those, how many may hand something out */
+    uint64_t session_left;     /* how many partitions had left the session then */
+    struct share_wait *waits;  /* one of each, while parked */
     size_t wait_count;
     struct loop_timer timer;
     struct loop_tick tick;
     uint64_t until_ns;
     uint32_t pending; /* partitions that load or write */
-    bool parked, expired;
+    ox_code refusal;  /* what it says when its time is up; OX_OK: what there is */
+    bool parked, expired, gone; /* gone: the connection is, nobody hears the answer */
 };
 void share_call(struct share *share, struct share_call *call);
 

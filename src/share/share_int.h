@@ -144,8 +144,10 @@ struct share_part {
     struct partition *part; /* held; NULL until loaded once */
     enum part_state state;
     ox_code fault; /* of the last load or write; the next use loads again */
+    bool absent;   /* the fault: it cannot be read here, the share coordinator was not asked */
     struct share_runs runs;
     int64_t met;        /* where a fetch looked last; -1: none did */
+    int64_t seen;       /* up to where it saw records then */
     int64_t told_start; /* what the share coordinator has, or where a new group began */
     int32_t state_epoch, leader_epoch, lock_ms;
     uint32_t locks_max;
@@ -172,9 +174,11 @@ struct share_waiter {
     ox_code *code; /* where the outcome goes, or NULL */
 };
 
-/* The partition, made and loading if it was not known. */
-struct share_part *part_use(struct share_home *home, struct str group_id,
+/* The partition, made if it was not known. */
+struct share_part *part_get(struct share_home *home, struct str group_id,
     const struct uuid *topic_id, int32_t index);
+/* Has it loaded, if it is not, or failed before. */
+void part_load(struct share_part *sp);
 struct share_part *part_find(struct share_home *home, struct str group_id,
     const struct uuid *topic_id, int32_t index);
 /* The group's settings, as they are now. */
@@ -189,6 +193,10 @@ void parts_forget(struct share_home *home, struct str group_id);
 void parts_sweep(struct share_home *home);
 /* Whether something can be handed out, if there is something. */
 bool part_has_room(struct share_part *sp);
+/* Adds the bytes behind the next record that can be handed out, at most max; not exactly: 1 for
+ * any. True: a fetch need not wait for more, as the next record is in an older segment, or cannot
+ * be read. */
+bool part_stock(struct share_part *sp, size_t max, bool exactly, uint64_t *bytes);
 /* Have the call wait (call->pending) for what is on its way. */
 void part_wait(struct share_part *sp, struct share_call *call, ox_code *code);
 /* Tell the share coordinator what has changed, now or after what is out. */
@@ -202,7 +210,7 @@ struct part_read {
     bool min_one; /* the first batch even when it is larger */
     /* out */
     size_t bytes;
-    bool cut; /* the log begins later: nothing now */
+    bool cut; /* the log begins later, or ends before: nothing now */
 };
 /* Hands out records into out; returns how many. */
 uint64_t part_acquire(struct share_part *sp, const struct share_call *call, struct part_read *read,

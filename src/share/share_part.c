@@ -259,6 +259,7 @@ load(struct share_part *sp)
 {
     struct partition_state state;
     sp->fault = OX_OK;
+    sp->absent = true;
     if (sp->part == NULL) {
         struct partition *part =
             replica_partition(sp->home->share->replica, &sp->topic_id, sp->index);
@@ -273,6 +274,7 @@ load(struct share_part *sp)
     if (state.fault != OX_OK)
         return;
     sp->leader_epoch = state.leader_epoch;
+    sp->absent = false;
     sp->state = PART_LOADING;
     sp->call = (struct coord_state_call){.op = COORD_STATE_READ,
         .leader_epoch = sp->leader_epoch, .state_epoch = -1};
@@ -371,6 +373,7 @@ load_done(struct coord_call *call)
     tell(&waiters, code);
     bury(sp);
     sp->sessions--;
+    sp->dropped |= sp->sessions == 0 && sp->part == NULL; /* it was never there */
     settle(sp);
 }
 
@@ -425,7 +428,7 @@ write_done(struct coord_call *call)
 /* ---- coming and going ---- */
 
 struct share_part *
-part_use(struct share_home *home, struct str group_id, const struct uuid *topic_id, int32_t index)
+part_get(struct share_home *home, struct str group_id, const struct uuid *topic_id, int32_t index)
 {
     struct share_part *sp = part_find(home, group_id, topic_id, index);
     if (sp == NULL) {
@@ -444,9 +447,14 @@ part_use(struct share_home *home, struct str group_id, const struct uuid *topic_
         ox_map_put(&home->parts, sp->key, sp);
     }
     sp->dropped = false;
+    return sp;
+}
+
+void
+part_load(struct share_part *sp)
+{
     if (sp->state == PART_NEW && !sp->out)
         load(sp);
-    return sp;
 }
 
 void
@@ -571,6 +579,31 @@ part_has_room(struct share_part *sp)
 {
     part_settings(sp);
     return runs_next(&sp->runs) < sp->runs.end || locked(&sp->runs) < sp->locks_max;
+}
+
+bool
+part_stock(struct share_part *sp, size_t max, bool exactly, uint64_t *bytes)
+{
+    struct partition_state state;
+    struct log_range range;
+    int64_t from = runs_next(&sp->runs);
+    partition_state(sp->part, &state);
+    if (state.fault != OX_OK || from < state.log_start || from > state.log_end)
+        return true;
+    sp->seen = OX_MAX(from, partition_visible_end(&state, sp->isolation));
+    if (from == sp->seen)
+        return false;
+    if (!exactly) {
+        ++*bytes;
+        return false;
+    }
+    if (partition_read(sp->part, from, max, true, sp->isolation, -1, &range, &state, NULL) != OX_OK)
+        return true;
+    sp->seen = OX_MAX(from, partition_visible_end(&state, sp->isolation));
+    *bytes += range.len > 0 && range.next_offset < sp->seen ? max : OX_MIN(range.len, max);
+    bool older = range.len > 0 && range.older;
+    log_range_put(&range);
+    return older;
 }
 
 /* What was read: the log's batches, and which of them nobody is to see. */
@@ -699,6 +732,7 @@ begin_read(struct share_part *sp, struct part_read *read, struct share_call_part
     }
     if (*from > state.log_end) {
         forget(sp, OX_OK); /* the log is shorter than it was: begin anew */
+        read->cut = true;
         return false;
     }
     return true;

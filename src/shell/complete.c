@@ -40,8 +40,10 @@ static const char *const functions[] = {"abs(", "avg(", "coalesce(", "count(", "
 static const char *const system_columns[] = {"_partition", "_offset", "_timestamp", "_key", "_value",
     "_headers", "_key_bytes", "_value_bytes", "_size", "_tombstone", "_timestamp_type", NULL};
 static const char *const views[] = {"oxbow.topics", "oxbow.partitions", "oxbow.segments",
-    "oxbow.configs", "oxbow.groups", "oxbow.group_members", "oxbow.group_offsets", "oxbow.lag",
-    "oxbow.connections", "oxbow.settings", "oxbow.metrics", "oxbow.limits", "oxbow.memory", NULL};
+    "oxbow.compaction", "oxbow.producers", "oxbow.configs", "oxbow.brokers", "oxbow.groups",
+    "oxbow.group_members", "oxbow.group_offsets", "oxbow.lag", "oxbow.connections", "oxbow.users",
+    "oxbow.acls", "oxbow.quotas", "oxbow.delegation_tokens", "oxbow.client_metrics",
+    "oxbow.settings", "oxbow.limits", "oxbow.memory", "oxbow.metrics", NULL};
 
 /* After the last words (right to left, '*' any word): what may follow. '@' names a cached list. */
 struct rule {

@@ -98,6 +98,8 @@ read_until(struct bind *b, const struct ast_position *until, struct plan_scan_to
     }
 }
 
+#define HEARTBEAT_MS_MAX (INT64_C(86400000) * 36500) /* what a clock of nanoseconds can wait */
+
 struct live_options {
     bool progress;
     int64_t heartbeat_ms;
@@ -112,8 +114,28 @@ interval_ms(struct bind *b, const struct ast_expr *ast, int64_t *out)
         return code;
     struct interval interval;
     memcpy(&interval, value.s.ptr, sizeof(interval));
-    *out = interval.us / 1000 + ((int64_t)interval.days + (int64_t)interval.months * 30) * 86400000;
+    int64_t ms =
+        interval.us / 1000 + ((int64_t)interval.days + (int64_t)interval.months * 30) * 86400000;
+    *out = OX_MIN(ms, HEARTBEAT_MS_MAX);
     return OX_OK;
+}
+
+/* The value of an option as a word: earliest, or 'earliest'. */
+static ox_code
+option_word(struct bind *b, const struct ast_option *option, struct str *word)
+{
+    struct datum value;
+    if (option->value == NULL)
+        return bind_fail(b, OX_SYNTAX_ERROR, option->pos, "option \"%.*s\" needs a value",
+            OX_STR_ARG(option->name));
+    if (option->value->kind == AST_COLUMN && option->value->name->count == 1) {
+        *word = option->value->name->parts[0];
+        return OX_OK;
+    }
+    ox_code code = constant_value(b, option->value, TYPE(TYPE_TEXT), &value);
+    if (code == OX_OK)
+        *word = value.s;
+    return code;
 }
 
 static ox_code
@@ -133,7 +155,7 @@ read_option(struct bind *b, const struct ast_option *option, struct plan_scan_to
             OX_STR_ARG(name));
         return ox_hint(b->err, "Options are heartbeat, isolation, linger, on_gap, progress.");
     }
-    if (ox_str_is(name, "heartbeat"))
+    if (ox_str_is(name, "heartbeat") && option->value != NULL)
         return interval_ms(b, option->value, &options->heartbeat_ms);
     if (ox_str_is(name, "linger")) /* the portal's */
         return OX_OK;
@@ -145,23 +167,22 @@ read_option(struct bind *b, const struct ast_option *option, struct plan_scan_to
             options->progress = value.b != 0;
         return code;
     }
-    code = option->value != NULL ? constant_value(b, option->value, TYPE(TYPE_TEXT), &value)
-                                 : bind_fail(b, OX_SYNTAX_ERROR, option->pos,
-                                       "option \"%.*s\" needs a value", OX_STR_ARG(name));
+    struct str word = OX_STR_NULL;
+    code = option_word(b, option, &word);
     if (code != OX_OK)
         return code;
-    if (ox_str_is(name, "on_gap") && ox_str_is(value.s, "error"))
+    if (ox_str_is(name, "on_gap") && ox_str_is(word, "error"))
         shape->on_gap = SCAN_GAP_ERROR;
-    else if (ox_str_is(name, "on_gap") && ox_str_is(value.s, "earliest"))
+    else if (ox_str_is(name, "on_gap") && ox_str_is(word, "earliest"))
         shape->on_gap = SCAN_GAP_EARLIEST;
-    else if (ox_str_is(name, "on_gap") && ox_str_is(value.s, "latest"))
+    else if (ox_str_is(name, "on_gap") && ox_str_is(word, "latest"))
         shape->on_gap = SCAN_GAP_LATEST;
-    else if (ox_str_is(name, "isolation") && ox_str_is(value.s, "uncommitted"))
+    else if (ox_str_is(name, "isolation") && ox_str_is(word, "uncommitted"))
         shape->uncommitted = true;
-    else if (!ox_str_is(name, "isolation") || !ox_str_is(value.s, "committed"))
+    else if (!ox_str_is(name, "isolation") || !ox_str_is(word, "committed"))
         return bind_fail(b, OX_INVALID_PARAMETER_VALUE, option->pos,
             "option \"%.*s\" of SUBSCRIBE cannot be \"%.*s\"", OX_STR_ARG(name),
-            OX_STR_ARG(value.s));
+            OX_STR_ARG(word));
     return OX_OK;
 }
 

@@ -262,10 +262,10 @@ check_signs(const struct copy_options *options, struct ox_err *err)
         return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
             "COPY delimiter and quote must be different");
     if (has_char(format->null, sign))
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
             "COPY delimiter must not appear in the NULL specification");
     if (format->csv && has_char(format->null, format->quote))
-        return ox_fail(err, OX_INVALID_PARAMETER_VALUE,
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
             "CSV quote character must not appear in the NULL specification");
     return OX_OK;
 }

@@ -2,9 +2,10 @@
  *
  * Statements on topics: CREATE, ALTER, DROP, TRUNCATE, DELETE, COMMENT ON TOPIC,
  * DESCRIBE, ALTER SYSTEM. Each is a list of steps, one engine call a step, run one after the
- * other; the first failure ends the statement.
+ * other; the first failure ends the statement. A worker derives the keys of a role's new
+ * password before there are steps.
  *
- *   ddl_start -> step -> engine call --done--> next step ... -> session_complete */
+ *   ddl_start [-> worker] -> step -> engine call --done--> next step ... -> session_complete */
 #include <stdio.h>
 
 #include "base/check.h"
@@ -30,6 +31,16 @@ struct step {
     uint32_t change_count;
 };
 
+/* What a worker does for CREATE and ALTER ROLE ... PASSWORD. */
+struct derivation {
+    struct pool_job job;
+    struct ddl_task *task;
+    const struct ast_stmt *stmt; /* lives as long as the session waits for it */
+    struct roles_keys keys;
+    ox_code code;
+    struct ox_err err;
+};
+
 struct ddl_task {
     struct sql_session *sess; /* NULL: the session is gone, the answer is dropped */
     struct arena arena;
@@ -39,6 +50,7 @@ struct ddl_task {
     size_t cap;
     struct engine_session *engine;
     bool running; /* an engine call is out */
+    struct derivation *derivation; /* or NULL */
     union {
         struct engine_topic_create create;
         struct engine_topic_delete drop;
@@ -57,6 +69,12 @@ static void run_steps(struct ddl_task *task);
 static void
 task_free(struct ddl_task *task)
 {
+    struct derivation *derivation = task->derivation;
+    if (derivation != NULL) {
+        auth_wipe((void *)(uintptr_t)derivation->keys.password.ptr, derivation->keys.password.len);
+        auth_wipe(derivation, sizeof(*derivation));
+        ox_free(derivation);
+    }
     ox_arena_fini(&task->arena);
     ox_free(task);
 }
@@ -258,6 +276,8 @@ add_retain(struct ddl_task *task, struct step *step, const struct ast_expr *age,
         code = bind_constant(&config, age, TYPE(TYPE_INTERVAL), &task->arena, &value, err);
         if (code != OX_OK)
             return code;
+        if (value.null)
+            return ox_fail(err, OX_NULL_VALUE_NOT_ALLOWED, "RETAIN FOR must not be null");
         struct interval interval;
         memcpy(&interval, value.s.ptr, sizeof(interval));
         int64_t days = (int64_t)interval.days + (int64_t)interval.months * 30;
@@ -359,7 +379,8 @@ make_alter(struct ddl_task *task, const struct ast_alter_topic *ast, struct ox_e
         if (code == OX_OK && ast->kind == AST_ADD_PARTITIONS) {
             if (step->number < 1)
                 return ox_fail(err, OX_INVALID_PARTITIONS, "ADD PARTITIONS needs a positive number");
-            step->number += (int32_t)topic->partition_count;
+            step->number = (int32_t)OX_MIN(
+                (int64_t)step->number + topic->partition_count, (int64_t)INT32_MAX);
         }
         return code;
     case AST_SET_OPTIONS:
@@ -466,7 +487,8 @@ read_prefix(struct ddl_task *task, const struct ast_expr *where, struct prefix *
         err->position = where->b->pos + 1;
         return code;
     }
-    if (value.null)
+    bool other = partition && (value.i < 0 || (out->partition >= 0 && out->partition != value.i));
+    if (value.null || other)
         out->end = 0; /* true of no record */
     else if (partition)
         out->partition = value.i;
@@ -582,18 +604,62 @@ make_alter_system(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_
     return code;
 }
 
+static void
+derive_work(struct pool_job *job)
+{
+    struct derivation *derivation = ox_container_of(job, struct derivation, job);
+    derivation->code = roles_keys_derive(&derivation->keys, &derivation->err);
+}
+
+static ox_code make_security(struct ddl_task *task, const struct ast_stmt *stmt,
+    struct ox_err *err);
+
+/* Rights and roles may be others than before. */
+static void
+derive_done(struct pool_job *job)
+{
+    struct derivation *derivation = ox_container_of(job, struct derivation, job);
+    struct ddl_task *task = derivation->task;
+    struct ox_err err = derivation->err;
+    ox_code code = derivation->code;
+    if (code == OX_OK && task->sess != NULL)
+        code = make_security(task, derivation->stmt, &err);
+    if (code != OX_OK || task->sess == NULL)
+        task_end(task, code != OX_OK ? &err : NULL);
+    else
+        run_steps(task);
+}
+
+static void
+derive_keys(struct ddl_task *task, const struct ast_stmt *stmt, struct str password)
+{
+    struct derivation *derivation = ox_calloc(1, sizeof(*derivation));
+    const struct env *env = engine_env(task->engine->engine);
+    derivation->job.work = derive_work;
+    derivation->job.done = derive_done;
+    derivation->task = task;
+    derivation->stmt = stmt;
+    derivation->keys.password = ox_str_dup(&task->arena, password);
+    env_random(env, derivation->keys.salts, sizeof(derivation->keys.salts));
+    task->derivation = derivation;
+}
+
 static ox_code
 make_security(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err)
 {
-    struct roles_work work = {.sess = task->sess, .engine = task->engine, .arena = &task->arena};
+    struct derivation *derivation = task->derivation;
+    struct roles_work work = {.sess = task->sess, .engine = task->engine, .arena = &task->arena,
+        .keys = derivation != NULL ? &derivation->keys : NULL};
     ox_code code = roles_read(&work, stmt, err);
     task->tag = work.tag;
-    if (code != OX_OK || work.count == 0)
-        return code;
-    struct step *step = add_step(task, STEP_SECURITY, OX_STR(""));
-    step->changes = work.changes;
-    step->change_count = (uint32_t)work.count;
-    return OX_OK;
+    if (code == OX_OK && derivation == NULL && work.password.len > 0)
+        derive_keys(task, stmt, work.password);
+    else if (code == OX_OK && work.count > 0) {
+        struct step *step = add_step(task, STEP_SECURITY, OX_STR(""));
+        step->changes = work.changes;
+        step->change_count = (uint32_t)work.count;
+    }
+    return code;
 }
 
 static ox_code
@@ -634,7 +700,10 @@ ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *
             "%s takes effect at once and is not rolled back", task->tag);
     sess->ddl = task;
     sess->task = TASK_DDL;
-    run_steps(task);
+    if (task->derivation != NULL)
+        loop_pool_submit(sess->loop, &task->derivation->job);
+    else
+        run_steps(task);
     return OX_OK;
 }
 

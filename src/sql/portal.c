@@ -297,6 +297,13 @@ portal_execute(struct portal *portal, const struct ast_stmt *execute, struct sta
     if (found == NULL || name.len == 0)
         return ox_fail(err, OX_UNDEFINED_STATEMENT, "prepared statement \"%.*s\" does not exist",
             OX_STR_ARG(name));
+    /* Parse takes what PREPARE would not: such a one could execute itself. */
+    const struct ast_stmt *inner = found->ast;
+    if (inner != NULL && inner->kind == AST_EXPLAIN)
+        inner = inner->explain->stmt;
+    if (inner != NULL && inner->kind == AST_EXECUTE)
+        return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
+            "prepared statement \"%s\" is an EXECUTE itself", found->name);
     ox_code code = statement_describe(sess, found, err);
     if (code == OX_OK)
         code = execute_args(portal, execute->execute.args, found, err);
@@ -377,15 +384,31 @@ plan_query(struct portal *portal, struct ox_err *err)
     return OX_OK;
 }
 
+/* The portal that a FETCH takes rows from. Bind gives names to portals that have none, as of
+ * a BEGIN, or of this very FETCH. */
+ox_code
+portal_cursor(struct sql_session *sess, struct str name, struct portal **out, struct ox_err *err)
+{
+    struct portal *portal = *out = portal_find(sess, name);
+    if (portal == NULL)
+        return ox_fail(err, OX_UNDEFINED_CURSOR, "cursor \"%.*s\" does not exist",
+            OX_STR_ARG(name));
+    enum ast_stmt_kind kind = portal->ast != NULL ? portal->ast->kind : AST_FETCH;
+    if (portal->state == PORTAL_FAILED ||
+        (kind != AST_SELECT_STMT && kind != AST_SUBSCRIBE_STMT && kind != AST_SHOW))
+        return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "cursor \"%.*s\" cannot be run",
+            OX_STR_ARG(name));
+    return OX_OK;
+}
+
 /* FETCH gives what its cursor gives. */
 static ox_code
 plan_fetch(struct portal *portal, struct ox_err *err)
 {
-    struct str name = portal->ast->fetch->cursor;
-    struct portal *cursor = portal_find(portal->sess, name);
-    if (cursor == NULL)
-        return ox_fail(err, OX_UNDEFINED_CURSOR, "cursor \"%.*s\" does not exist",
-            OX_STR_ARG(name));
+    struct portal *cursor;
+    ox_code code = portal_cursor(portal->sess, portal->ast->fetch->cursor, &cursor, err);
+    if (code != OX_OK)
+        return code;
     portal->has_result = !portal->ast->fetch->move;
     if (portal->has_result) {
         portal->result = (struct sql_result){.count = cursor->result.count};

@@ -82,11 +82,20 @@ struct role_options {
     bool password_given, quota_given;
 };
 
+ox_code
+roles_keys_derive(struct roles_keys *keys, struct ox_err *err)
+{
+    ox_code code = OX_OK;
+    for (int i = 0; i < ROLES_KEYS && code == OX_OK; i++)
+        code = auth_keys_derive(META_SCRAM_SHA_256 + i, keys->password,
+            ox_str_n(keys->salts[i], AUTH_SALT_LEN), AUTH_ITERATIONS, &keys->keys[i], err);
+    return code;
+}
+
 static ox_code
 set_password(struct roles_work *work, struct str name, struct str password, struct ox_err *err)
 {
     const struct meta_security *security = engine_view(work->engine->engine)->security;
-    const struct env *env = engine_env(work->engine->engine);
     struct meta_scram scram;
     bool stored = false;
     for (int i = META_SCRAM_SHA_256; password.ptr == NULL && i <= META_SCRAM_SHA_512; i++)
@@ -108,12 +117,12 @@ set_password(struct roles_work *work, struct str name, struct str password, stru
                 (struct meta_scram){.user = name, .mechanism = (int8_t)other};
         return OX_OK;
     }
-    for (int i = META_SCRAM_SHA_256; i <= META_SCRAM_SHA_512 && code == OX_OK; i++) {
-        code = auth_scram_make(env, name, i, password, AUTH_ITERATIONS, work->arena, &scram, err);
-        if (code == OX_OK)
-            add_change(work, META_SCRAM_PUT)->scram = scram;
-    }
-    return code;
+    work->password = password;
+    for (int i = 0; work->keys != NULL && i < ROLES_KEYS; i++)
+        auth_scram_of_keys(name, META_SCRAM_SHA_256 + i, AUTH_ITERATIONS,
+            ox_str_n(work->keys->salts[i], AUTH_SALT_LEN), &work->keys->keys[i], work->arena,
+            &add_change(work, META_SCRAM_PUT)->scram);
+    return OX_OK;
 }
 
 static ox_code
@@ -153,6 +162,9 @@ read_quota(struct roles_work *work, struct words *words, const struct meta_quota
         words->at++;
     }
     ox_code code = engine_quota_check(&quota, set, err);
+    if (code == OX_OK && set && quota.ip.len > 0 && !engine_is_address(quota.ip))
+        code = ox_fail(err, OX_INVALID_REQUEST, "%.*s is not a valid IP or resolvable host.",
+            OX_STR_ARG(quota.ip));
     if (code != OX_OK) {
         err->code = OX_INVALID_PARAMETER_VALUE;
         return err->code;

@@ -169,6 +169,8 @@ void statement_drop_all(struct sql_session *sess);
 ox_code portal_new(struct sql_session *sess, struct str name, struct statement *stmt,
     const struct ast_stmt *ast, struct portal **out, struct ox_err *err);
 struct portal *portal_find(struct sql_session *sess, struct str name);
+ox_code portal_cursor(
+    struct sql_session *sess, struct str name, struct portal **out, struct ox_err *err);
 void portal_drop(struct sql_session *sess, struct portal *portal);
 /* End of transaction: all but WITH HOLD cursors (commit) go. */
 void portal_drop_transaction(struct sql_session *sess, bool commit, bool all);
@@ -187,7 +189,7 @@ void portal_texts(struct portal *portal, const char *const *names, uint32_t colu
 void bind_config_of(struct sql_session *sess, struct str text, struct type *param_types,
     uint32_t param_count, struct bind_config *out);
 
-/* ---- the session (session.c, statement.c) -------------------------------------------- */
+/* ---- the session (statement.c, session_facts.c) -------------------------------------------- */
 
 enum task_kind {
     TASK_NONE,
@@ -289,7 +291,16 @@ ox_code utility_text(const struct ast_expr *value, struct text *to);
 /* ddl.c: starts; ends with session_complete or session_fail. */
 ox_code ddl_start(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err);
 
-/* CREATE, ALTER, DROP ROLE, GRANT, REVOKE as changes for one command (roles.c). */
+/* Keys of a new password, one of each mechanism of SCRAM. A worker derives them. */
+enum { ROLES_KEYS = 2 };
+struct roles_keys {
+    struct str password;
+    uint8_t salts[ROLES_KEYS][AUTH_SALT_LEN];
+    struct auth_keys keys[ROLES_KEYS];
+};
+
+/* CREATE, ALTER, DROP ROLE, GRANT, REVOKE as changes for one command (roles.c). A statement
+ * that may be done but needs keys sets password, and is read again when keys has them. */
 struct roles_work {
     struct sql_session *sess;
     struct engine_session *engine;
@@ -297,8 +308,12 @@ struct roles_work {
     const char *tag;
     struct meta_security_change *changes;
     size_t count, cap;
+    struct str password;
+    struct roles_keys *keys; /* or NULL */
 };
 ox_code roles_read(struct roles_work *work, const struct ast_stmt *stmt, struct ox_err *err);
+/* On: a worker. Fails: as auth_keys_derive() */
+ox_code roles_keys_derive(struct roles_keys *keys, struct ox_err *err);
 void ddl_forget(struct sql_session *sess);
 ox_code ddl_describe(struct portal *portal, struct ox_err *err);
 

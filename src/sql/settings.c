@@ -320,7 +320,6 @@ static void
 apply_search_path(struct settings *set)
 {
     const char *found[SEARCH_PATH_MAX + 1];
-    ox_free(set->shown);
     ox_free(set->search_path_text);
     set->search_path_text = ox_strdup(set->values[SET_SEARCH_PATH]);
     size_t count = 0;

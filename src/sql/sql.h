@@ -132,7 +132,8 @@ const struct row_format *sql_session_format(const struct sql_session *sess);
 
 /* Runs all statements of text as one implicit transaction, unless they say
  * otherwise. Per statement: [columns] rows* complete, or empty, or failed, which
- * ends the text. Then ready. text is copied. */
+ * ends the text. Then ready. text is copied. The unnamed statement and the unnamed
+ * portal are closed. */
 void sql_query(struct sql_session *sess, struct str text);
 
 /* ---- Extended protocol -------------------------------------------------------------- */

@@ -741,6 +741,8 @@ fetch_count(const struct ast_fetch *fetch, uint64_t *count, struct ox_err *err)
     return OX_OK;
 }
 
+#define FETCH_TIMEOUT_MS_MAX (INT64_C(86400000) * 36500)
+
 static ox_code
 fetch_options(struct sql_session *sess, const struct ast_fetch *fetch, struct ox_err *err)
 {
@@ -762,28 +764,37 @@ fetch_options(struct sql_session *sess, const struct ast_fetch *fetch, struct ox
         ox_arena_fini(&arena);
         if (code != OX_OK)
             return code;
-        int64_t us = interval.us + interval.days * INT64_C(86400000000);
-        sess->fetch_deadline_ns = loop_now_ns(sess->loop) + (uint64_t)(us > 0 ? us : 0) * 1000;
+        int64_t days = interval.days + interval.months * INT64_C(30);
+        int64_t ms = OX_MIN(interval.us / 1000 + days * 86400000, FETCH_TIMEOUT_MS_MAX);
+        sess->fetch_deadline_ns = loop_now_ns(sess->loop) + (uint64_t)OX_MAX(ms, 0) * 1000000;
     }
     return OX_OK;
+}
+
+/* Since the FETCH was bound, its cursor's name may have gone to another. */
+static bool
+same_columns(const struct sql_result *a, const struct sql_result *b)
+{
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = type_same(a->columns[i].type, b->columns[i].type);
+    return same;
 }
 
 static ox_code
 start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
 {
     const struct ast_fetch *fetch = own->ast->fetch;
-    struct portal *cursor = portal_find(sess, fetch->cursor);
-    if (cursor == NULL)
-        return ox_fail(err, OX_UNDEFINED_CURSOR, "cursor \"%.*s\" does not exist",
-            OX_STR_ARG(fetch->cursor));
+    struct portal *cursor;
     uint64_t count = 0;
     memset(err, 0, sizeof(*err));
-    ox_code code = fetch_count(fetch, &count, err);
+    ox_code code = portal_cursor(sess, fetch->cursor, &cursor, err);
+    if (code == OX_OK && own->has_result && !same_columns(&own->result, &cursor->result))
+        code = ox_fail_plain(err, OX_CACHED_PLAN_CHANGED);
+    if (code == OX_OK)
+        code = fetch_count(fetch, &count, err);
     if (code != OX_OK)
         return code;
-    if (cursor->state == PORTAL_FAILED)
-        return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "cursor \"%.*s\" cannot be run",
-            OX_STR_ARG(fetch->cursor));
     if (cursor->state == PORTAL_READY && cursor->run == NULL)
         code = portal_start(cursor, false, err);
     if (code != OX_OK)
@@ -907,6 +918,8 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_FETCH:
         return start_fetch(sess, portal, err);
     case AST_COPY:
+        if (portal->state != PORTAL_READY) /* once; only rows are gone on with */
+            return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "portal cannot be run");
         if (ast->copy->from && (code = check_write(sess, err)) != OX_OK)
             return code;
         return copy_start(sess, portal, err);
@@ -1002,7 +1015,10 @@ sql_query(struct sql_session *sess, struct str text)
     session_active(sess, text);
     sess->query_next = 0;
     sess->extended = false;
+    sql_close_statement(sess, OX_STR(""));
     ox_code code = sql_parse(text, &sess->query_arena, &sess->query_parse, &err);
+    if (code == OX_OK && sess->query_parse.stmts.count > 0)
+        sql_close_portal(sess, OX_STR(""));
     if (code != OX_OK) {
         sess->query_parse.stmts.count = 0;
         sess->in_loop = true;

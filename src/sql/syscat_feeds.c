@@ -118,6 +118,8 @@ add_partition(struct partition *part, void *arg)
     }
     if (state.fault != OX_OK)
         row[9] = cell_text(rows, ox_code_facts(state.fault)->message);
+    if (log != NULL)
+        row[10] = cell_text(rows, log_dir_path(plog_log_dir(log)));
 }
 
 static void
@@ -932,7 +934,7 @@ struct feed_def {
 static const struct feed_def defs[] = {
     {"f_partitions", "topic text, partition int4, log_start int8, high_watermark int8, "
                      "last_stable int8, log_end int8, bytes int8, first_ts int8, last_ts int8, "
-                     "fault text",
+                     "fault text, log_dir text",
         collect_partitions, false},
     {"f_segments", "topic text, partition int4, base_offset int8, next_offset int8, bytes int8, "
                    "first_ts int8, max_ts int8, active int4",
@@ -978,7 +980,8 @@ static const struct feed_def defs[] = {
     {"f_keywords", "word text, code text, doc text", collect_keywords, false},
     {"f_metrics", "name text, labels text, type text, value float8, help text",
         collect_metrics, false},
-    {"f_limits", "name text, value int8, unit text, setting text, door text, met int8, doc text",
+    {"f_limits", "name text, value int8, unit text, setting text, protocol text, met int8, "
+                 "doc text",
         collect_limits, false},
     {"f_timezones", "name text, abbrev text, utc_offset text, is_dst int4", collect_timezones,
         false},

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ox: offline tools on a data directory whose server is stopped.
+ * ox: work on a data directory whose server is stopped: initialise it, give it
+ * users, print its files, check them. --help says how.
  *
- *   ox format DIR [--cluster-id ID] [--node-id N]   initialise a data directory
- *             [--add-scram SPEC]... [--superuser NAME]...
- *   ox user DIR [--add-scram SPEC]... [--superuser NAME]...  passwords, super users
- *   ox dump FILE... [--records] [--values]          a segment, index, snapshot or
- *                                                   write-ahead file in readable form
- *   ox verify DIR...                                check every batch and index
- *
- * Exit code: 0 fine, 1 problems were found, 2 it could not be done. */
+ * dump and verify only read. format and user open the metadata as the server
+ * does, with its lock, and propose the commands that a running one would. */
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +16,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "base/wire.h"
+#include "config.h"
 #include "log/log.h"
 #include "meta/meta.h"
 #include "tool/ox.h"
@@ -42,16 +39,41 @@ fail(const struct ox_err *err)
     return 2;
 }
 
+static const char help[] =
+    "ox works on a data directory whose server is stopped.\n\n"
+    "Usage: ox format DIR [--cluster-id ID] [--node-id N] [USER OPTION]...\n"
+    "       ox user DIR USER OPTION...\n"
+    "       ox dump FILE... [--records] [--values]\n"
+    "       ox verify DIR...\n\n"
+    "  format   initialise a data directory; the server does so itself if there is\n"
+    "           nothing to be set before its first start\n"
+    "  user     add users and passwords to a directory that is initialised\n"
+    "  dump     print .log, .index, .timeindex, .txnindex and .snapshot files\n"
+    "  verify   check every batch and index of partition directories, or of all\n"
+    "           partitions of log directories\n\n"
+    "  --cluster-id ID    id of the cluster (a new one)\n"
+    "  --node-id N        number of the node (1)\n"
+    "  --records          dump records, too, not only batches\n"
+    "  --values           and their keys and values\n"
+    "  --help, --version\n\n"
+    "User options, which may be repeated:\n"
+    "  --add-scram 'SCRAM-SHA-256=[name=NAME,password=PASSWORD]'\n"
+    "                     a user's password, in the words of Kafka's kafka-storage\n"
+    "  --superuser NAME   a user who may do everything\n\n"
+    "Exit status: 0 if all is well, 1 if there are problems, 2 if it could not be done.\n";
+
+/* Says what is wrong with the command line, and where to read more. */
+static int misused(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 static int
-usage(void)
+misused(const char *format, ...)
 {
-    fprintf(stderr,
-        "usage: ox format DIR [--cluster-id ID] [--node-id N] [user options]\n"
-        "       ox user DIR [user options]\n"
-        "       user options: [--add-scram 'SCRAM-SHA-256=[name=N,password=P]']...\n"
-        "                     [--superuser NAME]...\n"
-        "       ox dump FILE... [--records] [--values]\n"
-        "       ox verify DIR...\n");
+    va_list args;
+    va_start(args, format);
+    fputs("ox: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs("\nTry \"ox --help\".\n", stderr);
+    va_end(args);
     return 2;
 }
 
@@ -110,7 +132,7 @@ run_format(int count, char **args, const struct options *options)
     struct file_stat st;
     char path[4096];
     if (count != 1)
-        return usage();
+        return misused("format takes one directory");
     snprintf(path, sizeof(path), "%s/meta.properties", args[0]);
     if (fs_stat(file_system_os(), path, &st, NULL) == OX_OK) {
         fprintf(stderr, "ox: \"%s\" is formatted already\n", args[0]);
@@ -127,8 +149,10 @@ run_user(int count, char **args, const struct options *options)
     struct meta_config config = {.dir = count == 1 ? args[0] : "", .node_id = -1, .manual = true};
     struct meta *meta;
     struct ox_err err;
-    if (count != 1 || options->users.scram_count + options->users.superuser_count == 0)
-        return usage();
+    if (count != 1)
+        return misused("user takes one directory");
+    if (options->users.scram_count + options->users.superuser_count == 0)
+        return misused("user needs --add-scram or --superuser");
     if (meta_open(&config, env_os(), &meta, &err) != OX_OK)
         return fail(&err);
     ox_code rc = ox_users_put(meta, env_os(), &options->users, &err);
@@ -404,7 +428,7 @@ run_dump(int count, char **args, const struct options *options)
 {
     int worst = 0;
     if (count == 0)
-        return usage();
+        return misused("dump takes files");
     for (int i = 0; i < count; i++) {
         int one = 2;
         if (ends_with(args[i], ".log"))
@@ -482,7 +506,7 @@ run_verify(int count, char **args)
     struct log_verify_result total = {0};
     int worst = 0;
     if (count == 0)
-        return usage();
+        return misused("verify takes directories");
     for (int i = 0; i < count; i++) {
         int one = verify_path(args[i], &total);
         worst = one > worst ? one : worst;
@@ -491,6 +515,39 @@ run_verify(int count, char **args)
         (unsigned long long)total.batches, (unsigned long long)total.records,
         (unsigned long long)total.bytes, (unsigned long long)total.problems);
     return worst;
+}
+
+/* Done, or what makes the program end: 0 after --help, 2 after a mistake. */
+enum { TAKEN = -1 };
+
+static int
+take_option(int option, const char *value, struct options *options)
+{
+    struct ox_users *users = &options->users;
+    int64_t number;
+    switch (option) {
+    case 'c': options->cluster_id = value; return TAKEN;
+    case 'n':
+        if (!ox_str_to_i64(ox_str(value), &number) || number < 0 || number > INT32_MAX)
+            return misused("--node-id \"%s\" is not a number from 0 to %d", value, INT32_MAX);
+        options->node_id = (int32_t)number;
+        return TAKEN;
+    case 'S':
+        if (users->scram_count == OX_USERS_MAX)
+            return misused("there are more than %d --add-scram", OX_USERS_MAX);
+        users->scram[users->scram_count++] = value;
+        return TAKEN;
+    case 'U':
+        if (users->superuser_count == OX_USERS_MAX)
+            return misused("there are more than %d --superuser", OX_USERS_MAX);
+        users->superusers[users->superuser_count++] = value;
+        return TAKEN;
+    case 'r': options->records = true; return TAKEN;
+    case 'v': options->records = options->values = true; return TAKEN;
+    case 'h': fputs(help, stdout); return 0;
+    case 'V': puts("ox " PACKAGE_VERSION); return 0;
+    default: return misused("the options are not understood"); /* getopt has said which */
+    }
 }
 
 int
@@ -504,29 +561,19 @@ main(int argc, char **argv)
         {"records", no_argument, NULL, 'r'},
         {"values", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
         {0},
     };
     struct options options = {.node_id = 1};
-    int64_t node_id = 1;
     int option;
     ox_diag_set_level(OX_DIAG_WARN);
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        if (option == 'c')
-            options.cluster_id = optarg;
-        else if (option == 'n' && ox_str_to_i64(ox_str(optarg), &node_id) && node_id >= 0 &&
-                 node_id <= INT32_MAX)
-            options.node_id = (int32_t)node_id;
-        else if (option == 'S' && options.users.scram_count < OX_USERS_MAX)
-            options.users.scram[options.users.scram_count++] = optarg;
-        else if (option == 'U' && options.users.superuser_count < OX_USERS_MAX)
-            options.users.superusers[options.users.superuser_count++] = optarg;
-        else if (option == 'r' || option == 'v')
-            options.records = true, options.values |= option == 'v';
-        else
-            return usage();
+    while ((option = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+        int status = take_option(option, optarg, &options);
+        if (status != TAKEN)
+            return status;
     }
     if (optind >= argc)
-        return usage();
+        return misused("no command is given");
     const char *command = argv[optind++];
     if (strcmp(command, "format") == 0)
         return run_format(argc - optind, argv + optind, &options);
@@ -536,5 +583,5 @@ main(int argc, char **argv)
         return run_dump(argc - optind, argv + optind, &options);
     if (strcmp(command, "verify") == 0)
         return run_verify(argc - optind, argv + optind);
-    return usage();
+    return misused("there is no command \"%s\"", command);
 }

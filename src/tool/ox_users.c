@@ -44,7 +44,7 @@ struct words {
     int64_t iterations;
 };
 
-/* key=value,key=value; a value ends at the next comma that a known key follows. */
+/* key=value,key=value; a value ends at the next comma, also in quotes. */
 static bool
 read_words(struct str list, struct arena *arena, struct words *out)
 {
@@ -116,6 +116,9 @@ read_scram(const struct env *env, const char *text, struct arena *arena, struct 
         !read_words(ox_str_n(list.ptr + 1, list.len - 2), arena, &words) ||
         words.iterations < 1 || words.iterations > INT32_MAX)
         return malformed(text, err);
+    if (words.iterations > META_ITERATIONS_MAX) /* before they are done */
+        return ox_fail(err, OX_UNACCEPTABLE_CREDENTIAL, "more than %d iterations",
+            META_ITERATIONS_MAX);
     return make_scram(env, mechanism, &words, arena, out, err);
 }
 

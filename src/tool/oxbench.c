@@ -2,27 +2,13 @@
  *
  * oxbench: timed loads, each figure beside a reference measured in the same run.
  *
- *   produce   pre-built batches over Kafka's protocol, beside a null server
- *   budget    the server's CPU for a record, a request, a GB
- *   round     one durable request over 64 partitions, beside one fdatasync
- *   latency   produce at a tenth of the peak, beside the null server
- *   consume   Fetch, beside sendfile of the same segment file
- *   clients   librdkafka, beside its own mock cluster
- *   scan      SQL over a topic of JSON records; COPY in and out
- *   insert    single-row INSERTs of many sessions
- *   start     from exec to the ready line; size of the program
- *   memory    idle server, idle subscribers, growth under load
- *   targets   each of these (also: all)
- *   beside    beside another broker that runs: throughput of a CPU second with
- *             every codec, partitions, transactions, TLS, connections; latency
- *   soak      a mixed load for --seconds; how memory grows
+ * What it can measure is the table of modes below, which --help prints.
  *
  * oxbench starts a server of its own (the program beside it, or --server) on a
  * new directory below --scratch, in a network of its own where it may; with
  * --kafka-port and --sql-port it uses one that runs. --against PROGRAM takes
  * another build of the server as the reference. Machines are shared and noisy:
- * quote ratios. Exit status: 0 if all that had something to reach reached it,
- * 3 if not. */
+ * quote ratios. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,37 +28,57 @@ static char beside[512];
 static const struct {
     const char *name;
     void (*run)(void);
-} modes[] = {{"produce", bench_produce}, {"budget", bench_budget}, {"round", bench_round},
-    {"latency", bench_latency}, {"consume", bench_consume}, {"clients", bench_clients},
-    {"scan", bench_scan}, {"insert", bench_insert},
-    {"cancel", bench_cancel}, {"start", bench_start},
-    {"memory", bench_memory}, {"beside", bench_beside}, {"soak", bench_soak}};
+    const char *help;
+} modes[] = {
+    {"produce", bench_produce, "batches built before, over sockets; beside a null server"},
+    {"budget", bench_budget, "the server's CPU for a record, a request, a GB"},
+    {"round", bench_round, "a durable request over 64 partitions; beside one fdatasync"},
+    {"latency", bench_latency, "produce at a tenth of the peak; beside the null server"},
+    {"consume", bench_consume, "Fetch; beside sendfile of the same segment file"},
+    {"clients", bench_clients, "librdkafka; beside its own mock cluster"},
+    {"scan", bench_scan, "SQL over a topic of JSON records; COPY in and out"},
+    {"insert", bench_insert, "single-row INSERTs of many sessions"},
+    {"cancel", bench_cancel, "from a CancelRequest to the error"},
+    {"start", bench_start, "from exec to the ready line; size of the program"},
+    {"memory", bench_memory, "idle server, idle subscribers, growth under load"},
+    {"beside", bench_beside, "every load beside another broker that runs"},
+    {"soak", bench_soak, "a mixed load for --seconds; how memory grows"},
+};
 
 static void
 usage(FILE *to)
 {
-    fputs("Usage: oxbench targets|MODE... [options]\n\n"
-          "Modes: produce budget round latency consume clients scan insert cancel start memory "
-          "beside soak\n\n"
+    fputs("oxbench measures a server of its own, each figure beside a reference of the same run.\n\n"
+          "Usage: oxbench targets|MODE... [OPTION]...\n\n"
+          "Modes:\n"
+          "  targets            all but beside and soak\n",
+        to);
+    for (size_t i = 0; i < ox_count(modes); i++)
+        fprintf(to, "  %-17s  %s\n", modes[i].name, modes[i].help);
+    fputs("\nOptions (and what holds without them):\n"
           "  --server PROGRAM   oxbow to start (the one beside oxbench)\n"
           "  --against PROGRAM  another build of it, measured in turn as the reference\n"
           "  --kafka-port N --sql-port N   use a server that runs on 127.0.0.1 instead\n"
+          "  --pid N            process of that server: its CPU time is measured\n"
           "  --scratch DIR      where directories and files are made (TMPDIR or /tmp)\n"
-          "  --seconds S        of a slice (0.15)    --slices N  of each side (11)\n"
-          "  --record N --batch N --connections N --acks N --lazy 0|1   one line of the matrix\n"
-          "  --depth N          requests in flight of a connection (5)\n"
-          "  --rows N           of the topic that SQL reads (1000000)\n"
-          "  --pid N            of that server: its CPU time is measured\n"
-          "  --other-port N --other-pid N --other-name NAME   beside: the other broker\n"
-          "  --tls-port N --other-tls-port N --ca FILE        beside: their TLS listeners\n"
-          "  --only PART        beside: codecs, partitions, transactions, tls, connections, "
-          "latency\n"
-          "  --scale F --warm S beside: of the number of records (1); seconds before (10)\n"
-          "  --large            beside: 5,000 partitions too\n"
-          "  --fill MB          beside: nothing but this much data on each, which stays\n"
-          "  --many             beside: nothing but a topic of 5,000 partitions, which stays\n"
+          "  --seconds S        length of a slice (0.15)\n"
+          "  --slices N         slices of each side (11)\n"
+          "  --record N --batch N --connections N --acks N --lazy 0|1\n"
+          "                     produce: only the lines of its matrix with these, in bytes (all)\n"
+          "  --depth N          requests in flight on a connection (5)\n"
+          "  --rows N           records in the topic that SQL reads (1000000)\n"
           "  --small            little data, to see that it works\n"
-          "  --json             a line of JSON for each figure\n",
+          "  --json             a line of JSON for each figure\n"
+          "\nOptions of beside:\n"
+          "  --other-port N --other-pid N --other-name NAME   the other broker\n"
+          "  --tls-port N --other-tls-port N --ca FILE        TLS listeners of both\n"
+          "  --only PART        codecs, partitions, transactions, tls, connections or latency\n"
+          "  --scale F          times the number of records (1)\n"
+          "  --warm S           seconds of load before the first slice (10)\n"
+          "  --large            5,000 partitions too\n"
+          "  --fill MB          nothing but this much data on each, which stays\n"
+          "  --many             nothing but a topic of 5,000 partitions, which stays\n"
+          "\nExit status: 0 if all that has a target reached it, 3 if not, 2 for a mistake.\n",
         to);
 }
 
@@ -178,8 +184,12 @@ take_options(int argc, char **argv)
     against.foreign = against.pid != 0;
     bool all = argc == optind + 1 && is_all(argv[optind]);
     for (int i = optind; i < argc && !all; i++)
-        if (find_mode(argv[i]) < 0)
+        if (find_mode(argv[i]) < 0) {
+            fprintf(stderr, "oxbench: there is no mode \"%s\"\n", argv[i]);
             return false;
+        }
+    if (optind == argc)
+        fprintf(stderr, "oxbench: no mode is given\n");
     return optind < argc;
 }
 
@@ -204,7 +214,7 @@ main(int argc, char **argv)
     opt.scratch = temp != NULL ? temp : "/tmp";
     find_server();
     if (!take_options(argc, argv)) {
-        usage(stderr);
+        fprintf(stderr, "Try \"oxbench --help\".\n");
         return 2;
     }
     if (opt.small)

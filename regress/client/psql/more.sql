@@ -32,7 +32,7 @@ select generate_series(1, 3) as n \gx (border=2)
 \pset title 'A title wider than the table that stands below it'
 select 1;
 \pset title
-\o |cat
+\o |sleep 0.2; cat
 select 'piped';
 \qecho to pipe
 \o

@@ -101,6 +101,10 @@ sub beat {
     my $member = $dice->one(@{$self->{members}});
     my ($epoch, $rest) = ($member->{epoch}, '');
     if ($epoch < 0 || $dice->chance(5)) {
+        # Oxbow goes on with what classic members hold when the group went back and comes over
+        # again before they joined, Kafka with what they were to hold.
+        $self->{over} = !(grep { $_->{epoch} > 0 } @{$self->{members}}) && grep { $_->{behind} } @{$self->{classics}};
+        return if $self->{over};
         ($epoch, $rest) = (0, $self->join_consumer($member));
     } elsif ($dice->chance(8)) {
         $epoch = defined $member->{instance} ? $dice->one(-1, -2) : $dice->one(-1, -1, -1, -2);
@@ -116,9 +120,18 @@ sub beat {
         $member->{epoch} = Dice::field($answer, 'member_epoch');
         $member->{owned} = $self->assigned($answer) // $member->{owned};
         $member->{owned} = {} if $member->{epoch} < 0;
+        $self->{moved} ||= $epoch <= 0 || $rest =~ /subscribed/;
+        $self->moved if $epoch >= 0;
     } elsif ($code =~ /^(25|82|110|111|69|68)$/) {
         ($member->{epoch}, $member->{owned}) = (-1, {});
     }
+}
+
+# A new assignment may ask classic members to give something up.
+sub moved {
+    my ($self, $by) = @_;
+    return unless delete $self->{moved};
+    $_->{behind} = 1 for grep { !$by || $_ != $by } @{$self->{classics}};
 }
 
 # ---- the classic protocol ----
@@ -168,9 +181,13 @@ sub join_classic {
     my $code = Dice::field($answer, 'error_code');
     if ($code eq '0' || $code eq '79') {
         $dice->tell("let $classic->{let} = member_id");
+        # Kafka may tell the id before it has written the new group.
+        $dice->tell('wait 20') if $code eq '79';
         $classic->{known} = 1;
         $classic->{generation} = Dice::field($answer, 'generation_id');
         push @{$self->{classics}}, $classic if $new;
+        $self->{moved} ||= $code eq '0';
+        $self->moved($classic);
         $classic->{leads} = $answer =~ /members: \[\{/;
         $classic->{follows} = $code eq '0' && !$classic->{leads} && $answer !~ /leader: ""/;
         # Assignors go by the ids of dynamic members, which are random: there is one of them.
@@ -192,7 +209,8 @@ sub sync {
         . ($dice->chance(4) ? 'what' : $self->part($data, $next++)) . '"}' } grep { $_->{known} } @{$self->{classics}} : '';
     return if $classic->{follows}; # it would wait for its leader
     my $instance = $version >= 3 && defined $classic->{instance} ? ", group_instance_id: \"$classic->{instance}\"" : '';
-    $dice->ask("SyncGroup $version {group_id: \"$GROUP\", generation_id: $generation, member_id: \"\$$classic->{let}\"$instance, assignments: [$parts]}");
+    my $answer = $dice->ask("SyncGroup $version {group_id: \"$GROUP\", generation_id: $generation, member_id: \"\$$classic->{let}\"$instance, assignments: [$parts]}");
+    $classic->{behind} = 0 if Dice::field($answer, 'error_code') eq '0';
 }
 
 sub beat_classic {

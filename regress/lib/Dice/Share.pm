@@ -243,6 +243,11 @@ sub fetch {
         }
         $member->{places} = [map { $places{$_} } sort keys %places];
         push @{$topics{$_->[0]}}, "{partition_index: $_->[1]}" for @{$member->{places}};
+    } elsif ($epoch > 0 && $dice->chance(8)) {
+        my ($name, $partition) = $self->place;
+        push @{$member->{places}}, [$name, $partition]
+            unless grep { $_->[0] eq $name && $_->[1] == $partition } @{$member->{places}};
+        $topics{$name} = ["{partition_index: $partition}"];
     } elsif ($dice->chance(25)) {
         my ($name, $partition) = @{$dice->one(@{$member->{places}})};
         # Records that are given back may be had again at once or a little later.
@@ -260,9 +265,10 @@ sub fetch {
     # Of several that gave records in one answer the topics' random ids say who is first next time.
     $most = 1 if $most > 1 && @{$member->{places}} > 1;
     my $size = $dice->one(1, 2, 3, 10, 500);
+    my $bytes = $dice->weighed(5, 1, 1, 0, 1, 150, 1, 100000);
     my $mode = $version >= 2 ? ', share_acquire_mode: ' . $dice->one(0, 1) : '';
     my $answer = $self->ask_as($member, "ShareFetch $version {group_id: \"$self->{group}\", member_id: \"$member->{id}\", "
-        . "share_session_epoch: $epoch, max_wait_ms: 200, min_bytes: 1, max_bytes: 1000000, max_records: $most, "
+        . "share_session_epoch: $epoch, max_wait_ms: 200, min_bytes: $bytes, max_bytes: 1000000, max_records: $most, "
         . "batch_size: $size$mode, topics: [$topics]$gone}");
     $self->acquired($member, $answer);
     $self->outcome($member, $epoch, $answer);
