@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 use KafkaJars;
-use Oxbow;
+use Oxbow qw(comes_to);
 use Raw;
 use Test::More;
 
@@ -70,15 +70,7 @@ my $bound = "127.0.0.1:$ox->{kafka_port}";
 is(told(), $bound, 'clients are told what is bound');
 is($ox->sql("ALTER SYSTEM SET advertised_listeners = 'PLAINTEXT://elsewhere.example:1234,OWN://[2001:db8::1]:99'"), '',
     'others are advertised');
-sub until_told {
-    my ($want, $name) = @_;
-    for (1 .. 300) {
-        last if told() eq $want;
-        select undef, undef, undef, 0.1;
-    }
-    is(told(), $want, $name);
-}
-until_told('elsewhere.example:1234', 'clients are told');
+comes_to(\&told, 'elsewhere.example:1234', 'clients are told');
 like($ox->wire('DescribeCluster 0 {}'), qr/host: "elsewhere.example", port: 1234/, 'everywhere');
 like($ox->wire('FindCoordinator 3 {key: "g", key_type: 0}'), qr/(?:elsewhere.example", port: 1234|error_code: 15)/,
     'also those of a group');
@@ -89,9 +81,9 @@ is(told(), 'elsewhere.example:1234', 'nothing has changed');
 ok($ox->restart, 'a restart');
 is(told(), 'elsewhere.example:1234', 'keeps it');
 is($ox->sql("ALTER SYSTEM SET advertised_listeners = 'PLAINTEXT://:77'"), '', 'only the port');
-until_told('127.0.0.1:77', 'the host is the bound one');
+comes_to(\&told, '127.0.0.1:77', 'the host is the bound one');
 is($ox->sql('ALTER SYSTEM RESET advertised_listeners'), '', 'back to the configuration');
-until_told("127.0.0.1:$ox->{kafka_port}", 'clients are told what is bound');
+comes_to(\&told, "127.0.0.1:$ox->{kafka_port}", 'clients are told what is bound');
 
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

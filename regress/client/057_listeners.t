@@ -4,7 +4,7 @@
 # configuration file that is read again; what is set for one of them alone.
 use strict;
 use warnings;
-use Oxbow;
+use Oxbow qw(comes_to);
 use Raw;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -60,16 +60,6 @@ sub told {
     my $out = `$Oxbow::BUILD/regress/wire/wire 127.0.0.1 $port{$name} <<'END'\nDescribeCluster 0 {}\nEND`;
     return $out =~ /host: "([^"]*)", port: (\d+)/ ? "$1:$2" : $out;
 }
-sub eventually {
-    my ($want, $what, $sentence) = @_;
-    my $got = $what->();
-    for (1 .. 200) {
-        last if $got eq $want;
-        sleep 0.1;
-        $got = $what->();
-    }
-    is($got, $want, $sentence);
-}
 
 # ---- one more, one less ----
 my $main = speaks('MAIN');
@@ -78,7 +68,7 @@ ok(!speaks('EXTRA'), 'the other is not there');
 is(alter('listeners', 0, list('MAIN', 'EXTRA')), 0, 'one more');
 my $extra = speaks('EXTRA');
 ok($extra, 'serves when the change is answered');
-eventually("127.0.0.1:$port{EXTRA}", sub { told('EXTRA') }, 'its clients are told to come there');
+comes_to(sub { told('EXTRA') }, "127.0.0.1:$port{EXTRA}", 'its clients are told to come there');
 is(told('MAIN'), "127.0.0.1:$port{MAIN}", 'and those of the first to the first');
 is(described('listeners'), '"' . list('MAIN', 'EXTRA') . '" 2', 'DescribeConfigs');
 ok($ox->restart, 'a restart');
@@ -169,7 +159,7 @@ is(length receive($few[2], 8, 20), 8, 'it is served');
 sub loops { return scalar grep { (do { local (@ARGV, $/) = $_; <> } // '') =~ /^oxbow-loop/ } glob "/proc/$ox->{pid}/task/*/comm" }
 my $loops = loops();
 is(alter('num.network.threads', 0, 2 * $loops), 0, 'twice as many loops');
-eventually(2 * $loops, \&loops, 'run');
+comes_to(\&loops, 2 * $loops, 'run');
 like(alter('num.network.threads', 0, 4 * $loops + 1), qr/^42 /, 'more than twice as many at once are refused');
 ok(speaks('MAIN'), 'connections go on') for 1 .. 4;
 is(alter('num.network.threads', 0, $loops), 0, 'half of them');
@@ -185,7 +175,7 @@ sub reload { kill 'HUP', $ox->{pid} }
 file('listeners=' . list('MAIN', 'FILE'), "listener.security.protocol.map=$map", 'inter.broker.listener.name=MAIN',
     'advertised.listeners=MAIN://elsewhere.example:77', 'listener.name.file.max.connections=1');
 reload();
-eventually('elsewhere.example:77', sub { told('MAIN') }, 'advertised.listeners of the file');
+comes_to(sub { told('MAIN') }, 'elsewhere.example:77', 'advertised.listeners of the file');
 ok(speaks('FILE'), 'a listener of the file');
 is(described('listener.name.file.max.connections'), '"1" 4', 'with a setting of its own');
 file('listeners=' . list('MAIN') . ",FILE://127.0.0.1:$port{FILE},MOVED://127.0.0.1:$busy", "listener.security.protocol.map=$map",
@@ -201,7 +191,7 @@ is(told('MAIN'), 'elsewhere.example:77', 'no part of it');
 file('listeners=' . list('MAIN'), "listener.security.protocol.map=$map");
 my $held = speaks('FILE') // speaks('FILE');
 reload();
-eventually("127.0.0.1:$port{MAIN}", sub { told('MAIN') }, 'nothing is advertised any more');
+comes_to(sub { told('MAIN') }, "127.0.0.1:$port{MAIN}", 'nothing is advertised any more');
 ok(!speaks('FILE'), 'and the listener is gone');
 
 # ---- SQL ----

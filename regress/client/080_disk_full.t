@@ -10,7 +10,7 @@ use warnings;
 use Fcntl;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
-use Oxbow;
+use Oxbow qw(comes_true);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -76,15 +76,6 @@ sub produce {
     return unpack 'n q>', substr $answer, 4 + 4 + 4 + 2 + length($topic) + 4 + 4, 10;
 }
 
-sub until_true {
-    my ($test) = @_;
-    for (1 .. 200) {
-        return 1 if $test->();
-        sleep 0.1;
-    }
-    return 0;
-}
-
 my $acked = 0;
 sub write_some {
     my ($what) = @_;
@@ -96,7 +87,7 @@ sub write_some {
 
 sub refuses {
     my ($what) = @_;
-    ok(until_true(sub { (produce('refused'))[0] ne '0' }), "$what: produce is refused");
+    comes_true(sub { (produce('refused'))[0] ne '0' }, "$what: produce is refused");
     is((produce('refused'))[0], 56, 'with KAFKA_STORAGE_ERROR, which clients retry');
     like($ox->sql("\\set VERBOSITY verbose\nINSERT INTO $topic (_value) VALUES ('refused')"),
         qr/53100/, 'INSERT with SQLSTATE 53100');
@@ -130,7 +121,7 @@ $ox->restart('KILL') or BAIL_OUT('the server does not start with a full disk');
 reads('killed and started below the reserve');
 refuses('after that');
 unlink $filler;
-ok(until_true(sub { my ($code) = produce("value $acked"); $acked++ if $code eq '0'; $code eq '0' }),
+comes_true(sub { my ($code) = produce("value $acked"); $acked++ if $code eq '0'; $code eq '0' },
     'produce goes on when space returns');
 reads('space returned');
 write_some('space returned');
@@ -142,9 +133,9 @@ like($ox->sql("\\set VERBOSITY verbose\nCREATE TOPIC none"), qr/53100/, 'a topic
 reads('after that');
 ok($ox->alive, 'the server lives');
 unlink $filler;
-ok(until_true(sub { $ox->sql('CREATE TOPIC later') eq '' }), 'topics can be made when space returns');
+comes_true(sub { $ox->sql('CREATE TOPIC later') eq '' }, 'topics can be made when space returns');
 is($ox->sql('DROP TOPIC later'), '', 'and dropped');
-ok(until_true(sub { my ($code) = produce("value $acked"); $acked++ if $code eq '0'; $code eq '0' }),
+comes_true(sub { my ($code) = produce("value $acked"); $acked++ if $code eq '0'; $code eq '0' },
     'produce goes on');
 write_some('in the end');
 
@@ -160,7 +151,7 @@ if ($started) {
     unlink $filler;
     $ox->run or BAIL_OUT('it does not start with space, neither');
 }
-ok(until_true(sub { my ($code) = produce("value $acked"); $acked++ if $code eq '0'; $code eq '0' }),
+comes_true(sub { my ($code) = produce("value $acked"); $acked++ if $code eq '0'; $code eq '0' },
     'and writes once space returns');
 reads('in the end');
 

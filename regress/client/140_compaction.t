@@ -5,22 +5,13 @@
 # kill loses nothing, and group offsets outlive it.
 use strict;
 use warnings;
-use Oxbow;
+use Oxbow qw(comes_to);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $ox = Oxbow->start(settings => {log_cleaner_backoff_ms => 100}) or die 'no server';
 
-sub until_is {
-    my ($sql, $want, $name) = @_;
-    my ($got, $until) = ('', time + 60);
-    while (time < $until) {
-        $got = $ox->sql($sql);
-        last if $got eq $want;
-        sleep 0.1;
-    }
-    is($got, $want, $name);
-}
+sub counts { my ($sql, $want, $name) = @_; comes_to(sub { $ox->sql($sql) }, $want, $name) }
 
 is($ox->sql(q{CREATE TOPIC c PARTITIONS 1 WITH (cleanup_policy = 'compact', segment_ms = 50,
     min_cleanable_dirty_ratio = 0.01, delete_retention_ms = 500)}), '', 'a compacted topic');
@@ -32,7 +23,7 @@ for my $round (1 .. 5) {
 is($ox->sql("INSERT INTO c (_key, _value) VALUES ('k7', NULL)"), '', 'a tombstone');
 sleep 0.1;
 is($ox->sql("INSERT INTO c (_key, _value) VALUES ('last', 'x')"), '', 'one more segment');
-until_is('SELECT count(*), min(_offset) >= 800 FROM c', '201|t', 'one record of each key is left');
+counts('SELECT count(*), min(_offset) >= 800 FROM c', '201|t', 'one record of each key is left');
 is($ox->sql("SELECT count(*) FROM c WHERE _value::text LIKE '%round 5%'"), 199, 'the newest ones');
 is($ox->sql("SELECT _offset FROM c WHERE _key = 'k7'"), 1000, 'the tombstone is there');
 is($ox->sql('SELECT state, cleaned_offset = dirty_end, passes > 0, removed_records >= 800,
@@ -45,7 +36,7 @@ for my $i (1 .. 2) {
     $ox->sql("INSERT INTO c (_key, _value) VALUES ('last', 'y')");
     sleep 0.1;
 }
-until_is("SELECT count(*) FROM c WHERE _key = 'k7'", 0, 'the tombstone goes after its time');
+counts("SELECT count(*) FROM c WHERE _key = 'k7'", 0, 'the tombstone goes after its time');
 
 # Settings are live: a topic becomes a compacted one, and is not any more.
 is($ox->sql("CREATE TOPIC d WITH (segment_ms = 50)"), '', 'a topic that is not compacted');
@@ -57,7 +48,7 @@ sleep 0.5;
 is($ox->sql('SELECT count(*) FROM d'), 3, 'keeps all');
 is($ox->sql("ALTER TOPIC d SET (cleanup_policy = 'compact,delete', min_cleanable_dirty_ratio = 0.01)"),
     '', 'it is altered');
-until_is('SELECT count(*) FROM d', 2, 'and compacted');
+counts('SELECT count(*) FROM d', 2, 'and compacted');
 is($ox->sql("ALTER SYSTEM SET log_cleaner_enable = false"), '', 'the cleaner is switched off');
 for my $value (4 .. 6) {
     $ox->sql("INSERT INTO d (_key, _value) VALUES ('a', '$value')");
@@ -66,7 +57,7 @@ for my $value (4 .. 6) {
 sleep 0.5;
 is($ox->sql('SELECT count(*) FROM d'), 5, 'nothing is compacted');
 is($ox->sql("ALTER SYSTEM SET log_cleaner_enable = true"), '', 'and on again');
-until_is('SELECT count(*) FROM d', 2, 'it works again');
+counts('SELECT count(*) FROM d', 2, 'it works again');
 
 # A limit of bytes per second makes passes wait, and is lifted while one waits.
 sub metric { return $ox->sql("SELECT value FROM oxbow.metrics WHERE name = '$_[0]'") }
@@ -82,7 +73,7 @@ sleep 0.1 while metric('oxbow_compaction_throttled_seconds_total') < 1 && time <
 cmp_ok(metric('oxbow_compaction_throttled_seconds_total'), '>=', 1, 'passes wait for it');
 is($ox->sql("ALTER SYSTEM RESET log_cleaner_io_max_bytes_per_second"), '', 'no limit');
 $ox->sql("INSERT INTO w (_key, _value) VALUES ('last', 'x')");
-until_is("SELECT count(*) < 170 FROM w", 't', 'the topic is compacted');
+counts("SELECT count(*) < 170 FROM w", 't', 'the topic is compacted');
 
 # A kill, with passes at work.
 my $want = $ox->sql("SELECT sum(_offset), count(*) FROM c");

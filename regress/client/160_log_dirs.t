@@ -9,7 +9,7 @@ use Cwd qw(abs_path);
 use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
-use Oxbow;
+use Oxbow qw(comes_true);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -19,27 +19,7 @@ my %env = (Oxbow::shim('bad_disk'), OX_BAD_DISK => "$tmp/bad");
 my $ox = Oxbow->start(dir => "$tmp/data", env => \%env,
     settings => {'log.dirs' => "$one,$two", log_level => 'info'}) or die 'no server';
 
-sub until_true {
-    my ($check, $name) = @_;
-    my $until = time + 60;
-    my $good;
-    sleep 0.1 while !($good = $check->()) && time < $until;
-    ok($good, $name);
-}
-
-sub spoil {
-    my ($folder) = @_;
-    open my $to, '>', "$tmp/bad" or die;
-    print $to $folder;
-    close $to;
-}
-
-# Which partitions of a topic are in the folder.
-sub parts {
-    my ($folder, $topic) = @_;
-    my @parts = sort { $a <=> $b } map { /-(\d+)$/ } grep { /-\d+$/ } glob "$folder/$topic-*";
-    return @parts;
-}
+sub spoil { Oxbow::spew("$tmp/bad", $_[0]) }
 
 sub produce {
     my ($topic, $part, $records) = @_;
@@ -64,8 +44,8 @@ sub move {
 
 ok(-e "$_/meta.properties", 'a log directory has its identity') for $one, $two;
 is($ox->sql('CREATE TOPIC x PARTITIONS 6'), '', 'a topic');
-is(scalar(parts($one, 'x')), 3, 'half of its partitions are in one directory');
-is(scalar(parts($two, 'x')), 3, 'half in the other');
+is(scalar(Oxbow::partitions_in($one, 'x')), 3, 'half of its partitions are in one directory');
+is(scalar(Oxbow::partitions_in($two, 'x')), 3, 'half in the other');
 is(produce('x', $_, "k=v$_ k=w$_"), 0, "partition $_ takes records") for 0 .. 5;
 my $described = $ox->wire('DescribeLogDirs 4 {topics: [{topic: "x", partitions: [0, 1, 2, 3, 4, 5]}]}');
 my $all = () = $described =~ /partition_index: \d+, partition_size: [1-9]\d*, offset_lag: 0, is_future_key: false/g;
@@ -78,21 +58,21 @@ sub parts_sql {
     my ($folder, $topic) = @_;
     return split /\n/, $ox->sql("SELECT partition FROM oxbow.partitions WHERE topic = '$topic' AND log_dir = '$folder' ORDER BY 1");
 }
-is("@{[parts_sql($_, 'x')]}", "@{[parts($_, 'x')]}", 'oxbow.partitions names it, too') for $one, $two;
+is("@{[parts_sql($_, 'x')]}", "@{[Oxbow::partitions_in($_, 'x')]}", 'oxbow.partitions names it, too') for $one, $two;
 
 # Moves.
-my ($first) = parts($one, 'x');
+my ($first) = Oxbow::partitions_in($one, 'x');
 is(move(2, $two, 'x', $first), 0, 'a partition shall move');
-until_true(sub { -d "$two/x-$first" && !-d "$one/x-$first" }, 'it is in the other directory');
+comes_true(sub { -d "$two/x-$first" && !-d "$one/x-$first" }, 'it is in the other directory');
 is(produce('x', $first, 'k=later'), 0, 'and takes records');
-is("@{[parts_sql($two, 'x')]}", "@{[parts($two, 'x')]}", 'oxbow.partitions follows');
+is("@{[parts_sql($two, 'x')]}", "@{[Oxbow::partitions_in($two, 'x')]}", 'oxbow.partitions follows');
 like(fetch('x', $first), qr/k=v$first k=w$first.*k=later/, 'it has them all');
 is(move(1, $two, 'x', $first), 0, 'to move where it is, is fine');
 is(move(2, '/nowhere', 'x', 0, 1), '57 57', 'a directory that is none');
 is(move(2, $one, 'x', 6, 99), '3 3', 'partitions that are none');
 is(move(2, $one, 'nope', 0), '3', 'a topic that is none');
 is(move(1, $one, 'x', $first), 0, 'back, in the older version');
-until_true(sub { -d "$one/x-$first" && !-d "$two/x-$first" }, 'it is back');
+comes_true(sub { -d "$one/x-$first" && !-d "$two/x-$first" }, 'it is back');
 ok($ox->restart, 'a restart');
 like(fetch('x', $first), qr/k=v$first k=w$first.*k=later/, 'it has them all');
 is($ox->sql("CREATE TOPIC big PARTITIONS 1 WITH (segment_bytes = 1048576)"), '', 'a topic of many segments');
@@ -103,14 +83,14 @@ my $away = $home eq $one ? $two : $one;
 is(move(2, $away, 'big', 0), 0, 'it moves');
 is($ox->sql("INSERT INTO big (_value) SELECT repeat('y', 1000) || g FROM generate_series(1, 500) g"), '',
     'while it is filled');
-until_true(sub { -d "$away/big-0" && !-d "$home/big-0" }, 'it is in the other directory');
+comes_true(sub { -d "$away/big-0" && !-d "$home/big-0" }, 'it is in the other directory');
 is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'with all records');
 is(move(2, $home, 'big', 0), 0, 'it moves again');
 ok($ox->restart('KILL'), 'the server is killed meanwhile');
 is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'all records are there');
-is(scalar(grep { -d "$_/big-0" } $one, $two), 1, 'in one directory');
 sub futures { return join ' ', glob "$tmp/[ab]/*-future" }
-until_true(sub { futures() eq '' }, 'nothing is left of a move');
+# The move has gone on: at its end both directories are there for a moment.
+comes_true(sub { futures() eq '' && 1 == grep { -d "$_/big-0" } $one, $two }, 'in one directory, nothing is left of a move');
 
 # Directories closed to new partitions.
 sub cordon {
@@ -133,9 +113,9 @@ is(cordoned(), 'false false', 'none is closed');
 like(cordon(1, 0, $one), qr/^0/, 'one is closed');
 is(cordoned(), 'true false', 'DescribeLogDirs tells');
 is($ox->sql('CREATE TOPIC spread PARTITIONS 4'), '', 'a topic of four partitions');
-is(scalar(parts($one, 'spread')) . scalar(parts($two, 'spread')), '04', 'lies in the other one');
+is(scalar(Oxbow::partitions_in($one, 'spread')) . scalar(Oxbow::partitions_in($two, 'spread')), '04', 'lies in the other one');
 is(move(2, $one, 'spread', 0), 39, 'none moves into the closed one');
-like(produce('x', (parts($one, 'x'))[0], 'k=closed'), qr/^0/, 'what is there takes records');
+like(produce('x', (Oxbow::partitions_in($one, 'x'))[0], 'k=closed'), qr/^0/, 'what is there takes records');
 like(cordon(1, 2, $two), qr/^0/, 'the second is closed, too');
 is(cordoned(), 'true true', 'all are');
 my $all_closed = 'have all their log directories cordoned';
@@ -169,15 +149,15 @@ open my $junk, '>', "$future/00000000000000000077.log" or die;
 print $junk 'x' x 1000;
 close $junk;
 ok($ox->run, 'started with a move that is half done');
-until_true(sub { -d "$away/big-0" && !-d "$home/big-0" }, 'it is finished');
+comes_true(sub { -d "$away/big-0" && !-d "$home/big-0" }, 'it is finished');
 is((stat "$away/big-0/" . ($segments[0] =~ s{.*/}{}r))[1], $inode, 'in the files that were there');
 ok(!-e "$away/big-0/00000000000000000077.log", 'without those of no segment');
 is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'with all records');
 is(futures(), '', 'what belongs to no partition was removed');
 is(move(2, $home, 'big', 0), 0, 'a move is asked for');
-until_true(sub { futures() ne '' || -d "$home/big-0" }, 'and noted down');
+comes_true(sub { futures() ne '' || -d "$home/big-0" }, 'and noted down');
 ok($ox->restart, 'a restart');
-until_true(sub { -d "$home/big-0" && !-d "$away/big-0" }, 'it is done all the same');
+comes_true(sub { -d "$home/big-0" && !-d "$away/big-0" }, 'it is done all the same');
 is($ox->sql("SELECT count(*), count(DISTINCT _value) FROM big"), '8500|8500', 'with all records');
 is(futures(), '', 'nothing is left of it');
 
@@ -189,7 +169,7 @@ sub commit {
             . qq([{name: "x", partitions: [{partition_index: 0, committed_offset: 1, committed_leader_epoch: -1}]}]}));
     return $answer =~ /.*error_code: (-?\d+)/s ? $1 : $answer;
 }
-until_true(sub { commit('g1') eq '0' }, 'a group commits');
+comes_true(sub { commit('g1') eq '0' }, 'a group commits');
 my %of = (a => [], b => []);
 for my $i (1 .. 20) {
     my $hash = 0;
@@ -216,8 +196,8 @@ sub fetch_as {
 }
 
 # One fails while it is used.
-my @bad = parts($two, 'x');
-my @good = parts($one, 'x');
+my @bad = Oxbow::partitions_in($two, 'x');
+my @good = Oxbow::partitions_in($one, 'x');
 my ($epoch) = leader($bad[0]) =~ /^0 1 (\d+)$/;
 is(leader($good[0]) =~ s/^0 1 //r, $epoch, 'partitions have a leader epoch');
 is(fetch_as($bad[0], $epoch), 0, 'Fetch names it');
@@ -225,12 +205,12 @@ spoil($two);
 is(produce('x', $bad[0], 'lost'), 56, 'a write to the disk that failed: KAFKA_STORAGE_ERROR');
 is(produce('x', $_, 'lost'), 56, "partition $_ is offline") for @bad;
 is(produce('x', $_, 'fine'), 0, "partition $_ is not") for @good;
-until_true(sub { fetch('x', $bad[0]) =~ /error_code: 56/ }, 'Fetch says so');
+comes_true(sub { fetch('x', $bad[0]) =~ /error_code: 56/ }, 'Fetch says so');
 like(fetch('x', $good[0]), qr/=v$good[0].*fine/, 'and reads the others');
-until_true(sub { $ox->wire('Metadata 9 {topics: [{name: "x"}]}') =~
+comes_true(sub { $ox->wire('Metadata 9 {topics: [{name: "x"}]}') =~
     /error_code: 5, partition_index: $bad[0], leader_id: -1, [^}]*isr_nodes: \[\], offline_replicas: \[1\]/ },
     'Metadata: no leader');
-until_true(sub { leader($_) eq '5 -1 ' . ($epoch + 1) }, "and a new leader epoch, partition $_") for @bad;
+comes_true(sub { leader($_) eq '5 -1 ' . ($epoch + 1) }, "and a new leader epoch, partition $_") for @bad;
 is(leader($good[0]), "0 1 $epoch", 'but not of the others');
 is(fetch_as($bad[0], $epoch), 56, 'Fetch of the offline one: KAFKA_STORAGE_ERROR, whatever the epoch');
 is($ox->sql("SELECT leader FROM oxbow.partitions WHERE topic = 'x' AND partition = $bad[0]"), '-1',
@@ -250,7 +230,7 @@ is(move(2, $one, 'x', $bad[0]), 56, 'nor from there');
 is(commit($of{a}[0]), 0, 'a group of the good directory commits');
 like(commit($of{b}[0]), qr/^(15|16)$/, 'one of the other has no coordinator');
 is($ox->sql('CREATE TOPIC fresh PARTITIONS 4'), '', 'topics are made');
-is(scalar(parts($one, 'fresh')), 4, 'in the good directory');
+is(scalar(Oxbow::partitions_in($one, 'fresh')), 4, 'in the good directory');
 is(produce('fresh', 3, 'fine'), 0, 'and used');
 like($ox->sql("INSERT INTO x (_value, _partition) VALUES ('sql', $bad[0])"), qr/58030|OX|storage|disk|offline/i,
     'SQL is told');
@@ -295,7 +275,7 @@ like(fetch('x', $_), qr/=v$_/, "partition $_ has its records") for 0 .. 5;
 
 # It goes away while it is used.
 rename $two, "$two.gone" or die;
-until_true(sub { $ox->wire('DescribeLogDirs 4 {}') =~ /error_code: 56, log_dir: "\Q$two\E"/ },
+comes_true(sub { $ox->wire('DescribeLogDirs 4 {}') =~ /error_code: 56, log_dir: "\Q$two\E"/ },
     'a directory that disappears is noticed');
 is(produce('x', $good[0], 'fine'), 0, 'the others go on');
 rename "$two.gone", $two or die;

@@ -8,7 +8,7 @@ use strict;
 use warnings;
 use Cwd qw(abs_path);
 use File::Temp qw(tempdir);
-use Oxbow;
+use Oxbow qw(comes_true);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -21,27 +21,7 @@ my $ox = Oxbow->start(dir => "$tmp/data", env => \%env,
 my $limit = 'replica.alter.log.dirs.io.max.bytes.per.second';
 my $threads = 'num.replica.alter.log.dirs.threads';
 
-sub until_true {
-    my ($check, $name) = @_;
-    my $until = time + 60;
-    my $good;
-    sleep 0.1 while !($good = $check->()) && time < $until;
-    ok($good, $name);
-}
-
-sub spoil {
-    my ($folder) = @_;
-    open my $to, '>', "$tmp/bad" or die;
-    print $to $folder;
-    close $to;
-}
-
-# Which partitions of a topic are in the folder.
-sub parts {
-    my ($folder, $topic) = @_;
-    my @parts = sort { $a <=> $b } map { /-(\d+)$/ } grep { /-\d+$/ } glob "$folder/$topic-*";
-    return @parts;
-}
+sub spoil { Oxbow::spew("$tmp/bad", $_[0]) }
 
 sub alter {
     my ($name, $value) = @_;
@@ -91,7 +71,7 @@ sub fill {
 }
 
 is($ox->sql('CREATE TOPIC m PARTITIONS 4'), '', 'a topic');
-my ($x, $y, $z, $w) = (parts($one, 'm'), parts($two, 'm'));
+my ($x, $y, $z, $w) = (Oxbow::partitions_in($one, 'm'), Oxbow::partitions_in($two, 'm'));
 is(join(' ', sort $x, $y, $z, $w), '0 1 2 3', 'lies in both directories');
 fill('m', 0 .. 3);
 is(listed($threads), 'null true', 'how many move at a time is not set, and Kafka\'s clients do not set it');
@@ -105,7 +85,7 @@ is(move($two, 'm', $x), 0, 'a partition shall move');
 is(move($one, 'm', $z), 0, 'one the other way');
 is(move($two, 'm', $y), 0, 'and a third');
 my $two_move = join ' ', sort $x, $z;
-until_true(sub { under_way('m') eq $two_move }, 'two are under way at once');
+comes_true(sub { under_way('m') eq $two_move }, 'two are under way at once');
 sleep 2;
 is(under_way('m'), $two_move, 'they still are');
 is(waiting('m'), $y, 'the third waits');
@@ -114,51 +94,51 @@ cmp_ok($copied{$x} + $copied{$z}, '<=', 3 << 20, 'the limit is of both together'
 like($ox->sql("ALTER SYSTEM SET num_replica_alter_log_dirs_threads = 0"), qr/invalid value "0"/, 'none at a time cannot be');
 is($ox->sql("ALTER SYSTEM SET num_replica_alter_log_dirs_threads = 3"), '', 'three at a time');
 is(listed($threads), '"3" true', 'which is listed');
-until_true(sub { under_way('m') eq join ' ', sort $x, $y, $z }, 'the third is under way');
+comes_true(sub { under_way('m') eq join ' ', sort $x, $y, $z }, 'the third is under way');
 is(waiting('m'), '', 'none waits');
 
 # One back, others go on.
 is($ox->sql("ALTER SYSTEM SET num_replica_alter_log_dirs_threads = 1"), '', 'one at a time');
 is(move($one, 'm', $x), 0, 'the first shall stay');
-until_true(sub { futures("m-$x") eq '' }, 'nothing is left of its move');
+comes_true(sub { futures("m-$x") eq '' }, 'nothing is left of its move');
 is(under_way('m'), join(' ', sort $y, $z), 'the others go on');
 my $before = futures("m-$y");
 is(move($one, 'm', $y), 0, 'nor shall the third move');
 is(move($two, 'm', $y), 0, 'or it shall');
 is(move($two, 'm', $x), 0, 'as the first');
-until_true(sub { futures("m-$x") ne '' && futures("m-$y") !~ /^(\Q$before\E)?$/ }, 'both are noted down');
+comes_true(sub { futures("m-$x") ne '' && futures("m-$y") !~ /^(\Q$before\E)?$/ }, 'both are noted down');
 is(under_way('m'), $z, 'and wait: one is under way');
 is(waiting('m'), join(' ', sort $x, $y), 'two wait');
 
 # A crash.
 ok($ox->restart('KILL'), 'the server is killed');
-until_true(sub { split(' ', under_way('m')) == 1 }, 'one is under way again');
+comes_true(sub { split(' ', under_way('m')) == 1 }, 'one is under way again');
 sleep 1;
 is(scalar(split ' ', under_way('m')), 1, 'one only');
 is(scalar(split ' ', waiting('m')), 2, 'two wait');
 is($ox->sql("ALTER SYSTEM RESET num_replica_alter_log_dirs_threads"), '', 'as many as there are directories');
-until_true(sub { split(' ', under_way('m')) == 2 }, 'two are under way');
+comes_true(sub { split(' ', under_way('m')) == 2 }, 'two are under way');
 
 # A topic that is dropped while it moves, or waits.
 is($ox->sql('CREATE TOPIC d PARTITIONS 2'), '', 'another topic');
 fill('d', 0, 1);
-is(move($two, 'd', parts($one, 'd')), 0, 'of which one partition shall move');
-until_true(sub { futures('d-*') ne '' }, 'is noted down');
+is(move($two, 'd', Oxbow::partitions_in($one, 'd')), 0, 'of which one partition shall move');
+comes_true(sub { futures('d-*') ne '' }, 'is noted down');
 is($ox->sql("ALTER SYSTEM SET num_replica_alter_log_dirs_threads = 4"), '', 'four at a time');
-until_true(sub { under_way('d') ne '' }, 'it is under way');
+comes_true(sub { under_way('d') ne '' }, 'it is under way');
 is($ox->sql("ALTER SYSTEM SET num_replica_alter_log_dirs_threads = 1"), '', 'one at a time');
-is(move($one, 'd', parts($two, 'd')), 0, 'the other one waits');
-until_true(sub { split(' ', futures('d-*')) == 2 }, 'and is noted down');
+is(move($one, 'd', Oxbow::partitions_in($two, 'd')), 0, 'the other one waits');
+comes_true(sub { split(' ', futures('d-*')) == 2 }, 'and is noted down');
 is($ox->sql('DROP TOPIC d'), '', 'the topic is dropped');
-until_true(sub { futures('d-*') eq '' }, 'nothing is left of its moves');
+comes_true(sub { futures('d-*') eq '' }, 'nothing is left of its moves');
 is($ox->sql("ALTER SYSTEM SET num_replica_alter_log_dirs_threads = 3"), '', 'three at a time');
-until_true(sub { under_way('m') eq join ' ', sort $x, $y, $z }, 'all others are under way');
+comes_true(sub { under_way('m') eq join ' ', sort $x, $y, $z }, 'all others are under way');
 
 # All to the end, beside records that come in.
 is(alter($limit, 1_000_000_000), 0, 'more may be copied');
 is($ox->sql("INSERT INTO m (_value, _partition) VALUES ('later', $_)"), '', "m-$_ takes a record") for 0 .. 3;
-until_true(sub { join(' ', parts($one, 'm')) eq $z && futures('*') eq '' }, 'all moves are done');
-is(join(' ', parts($two, 'm')), join(' ', sort $x, $y, $w), 'they are where they shall be');
+comes_true(sub { join(' ', Oxbow::partitions_in($one, 'm')) eq $z && futures('*') eq '' }, 'all moves are done');
+is(join(' ', Oxbow::partitions_in($two, 'm')), join(' ', sort $x, $y, $w), 'they are where they shall be');
 is($ox->sql('SELECT _partition, count(*), count(DISTINCT _value) FROM m GROUP BY _partition ORDER BY _partition'),
     join("\n", map { "$_|2001|2001" } 0 .. 3), 'with all records');
 
@@ -177,17 +157,17 @@ sub leader {
 is(alter($limit, 1), 0, 'moves may copy next to nothing');
 is(move($one, 'm', $x), 0, 'one moves from the disk');
 is(move($two, 'm', $z), 0, 'one to it');
-until_true(sub { under_way('m') eq join ' ', sort $x, $z }, 'both are under way');
+comes_true(sub { under_way('m') eq join ' ', sort $x, $z }, 'both are under way');
 spoil($two);
 is(produce($w), 56, 'the disk fails');
-until_true(sub { leader($_) eq '-1' }, "m-$_ has no leader") for sort $x, $y, $w;
+comes_true(sub { leader($_) eq '-1' }, "m-$_ has no leader") for sort $x, $y, $w;
 is(leader($z), 1, 'the one that was to move there has');
 is(produce($z), 0, 'and takes records');
 is($ox->stop, 0, 'stopped');
 spoil('');
 ok($ox->run, 'started with a disk that was repaired');
 is(alter($limit, 1_000_000_000), 0, 'more may be copied');
-until_true(sub { join(' ', parts($one, 'm')) eq $x && futures('*') eq '' }, 'the moves are done');
+comes_true(sub { join(' ', Oxbow::partitions_in($one, 'm')) eq $x && futures('*') eq '' }, 'the moves are done');
 is(leader($_), 1, "m-$_ has a leader") for 0 .. 3;
 is($ox->sql("SELECT count(*) FROM m WHERE _partition = $_ AND _value != 'v'"), 2001, "m-$_ has its records") for 0 .. 3;
 is($ox->stop, 0, 'stopped');

@@ -5,7 +5,7 @@
 # observes it again.
 use strict;
 use warnings;
-use Oxbow;
+use Oxbow qw(comes_to);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -14,12 +14,7 @@ my $ox = Oxbow->start(settings => {'log.retention.check.interval.ms' => 200, log
 our $topic;                  # of the row that runs
 my $base = 1700000000000;    # the time of wire's records
 
-sub until_is {
-    my ($what, $want, $name) = @_;
-    my ($got, $until) = ('', time + 20);
-    sleep 0.05 while ($got = $what->()) ne $want && time < $until;
-    is($got, $want, "$topic: $name");
-}
+sub until_is { my ($ask, $want, $name) = @_; comes_to($ask, $want, "$topic: $name") }
 
 sub stays {
     my ($what, $want, $name) = @_;

@@ -13,9 +13,10 @@ use File::Temp qw(tempdir);
 use IO::Select;
 use IO::Socket::INET;
 use POSIX qw(WNOHANG);
+use Test::Builder;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT_OK = qw(slurp spew quiet);
+our @EXPORT_OK = qw(slurp spew quiet comes_true comes_to);
 our $TOP   = $ENV{OX_TOP}   // '.';
 our $BUILD = $ENV{OX_BUILD} // 'build';
 my @running;
@@ -201,6 +202,30 @@ sub spew {
     open my $out, '>', $path or die "$path: $!";
     print $out $text;
     close $out or die "$path: $!";
+}
+
+# Tests that what is asked becomes true, or $want, within a minute.
+sub comes_true {
+    my ($ask, $name) = @_;
+    my $until = time + 60;
+    my $good;
+    sleep 0.1 while !($good = $ask->()) && time < $until;
+    return Test::Builder->new->ok($good, $name);
+}
+
+sub comes_to {
+    my ($ask, $want, $name) = @_;
+    my $until = time + 60;
+    my $got;
+    sleep 0.05 while ($got = $ask->()) ne $want && time < $until;
+    return Test::Builder->new->is_eq($got, $want, $name);
+}
+
+# Which partitions of a topic are in the log directory, from the lowest on.
+sub partitions_in {
+    my ($folder, $topic) = @_;
+    my @parts = sort { $a <=> $b } map { /-(\d+)$/ } grep { /-\d+$/ } glob "$folder/$topic-*";
+    return @parts;
 }
 
 # A command that must work; what it says goes nowhere.
