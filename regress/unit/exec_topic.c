@@ -788,34 +788,60 @@ test_compressed(struct world *world)
     return packed;
 }
 
-/* One batch of a transaction, or its marker, straight into the log. */
+/* producer < 0: not of a transaction */
 static void
-append_batch(struct plog *plog, int64_t producer, const char *value, int commit)
+begin_batch(struct record_builder *builder, int64_t producer, enum ox_codec codec)
 {
-    struct record_builder builder;
-    struct log_append append = {.origin = LOG_FROM_CLIENT,
-        .now_ms = env_wall_ms(env_os()),
-        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
-    struct ox_err err;
-    if (value != NULL) {
-        struct record_builder_config config = RECORD_BUILDER_PLAIN;
+    struct record_builder_config config = RECORD_BUILDER_PLAIN;
+    config.codec = codec;
+    if (producer >= 0) {
         config.producer_id = producer;
         config.producer_epoch = 0;
         config.base_sequence = 0;
         config.transactional = true;
-        record_builder_init(&builder);
-        record_builder_begin(&builder, &config);
-        record_builder_add(&builder, append.now_ms, OX_STR_NULL, ox_str(value), NULL, 0);
-        must(record_builder_finish(&builder, &append.records, &err), &err, "batch");
-        record_builder_fini(&builder);
-    } else {
-        append.origin = LOG_FROM_COORDINATOR;
-        must(record_batch_marker(producer, 0, commit != 0, 0, append.now_ms, &append.records, &err),
-            &err, "marker");
     }
-    struct buf *buf = append.records.buf;
-    must(plog_append(plog, &append, &err), &err, "append");
+    record_builder_init(builder);
+    record_builder_begin(builder, &config);
+}
+
+static void
+append_records(struct plog *plog, struct log_append *append)
+{
+    struct ox_err err;
+    struct buf *buf = append->records.buf;
+    must(plog_append(plog, append, &err), &err, "append");
     ox_buf_put(buf);
+}
+
+static void
+append_built(struct plog *plog, struct record_builder *builder)
+{
+    struct log_append append = {.origin = LOG_FROM_CLIENT, .now_ms = env_wall_ms(env_os()),
+        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
+    struct ox_err err;
+    must(record_builder_finish(builder, &append.records, &err), &err, "batch");
+    record_builder_fini(builder);
+    append_records(plog, &append);
+}
+
+/* One batch of a transaction, or its marker, straight into the log. */
+static void
+append_batch(struct plog *plog, int64_t producer, const char *value, int commit)
+{
+    int64_t now_ms = env_wall_ms(env_os());
+    if (value != NULL) {
+        struct record_builder builder;
+        begin_batch(&builder, producer, OX_CODEC_NONE);
+        record_builder_add(&builder, now_ms, OX_STR_NULL, ox_str(value), NULL, 0);
+        append_built(plog, &builder);
+        return;
+    }
+    struct log_append append = {.origin = LOG_FROM_COORDINATOR, .now_ms = now_ms,
+        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
+    struct ox_err err;
+    must(record_batch_marker(producer, 0, commit != 0, 0, now_ms, &append.records, &err), &err,
+        "marker");
+    append_records(plog, &append);
 }
 
 struct find {
@@ -889,25 +915,14 @@ static void
 append_many(struct plog *plog, int records, enum ox_codec codec)
 {
     struct record_builder builder;
-    struct log_append append = {.origin = LOG_FROM_CLIENT,
-        .now_ms = env_wall_ms(env_os()),
-        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
-    struct record_builder_config config = RECORD_BUILDER_PLAIN;
-    struct ox_err err;
-    config.codec = codec;
-    record_builder_init(&builder);
-    record_builder_begin(&builder, &config);
+    begin_batch(&builder, -1, codec);
     for (int i = 0; i < records; i++) {
         char value[64];
         snprintf(value, sizeof(value), "%lld-%lld-%d", (long long)plog_log_end(plog) + i,
             (long long)plog_log_end(plog), i);
-        record_builder_add(&builder, append.now_ms, OX_STR_NULL, ox_str(value), NULL, 0);
+        record_builder_add(&builder, env_wall_ms(env_os()), OX_STR_NULL, ox_str(value), NULL, 0);
     }
-    must(record_builder_finish(&builder, &append.records, &err), &err, "batch");
-    record_builder_fini(&builder);
-    struct buf *buf = append.records.buf;
-    must(plog_append(plog, &append, &err), &err, "append");
-    ox_buf_put(buf);
+    append_built(plog, &builder);
 }
 
 /* How many rows' values begin with their offset. */
@@ -978,35 +993,19 @@ roll(uint32_t sides)
     return (random_state >> 16) % sides;
 }
 
-/* Records with few keys and times in any order; producer < 0: not of a transaction. */
+/* Records with few keys and times in any order. */
 static void
 append_mixed(struct plog *plog, int64_t producer, enum ox_codec codec)
 {
     struct record_builder builder;
-    struct log_append append = {.origin = LOG_FROM_CLIENT,
-        .now_ms = env_wall_ms(env_os()),
-        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
-    struct record_builder_config config = RECORD_BUILDER_PLAIN;
-    struct ox_err err;
-    config.codec = codec;
-    if (producer >= 0) {
-        config.producer_id = producer;
-        config.producer_epoch = 0;
-        config.base_sequence = 0;
-        config.transactional = true;
-    }
-    record_builder_init(&builder);
-    record_builder_begin(&builder, &config);
+    int64_t now_ms = env_wall_ms(env_os());
+    begin_batch(&builder, producer, codec);
     for (uint32_t i = 0, count = 1 + roll(30); i < count; i++) {
         char key[16];
         snprintf(key, sizeof(key), "k%u", roll(200));
-        record_builder_add(&builder, append.now_ms - roll(1000), ox_str(key), ox_str("v"), NULL, 0);
+        record_builder_add(&builder, now_ms - roll(1000), ox_str(key), ox_str("v"), NULL, 0);
     }
-    must(record_builder_finish(&builder, &append.records, &err), &err, "batch");
-    record_builder_fini(&builder);
-    struct buf *buf = append.records.buf;
-    must(plog_append(plog, &append, &err), &err, "append");
-    ox_buf_put(buf);
+    append_built(plog, &builder);
 }
 
 /* Plain and compressed batches, transactions of every end, and a compacted part. */

@@ -5,6 +5,8 @@
  * introduce a client alike. Each handler then fills the rows of its own response. */
 #include "kafka/group_calls.h"
 
+#include <string.h>
+
 /* ---- describing groups ---- */
 
 struct modern_groups {
@@ -14,6 +16,7 @@ struct modern_groups {
         struct modern_groups *all;
     } *groups;
     int32_t *firsts; /* where each group is named for the first time */
+    int32_t count;
 };
 
 static void
@@ -28,6 +31,7 @@ kafka_describe_modern(struct kafka_request *req, const struct msg_strs *group_id
     enum coord_modern kind, int feature, void (*finish)(struct kafka_request *req))
 {
     struct modern_groups *all = kafka_array(req, struct modern_groups, 1);
+    all->count = group_ids->count;
     all->groups = kafka_array(req, struct modern_group, group_ids->count);
     all->firsts = kafka_firsts(req, group_ids->at, group_ids->count);
     req->state = all;
@@ -55,18 +59,23 @@ kafka_describe_modern(struct kafka_request *req, const struct msg_strs *group_id
     kafka_wait_done(&all->wait);
 }
 
-const struct coord_modern_call *
-kafka_described_group(const struct kafka_request *req, int32_t i)
+void *
+kafka_described_rows(struct kafka_request *req, size_t size,
+    void (*fill)(struct kafka_request *req, const struct coord_modern_call *call, void *row),
+    int32_t *count)
 {
     const struct modern_groups *all = req->state;
-    return &all->groups[i].call;
-}
-
-int32_t
-kafka_described_first(const struct kafka_request *req, int32_t i)
-{
-    const struct modern_groups *all = req->state;
-    return all->firsts[i];
+    char *rows = ox_arena_alloc0(&req->arena, ox_size_mul((size_t)all->count, size));
+    for (int32_t i = 0; i < all->count; i++) {
+        int32_t first = all->firsts[i];
+        char *row = rows + (size_t)i * size;
+        if (first == i)
+            fill(req, &all->groups[i].call, row);
+        else
+            memcpy(row, rows + (size_t)first * size, size);
+    }
+    *count = all->count;
+    return rows;
 }
 
 struct str

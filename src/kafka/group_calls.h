@@ -11,12 +11,16 @@
 
 /* Ask for every group named, once, but those that this request may not see; off where
  * the protocol's feature (enum param_feature) is at level 0. Calls finish() when all
- * are in: kafka_described_group(req, i) is then the i-th, with its code, where
- * kafka_described_first(req, i) is i; else the row of that one is its row too. */
+ * are in. */
 void kafka_describe_modern(struct kafka_request *req, const struct msg_strs *group_ids,
     enum coord_modern kind, int feature, void (*finish)(struct kafka_request *req));
-const struct coord_modern_call *kafka_described_group(const struct kafka_request *req, int32_t i);
-int32_t kafka_described_first(const struct kafka_request *req, int32_t i);
+
+/* In finish(): an array of the response, its rows of `size` bytes in the order of the
+ * names asked for, and their number. fill() makes the row of each group once; one that
+ * is named again has a copy. */
+void *kafka_described_rows(struct kafka_request *req, size_t size,
+    void (*fill)(struct kafka_request *req, const struct coord_modern_call *call, void *row),
+    int32_t *count);
 
 /* "Group G not found." for OX_GROUP_ID_NOT_FOUND, else null. */
 struct str kafka_group_text(struct kafka_request *req, ox_code code, struct str group_id);

@@ -138,8 +138,9 @@ fill_member(struct kafka_request *req, const struct coord_streams_member *from, 
 }
 
 static void
-fill_group(struct kafka_request *req, const struct coord_modern_call *call, group_out *out)
+fill_group(struct kafka_request *req, const struct coord_modern_call *call, void *row)
 {
+    group_out *out = row;
     const struct streams_group_describe_request *request = req->body;
     streams_group_describe_response_groups_init(out);
     out->group_id = call->group_id;
@@ -173,18 +174,10 @@ fill_group(struct kafka_request *req, const struct coord_modern_call *call, grou
 static void
 finish(struct kafka_request *req)
 {
-    const struct streams_group_describe_request *request = req->body;
     struct streams_group_describe_response response;
     streams_group_describe_response_init(&response);
-    response.groups.count = request->group_ids.count;
-    response.groups.at = kafka_array(req, group_out, request->group_ids.count);
-    for (int32_t i = 0; i < request->group_ids.count; i++) {
-        int32_t first = kafka_described_first(req, i);
-        if (first == i)
-            fill_group(req, kafka_described_group(req, i), &response.groups.at[i]);
-        else
-            response.groups.at[i] = response.groups.at[first];
-    }
+    response.groups.at =
+        kafka_described_rows(req, sizeof(group_out), fill_group, &response.groups.count);
     kafka_answer(req, &response);
 }
 
