@@ -232,13 +232,14 @@ like($ox->wire('retry 16 OffsetFetch 8 {groups: [{group_id: "simple", topics: nu
     qr/committed_offset: 11/, 'the offset is there');
 like($ox->sql("SELECT string_agg(_value, ',') FROM plain WHERE _key = 'new'"), qr/1/, 'so is the record');
 is($ox->sql("CREATE TOPIC fresh"), '', 'topics are made');
+is($ox->sql("INSERT INTO fresh (_value) VALUES ('ours')"), '', 'and written');
 is($ox->sql("DROP TOPIC stamped"), '', 'and dropped');
 is($ox->stop, 0, 'stopped');
 ok(-d "$tmp/data/__cluster_metadata-0", "Kafka's own metadata is still there");
 
 # And back: Kafka goes on with the topics that it knew.
 SKIP: {
-    skip 'Kafka is not asked', 7 unless $asked && KafkaJars::classpath('kafka_2.13');
+    skip 'Kafka is not asked', 8 unless $asked && KafkaJars::classpath('kafka_2.13');
     my $theirs = with_kafka("$tmp/data", sub { wire($_[0], 'wait 2000', @hide, 'retry 16 OffsetFetch 8 {groups: [{group_id: "simple", topics: null}], require_stable: false}',
         'retry 6 Fetch 11 {max_wait_ms: 100, min_bytes: 1, isolation_level: 1, session_epoch: -1, topics: [{topic: "plain", partitions: [{partition: 0, fetch_offset: 0, partition_max_bytes: 1000000}]}], rack_id: ""}',
         'ListOffsets 7 {replica_id: -1, isolation_level: 1, topics: [{name: "txn", partitions: [{partition_index: 0, timestamp: -1}]}]}',
@@ -250,8 +251,32 @@ SKIP: {
     ok($ox->run, 'and Oxbow again');
     like($ox->sql("SELECT string_agg(_key, ',' ORDER BY _offset) FROM plain WHERE _partition = 0"), qr/new,kafka$/,
         'reads what Kafka wrote');
+    is($ox->sql('SELECT _value FROM fresh'), 'ours', 'and has the topics of its own');
     is($ox->stop, 0, 'stopped');
 }
+
+# A Kafka broker sets aside what it does not know. It comes back, also when another topic of
+# that name has been made; but what Kafka changed in its metadata is not passed over.
+my $stray = "$tmp/data/fresh-0." . 'ab' x 16 . '-stray';
+rename "$tmp/data/fresh-0", $stray or die;
+make_path("$tmp/data/fresh-0");
+Oxbow::spew("$tmp/data/fresh-0/partition.metadata", "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAABQ");
+ok($ox->run, 'a partition that was set aside');
+is($ox->sql("SELECT _value FROM fresh"), 'ours', 'is taken back');
+like($ox->wire(records('fresh', 0, 'x=1')), qr/error_code: 0, base_offset: 1/, 'and goes on');
+is(scalar(() = glob "$tmp/data/fresh-0.*-stray"), 1, 'what was in its place is aside now');
+is($ox->stop, 0, 'stopped');
+Oxbow::spew("$tmp/data/kafka.taken-over", slurp("$tmp/data/kafka.taken-over") =~ s/ \d+\n/ 1\n/r);
+ok($ox->run, 'Kafka has run meanwhile, and changed nothing');
+is($ox->stop, 0, 'stopped');
+Oxbow::spew("$tmp/data/kafka.taken-over", slurp("$tmp/data/kafka.taken-over") =~ s/ \d+\ncontent=./ 1\ncontent=?/r);
+ok(!$ox->run, 'it changed its metadata');
+like(slurp($ox->{diag}), qr/a Kafka broker has changed its metadata in .*since the directory was taken over.*remove kafka.taken-over/s,
+    'which is said');
+unlink "$tmp/data/kafka.taken-over" or die;
+ok($ox->run, 'what is to be done was decided');
+is($ox->sql("SELECT count(*) FROM fresh"), 2, 'our metadata it is');
+is($ox->stop, 0, 'stopped');
 
 # A crash on the way begins anew.
 remove_tree("$tmp/data");

@@ -109,7 +109,7 @@ future_count(struct log_dir *of)
     struct log_dir_entry *entries;
     size_t count = 0;
     ox_arena_init(&arena);
-    log_dir_list_futures(of, &arena, &entries, &count, &err);
+    log_dir_list_aside(of, LOG_FUTURE, &arena, &entries, &count, &err);
     for (size_t i = 0; i < count; i++)
         is_int(entries[i].partition, 0, "it is of the partition");
     ox_arena_fini(&arena);

@@ -13,7 +13,7 @@ enum { TOPICS = 3 };
 #define METADATA "/d/__cluster_metadata-0"
 #define METADATA_LOG METADATA "/00000000000000000000.log"
 
-static const char *const topics[TOPICS] = {"a", "b", "c"};
+static const char *const topics[TOPICS + 1] = {"a", "b", "c", "later"};
 
 /* ---- the directory ---- */
 
@@ -32,30 +32,38 @@ add_record(struct record_builder *builder, uint32_t kind, const struct msg_type 
     ox_text_fini(&text);
 }
 
+/* Two records: topic i. */
+static void
+add_topic(struct text *log, int i)
+{
+    static int32_t own[] = {1};
+    struct uuid id = {{(uint8_t)(i + 1)}};
+    struct record_builder builder;
+    struct slice batch;
+    size_t begin = log->len;
+    record_builder_init(&builder);
+    record_builder_begin(&builder, &RECORD_BUILDER_PLAIN);
+    add_record(&builder, 2, &topic_record_type,
+        &(struct topic_record){.name = ox_str(topics[i]), .topic_id = id});
+    add_record(&builder, 3, &partition_record_type,
+        &(struct partition_record){.topic_id = id, .replicas = {own, 1}, .isr = {own, 1},
+            .leader = 1, .leader_epoch = 4, .eligible_leader_replicas = {NULL, -1},
+            .last_known_elr = {NULL, -1}});
+    record_builder_finish(&builder, &batch, NULL);
+    ox_text_add(log, (const char *)ox_slice_ptr(&batch), batch.len);
+    record_batch_stamp((uint8_t *)log->ptr + begin, i * 2, 1);
+    ox_buf_put(batch.buf);
+    record_builder_fini(&builder);
+}
+
 /* A batch for each topic; where they begin in the file. */
 static void
 kafka_log(struct text *log, size_t *begins)
 {
-    static int32_t own[] = {1};
-    struct record_builder builder;
-    struct slice batch;
-    record_builder_init(&builder);
     for (int i = 0; i < TOPICS; i++) {
-        struct uuid id = {{(uint8_t)(i + 1)}};
-        record_builder_begin(&builder, &RECORD_BUILDER_PLAIN);
-        add_record(&builder, 2, &topic_record_type,
-            &(struct topic_record){.name = ox_str(topics[i]), .topic_id = id});
-        add_record(&builder, 3, &partition_record_type,
-            &(struct partition_record){.topic_id = id, .replicas = {own, 1}, .isr = {own, 1},
-                .leader = 1, .leader_epoch = 4, .eligible_leader_replicas = {NULL, -1},
-                .last_known_elr = {NULL, -1}});
-        record_builder_finish(&builder, &batch, NULL);
         begins[i] = log->len;
-        ox_text_add(log, (const char *)ox_slice_ptr(&batch), batch.len);
-        record_batch_stamp((uint8_t *)log->ptr + begins[i], i * 2, 1);
-        ox_buf_put(batch.buf);
+        add_topic(log, i);
     }
-    record_builder_fini(&builder);
 }
 
 static void
@@ -254,5 +262,48 @@ test_snapshot(void)
     }
 }
 
+/* Kafka runs on the directory again, and writes to its metadata log. */
+static void
+test_kafka_again(void)
+{
+    struct env env;
+    struct file_sim *sim = new_disk(1, &env);
+    struct text log;
+    struct meta *meta;
+    struct file_stat stat;
+    size_t begins[TOPICS];
+    ox_text_init(&log, NULL);
+    kafka_log(&log, begins);
+    ok(starts_whole(&env), "a directory is taken over");
+    ox_text_add(&log, "torn", 4);
+    file_replace(env.fs, "test", METADATA_LOG, log.ptr, log.len, NULL);
+    ok(starts_whole(&env), "Kafka has run, and changed nothing");
+    log.len -= 4;
+    add_topic(&log, TOPICS);
+    file_replace(env.fs, "test", METADATA_LOG, log.ptr, log.len, NULL);
+    for (int i = 0; i < 2; i++) {
+        is_int(open_it(&env, &meta), OX_IDENTITY_MISMATCH, "what it has changed is not passed over");
+        meta_close(meta);
+    }
+    fs_unlink(env.fs, "test", "/d/kafka.taken-over", NULL);
+    for (int i = 0; i < 2; i++) {
+        is_int(open_it(&env, &meta), OX_OK, "unless that is wanted");
+        const struct meta_view *view = meta_view_get(meta);
+        ok(meta_view_topic(view, OX_STR("later")) == NULL, "the topic is not known");
+        meta_view_put(view);
+        meta_close(meta);
+    }
+    fs_unlink(env.fs, "test", "/d/raft.db", NULL);
+    fs_unlink(env.fs, "test", "/d/catalog.db", NULL);
+    is_int(open_it(&env, &meta), OX_OK, "without our metadata the directory is taken over anew");
+    const struct meta_view *view = meta_view_get(meta);
+    ok(is_whole(meta) && meta_view_topic(view, OX_STR("later")) != NULL, "with that topic");
+    meta_view_put(view);
+    meta_close(meta);
+    is_int(fs_stat(env.fs, "/d/kafka.taken-over", &stat, NULL), OX_OK, "and that is noted");
+    ox_text_fini(&log);
+    file_sim_free(sim);
+}
+
 META_TESTS(ox_diag_set_level(OX_DIAG_ERROR + 1), test_stops(true), test_stops(false),
-    test_another(), test_leftovers(), test_damage(), test_snapshot())
+    test_another(), test_leftovers(), test_damage(), test_snapshot(), test_kafka_again())

@@ -190,6 +190,10 @@ ox_code log_dir_delete_partition(struct log_dir *dir, const char *topic, int32_t
  * `<topic>-<partition>.<uuid>-stray`. It is not open. Blocks. */
 ox_code log_dir_set_stray(struct log_dir *dir, const char *topic, int32_t partition,
     struct ox_err *err);
+/* The directory that was set aside becomes that of the partition, which is not open.
+ * Fails: OX_OBJECT_IN_USE (the partition has one), I/O codes. Blocks. */
+ox_code log_dir_take_back(struct log_dir *dir, const char *name, const char *topic,
+    int32_t partition, struct ox_err *err);
 
 void plog_set_config(struct plog *plog, const struct plog_config *config);
 void plog_get_config(struct plog *plog, struct plog_config *out);
@@ -462,11 +466,12 @@ ox_code plog_move(struct plog *plog, struct log_dir *to, bool (*go_on)(void *arg
 ox_code plog_move_prepare(struct plog *plog, struct log_dir *to, struct ox_err *err);
 /* Removes it with what was copied. As above. */
 ox_code plog_move_forget(struct plog *plog, struct log_dir *to, struct ox_err *err);
-/* Moves to this directory that were asked for and not done: topic is the name of the
- * directory that says so. Blocks. */
-ox_code log_dir_list_futures(struct log_dir *dir, struct arena *arena,
+/* What else there is of partitions: moves to this directory that were asked for and not
+ * done, or what was set aside. `topic` of an entry is the name of the directory. Blocks. */
+enum log_aside { LOG_FUTURE, LOG_STRAY };
+ox_code log_dir_list_aside(struct log_dir *dir, enum log_aside what, struct arena *arena,
     struct log_dir_entry **out, size_t *count, struct ox_err *err);
-/* Removes one of them. Blocks. */
+/* Removes a move. Blocks. */
 ox_code log_dir_remove_future(struct log_dir *dir, const char *name, struct ox_err *err);
 /* The directory to which a move is at work (NULL: none), the bytes copied and the
  * offset reached. */

@@ -703,22 +703,23 @@ log_dir_list(struct log_dir *dir, struct arena *arena, struct log_dir_entry **ou
     return OX_OK;
 }
 
-/* <topic, maybe cut>-<partition>.<id>-future */
+/* <topic, maybe cut>-<partition>.<id>-future, or -stray */
 static bool
-parse_future(const char *name, int32_t *partition)
+parse_aside(const char *name, enum log_aside what, int32_t *partition)
 {
-    size_t len = strlen(name);
+    const char *end = what == LOG_FUTURE ? "-future" : "-stray";
+    size_t len = strlen(name), end_len = strlen(end);
     char topic[256], stem[256];
     const char *dot = strrchr(name, '.');
-    if (dot == NULL || len < 7 || len > 255 || strcmp(name + len - 7, "-future") != 0)
+    if (dot == NULL || len < end_len || len > 255 || strcmp(name + len - end_len, end) != 0)
         return false;
     snprintf(stem, sizeof(stem), "%.*s", (int)(dot - name), name);
     return log_dir_parse_name(stem, topic, partition);
 }
 
 ox_code
-log_dir_list_futures(struct log_dir *dir, struct arena *arena, struct log_dir_entry **out,
-    size_t *count, struct ox_err *err)
+log_dir_list_aside(struct log_dir *dir, enum log_aside what, struct arena *arena,
+    struct log_dir_entry **out, size_t *count, struct ox_err *err)
 {
     struct file_name *names;
     size_t name_count;
@@ -729,7 +730,7 @@ log_dir_list_futures(struct log_dir *dir, struct arena *arena, struct log_dir_en
     *out = ox_arena_array(arena, struct log_dir_entry, name_count + 1);
     for (size_t i = 0; i < name_count; i++) {
         struct log_dir_entry *entry = &(*out)[*count];
-        if (!names[i].is_dir || !parse_future(names[i].name, &entry->partition))
+        if (!names[i].is_dir || !parse_aside(names[i].name, what, &entry->partition))
             continue;
         entry->topic = names[i].name;
         if (!log_read_partition_metadata(dir->fs,
@@ -745,9 +746,28 @@ log_dir_remove_future(struct log_dir *dir, const char *name, struct ox_err *err)
 {
     char path[PATH_LEN_MAX];
     int32_t partition;
-    ox_assert(parse_future(name, &partition));
+    ox_assert(parse_aside(name, LOG_FUTURE, &partition));
     snprintf(path, sizeof(path), "%s/%s", dir->path, name);
     return log_remove_tree(dir->fs, path, err);
+}
+
+ox_code
+log_dir_take_back(struct log_dir *dir, const char *name, const char *topic, int32_t partition,
+    struct ox_err *err)
+{
+    char from[PATH_LEN_MAX], to[PATH_LEN_MAX];
+    struct file_stat stat;
+    snprintf(from, sizeof(from), "%s/%s", dir->path, name);
+    snprintf(to, sizeof(to), "%s/%s-%d", dir->path, topic, partition);
+    if (fs_stat(dir->fs, to, &stat, NULL) == OX_OK)
+        return ox_fail(err, OX_OBJECT_IN_USE, "\"%s\" is there already", to);
+    ox_code rc = fs_rename(dir->fs, "plog.take_back", from, to, err);
+    if (rc == OX_OK)
+        rc = fs_sync_dir(dir->fs, "plog.take_back", dir->path, err);
+    if (rc == OX_OK)
+        ox_warn("partition directory that was set aside is of a topic that is known: it is taken back",
+            "path=%s", from);
+    return rc;
 }
 
 bool

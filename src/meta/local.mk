@@ -6,7 +6,8 @@ META_QUERIES = $(srcdir)/catalog/queries.sql $(srcdir)/catalog/raft.sql $(META_S
 BUILT_SOURCES += src/meta/queries.gen.h src/meta/queries.gen.c
 nodist_liboxbow_a_SOURCES += src/meta/queries.gen.c
 liboxbow_a_SOURCES += src/meta/apply.c src/meta/catalog.c src/meta/catalog_db.c \
-    src/meta/command.c src/meta/identity.c src/meta/kafka_log.c src/meta/meta_snapshot.c \
+    src/meta/command.c src/meta/identity.c src/meta/kafka_log.c \
+    src/meta/kafka_mark.c src/meta/meta_snapshot.c \
     src/meta/node.c src/meta/place.c src/meta/propose.c src/meta/queries.c src/meta/raft.c \
     src/meta/raft_store.c src/meta/meta_settings.c src/meta/security.c src/meta/sqlite.c \
     src/meta/takeover.c src/meta/validate.c src/meta/vfs.c src/meta/view.c

@@ -177,6 +177,8 @@ open_store(struct meta *meta, const struct meta_config *config, struct ox_err *e
             code = meta_identity_read(fs, config->dir, &file, err);
         has_log = true;
     }
+    if (code == OX_OK && has_file && has_log)
+        code = meta_kafka_mark_check(fs, config->dir, file.node_id, err);
     if (code == OX_OK && has_file && !has_log) {
         code = ox_fail(err, OX_DATA_CORRUPTED,
             "\"%s\" has meta.properties but no metadata log (raft.db)", config->dir);

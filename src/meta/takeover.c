@@ -11,7 +11,10 @@
  *
  * 1. Nothing of Kafka's is changed or removed; until the rename the directory is
  *    Kafka's, and Kafka may start on it again.
- * 2. Leaders' epochs go on above Kafka's: clients refuse metadata that goes back. */
+ * 2. Leaders' epochs go on above Kafka's: clients refuse metadata that goes back.
+ * 3. Producer ids go on far above Kafka's. A Kafka that runs on the directory later goes on
+ *    with its own: the partitions would take a new producer of an id that we gave before for
+ *    the old one, and its records for records that they have. */
 #include "meta/meta_int.h"
 
 #include <stdio.h>
@@ -271,11 +274,19 @@ make_broker(struct takeover *takeover, struct ox_err *err)
     return propose(takeover, &cmd, err);
 }
 
+/* Later takeovers of the directory have higher ones; of 2^53, which all clients can
+ * count to, a fifth is used up. */
+static int64_t
+first_producer_id(const struct takeover *takeover)
+{
+    return OX_MAX(takeover->kafka.producer_id_next, env_wall_ms(takeover->env) * 1000);
+}
+
 static ox_code
 make_all(struct takeover *takeover, struct ox_err *err)
 {
     struct meta_command numbers = {.kind = META_TAKEN_OVER,
-        .taken_over = {.producer_id_next = takeover->kafka.producer_id_next}};
+        .taken_over = {.producer_id_next = first_producer_id(takeover)}};
     ox_code code = make_broker(takeover, err);
     if (code == OX_OK)
         code = make_topics(takeover, err);
@@ -362,6 +373,9 @@ take_over_locked(struct takeover *takeover, struct ox_err *err)
         code = check_topics(takeover, err);
     if (code == OX_OK)
         code = write_log(takeover, err);
+    if (code == OX_OK)
+        code = meta_kafka_mark_write(&takeover->kafka, takeover->env->fs, takeover->config->dir,
+            err);
     if (code == OX_OK)
         code = publish(takeover, err);
     if (code == OX_OK)

@@ -650,6 +650,54 @@ set_strays_aside(struct replica *replica, struct log_dir *dir, struct ox_err *er
     return code;
 }
 
+static bool
+has_log(const struct replica_config *config, const struct meta_topic *topic, const char *name,
+    int32_t index)
+{
+    int64_t made_ms;
+    bool found = false;
+    for (size_t i = 0; i < config->dir_count && !found; i++)
+        found = log_dir_has(config->dirs[i], name, index, &topic->id, &made_ms);
+    return found;
+}
+
+/* What is in its place is of another topic of that name. */
+static ox_code
+take_back(struct log_dir *dir, const char *name, const char *topic, int32_t index,
+    struct ox_err *err)
+{
+    ox_code code = log_dir_take_back(dir, name, topic, index, err);
+    if (code != OX_OBJECT_IN_USE)
+        return code;
+    code = log_dir_set_stray(dir, topic, index, err);
+    return code == OX_OK ? log_dir_take_back(dir, name, topic, index, err) : code;
+}
+
+/* A Kafka broker that ran on the directory meanwhile set aside the partitions of topics
+ * that were made here. Before any partition is opened. */
+static ox_code
+take_strays_back(struct replica *replica, struct log_dir *dir, struct ox_err *err)
+{
+    const struct meta_view *view = meta_view_get(replica->meta);
+    struct arena arena;
+    struct log_dir_entry *entries;
+    size_t count = 0;
+    ox_arena_init(&arena);
+    ox_code code = log_dir_list_aside(dir, LOG_STRAY, &arena, &entries, &count, err);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        const struct meta_topic *topic = meta_view_topic_by_id(view, &entries[i].topic_id);
+        int32_t index = entries[i].partition;
+        if (topic == NULL || meta_topic_partition(topic, index) == NULL)
+            continue;
+        const char *name = ox_arena_printf(&arena, "%.*s", OX_STR_ARG(topic->name));
+        if (!has_log(&replica->config, topic, name, index))
+            code = take_back(dir, entries[i].topic, name, index, err);
+    }
+    ox_arena_fini(&arena);
+    meta_view_put(view);
+    return code;
+}
+
 /* Of the newest view; held. */
 static struct partition *
 find_held(struct replica *replica, const struct uuid *topic_id, int32_t index)
@@ -673,7 +721,7 @@ resume_moves(struct replica *replica, struct log_dir *dir, struct ox_err *err)
     struct log_dir_entry *entries;
     size_t count = 0;
     ox_arena_init(&arena);
-    ox_code code = log_dir_list_futures(dir, &arena, &entries, &count, err);
+    ox_code code = log_dir_list_aside(dir, LOG_FUTURE, &arena, &entries, &count, err);
     for (size_t i = 0; i < count && code == OX_OK; i++) {
         struct partition *part =
             find_held(replica, &entries[i].topic_id, entries[i].partition);
@@ -706,12 +754,14 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     replica->cleaner = log_cleaner_start(&replica->cleaner_config, env, replica->config.dirs,
         replica->config.dir_count);
     replica->mover = mover_start(replica, env);
+    ox_code code = OX_OK;
+    for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
+        code = take_strays_back(replica, config->dirs[i], err);
     atomic_store(&replica->starting, true);
     meta_on_view(meta, on_view, replica);
     atomic_store(&replica->starting, false);
     loop_each_sync(config->loops, start_housekeeping, replica);
     *out = replica;
-    ox_code code = OX_OK;
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = set_strays_aside(replica, config->dirs[i], err);
     if (code == OX_OK)

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whether Kafka has changed its metadata since its directory was taken over. A Kafka
+ * that ran there meanwhile knows nothing of what our metadata says since then, and we
+ * nothing of what it changed: to go on as if nothing had been would hide topics and bring
+ * back rights that were taken away.
+ *
+ *   DIR/kafka.taken-over
+ *     newest segment of Kafka's metadata log, and its size    (unchanged: Kafka has not run)
+ *     content=<hex>                                           (of what the metadata says)
+ *
+ * Kafka writes to that log whenever it runs. What counts is then what the records leave:
+ * all but epochs, numbers given out and the life of brokers. Somebody who removes the file
+ * decides for our metadata; somebody who moves raft.db and catalog.db away, for Kafka's. */
+#include "meta/meta_int.h"
+
+#include <stdio.h>
+
+#include "base/crc32c.h"
+
+enum { MARK_MAX = 4096 };
+
+/* ---- what the metadata says ---- */
+
+/* Sums, so that the order of entries, which a snapshot changes, makes no difference. */
+struct digest {
+    uint64_t sum;
+    struct text text; /* of one entry */
+};
+
+static void
+add_part(struct digest *digest, struct str part)
+{
+    ox_text_addf(&digest->text, "%zu:", part.len);
+    ox_text_add(&digest->text, part.ptr, part.len);
+}
+
+static void
+add_entry(struct digest *digest, int map)
+{
+    uint32_t low = ox_crc32c((uint32_t)map, digest->text.ptr, digest->text.len);
+    uint32_t high = ox_crc32c(~(uint32_t)map, digest->text.ptr, digest->text.len);
+    digest->sum += (uint64_t)high << 32 | low;
+    ox_text_clear(&digest->text);
+}
+
+static void
+add_topic(struct digest *digest, const void *value)
+{
+    const struct meta_kafka_topic *topic = value;
+    add_part(digest, topic->name);
+    ox_text_addf(&digest->text, "%u", topic->partition_count);
+}
+
+static void
+add_config(struct digest *digest, const void *value)
+{
+    add_part(digest, ((const struct meta_kafka_config *)value)->value);
+}
+
+static void
+add_scram(struct digest *digest, const void *value)
+{
+    const struct meta_scram *scram = value;
+    add_part(digest, scram->salt);
+    add_part(digest, scram->stored_key);
+    add_part(digest, scram->server_key);
+    ox_text_addf(&digest->text, "%d", scram->iterations);
+}
+
+/* A rule never changes under its id. */
+static void
+add_acl(struct digest *digest, const void *value)
+{
+    (void)digest;
+    (void)value;
+}
+
+static void
+add_quota(struct digest *digest, const void *value)
+{
+    ox_text_addf(&digest->text, "%a", ((const struct meta_quota *)value)->value);
+}
+
+static void
+add_token(struct digest *digest, const void *value)
+{
+    ox_text_addf(&digest->text, "%lld", (long long)((const struct meta_token *)value)->expiry_ms);
+}
+
+static uint64_t
+digest_of(const struct meta_kafka *kafka)
+{
+    const struct {
+        const struct map *map;
+        void (*add)(struct digest *digest, const void *value);
+    } parts[] = {{&kafka->topics, add_topic}, {&kafka->configs, add_config},
+        {&kafka->scrams, add_scram}, {&kafka->acls, add_acl}, {&kafka->quotas, add_quota},
+        {&kafka->tokens, add_token}};
+    struct digest digest = {0};
+    ox_text_init(&digest.text, NULL);
+    for (size_t i = 0; i < ox_count(parts); i++) {
+        uint32_t at = 0;
+        for (struct map_entry *e; (e = ox_map_next(parts[i].map, &at)) != NULL;) {
+            add_part(&digest, e->key);
+            parts[i].add(&digest, e->value);
+            add_entry(&digest, (int)i);
+        }
+    }
+    ox_text_fini(&digest.text);
+    return digest.sum;
+}
+
+/* ---- the file ---- */
+
+static const char *
+mark_path(struct arena *arena, const char *dir)
+{
+    return ox_arena_printf(arena, "%s/kafka.taken-over", dir);
+}
+
+/* The newest segment and its size. */
+static ox_code
+log_line(struct file_system *fs, const char *dir, struct arena *arena, const char **line,
+    struct ox_err *err)
+{
+    struct file_name *names;
+    struct file_stat stat = {0};
+    size_t count;
+    const char *folder = ox_arena_printf(arena, "%s/__cluster_metadata-0", dir), *newest = NULL;
+    ox_code code = fs_list(fs, folder, arena, &names, &count, err);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        const char *dot = strrchr(names[i].name, '.');
+        if (dot != NULL && strcmp(dot, ".log") == 0) /* names are in order */
+            newest = names[i].name;
+    }
+    if (code == OX_OK && newest != NULL)
+        code = fs_stat(fs, ox_arena_printf(arena, "%s/%s", folder, newest), &stat, err);
+    *line = ox_arena_printf(arena, "%s %llu\n", newest != NULL ? newest : "none",
+        (unsigned long long)stat.size);
+    return code;
+}
+
+ox_code
+meta_kafka_mark_write(const struct meta_kafka *kafka, struct file_system *fs, const char *dir,
+    struct ox_err *err)
+{
+    struct arena arena;
+    const char *line;
+    ox_arena_init(&arena);
+    ox_code code = log_line(fs, dir, &arena, &line, err);
+    if (code == OX_OK) {
+        const char *mark = ox_arena_printf(&arena, "%scontent=%016llx\n", line,
+            (unsigned long long)digest_of(kafka));
+        code = file_replace(fs, "meta.takeover", mark_path(&arena, dir), mark, strlen(mark), err);
+    }
+    ox_arena_fini(&arena);
+    return code;
+}
+
+/* Kafka has run. */
+static ox_code
+compare_content(struct file_system *fs, const char *dir, int32_t node_id, struct str mark,
+    struct ox_err *err)
+{
+    struct meta_kafka kafka;
+    char content[64];
+    meta_kafka_init(&kafka, node_id);
+    ox_code code = meta_kafka_read(&kafka, fs, dir, err);
+    int len = snprintf(content, sizeof(content), "\ncontent=%016llx\n",
+        (unsigned long long)digest_of(&kafka));
+    if (code == OX_OK && (mark.len < (size_t)len ||
+            memcmp(mark.ptr + mark.len - len, content, (size_t)len) != 0)) {
+        code = ox_fail(err, OX_IDENTITY_MISMATCH,
+            "a Kafka broker has changed its metadata in \"%s\" since the directory was taken over",
+            dir);
+        ox_hint(err, "To go on with Kafka's metadata, move raft.db and catalog.db (with their -wal "
+            "and -shm) away; to go on without its changes, remove kafka.taken-over. Partitions "
+            "were not touched.");
+    }
+    if (code == OX_OK) {
+        ox_info("a Kafka broker has run on the directory and changed no metadata", "dir=%s", dir);
+        code = meta_kafka_mark_write(&kafka, fs, dir, err);
+    }
+    meta_kafka_fini(&kafka);
+    return code;
+}
+
+ox_code
+meta_kafka_mark_check(struct file_system *fs, const char *dir, int32_t node_id,
+    struct ox_err *err)
+{
+    struct arena arena;
+    struct file_stat stat;
+    const char *line;
+    char *ptr;
+    size_t len;
+    ox_arena_init(&arena);
+    ox_code code = OX_OK;
+    if (fs_stat(fs, mark_path(&arena, dir), &stat, NULL) == OX_OK &&
+        fs_stat(fs, ox_arena_printf(&arena, "%s/__cluster_metadata-0", dir), &stat, NULL) == OX_OK) {
+        code = file_read_all(fs, mark_path(&arena, dir), MARK_MAX, &arena, &ptr, &len, err);
+        if (code == OX_OK)
+            code = log_line(fs, dir, &arena, &line, err);
+        if (code == OX_OK && (len < strlen(line) || memcmp(ptr, line, strlen(line)) != 0))
+            code = compare_content(fs, dir, node_id, ox_str_n(ptr, len), err);
+    }
+    ox_arena_fini(&arena);
+    return code;
+}
