@@ -55,18 +55,24 @@ sub run_one {
     return (@text, $code >> 8);
 }
 
+# Older ones, such as 15.18, left the line above a record out of the width of expanded output.
+my $old = !grep { $_ eq '| n | 1        |' } split /\n/, `psql -X -P border=2 -x -c 'select 1 as n'`;
+
 for my $file (sort glob "$Oxbow::TOP/regress/client/psql/*.sql") {
     my $path = abs_path($file);
     (my $name = $file) =~ s{.*/}{};
-    my @modes = (['read'], ['from a file', '-f', $path], ['echoed', '-a', '-f', $path],
-        ['stopped', '-b', '-v', 'ON_ERROR_STOP=1', '-f', $path], ['quietly', '-q', '-A', '-t', '-f', $path]);
-    for my $mode (@modes) {
-        my ($how, @options) = @$mode;
-        my @want = run_one('psql', $path, @options);
-        my @got = run_one($oxsql, $path, @options);
-        is($got[0], $want[0], "$name, $how: output");
-        is($got[1], $want[1], "$name, $how: messages");
-        is($got[2], $want[2], "$name, $how: exit code");
+    SKIP: {
+        skip 'this psql makes the lines of expanded output too short', 1 if $old && $name eq 'expanded.sql';
+        my @modes = (['read'], ['from a file', '-f', $path], ['echoed', '-a', '-f', $path],
+            ['stopped', '-b', '-v', 'ON_ERROR_STOP=1', '-f', $path], ['quietly', '-q', '-A', '-t', '-f', $path]);
+        for my $mode (@modes) {
+            my ($how, @options) = @$mode;
+            my @want = run_one('psql', $path, @options);
+            my @got = run_one($oxsql, $path, @options);
+            is($got[0], $want[0], "$name, $how: output");
+            is($got[1], $want[1], "$name, $how: messages");
+            is($got[2], $want[2], "$name, $how: exit code");
+        }
     }
 }
 

@@ -132,6 +132,7 @@ select 1 as "a
 b", 2 as "c", 3 as "dd
 eee
 f";
+\x
 \pset border 2
 select 1 as "a
 b", 2 as "c", E'x\ny' as "dd
@@ -142,17 +143,7 @@ select 1 as "a
 b", 2 as "c", E'x\ny' as "dd
 eee
 f";
-\x
-select 1 as "a
-b", 2 as "c", E'x\ny' as "dd
-eee
-f";
 \pset linestyle unicode
-select 1 as "a
-b", 2 as "c", E'x\ny' as "dd
-eee
-f";
-\x
 select 1 as "a
 b", 2 as "c", E'x\ny' as "dd
 eee

@@ -19,7 +19,7 @@ select E'\u00e4\u00df\u20ac' as "ümlaut", repeat('ü', 3);
 select array[1,2], row(1,'a'), '{"a": [1, 2]}'::jsonb, '1 day'::interval, 'x'::bytea;
 select 1::int2, 2::int8, 3.5::float4, 'NaN'::float8, 1e20::numeric, true, '2020-01-01'::date, '$1'::money, 5::oid;
 select generate_series(1, 3) as n \g (format=unaligned recordsep=- footer=off)
-select generate_series(1, 3) as n \gx (border=2)
+select generate_series(1, 3) as "longer than the line above" \gx (border=2)
 \pset tuples_only
 \pset expanded auto
 \pset expanded off
