@@ -334,6 +334,7 @@ SKIP: {
     is((psql($root, "CREATE ROLE \"$_\" LOGIN PASSWORD 'secret';"))[0], 0, 'a role with a name of ' . length) for $most, $more;
     is((psql("user=$most password=secret sslmode=require", $who))[0], 0, 'logs in');
     is((psql("user=$more password=secret sslmode=require", $who))[0], 2, 'one byte more does not');
+    like(slurp($ox->{diag}), qr/login failed .*mechanism=SCRAM-SHA-256 user="?m{251}/, 'which is written down');
     like(tls($port{MAYBE}, shows('long')), qr/^refused/, 'nor a certificate with such a subject');
 
     # What a user may do: the same as at the other door.

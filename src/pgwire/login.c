@@ -67,11 +67,28 @@ ask(struct pg_conn *pg, int32_t what, struct str content)
 /* ---- ends ---- */
 
 static void
+note_failure(struct pg_conn *pg, const char *method, const struct ox_err *why)
+{
+    char user[256];
+    struct str name = pg_startup_user(pg);
+    snprintf(user, sizeof(user), "%.*s", OX_STR_ARG(name));
+    engine_login_failed(&pg->engine, method, user, why);
+}
+
+/* Told at once, and why: no secret was asked for, or it was the right one. */
+static void
+turn_away(struct pg_conn *pg, const char *method, const struct ox_err *why)
+{
+    note_failure(pg, method, why);
+    pg_fatal(pg, why);
+}
+
+static void
 let_in(struct pg_conn *pg, const char *method)
 {
     struct ox_err err;
     if (engine_login_done(&pg->engine, method, pg_startup_user(pg), &err) != OX_OK) {
-        pg_fatal(pg, &err);
+        turn_away(pg, method, &err);
         return;
     }
     pg_login_closed(pg);
@@ -94,10 +111,7 @@ say_failed(struct loop_timer *timer)
 static void
 refuse(struct pg_conn *pg, const char *method, const struct ox_err *why)
 {
-    char user[256];
-    struct str name = pg_startup_user(pg);
-    snprintf(user, sizeof(user), "%.*s", OX_STR_ARG(name));
-    engine_login_failed(&pg->engine, method, user, why);
+    note_failure(pg, method, why);
     pg->login->failed = true;
     uint64_t delay = (uint64_t)engine_settings(pg->engine.engine)
                          ->connection_failed_authentication_delay_ms;
@@ -180,7 +194,7 @@ pg_login_begin(struct pg_conn *pg)
     if (how == PGWIRE_TRUST) {
         ox_fail(&err, OX_INVALID_AUTHORIZATION, "role \"%.*s\" is not permitted to log in",
             OX_STR_ARG(pg_startup_user(pg)));
-        pg_fatal(pg, &err);
+        turn_away(pg, "trust", &err);
         return;
     }
     bool cert = (how == PGWIRE_CERT || how == PGWIRE_AUTO) && certificate_fits(pg, &err);
