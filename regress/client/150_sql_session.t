@@ -1,14 +1,15 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 # Limits of a session that only a client on its own connection sees: sessions
-# that idle are ended, statements that take too long, and the notice of another
-# database's name.
+# that idle are ended, statements that take too long, the notice of another
+# database's name; portals, and tokens of subscriptions.
 use strict;
 use warnings;
 use Test::More;
 use Time::HiRes qw(sleep);
 use Oxbow;
 use Postgres;
+use Raw;
 
 plan skip_all => 'psql is not installed' unless Oxbow::have('psql');
 my $server = Oxbow->start or BAIL_OUT('the server does not start');
@@ -77,6 +78,44 @@ print {$second->{socket}} 'Q' . pack('N', 5 + length $text) . "$text\0";
 $second->{socket}->flush;
 becomes(['idle|ClientRead|ROLLBACK', "streaming|LogEnd|$text"], 'a subscription streams');
 close $_->{socket} for $first, $second;
+
+# A portal that is taken in pieces, and one that is not.
+my $raw = pg_dial($server->{sql_port}) or BAIL_OUT('no session');
+sub bound {
+    return pg_message('P', "\0$_[0]\0" . pack 'n', 0) . pg_message('B', "p\0\0" . pack 'nnn', 0, 0, 0);
+}
+sub some { return pg_message('E', "p\0" . pack 'N', $_[0]) }
+sub told { send_all($raw, join '', @_, pg_message('S', '')); return pg_until($raw, 'Z', 30) }
+pg_simple($raw, "SET statement_timeout = '500ms'");
+pg_simple($raw, 'BEGIN');
+is((told(bound('SELECT g FROM generate_series(1, 10) g'), some(3)))[0], '12DDDsZ', 'three rows of a portal');
+sleep 0.8;
+is((told(some(3)))[0], 'DDDsZ', 'statement_timeout does not count what the client does with them');
+pg_simple($raw, 'ROLLBACK');
+my ($seen, @messages) = told(bound('SELECT count(*) FROM generate_series(1, 1000000000) g'), some(3));
+is({pg_error(@messages)}->{C}, '57014', 'but what an Execute takes');
+($seen, @messages) = told(bound("INSERT INTO idle (_value) VALUES ('once')"), some(0), some(0));
+is($seen, '12CEZ', 'an INSERT is executed once');
+is({pg_error(@messages)}->{C}, '55000', 'as PostgreSQL says');
+is(psql("SELECT count(*) FROM idle;\n"), "1\n", 'and done once');
+
+# From a token comes what was not sent before it, however slow the query is.
+psql("CREATE TOPIC slow PARTITIONS 1;\nINSERT INTO slow (_value) SELECT g::text FROM generate_series(0, 799) g;\n");
+for (['IN THE MIDDLE OF A BATCH', '(SELECT count(*) FROM generate_series(1, 3000) g WHERE g = slow._offset AND g % 100 = 99) > 0'],
+    ['BESIDE ANOTHER SCAN', '(SELECT count(*) FROM tail($$idle$$, 1) t WHERE t._offset <> slow._offset % 100 - 99) = 0']) {
+    my ($what, $where) = @$_;
+    my @sent = map { [split /\|/, $_, -1] } split /\n/, psql("SUBSCRIBE (SELECT _offset FROM slow WHERE $where) FROM EARLIEST UNTIL LATEST "
+        . "WITH (progress = true, heartbeat = '0s');\n");
+    my ($given, @wrong) = (0);
+    for my $row (@sent) {
+        $given = $row->[2] + 1 if $row->[0] eq 'f';
+        my ($from) = psql("SUBSCRIBE slow (_offset) WHERE _offset % 100 = 99 FROM TOKEN '$row->[1]' UNTIL LATEST;\n") =~ /^(.*)$/m;
+        my $want = $given == 800 ? '' : 99 + 100 * int($given / 100);
+        push @wrong, "after $given: $from" if ($from // '') ne $want;
+    }
+    is(scalar(grep { $_->[0] eq 'f' } @sent), 8, 'eight rows ' . lc $what);
+    is_deeply(\@wrong, [], 'and all tokens are good');
+}
 
 # Every relation of the catalog can be read.
 my $conn = Postgres::connect($server->{sql_port}, 'oxbow');

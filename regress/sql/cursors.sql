@@ -39,6 +39,17 @@ ROLLBACK;
 BEGIN;
 CLOSE nothing;
 ROLLBACK;
+-- a cursor gives what there was when it was declared, also when its transaction is over
+DECLARE early CURSOR WITH HOLD FOR SELECT count(*), (SELECT max(_offset) FROM c) FROM c;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+DECLARE kept CURSOR WITH HOLD FOR SELECT count(*) FROM c WHERE _value IS NOT NULL;
+COMMIT;
+SELECT count(*), max(_offset) FROM c;
+INSERT INTO c (_value) VALUES ('late');
+FETCH early;
+FETCH kept;
+CLOSE early;
+CLOSE kept;
 \set FETCH_COUNT 2
 SELECT _offset FROM c ORDER BY _offset;
 DROP TOPIC c;

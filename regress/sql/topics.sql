@@ -25,6 +25,8 @@ ALTER TOPIC t_one ADD PARTITIONS 2147483647;
 SELECT partitions FROM oxbow.topics WHERE name = 't_one';
 ALTER TOPIC t_one SET PARTITIONS 6;
 ALTER TOPIC t_one SET PARTITIONS 2;
+ALTER TOPIC t_one RETAIN FOR INTERVAL '1 microsecond';
+SELECT value FROM oxbow.configs WHERE object = 't_one' AND name = 'retention.ms';
 ALTER TOPIC t_one RETAIN FOR INTERVAL '1 day' ;
 ALTER TOPIC t_one SET (segment.bytes = 16777216, max.message.bytes = 2000);
 ALTER TOPIC t_one SET (segment.bytes = 'big');

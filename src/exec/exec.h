@@ -59,7 +59,8 @@ struct exec_config {
     enum insert_acks acks;
     bool analyze;                /* time every operator */
     /* The ends that a bounded scan sees; NULL: taken when the run starts.
-     * A transaction in REPEATABLE READ passes one to all its runs. Borrowed. */
+     * A transaction in REPEATABLE READ passes one to all its runs. Held: a cursor WITH
+     * HOLD reads on when the transaction is over. */
     struct exec_snapshot *snapshot;
     /* Connections for PLAN_SCAN_CATALOG, called on pool threads. */
     ox_code (*catalog_take)(void *arg, struct catalog_db **out, struct ox_err *err);
@@ -104,7 +105,9 @@ void exec_run_cancel(struct exec_run *run, ox_code code, bool sticky);
 /* Whether the next exec_run_next() fails because the run was stopped. */
 bool exec_run_stopped(const struct exec_run *run);
 
-/* From now on the run may take so long: statement_timeout of a FETCH; 0: for ever. */
+/* Sees what topics hold now, not when it first runs: a cursor, which is declared before. */
+void exec_run_snapshot(struct exec_run *run);
+/* From now on the run may take so long: statement_timeout of a FETCH or Execute; 0: for ever. */
 void exec_run_time_limit(struct exec_run *run, int64_t ms);
 /* Wake a parked run at this time at the latest (FETCH with a timeout, linger);
  * UINT64_MAX takes it back. exec_run_next then may return EXEC_PARK again. */
@@ -124,9 +127,10 @@ void exec_run_feed(struct exec_run *run, const struct batch *batch);
 
 /* ---- Snapshots --------------------------------------------------------------- */
 
-/* Visible [start, end) of partitions, filled as runs touch topics. */
+/* Visible [start, end) of partitions, filled as runs touch topics. Counted; new: one. */
 struct exec_snapshot *exec_snapshot_new(void);
-void exec_snapshot_free(struct exec_snapshot *snapshot);
+struct exec_snapshot *exec_snapshot_get(struct exec_snapshot *snapshot);
+void exec_snapshot_put(struct exec_snapshot *snapshot); /* or NULL */
 
 /* ---- Counters: EXPLAIN ANALYZE ------------------------------------------------- */
 

@@ -102,11 +102,9 @@ struct exec_run {
     /* Totals against limits */
     uint64_t bytes_read, temp_bytes;
     struct exec_snapshot *snapshot;
-    bool own_snapshot;
     struct cte_state *ctes; /* by cte index */
     struct map work_tables; /* plan_recursive pointer -> struct store * */
     struct map subplans;    /* (expr, op) -> exec_subplan */
-    struct op *scan;        /* the following scan, or NULL: tokens */
     struct op *feed;
     uint32_t prepared; /* subqueries that have run before the plan */
     struct catalog_kept *kept; /* rows of catalog scans, by index */
@@ -182,6 +180,7 @@ extern const struct op_ops op_scan_topic, op_scan_headers, op_scan_catalog, op_v
 
 /* slice.c: an operator that gives its input's rows one by one. */
 struct op *slice_new(struct exec_run *run, struct op *input);
+bool slice_holds(const struct op *op); /* a slice, with rows that it has not given yet */
 
 /* feed.c */
 bool feed_wants(const struct op *op);

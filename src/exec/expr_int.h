@@ -55,14 +55,6 @@ ox_code json_add_key(struct ox_err *err, struct type type, const struct datum *k
 uint32_t text_fold(uint32_t c, bool upper);
 bool text_is_word(uint32_t c);
 
-static inline struct interval
-datum_interval(const struct datum *d)
-{
-    struct interval span;
-    __builtin_memcpy(&span, d->s.ptr, sizeof(span));
-    return span;
-}
-
 static inline void
 give_interval(struct arena *arena, struct interval span, struct datum *out)
 {

@@ -87,8 +87,6 @@ op_new(struct exec_run *run, const struct plan *plan, struct exec_scope *scope)
     }
     if (ops->made != NULL)
         ops->made(op);
-    if (plan->kind == PLAN_SCAN_TOPIC && ((const struct plan_scan_topic *)plan)->follow)
-        run->scan = op;
     if (plan->kind == PLAN_FEED)
         run->feed = op;
     return op;
@@ -239,11 +237,8 @@ exec_run_new(const struct plan_root *root, const struct exec_config *config, str
         params[i] = datum_copy(config->param_types[i], config->params[i], &run->arena);
     run->config.params = params;
     run->counters = ox_arena_alloc0(&run->arena, (root->node_count + 1) * sizeof(*run->counters));
-    run->snapshot = config->snapshot;
-    if (run->snapshot == NULL) {
-        run->snapshot = exec_snapshot_new();
-        run->own_snapshot = true;
-    }
+    run->snapshot = config->snapshot != NULL ? exec_snapshot_get(config->snapshot)
+                                             : exec_snapshot_new();
     run->eval = (struct eval_config){
         .params = params,
         .param_count = config->param_count,
@@ -668,8 +663,7 @@ run_release(struct exec_run *run)
     ox_assert(run->holds > 0);
     if (--run->holds > 0 || !run->freed)
         return;
-    if (run->own_snapshot)
-        exec_snapshot_free(run->snapshot);
+    exec_snapshot_put(run->snapshot);
     ox_arena_fini(&run->arena);
     ox_free(run->err);
     ox_free(run);

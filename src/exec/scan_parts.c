@@ -129,15 +129,9 @@ value_of(struct scan *scan, const struct expr *expr, const char *clause, struct 
 static int64_t
 interval_us(const struct datum *value)
 {
-    struct interval interval;
-    int64_t days_us, sum;
-    memcpy(&interval, value->s.ptr, sizeof(interval));
-    int64_t days = (int64_t)interval.days + (int64_t)interval.months * 30;
-    if (__builtin_mul_overflow(days, INT64_C(86400000000), &days_us))
-        days_us = days < 0 ? -INTERVAL_US_MAX : INTERVAL_US_MAX;
-    if (__builtin_add_overflow(days_us, interval.us, &sum))
-        sum = days_us;
-    return OX_MIN(OX_MAX(sum, -INTERVAL_US_MAX), INTERVAL_US_MAX);
+    struct interval interval = datum_interval(value);
+    __int128 us = interval_length(&interval);
+    return (int64_t)OX_MIN(OX_MAX(us, -INTERVAL_US_MAX), INTERVAL_US_MAX);
 }
 
 static int64_t

@@ -59,3 +59,9 @@ slice_new(struct exec_run *run, struct op *input)
     slice->op.input = input;
     return &slice->op;
 }
+
+bool
+slice_holds(const struct op *op)
+{
+    return op->ops == &op_slice && ((const struct slice *)op)->in != NULL;
+}

@@ -13,6 +13,7 @@
 
 struct subscribe {
     struct op op;
+    struct op *scan; /* of whose places the tokens are; NULL without progress */
     struct exec_position *positions;
     uint32_t count;
     struct uuid topic_id;
@@ -33,6 +34,10 @@ static bool
 subscribe_open(struct op *op)
 {
     struct subscribe *subscribe = (struct subscribe *)op;
+    const struct plan_subscribe *plan = plan_of(subscribe);
+    subscribe->scan = plan->progress ? op->input : NULL;
+    while (plan->progress && subscribe->scan->plan != &plan->scan->plan)
+        subscribe->scan = subscribe->scan->input;
     subscribe->begun = subscribe->moved = subscribe->ended = false;
     subscribe->given = 0;
     subscribe->positions = NULL;
@@ -42,11 +47,10 @@ subscribe_open(struct op *op)
 static void
 take_positions(struct subscribe *subscribe)
 {
-    struct op *op = &subscribe->op;
     struct arena arena;
     ox_arena_init(&arena);
     struct exec_position *now;
-    uint32_t count = scan_positions(op->run->scan, &now, &subscribe->topic_id, &arena);
+    uint32_t count = scan_positions(subscribe->scan, &now, &subscribe->topic_id, &arena);
     if (subscribe->positions == NULL || count > subscribe->count) {
         ox_free(subscribe->positions);
         subscribe->count = count;
@@ -162,6 +166,16 @@ count_rows(struct subscribe *subscribe, struct batch *batch)
     subscribe->given += n;
 }
 
+/* A tick may end in the middle of what was read. */
+static bool
+holds_rows(const struct subscribe *subscribe)
+{
+    for (const struct op *op = subscribe->op.input; op != subscribe->scan; op = op->input)
+        if (slice_holds(op))
+            return true;
+    return false;
+}
+
 static enum exec_status
 subscribe_next(struct op *op, struct batch **out)
 {
@@ -184,7 +198,7 @@ subscribe_next(struct op *op, struct batch **out)
         return EXEC_ROWS;
     }
     if (!subscribe->begun) {
-        status = scan_begin(op->run->scan);
+        status = scan_begin(subscribe->scan);
         if (status != EXEC_DONE)
             return status;
         subscribe->begun = true;
@@ -208,12 +222,13 @@ subscribe_next(struct op *op, struct batch **out)
         return EXEC_ROWS;
     }
     /* All that was read has been given: what filters dropped counts as well. */
-    take_positions(subscribe);
+    if (status == EXEC_DONE || !holds_rows(subscribe))
+        take_positions(subscribe);
     if (status == EXEC_DONE) {
         subscribe->ended = true;
         return progress_row(subscribe, out);
     }
-    if (!scan_caught_up(op->run->scan))
+    if (!scan_caught_up(subscribe->scan))
         return EXEC_PARK; /* its tick was over */
     return idle(subscribe, out);
 }

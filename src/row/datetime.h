@@ -72,5 +72,9 @@ ox_code timestamp_add_interval(int64_t us, const struct interval *span, const st
 /* Leaves what the modifier has no field for; rounds seconds. */
 void interval_apply_typmod(struct interval *span, int32_t typmod);
 int interval_compare(const struct interval *a, const struct interval *b);
+/* How long it is, in microseconds; a month has 30 days. */
+__int128 interval_length(const struct interval *span);
+/* The same between nothing and 100 years: what a clock of nanoseconds can wait. */
+int64_t interval_wait_us(const struct interval *span);
 
 #endif

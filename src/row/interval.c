@@ -390,11 +390,23 @@ interval_in(struct str text, const struct row_format *format, int32_t typmod, st
     return OX_OK;
 }
 
+__int128
+interval_length(const struct interval *span)
+{
+    return (__int128)span->us + ((__int128)span->days + (__int128)span->months * 30) * US_DAY;
+}
+
+int64_t
+interval_wait_us(const struct interval *span)
+{
+    __int128 us = interval_length(span), most = 36500 * US_DAY;
+    return us < 0 ? 0 : (int64_t)OX_MIN(us, most);
+}
+
 int
 interval_compare(const struct interval *a, const struct interval *b)
 {
-    __int128 x = (__int128)a->us + ((__int128)a->days + (__int128)a->months * 30) * US_DAY;
-    __int128 y = (__int128)b->us + ((__int128)b->days + (__int128)b->months * 30) * US_DAY;
+    __int128 x = interval_length(a), y = interval_length(b);
     return x < y ? -1 : x > y;
 }
 

@@ -153,6 +153,13 @@ datum_str(struct str s)
 {
     return (struct datum){.s = s};
 }
+static inline struct interval
+datum_interval(const struct datum *value)
+{
+    struct interval span;
+    __builtin_memcpy(&span, value->s.ptr, sizeof(span));
+    return span;
+}
 
 /* Copies what the value borrows into the arena. */
 struct datum datum_copy(struct type type, struct datum value, struct arena *arena);

@@ -178,9 +178,7 @@ str_hash(struct type type, struct str s, uint64_t seed)
     }
     case TYPE_INTERVAL: {
         struct interval span = interval_of(s);
-        __int128 v =
-            (__int128)span.us + ((__int128)span.days + (__int128)span.months * 30) * US_DAY;
-        return mix((uint64_t)v ^ seed);
+        return mix((uint64_t)interval_length(&span) ^ seed);
     }
     default:
         break;

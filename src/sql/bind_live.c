@@ -2,6 +2,7 @@
  *
  * Where a reading of a topic starts and ends: SUBSCRIBE, and the functions that
  * read topics in FROM, subscribe(), tail(), read_topic(), topics(). */
+#include <ctype.h>
 #include <strings.h>
 
 #include "base/check.h"
@@ -98,8 +99,6 @@ read_until(struct bind *b, const struct ast_position *until, struct plan_scan_to
     }
 }
 
-#define HEARTBEAT_MS_MAX (INT64_C(86400000) * 36500) /* what a clock of nanoseconds can wait */
-
 struct live_options {
     bool progress;
     int64_t heartbeat_ms;
@@ -112,11 +111,8 @@ interval_ms(struct bind *b, const struct ast_expr *ast, int64_t *out)
     ox_code code = constant_value(b, ast, TYPE(TYPE_INTERVAL), &value);
     if (code != OX_OK)
         return code;
-    struct interval interval;
-    memcpy(&interval, value.s.ptr, sizeof(interval));
-    int64_t ms =
-        interval.us / 1000 + ((int64_t)interval.days + (int64_t)interval.months * 30) * 86400000;
-    *out = OX_MIN(ms, HEARTBEAT_MS_MAX);
+    struct interval interval = datum_interval(&value);
+    *out = (interval_wait_us(&interval) + 999) / 1000;
     return OX_OK;
 }
 
@@ -588,8 +584,8 @@ position_arg(struct bind *b, const struct ast_expr *arg, bool start, struct ast_
         out->kind = AST_AT_EARLIEST;
     } else if (arg->text.len > 0 && arg->text.ptr[0] == '{') {
         out->kind = AST_AT_OFFSETS;
-    } else if (arg->text.len > 4 && arg->text.ptr[4] == '-') {
-        out->kind = AST_AT_TIMESTAMP;
+    } else if (arg->text.len > 4 && isdigit((uint8_t)arg->text.ptr[0]) && arg->text.ptr[4] == '-') {
+        out->kind = AST_AT_TIMESTAMP; /* tokens, which may have a dash too, begin with a letter */
     } else if (start && arg->text.len > 5 && strncasecmp(arg->text.ptr, "last ", 5) == 0) {
         struct ast_expr *value = ox_arena_new(b->arena, struct ast_expr);
         int64_t rows;

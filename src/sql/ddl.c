@@ -278,13 +278,11 @@ add_retain(struct ddl_task *task, struct step *step, const struct ast_expr *age,
             return code;
         if (value.null)
             return ox_fail(err, OX_NULL_VALUE_NOT_ALLOWED, "RETAIN FOR must not be null");
-        struct interval interval;
-        memcpy(&interval, value.s.ptr, sizeof(interval));
-        int64_t days = (int64_t)interval.days + (int64_t)interval.months * 30;
-        int64_t ms = interval.us / 1000 + days * 86400000;
-        if (ms <= 0)
+        struct interval interval = datum_interval(&value);
+        __int128 us = interval_length(&interval);
+        if (us <= 0)
             return ox_fail(err, OX_INVALID_PARAMETER_VALUE, "RETAIN FOR needs a positive interval");
-        snprintf(text, sizeof(text), "%lld", (long long)ms);
+        snprintf(text, sizeof(text), "%lld", (long long)((us + 999) / 1000));
         add_config(task, step, OX_STR("retention.ms"), ox_str(text), META_CONFIG_SET);
     }
     if (size != NULL) {

@@ -207,7 +207,7 @@ sql_session_free(struct sql_session *sess)
     portal_drop(sess, sess->own);
     portal_drop_transaction(sess, false, true);
     statement_drop_all(sess);
-    exec_snapshot_free(sess->snapshot);
+    exec_snapshot_put(sess->snapshot);
     if (sess->in_query)
         ox_arena_fini(&sess->query_arena);
     settings_fini(sess);
@@ -291,7 +291,7 @@ session_end(struct sql_session *sess, bool commit)
     hold_forget(sess);
     sess->hold_lost = false;
     sess->now_us = 0;
-    exec_snapshot_free(sess->snapshot);
+    exec_snapshot_put(sess->snapshot);
     sess->snapshot = NULL;
     session_savepoints_keep(sess, 0);
     settings_end(sess, commit);
@@ -562,6 +562,7 @@ suspend(struct sql_session *sess)
         complete_rows(sess);
         return;
     }
+    exec_run_time_limit(sess->portal->run, 0);
     task_end(sess);
     sess->client->suspended(sess->client);
 }
@@ -741,8 +742,6 @@ fetch_count(const struct ast_fetch *fetch, uint64_t *count, struct ox_err *err)
     return OX_OK;
 }
 
-#define FETCH_TIMEOUT_MS_MAX (INT64_C(86400000) * 36500)
-
 static ox_code
 fetch_options(struct sql_session *sess, const struct ast_fetch *fetch, struct ox_err *err)
 {
@@ -759,14 +758,13 @@ fetch_options(struct sql_session *sess, const struct ast_fetch *fetch, struct ox
         ox_code code = bind_constant(&config, option->value, TYPE(TYPE_INTERVAL), &arena, &value,
             err);
         struct interval interval = {0};
-        if (code == OX_OK && !value.null && value.s.len == sizeof(interval))
-            memcpy(&interval, value.s.ptr, sizeof(interval));
+        if (code == OX_OK && !value.null)
+            interval = datum_interval(&value);
         ox_arena_fini(&arena);
         if (code != OX_OK)
             return code;
-        int64_t days = interval.days + interval.months * INT64_C(30);
-        int64_t ms = OX_MIN(interval.us / 1000 + days * 86400000, FETCH_TIMEOUT_MS_MAX);
-        sess->fetch_deadline_ns = loop_now_ns(sess->loop) + (uint64_t)OX_MAX(ms, 0) * 1000000;
+        sess->fetch_deadline_ns =
+            loop_now_ns(sess->loop) + (uint64_t)interval_wait_us(&interval) * 1000;
     }
     return OX_OK;
 }
@@ -779,6 +777,14 @@ same_columns(const struct sql_result *a, const struct sql_result *b)
     for (uint32_t i = 0; same && i < a->count; i++)
         same = type_same(a->columns[i].type, b->columns[i].type);
     return same;
+}
+
+/* statement_timeout is of each FETCH and Execute: what a client does between them is its own. */
+static void
+limit_time(struct portal *portal)
+{
+    if (!portal->bound.live && portal->run != NULL)
+        exec_run_time_limit(portal->run, portal->sess->settings.statement_timeout_ms);
 }
 
 static ox_code
@@ -813,8 +819,7 @@ start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
         return OX_OK;
     }
     uint64_t deadline = sess->fetch_deadline_ns;
-    if (!cursor->live && cursor->run != NULL)
-        exec_run_time_limit(cursor->run, sess->settings.statement_timeout_ms);
+    limit_time(cursor);
     sess->portal = cursor;
     sess->task = TASK_FETCH;
     sess->max_rows = count;
@@ -828,11 +833,11 @@ start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
 /* ---- Start of a statement -------------------- */
 
 static ox_code
-check_write(struct sql_session *sess, struct ox_err *err)
+check_write(struct sql_session *sess, const char *command, struct ox_err *err)
 {
     if (sess->read_only)
         return ox_fail(err, OX_READ_ONLY_TRANSACTION,
-            "cannot execute INSERT in a read-only transaction");
+            "cannot execute %s in a read-only transaction", command);
     if (in_block(sess) && sess->writes > 0) {
         ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
             "a transaction may write once: transactions over several statements are not served "
@@ -855,12 +860,15 @@ refused(const struct ast_stmt *ast, struct ox_err *err)
 static ox_code
 start_rows(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct ox_err *err)
 {
-    if (portal->state == PORTAL_FAILED)
+    bool again = portal->state == PORTAL_DONE && portal->writes && !portal->has_result;
+    if (portal->state == PORTAL_FAILED || again)
         return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "portal cannot be run");
+    if (portal->state == PORTAL_ACTIVE)
+        limit_time(portal);
     bool analyze = portal->ast->kind == AST_EXPLAIN && portal->ast->explain->analyze &&
                    portal->run == NULL && portal->state == PORTAL_READY;
     if (portal->writes && portal->run == NULL && portal->state == PORTAL_READY) {
-        ox_code code = check_write(sess, err);
+        ox_code code = check_write(sess, "INSERT", err);
         if (code != OX_OK)
             return code;
     }
@@ -884,6 +892,37 @@ allowed_when_failed(const struct ast_stmt *ast)
 }
 
 static ox_code
+start_copy(struct sql_session *sess, struct portal *portal, struct ox_err *err)
+{
+    if (portal->state != PORTAL_READY) /* once; only rows are gone on with */
+        return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "portal cannot be run");
+    ox_code code = portal->ast->copy->from ? check_write(sess, "COPY FROM", err) : OX_OK;
+    return code == OX_OK ? copy_start(sess, portal, err) : code;
+}
+
+static ox_code
+start_definition(struct sql_session *sess, const struct ast_stmt *ast, struct ox_err *err)
+{
+    if (sess->read_only)
+        return ox_fail(err, OX_READ_ONLY_TRANSACTION,
+            "cannot execute %s in a read-only transaction",
+            ast->kind == AST_DELETE     ? "DELETE"
+            : ast->kind == AST_TRUNCATE ? "TRUNCATE TABLE"
+                                        : "a definition");
+    sess->task = TASK_DDL;
+    return ddl_start(sess, ast, err);
+}
+
+static ox_code
+start_commit(struct sql_session *sess, struct portal *portal, struct ox_err *err)
+{
+    if (!sess->explicit_block)
+        session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
+            "there is no transaction in progress");
+    return hold_commit(sess, portal, portal->ast->transaction.chain, "COMMIT", err);
+}
+
+static ox_code
 start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct ox_err *err)
 {
     const struct ast_stmt *ast = portal->ast;
@@ -901,12 +940,8 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
         sess->client->columns(sess->client, &portal->result);
     const char *tag = NULL;
     if (sess->held != NULL && sess->status != 'E' && ast->kind == AST_TRANSACTION &&
-        ast->transaction.kind == AST_COMMIT) {
-        if (!sess->explicit_block)
-            session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
-                "there is no transaction in progress");
-        return hold_commit(sess, portal, ast->transaction.chain, "COMMIT", err);
-    }
+        ast->transaction.kind == AST_COMMIT)
+        return start_commit(sess, portal, err);
     switch (ast->kind) {
     case AST_SELECT_STMT:
     case AST_SUBSCRIBE_STMT:
@@ -918,11 +953,7 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_FETCH:
         return start_fetch(sess, portal, err);
     case AST_COPY:
-        if (portal->state != PORTAL_READY) /* once; only rows are gone on with */
-            return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "portal cannot be run");
-        if (ast->copy->from && (code = check_write(sess, err)) != OX_OK)
-            return code;
-        return copy_start(sess, portal, err);
+        return start_copy(sess, portal, err);
     case AST_CREATE_TOPIC:
     case AST_ALTER_TOPIC:
     case AST_DROP_TOPIC:
@@ -936,14 +967,7 @@ start(struct sql_session *sess, struct portal *portal, uint64_t max_rows, struct
     case AST_ALTER_QUOTA:
     case AST_GRANT:
     case AST_REVOKE:
-        if (sess->read_only)
-            return ox_fail(err, OX_READ_ONLY_TRANSACTION,
-                "cannot execute %s in a read-only transaction",
-                ast->kind == AST_DELETE     ? "DELETE"
-                : ast->kind == AST_TRUNCATE ? "TRUNCATE TABLE"
-                                            : "a definition");
-        sess->task = TASK_DDL;
-        return ddl_start(sess, ast, err);
+        return start_definition(sess, ast, err);
     case AST_REFUSED:
         return refused(ast, err);
     default:

@@ -314,7 +314,9 @@ run_declare(struct sql_session *sess, const struct ast_stmt *stmt, struct str te
     code = portal_plan(portal, err);
     if (code == OX_OK)
         code = portal_start(portal, false, err);
-    if (code != OX_OK)
+    if (code == OX_OK)
+        exec_run_snapshot(portal->run);
+    else
         portal_drop(sess, portal);
     return code;
 }
