@@ -34,6 +34,12 @@ FETCH ALL FROM s;
 FETCH 1 FROM s;
 COMMIT;
 SELECT _offset FROM tail('sub', 2) ORDER BY 1;
+-- the newest are counted before a condition chooses among them
+SELECT _offset FROM tail('sub', 3) WHERE _key = 'k1' ORDER BY 1;
+SELECT _offset FROM tail('sub', 3) WHERE _offset IN (0, 7);
+SELECT _offset FROM tail('sub', 3) WHERE _timestamp < '2024-01-01 07:00+00' ORDER BY 1;
+SUBSCRIBE sub (_offset) WHERE _key = 'k0' FROM LAST 3 ROWS UNTIL LATEST;
+EXPLAIN (COSTS off) SUBSCRIBE sub (_offset) WHERE _key = 'k0' FROM LAST 3 ROWS UNTIL LATEST;
 -- a token says where to go on
 BEGIN;
 DECLARE p CURSOR FOR SUBSCRIBE sub (_offset) FROM OFFSET 5 WITH (progress = true);
@@ -50,6 +56,7 @@ SUBSCRIBE sub (nothing) UNTIL LATEST;
 SUBSCRIBE sub FROM OFFSET 99 UNTIL LATEST;
 SUBSCRIBE sub FROM OFFSET -1 UNTIL LATEST;
 SUBSCRIBE sub FROM TOKEN 'rubbish' UNTIL LATEST;
+SELECT * FROM subscribe('sub', start => 'AaBb-cDdEe', stop => 'latest');
 SUBSCRIBE sub FROM OFFSETS 'rubbish' UNTIL LATEST;
 SUBSCRIBE sub UNTIL LATEST WITH (nothing = 1);
 SUBSCRIBE sub GROUP 'g' UNTIL LATEST;

@@ -1,329 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Scans, subscriptions and inserts over real partitions: an engine without doors
- * in a directory of its own. Plans run on its one loop; this thread waits. */
-#include <pthread.h>
-#include <stdlib.h>
-#include <unistd.h>
+ * Scans, subscriptions and inserts over real partitions. */
+#include "exec_world.h"
 
-#include "base/check.h"
-#include "engine/engine.h"
-#include "exec_help.h"
-#include "net/net.h"
-
-#include "must.h"
-#include "tap.h"
-
-struct world {
-    char dir[64];
-    struct loop_group *loops;
-    struct net *net;
-    struct log_dir *log_dir;
-    struct meta *meta;
-    struct replica *replica;
-    struct engine *engine;
-    struct engine_session sess;
-    struct help help;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
-};
-
-static void
-world_start(struct world *world)
-{
-    struct ox_err err;
-    memset(world, 0, sizeof(*world));
-    pthread_mutex_init(&world->lock, NULL);
-    pthread_cond_init(&world->cond, NULL);
-    snprintf(world->dir, sizeof(world->dir), "/tmp/exec_topic.XXXXXX");
-    if (mkdtemp(world->dir) == NULL)
-        exit(1);
-    struct loop_config loops = {.count = 1, .pool_threads = 2};
-    must(loop_group_start(&loops, env_os(), &world->loops, &err), &err, "loops");
-    struct net_limits limits = {.conns_max = 8, .conns_per_ip_max = 8, .out_max = 65536};
-    world->net = net_new(world->loops, &limits);
-    struct meta_config meta = {.dir = world->dir, .node_id = -1, .format = true};
-    must(meta_open(&meta, env_os(), &world->meta, &err), &err, "metadata");
-    struct log_dir_config logs;
-    log_dir_config_init(&logs);
-    logs.path = world->dir;
-    logs.cluster_id = meta_identity(world->meta)->cluster_id;
-    logs.node_id = meta_identity(world->meta)->node_id;
-    logs.threads = true;
-    must(log_dir_open(&logs, env_os(), &world->log_dir, &err), &err, "logs");
-    struct replica_config replica = {.node_id = logs.node_id,
-        .dirs = &world->log_dir, .dir_count = 1,
-        .loops = world->loops,
-        .housekeeping_ms = 60000};
-    must(replica_start(&replica, env_os(), world->meta, &world->replica, &err), &err, "replica");
-    struct engine_config engine = {.node_id = logs.node_id, .loops = world->loops,
-        .net = world->net, .meta = world->meta, .replica = world->replica};
-    must(engine_start(&engine, env_os(), &world->engine, &err), &err, "engine");
-    struct meta_command cmd = {.kind = META_BROKER_REGISTER};
-    cmd.broker_register.node_id = logs.node_id;
-    cmd.broker_register.incarnation.bytes[0] = 1;
-    cmd.broker_register.directory_id = *log_dir_id(world->log_dir);
-    must(meta_propose_wait(world->meta, &cmd, NULL, &err), &err, "registration");
-    engine_session_init(
-        &world->sess, world->engine, loop_at(world->loops, 0), "sql", "test", "127.0.0.1", 1);
-    help_init(&world->help);
-    world->help.config.loop = loop_at(world->loops, 0);
-    world->help.config.session = &world->sess;
-}
-
-static void
-world_stop(struct world *world)
-{
-    char command[128];
-    engine_quiesce(world->engine);
-    replica_quiesce(world->replica);
-    net_free(world->net);
-    engine_stop(world->engine);
-    loop_group_drain(world->loops);
-    replica_stop(world->replica);
-    meta_close(world->meta);
-    loop_group_drain(world->loops);
-    engine_free(world->engine);
-    log_dir_close(world->log_dir);
-    loop_group_stop(world->loops);
-    help_fini(&world->help);
-    snprintf(command, sizeof(command), "rm -rf %s", world->dir);
-    if (system(command) != 0)
-        printf("# %s stays\n", world->dir);
-}
-
-/* ---- one thing on the loop, waited for --------------------------------------------- */
-
-static void
-finished(struct world *world)
-{
-    pthread_mutex_lock(&world->lock);
-    world->done = true;
-    pthread_cond_signal(&world->cond);
-    pthread_mutex_unlock(&world->lock);
-}
-
-static void
-wait_for_it(struct world *world)
-{
-    pthread_mutex_lock(&world->lock);
-    while (!world->done)
-        pthread_cond_wait(&world->cond, &world->lock);
-    world->done = false;
-    pthread_mutex_unlock(&world->lock);
-}
-
-static void
-on_loop(struct world *world, void (*fn)(struct loop *loop, void *arg), void *arg)
-{
-    loop_each_sync(world->loops, fn, arg);
-}
-
-struct create {
-    struct engine_topic_create call;
-    struct world *world;
-};
-
-static void
-create_done(struct engine_admin *admin)
-{
-    finished(((struct create *)(void *)admin)->world);
-}
-
-static void
-create_start(struct loop *loop, void *arg)
-{
-    struct create *create = arg;
-    (void)loop;
-    if (engine_topic_create(&create->call))
-        finished(create->world);
-}
-
-static struct plan_topic
-create_topic_with(struct world *world, const char *name, int32_t partitions, const char *config,
-    const char *value)
-{
-    struct create create = {.world = world};
-    struct engine_config_kv kv = {ox_str(config), ox_str(value), 0};
-    create.call.configs = &kv;
-    create.call.config_count = config != NULL;
-    create.call.admin.sess = &world->sess;
-    create.call.admin.done = create_done;
-    create.call.name = ox_str(name);
-    create.call.partitions = partitions;
-    create.call.replication_factor = -1;
-    on_loop(world, create_start, &create);
-    wait_for_it(world);
-    must(create.call.admin.code, &create.call.admin.err, "create topic");
-    struct plan_topic topic = {ox_str(name), create.call.topic_id, (uint32_t)partitions};
-    engine_admin_fini(&create.call.admin);
-    return topic;
-}
-
-static struct plan_topic
-create_topic(struct world *world, const char *name, int32_t partitions)
-{
-    return create_topic_with(world, name, partitions, NULL, NULL);
-}
-
-/* Partition, offset and time of rows. */
-struct seen {
-    int64_t (*rows)[3];
-    size_t count;
-};
-
-/* A plan pulled to its end, or until `stop_rows` have come. */
-struct pull {
-    struct world *world;
-    struct plan_root root;
-    struct exec_run *run;
-    uint64_t rows, stop_rows;
-    _Atomic int status; /* enum exec_status */
-    bool silent;
-    _Atomic bool ended;
-    struct exec_counters counters; /* of node `counted` */
-    uint32_t counted;
-    struct seen *seen;   /* or NULL */
-    int parks;           /* before the first row */
-    uint64_t longest_ns; /* that one turn took until then, of the processor */
-};
-
-static uint64_t
-cpu_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static void
-see(struct seen *seen, const struct batch *batch)
-{
-    uint32_t count = batch->sel != NULL ? batch->sel_count : batch->count;
-    seen->rows = ox_realloc(seen->rows, (seen->count + count) * sizeof(*seen->rows));
-    for (uint32_t i = 0; i < count; i++, seen->count++)
-        for (uint32_t c = 0; c < 3; c++)
-            seen->rows[seen->count][c] = batch->cols[c].i[batch->sel != NULL ? batch->sel[i] : i];
-}
-
-static void
-pull_on(void *arg)
-{
-    struct pull *pull = arg;
-    struct batch *batch;
-    if (pull->ended)
-        return;
-    enum exec_status status;
-    uint64_t from = cpu_ns();
-    while ((status = exec_run_next(pull->run, 0, &batch)) == EXEC_ROWS) {
-        if (pull->rows == 0)
-            pull->longest_ns = OX_MAX(pull->longest_ns, cpu_ns() - from);
-        if (pull->seen != NULL)
-            see(pull->seen, batch);
-        pull->rows += batch->sel != NULL ? batch->sel_count : batch->count;
-        if (!pull->silent)
-            help_rows(&pull->world->help, batch);
-        if (pull->stop_rows > 0 && pull->rows >= pull->stop_rows)
-            break;
-    }
-    pull->status = (int)status;
-    if (pull->rows == 0)
-        pull->longest_ns = OX_MAX(pull->longest_ns, cpu_ns() - from);
-    if (status == EXEC_PARK) {
-        pull->parks += pull->rows == 0;
-        return;
-    }
-    if (status == EXEC_FAIL) {
-        pull->world->help.err = *exec_run_err(pull->run);
-        pull->world->help.text.len = 0;
-        ox_text_addf(
-            &pull->world->help.text, "error: %s", ox_code_facts(pull->world->help.err.code)->name);
-    }
-    pull->counters = *exec_run_counters(pull->run, pull->counted);
-    pull->rows = exec_run_rows(pull->run);
-    finished(pull->world);
-    pull->ended = true; /* last: who looks at it resets `done` */
-}
-
-static void
-pull_start(struct loop *loop, void *arg)
-{
-    struct pull *pull = arg;
-    struct exec_config config = pull->world->help.config;
-    (void)loop;
-    config.wake = pull_on;
-    config.arg = pull;
-    exec_run_new(&pull->root, &config, &pull->run, &pull->world->help.err);
-    pull_on(pull);
-}
-
-static void
-pull_end(struct loop *loop, void *arg)
-{
-    (void)loop;
-    exec_run_free(((struct pull *)arg)->run);
-}
-
-static void
-pull_init(struct pull *pull, struct world *world, struct plan *plan)
-{
-    *pull = (struct pull){.world = world};
-    pull->root = (struct plan_root){.plan = plan, .arena = &world->help.arena};
-    ox_text_clear(&world->help.text);
-    ox_text_adds(&world->help.text, " ");
-    world->help.text.len = 0;
-    must(plan_root_finish(&pull->root, &world->help.err), &world->help.err, "plan");
-}
-
-static const char *
-pull_all(struct pull *pull)
-{
-    on_loop(pull->world, pull_start, pull);
-    wait_for_it(pull->world);
-    on_loop(pull->world, pull_end, pull);
-    ox_text_addc(&pull->world->help.text, 0);
-    return pull->world->help.text.ptr;
-}
-
-static const char *
-run_it(struct world *world, struct plan *plan)
-{
-    struct pull pull;
-    pull_init(&pull, world, plan);
-    return pull_all(&pull);
-}
-
-/* ---- plans ------------------------------------------------------------------------------ */
-
-static struct plan_topic *
-keep(struct help *help, struct plan_topic topic)
-{
-    return ox_arena_copy(&help->arena, &topic, sizeof(topic));
-}
-
-static struct plan_scan_topic *
-scan(
-    struct help *help, const struct plan_topic *topic, const enum scan_column *what, uint32_t count)
-{
-    return plan_scan_topic_new(
-        &help->arena, topic, 1, ox_arena_copy(&help->arena, what, count * sizeof(*what)), count);
-}
+/* ---- plans ---- */
 
 static const enum scan_column place[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_KEY, SCAN_VALUE};
-
-static void
-bound(struct help *help, struct plan_scan_topic *node, enum scan_bound_what what,
-    enum scan_bound_op op, struct expr *value)
-{
-    struct scan_bound *bounds =
-        ox_arena_alloc0(&help->arena, (node->bound_count + 1) * sizeof(*bounds));
-    if (node->bound_count > 0)
-        memcpy(bounds, node->bounds, node->bound_count * sizeof(*bounds));
-    bounds[node->bound_count] = (struct scan_bound){what, op, EXPRS(help, value), 1};
-    node->bounds = bounds;
-    node->bound_count++;
-}
 
 /* INSERT of (key, value) rows given as texts; "-" is NULL. */
 static struct plan *
@@ -338,34 +20,6 @@ insert(struct help *help, const struct plan_topic *topic, uint32_t rows, const c
         &help->arena, plan_values_new(&help->arena, exprs, rows, 2, NULL), topic, returning, count);
     node->key = 0;
     node->value = 1;
-    return &node->plan;
-}
-
-static struct expr *
-as_text(struct help *help, struct expr *expr)
-{
-    struct ox_err err;
-    must(expr_coerce(&help->bind, expr, TYPE(TYPE_TEXT), CAST_EXPLICIT, &expr, &err), &err, "cast");
-    return expr;
-}
-
-/* Rows with key i % 100 and value {"i" : i, ...}. */
-static struct plan *
-insert_many(struct help *help, const struct plan_topic *topic, int64_t from, int64_t to)
-{
-    struct expr *mod = binary(help, "%", int_col(help, 0), int_const(help, 100));
-    struct expr *key = as_text(help, mod), *value;
-    struct expr **fields = EXPRS(help, text_const(help, "i"), int_col(help, 0),
-        text_const(help, "pad"), text_const(help, "0123456789012345678901234567890123456789"));
-    struct ox_err err;
-    must(expr_function(&help->bind, OX_STR("json_build_object"), fields, 4, false, 0, &value, &err),
-        &err, "json_build_object");
-    value = as_text(help, value);
-    struct plan_insert *node = plan_insert_new(&help->arena,
-        project(help, numbers(help, from, to), EXPRS(help, key, value), 2), topic, NULL, 0);
-    node->key = 0;
-    node->value = 1;
-    node->stream = true;
     return &node->plan;
 }
 
@@ -451,7 +105,7 @@ count_of(struct help *help, struct plan_scan_topic *node, bool grouped, bool hea
     return headers && fast != NULL ? fast : &agg->plan;
 }
 
-static const struct plan_topic *
+static void
 test_large(struct world *world)
 {
     struct help *help = &world->help;
@@ -503,16 +157,6 @@ test_large(struct world *world)
     is_str(run_it(world, &scan(help, topic, place, 4)->plan), "error: scan_limit_exceeded",
         "scan_bytes_limit");
     world->help.config.scan_bytes_limit = 0;
-    node = scan(help, topic, place, 4);
-    node->follow = true;
-    node->start = SCAN_FROM_LAST_ROWS;
-    node->start_value = int_const(help, 50);
-    node->until = SCAN_UNTIL_LATEST;
-    pull_init(&pull, world, &node->plan);
-    pull.silent = true;
-    pull_all(&pull);
-    is_int(pull.rows, 50, "FROM LAST 50 over three partitions");
-    return topic;
 }
 
 static struct plan_scan_topic *
@@ -524,13 +168,6 @@ follow(struct help *help, const struct plan_topic *topic, enum scan_start start,
     node->start_value = value;
     node->until = SCAN_UNTIL_NEVER;
     return node;
-}
-
-static void
-pause_ms(int ms)
-{
-    struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&ts, NULL);
 }
 
 static void
@@ -750,11 +387,10 @@ test_columns(struct world *world)
         "leaves nothing of its statement");
 }
 
-static const struct plan_topic *
+static void
 test_compressed(struct world *world)
 {
     struct help *help = &world->help;
-    const struct plan_topic *packed = NULL;
     static const char *const codecs[] = {"lz4", "zstd", "gzip", "snappy"};
     static const enum scan_column what[] = {SCAN_COMPRESSION, SCAN_KEY};
     for (int i = 0; i < 4; i++) {
@@ -777,7 +413,6 @@ test_compressed(struct world *world)
         node = scan(help, topic, what, 1);
         node->limit = 1;
         is_str(run_it(world, &node->plan), codecs[i], "is what _compression says");
-        packed = topic;
     }
     const struct plan_topic *topic = keep(
         help, create_topic_with(world, "stamped", 1, "message.timestamp.type", "LogAppendTime"));
@@ -785,79 +420,6 @@ test_compressed(struct world *world)
     static const enum scan_column type[] = {SCAN_TIMESTAMP_TYPE};
     is_str(run_it(world, insert(help, topic, 1, rows, type, 1)), "append", "LogAppendTime");
     is_str(run_it(world, &scan(help, topic, type, 1)->plan), "append", "is in the batch");
-    return packed;
-}
-
-/* producer < 0: not of a transaction */
-static void
-begin_batch(struct record_builder *builder, int64_t producer, enum ox_codec codec)
-{
-    struct record_builder_config config = RECORD_BUILDER_PLAIN;
-    config.codec = codec;
-    if (producer >= 0) {
-        config.producer_id = producer;
-        config.producer_epoch = 0;
-        config.base_sequence = 0;
-        config.transactional = true;
-    }
-    record_builder_init(builder);
-    record_builder_begin(builder, &config);
-}
-
-static void
-append_records(struct plog *plog, struct log_append *append)
-{
-    struct ox_err err;
-    struct buf *buf = append->records.buf;
-    must(plog_append(plog, append, &err), &err, "append");
-    ox_buf_put(buf);
-}
-
-static void
-append_built(struct plog *plog, struct record_builder *builder)
-{
-    struct log_append append = {.origin = LOG_FROM_CLIENT, .now_ms = env_wall_ms(env_os()),
-        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
-    struct ox_err err;
-    must(record_builder_finish(builder, &append.records, &err), &err, "batch");
-    record_builder_fini(builder);
-    append_records(plog, &append);
-}
-
-/* One batch of a transaction, or its marker, straight into the log. */
-static void
-append_batch(struct plog *plog, int64_t producer, const char *value, int commit)
-{
-    int64_t now_ms = env_wall_ms(env_os());
-    if (value != NULL) {
-        struct record_builder builder;
-        begin_batch(&builder, producer, OX_CODEC_NONE);
-        record_builder_add(&builder, now_ms, OX_STR_NULL, ox_str(value), NULL, 0);
-        append_built(plog, &builder);
-        return;
-    }
-    struct log_append append = {.origin = LOG_FROM_COORDINATOR, .now_ms = now_ms,
-        .flags = LOG_TXN_VERIFIED | LOG_FLUSH_SOON};
-    struct ox_err err;
-    must(record_batch_marker(producer, 0, commit != 0, 0, now_ms, &append.records, &err), &err,
-        "marker");
-    append_records(plog, &append);
-}
-
-struct find {
-    struct world *world;
-    const struct plan_topic *topic;
-    int32_t index;
-    struct partition *part;
-};
-
-static void
-find_partition(struct loop *loop, void *arg)
-{
-    struct find *find = arg;
-    (void)loop;
-    find->part = partition_hold(
-        replica_partition(find->world->replica, &find->topic->id, find->index));
 }
 
 static void
@@ -894,19 +456,6 @@ test_transactions(struct world *world)
         "and counted");
     help->config.read_uncommitted = false;
     partition_put(find.part);
-}
-
-static void
-wait_for_end(struct partition *part)
-{
-    struct partition_state state;
-    for (int i = 0; i < 20000; i++) {
-        partition_state(part, &state);
-        if (state.high_watermark == plog_log_end(partition_log(part)))
-            return;
-        pause_ms(1);
-    }
-    ok(false, "what was appended is readable");
 }
 
 /* ---- batches that do not end with the rows given at once ---------------------------- */
@@ -982,216 +531,6 @@ test_turns(struct world *world)
     }
 }
 
-/* ---- FROM LAST n ------------------------------------------------------------------------------ */
-
-static uint32_t random_state = 1;
-
-static uint32_t
-roll(uint32_t sides)
-{
-    random_state = random_state * 1103515245 + 12345;
-    return (random_state >> 16) % sides;
-}
-
-/* Records with few keys and times in any order. */
-static void
-append_mixed(struct plog *plog, int64_t producer, enum ox_codec codec)
-{
-    struct record_builder builder;
-    int64_t now_ms = env_wall_ms(env_os());
-    begin_batch(&builder, producer, codec);
-    for (uint32_t i = 0, count = 1 + roll(30); i < count; i++) {
-        char key[16];
-        snprintf(key, sizeof(key), "k%u", roll(200));
-        record_builder_add(&builder, now_ms - roll(1000), ox_str(key), ox_str("v"), NULL, 0);
-    }
-    append_built(plog, &builder);
-}
-
-/* Plain and compressed batches, transactions of every end, and a compacted part. */
-static const struct plan_topic *
-mixed_topic(struct world *world, const char *name, int32_t partitions)
-{
-    const struct plan_topic *topic = keep(
-        &world->help, create_topic_with(world, name, partitions, "cleanup.policy", "compact"));
-    static int64_t producer = 1000;
-    struct ox_err err;
-    bool worked = true;
-    for (int32_t p = 0; p < partitions; p++) {
-        struct find find = {.world = world, .topic = topic, .index = p};
-        on_loop(world, find_partition, &find);
-        struct plog *plog = partition_log(find.part);
-        for (uint32_t i = 0; i < 60; i++) {
-            uint32_t kind = roll(4);
-            append_mixed(plog, kind < 2 ? -1 : ++producer, kind == 1 ? OX_CODEC_LZ4 : OX_CODEC_NONE);
-            if (kind >= 2)
-                append_batch(plog, producer, NULL, kind == 2);
-            if (i == 40) {
-                wait_for_end(find.part);
-                must(plog_roll(plog, &err), &err, "roll");
-            }
-        }
-        if (p == 0)
-            append_mixed(plog, ++producer, OX_CODEC_NONE); /* open */
-        wait_for_end(find.part);
-        partition_put(find.part);
-    }
-    for (int i = 0; worked && i < 100; i++)
-        must(log_dir_clean_step(world->log_dir, 1 << 20, env_wall_ms(env_os()), &worked, &err),
-            &err, "compaction");
-    return topic;
-}
-
-static const enum scan_column timed[] = {SCAN_PARTITION, SCAN_OFFSET, SCAN_TIMESTAMP};
-
-static int
-newest_first(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    if (x[2] != y[2])
-        return x[2] < y[2] ? 1 : -1;
-    if (x[1] != y[1])
-        return x[1] < y[1] ? 1 : -1;
-    return (x[0] > y[0]) - (x[0] < y[0]);
-}
-
-/* How many records each partition has among the newest n, of its own newest n. */
-static void
-count_places(const struct seen *all, size_t n, size_t *places, size_t partitions)
-{
-    int64_t(*list)[3] = ox_malloc((all->count + 1) * sizeof(*list));
-    size_t total = 0, taken[8] = {0};
-    ox_assert(partitions <= ox_count(taken));
-    memset(places, 0, partitions * sizeof(*places));
-    for (size_t i = all->count; i-- > 0;)
-        if (taken[all->rows[i][0]]++ < n)
-            memcpy(list[total++], all->rows[i], sizeof(*list));
-    qsort(list, total, sizeof(*list), newest_first);
-    for (size_t i = 0; i < OX_MIN(n, total); i++)
-        places[list[i][0]]++;
-    ox_free(list);
-}
-
-static struct plan_scan_topic *
-last_plan(struct help *help, const struct plan_topic *topic, int64_t n)
-{
-    struct plan_scan_topic *node = scan(help, topic, timed, 3);
-    node->follow = true;
-    node->start = SCAN_FROM_LAST_ROWS;
-    node->start_value = int_const(help, n);
-    node->until = SCAN_UNTIL_LATEST;
-    return node;
-}
-
-/* The rows of FROM LAST n are the ends of the partitions that the whole scan gives. */
-static void
-check_last(struct world *world, const struct plan_topic *topic, int64_t n, const char *key)
-{
-    struct help *help = &world->help;
-    struct seen all = {0}, last = {0};
-    struct pull pull;
-    size_t places[8], count[8] = {0}, total = 0, bad = 0;
-    struct plan_scan_topic *node = scan(help, topic, timed, 3), *from = last_plan(help, topic, n);
-    if (key != NULL) {
-        bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, key));
-        bound(help, from, BOUND_KEY, BOUND_EQ, text_const(help, key));
-    }
-    pull_init(&pull, world, &node->plan);
-    pull.silent = true;
-    pull.seen = &all;
-    pull_all(&pull);
-    count_places(&all, (size_t)n, places, topic->partition_count);
-    pull_init(&pull, world, &from->plan);
-    pull.silent = true;
-    pull.seen = &last;
-    pull_all(&pull);
-    ok(pull.status == EXEC_DONE,
-        ox_arena_printf(&help->arena, "%.*s: the newest %lld%s%s", OX_STR_ARG(topic->name),
-            (long long)n, key != NULL ? " of key " : "", key != NULL ? key : ""));
-    for (size_t i = 0; i < last.count; i++)
-        count[last.rows[i][0]]++;
-    /* From the end, partition by partition: the same rows in the same order. */
-    for (size_t p = 0; p < topic->partition_count; p++) {
-        size_t i = last.count, k = all.count;
-        bad += count[p] != places[p];
-        total += places[p];
-        for (size_t left = OX_MIN(places[p], count[p]); left > 0; left--) {
-            while (last.rows[--i][0] != (int64_t)p)
-                ;
-            while (all.rows[--k][0] != (int64_t)p)
-                ;
-            bad += memcmp(last.rows[i], all.rows[k], sizeof(*all.rows)) != 0;
-        }
-    }
-    is_int(bad, 0, "are the ends of what the whole scan gives");
-    is_int(total, OX_MIN((size_t)n, all.count), "as many as were asked for");
-    if (pull.status != EXEC_DONE)
-        printf("# %s\n", help->err.message);
-    printf("# %zu of %zu rows, %d parks, longest turn %llu us\n", last.count, all.count, pull.parks,
-        (unsigned long long)pull.longest_ns / 1000);
-    ox_free(all.rows);
-    ox_free(last.rows);
-}
-
-static void
-test_last(struct world *world, const struct plan_topic *large, const struct plan_topic *packed)
-{
-    struct help *help = &world->help;
-    static const int64_t counts[] = {0, 1, 50, 1024, 70000, 199999, 1000000};
-    for (size_t i = 0; i < ox_count(counts); i++)
-        check_last(world, large, counts[i], NULL);
-    check_last(world, large, 700, "7");
-    check_last(world, packed, 20000, NULL);
-    static const int64_t few[] = {1, 2, 10, 100, 333, 900, 100000};
-    for (int32_t partitions = 1; partitions <= 3; partitions += 2) {
-        const struct plan_topic *mixed = mixed_topic(
-            world, ox_arena_printf(&help->arena, "mixed-%d", partitions), partitions);
-        for (size_t i = 0; i < ox_count(few); i++)
-            check_last(world, mixed, few[i], NULL);
-        check_last(world, mixed, 3, "k7");
-    }
-}
-
-/* What is looked for is nowhere: all is read, but the loop gets its turns. */
-static void
-test_last_slices(struct world *world, const struct plan_topic *large)
-{
-    struct help *help = &world->help;
-    struct plan_scan_topic *node = last_plan(help, large, 10);
-    bound(help, node, BOUND_KEY, BOUND_EQ, text_const(help, "nobody"));
-    struct pull pull;
-    pull_init(&pull, world, &node->plan);
-    is_str(pull_all(&pull), "", "no record has the key");
-    printf("# %d parks, longest turn %llu us\n", pull.parks,
-        (unsigned long long)pull.longest_ns / 1000);
-    ok(pull.parks > 0, "the search gives way to others");
-    pull_init(&pull, world, &node->plan);
-    on_loop(world, pull_start, &pull);
-    is_int(pull.status, EXEC_PARK, "once more");
-    exec_run_cancel(pull.run, OX_CANCELED, true);
-    wait_for_it(world);
-    is_int(pull.status, EXEC_FAIL, "and cancelled while it searches");
-    on_loop(world, pull_end, &pull);
-    pull_init(&pull, world, &node->plan);
-    on_loop(world, pull_start, &pull);
-    on_loop(world, pull_end, &pull);
-    ok(true, "or freed");
-    world->help.config.scan_bytes_limit = 100000;
-    is_str(run_it(world, &node->plan), "error: scan_limit_exceeded", "scan_bytes_limit holds for it");
-    world->help.config.scan_bytes_limit = 0;
-    struct plan_scan_topic *live = last_plan(help, large, 150000);
-    live->until = SCAN_UNTIL_NEVER;
-    struct plan_subscribe *subscribe = plan_subscribe_new(&help->arena, &live->plan, live, true);
-    subscribe->heartbeat_ms = 10000;
-    pull_init(&pull, world, &subscribe->plan);
-    pull.silent = true;
-    pull.stop_rows = 1;
-    on_loop(world, pull_start, &pull);
-    wait_for_it(world);
-    on_loop(world, pull_end, &pull);
-    ok(pull.parks > 0 && pull.rows == 1, "its first progress row waits for the start");
-}
-
 int
 main(void)
 {
@@ -1201,17 +540,15 @@ main(void)
     const struct plan_topic *topic = keep(&world.help, create_topic(&world, "first", 1));
     test_insert(&world, topic);
     test_bounds(&world, topic);
-    const struct plan_topic *large = test_large(&world);
+    test_large(&world);
     test_follow(&world);
     test_new_partitions(&world);
     test_progress(&world);
     test_newest(&world);
     test_columns(&world);
-    const struct plan_topic *packed = test_compressed(&world);
+    test_compressed(&world);
     test_transactions(&world);
     test_turns(&world);
-    test_last(&world, large, packed);
-    test_last_slices(&world, large);
     world_stop(&world);
     return done();
 }

@@ -23,8 +23,8 @@ src/exec/functions.gen.h: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/
 src/exec/functions.gen.c: $(srcdir)/catalog/functions.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_functions.pm
 	$(AM_V_GEN)$(MKDIR_P) src/exec && $(TBL) functions $(srcdir)/catalog/functions.tbl $@
 
-check_PROGRAMS += regress/unit/exec_plan regress/unit/exec_token regress/unit/exec_topic \
-    regress/unit/fuzz_exec_token regress/unit/fuzz_exec_scan
+check_PROGRAMS += regress/unit/exec_last regress/unit/exec_plan regress/unit/exec_token \
+    regress/unit/exec_topic regress/unit/fuzz_exec_token regress/unit/fuzz_exec_scan
 regress_unit_fuzz_exec_token_SOURCES = regress/fuzz/exec_token.c regress/fuzz/replay.c
 regress_unit_fuzz_exec_scan_SOURCES = regress/fuzz/exec_scan.c regress/fuzz/replay.c
 

@@ -8,8 +8,10 @@
  * end as it has places.
  *
  * A scan of one partition needs no times: whole batches are counted by their
- * headers, and only the batch that holds the n-th record is looked into. With a
- * condition on records every batch must be.
+ * headers, and only the batch that holds the n-th record is looked into.
+ *
+ * All records of the partitions count: what the query asks of them is asked of
+ * those that are found.
  *
  * Invariants
  *  1. A step is one record batch, or VECTOR_MAX records of one: between steps the
@@ -36,7 +38,6 @@ struct found {
 struct scan_last {
     size_t n;
     bool alone; /* one partition: found.count and .first are all that is wanted */
-    bool whole; /* every record of a batch counts */
     uint32_t at; /* the partition that is being read */
     struct found *found; /* by partition */
     size_t offsets;      /* kept in all */
@@ -48,12 +49,9 @@ struct scan_last {
 void
 scan_last_open(struct scan *scan, size_t rows)
 {
-    const struct scan_bounds *bounds = &scan->bounds;
     struct scan_last *last = ox_calloc(1, sizeof(*last));
     last->n = rows;
     last->alone = scan->part_count == 1;
-    last->whole = bounds->keys == NULL && bounds->offsets == NULL && !bounds->timed &&
-                  bounds->sample_records == UINT64_MAX;
     last->found = ox_calloc(scan->part_count + 1, sizeof(*last->found));
     ox_arena_init(&last->arena);
     scan->last = last;
@@ -206,7 +204,7 @@ batch_before(struct scan_part *part, struct found *found, bool *more)
     scan->op.counters->bytes_read += batch.bytes;
     if (!run_count_bytes(run, batch.bytes) || !scan_part_batch_visible(part, &batch, &visible))
         return false;
-    if (visible && last->alone && last->whole && batch.base_offset >= part->start &&
+    if (visible && last->alone && batch.base_offset >= part->start &&
         record_batch_next_offset(&batch) <= part->end && batch.count > 0 &&
         (size_t)batch.count <= last->n - found->count) {
         found->count += (size_t)batch.count;

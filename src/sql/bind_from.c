@@ -851,6 +851,30 @@ add_note(struct bind *b, struct plan_scan_topic *scan, const struct expr *condit
     scan->notes = notes;
 }
 
+/* What the scan can do for a condition is added to bounds; true: that is all of it. FROM LAST
+ * n has counted its records before conditions are looked at. */
+static bool
+push_condition(struct bind *b, const struct rel *rel, struct plan_scan_topic *scan,
+    struct expr *condition, struct scan_bound *bounds, uint32_t *bound_count)
+{
+    struct str needle;
+    bool last = scan->start == SCAN_FROM_LAST_ROWS;
+    bool whole = bind_as_bound(b, rel, condition, &bounds[*bound_count]);
+    uint32_t count = whole ? 1 : bind_implied_bounds(b, rel, condition, &bounds[*bound_count]);
+    const char *why = count == 0 ? bind_why_not(b, rel, condition)
+                      : last     ? "FROM LAST counts all records"
+                                 : NULL;
+    if (!last)
+        *bound_count += count;
+    if (!last && whole)
+        return true;
+    if (why != NULL)
+        add_note(b, scan, condition, why);
+    if (bind_as_needle(b, rel, condition, &needle))
+        add_needle(b, scan, needle);
+    return false;
+}
+
 static void
 plan_topic_leaf(struct bind *b, struct rel *rel, struct expr **list, uint32_t count,
     struct fragment *out)
@@ -888,20 +912,9 @@ plan_topic_leaf(struct bind *b, struct rel *rel, struct expr **list, uint32_t co
     for (uint32_t i = 0; i < rel->bound_count; i++)
         bounds[bound_count++] = rel->bounds[i];
     for (uint32_t i = 0; i < count; i++) {
-        struct str needle;
         struct expr *folded = expr_fold(&b->eb, list[i]);
-        if (bind_as_bound(b, rel, folded, &bounds[bound_count])) {
-            bound_count++;
-            continue;
-        }
-        uint32_t implied = bind_implied_bounds(b, rel, folded, &bounds[bound_count]);
-        const char *why = implied == 0 ? bind_why_not(b, rel, folded) : NULL;
-        bound_count += implied;
-        if (why != NULL)
-            add_note(b, scan, folded, why);
-        if (bind_as_needle(b, rel, folded, &needle))
-            add_needle(b, scan, needle);
-        rest[rest_count++] = folded;
+        if (!push_condition(b, rel, scan, folded, bounds, &bound_count))
+            rest[rest_count++] = folded;
     }
     for (uint32_t i = 0; i < bound_count; i++)
         for (uint32_t j = 0; j < bounds[i].value_count; j++)
