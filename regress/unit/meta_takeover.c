@@ -13,7 +13,7 @@ enum { TOPICS = 3 };
 #define METADATA "/d/__cluster_metadata-0"
 #define METADATA_LOG METADATA "/00000000000000000000.log"
 
-static const char *const topics[TOPICS + 1] = {"a", "b", "c", "later"};
+static const char *const topics[TOPICS + 2] = {"a", "b", "c", "later", "last"};
 
 /* ---- the directory ---- */
 
@@ -225,6 +225,33 @@ test_damage(void)
         }
 }
 
+/* A Kafka before 3.7 gave the directory no id. */
+static void
+test_no_id(void)
+{
+    static const char properties[] = "#\nversion=1\nnode.id=1\ncluster.id=kafka\n";
+    struct env env;
+    struct file_sim *sim = new_disk(1, &env);
+    struct text log;
+    struct meta *meta;
+    size_t begins[TOPICS], len;
+    char *ptr;
+    ox_text_init(&log, NULL);
+    kafka_log(&log, begins);
+    file_replace(env.fs, "test", "/d/meta.properties", properties, strlen(properties), NULL);
+    file_sim_corrupt(sim, METADATA_LOG, begins[0] + 70);
+    is_int(open_it(&env, &meta), OX_DATA_CORRUPTED, "a takeover is refused");
+    meta_close(meta);
+    file_read_all(env.fs, "/d/meta.properties", 4096, &arena, &ptr, &len, NULL);
+    ok(ox_str_is(ox_str_n(ptr, len), properties), "and Kafka's meta.properties is as it was");
+    file_replace(env.fs, "test", METADATA_LOG, log.ptr, log.len, NULL);
+    ok(starts_whole(&env) && starts_whole(&env), "it gets an id when the directory is taken over");
+    file_read_all(env.fs, "/d/meta.properties", 4096, &arena, &ptr, &len, NULL);
+    ok(memmem(ptr, len, "directory.id=", 13) != NULL, "which is written down");
+    ox_text_fini(&log);
+    file_sim_free(sim);
+}
+
 /* Kafka's snapshots end with a record that says so. */
 static void
 test_snapshot(void)
@@ -293,6 +320,10 @@ test_kafka_again(void)
         meta_view_put(view);
         meta_close(meta);
     }
+    add_topic(&log, TOPICS + 1);
+    file_replace(env.fs, "test", METADATA_LOG, log.ptr, log.len, NULL);
+    is_int(open_it(&env, &meta), OX_IDENTITY_MISMATCH, "what it changes later is not passed over");
+    meta_close(meta);
     fs_unlink(env.fs, "test", "/d/raft.db", NULL);
     fs_unlink(env.fs, "test", "/d/catalog.db", NULL);
     is_int(open_it(&env, &meta), OX_OK, "without our metadata the directory is taken over anew");
@@ -306,4 +337,4 @@ test_kafka_again(void)
 }
 
 META_TESTS(ox_diag_set_level(OX_DIAG_ERROR + 1), test_stops(true), test_stops(false),
-    test_another(), test_leftovers(), test_damage(), test_snapshot(), test_kafka_again())
+    test_another(), test_leftovers(), test_damage(), test_no_id(), test_snapshot(), test_kafka_again())

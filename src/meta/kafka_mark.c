@@ -11,7 +11,8 @@
  *
  * Kafka writes to that log whenever it runs. What counts is then what the records leave:
  * all but epochs, numbers given out and the life of brokers. Somebody who removes the file
- * decides for our metadata; somebody who moves raft.db and catalog.db away, for Kafka's. */
+ * decides for our metadata, and it is written anew: what Kafka changes after that is told of
+ * again. Somebody who moves raft.db and catalog.db away decides for Kafka's. */
 #include "meta/meta_int.h"
 
 #include <stdio.h>
@@ -141,6 +142,16 @@ log_line(struct file_system *fs, const char *dir, struct arena *arena, const cha
     return code;
 }
 
+/* line: as the log was before it was read. */
+static ox_code
+write_mark(struct file_system *fs, const char *dir, struct arena *arena, const char *line,
+    uint64_t content, struct ox_err *err)
+{
+    const char *mark = ox_arena_printf(arena, "%scontent=%016llx\n", line,
+        (unsigned long long)content);
+    return file_replace(fs, "meta.takeover", mark_path(arena, dir), mark, strlen(mark), err);
+}
+
 ox_code
 meta_kafka_mark_write(const struct meta_kafka *kafka, struct file_system *fs, const char *dir,
     struct ox_err *err)
@@ -149,41 +160,65 @@ meta_kafka_mark_write(const struct meta_kafka *kafka, struct file_system *fs, co
     const char *line;
     ox_arena_init(&arena);
     ox_code code = log_line(fs, dir, &arena, &line, err);
-    if (code == OX_OK) {
-        const char *mark = ox_arena_printf(&arena, "%scontent=%016llx\n", line,
-            (unsigned long long)digest_of(kafka));
-        code = file_replace(fs, "meta.takeover", mark_path(&arena, dir), mark, strlen(mark), err);
-    }
+    if (code == OX_OK)
+        code = write_mark(fs, dir, &arena, line, digest_of(kafka), err);
     ox_arena_fini(&arena);
     return code;
 }
 
-/* Kafka has run. */
 static ox_code
-compare_content(struct file_system *fs, const char *dir, int32_t node_id, struct str mark,
+read_content(struct file_system *fs, const char *dir, int32_t node_id, uint64_t *content,
     struct ox_err *err)
 {
     struct meta_kafka kafka;
-    char content[64];
     meta_kafka_init(&kafka, node_id);
     ox_code code = meta_kafka_read(&kafka, fs, dir, err);
-    int len = snprintf(content, sizeof(content), "\ncontent=%016llx\n",
-        (unsigned long long)digest_of(&kafka));
-    if (code == OX_OK && (mark.len < (size_t)len ||
-            memcmp(mark.ptr + mark.len - len, content, (size_t)len) != 0)) {
+    *content = digest_of(&kafka);
+    meta_kafka_fini(&kafka);
+    return code;
+}
+
+static bool
+says(struct str mark, uint64_t content)
+{
+    char text[64];
+    size_t len = (size_t)snprintf(text, sizeof(text), "\ncontent=%016llx\n",
+        (unsigned long long)content);
+    return mark.len >= len && memcmp(mark.ptr + mark.len - len, text, len) == 0;
+}
+
+/* Kafka has run. */
+static ox_code
+compare_content(struct file_system *fs, const char *dir, int32_t node_id, struct arena *arena,
+    const char *line, struct str mark, struct ox_err *err)
+{
+    uint64_t content;
+    ox_code code = read_content(fs, dir, node_id, &content, err);
+    if (code == OX_OK && !says(mark, content))
         code = ox_fail(err, OX_IDENTITY_MISMATCH,
             "a Kafka broker has changed its metadata in \"%s\" since the directory was taken over",
             dir);
+    if (code != OX_OK) {
         ox_hint(err, "To go on with Kafka's metadata, move raft.db and catalog.db (with their -wal "
             "and -shm) away; to go on without its changes, remove kafka.taken-over. Partitions "
             "were not touched.");
+        return code;
     }
-    if (code == OX_OK) {
-        ox_info("a Kafka broker has run on the directory and changed no metadata", "dir=%s", dir);
-        code = meta_kafka_mark_write(&kafka, fs, dir, err);
-    }
-    meta_kafka_fini(&kafka);
-    return code;
+    ox_info("a Kafka broker has run on the directory and changed no metadata", "dir=%s", dir);
+    return write_mark(fs, dir, arena, line, content, err);
+}
+
+/* Ours counts, whatever Kafka's says. */
+static ox_code
+mark_again(struct file_system *fs, const char *dir, int32_t node_id, struct arena *arena,
+    const char *line, struct ox_err *err)
+{
+    uint64_t content;
+    struct ox_err why;
+    if (read_content(fs, dir, node_id, &content, &why) == OX_OK)
+        return write_mark(fs, dir, arena, line, content, err);
+    ox_diag_err(OX_DIAG_WARN, "later changes of Kafka's metadata would not be noticed", &why);
+    return OX_OK;
 }
 
 ox_code
@@ -197,13 +232,16 @@ meta_kafka_mark_check(struct file_system *fs, const char *dir, int32_t node_id,
     size_t len;
     ox_arena_init(&arena);
     ox_code code = OX_OK;
-    if (fs_stat(fs, mark_path(&arena, dir), &stat, NULL) == OX_OK &&
-        fs_stat(fs, ox_arena_printf(&arena, "%s/__cluster_metadata-0", dir), &stat, NULL) == OX_OK) {
-        code = file_read_all(fs, mark_path(&arena, dir), MARK_MAX, &arena, &ptr, &len, err);
-        if (code == OX_OK)
-            code = log_line(fs, dir, &arena, &line, err);
-        if (code == OX_OK && (len < strlen(line) || memcmp(ptr, line, strlen(line)) != 0))
-            code = compare_content(fs, dir, node_id, ox_str_n(ptr, len), err);
+    const char *folder = ox_arena_printf(&arena, "%s/__cluster_metadata-0", dir);
+    if (fs_stat(fs, folder, &stat, NULL) == OX_OK) {
+        code = log_line(fs, dir, &arena, &line, err);
+        bool marked = fs_stat(fs, mark_path(&arena, dir), &stat, NULL) == OX_OK;
+        if (code == OX_OK && marked)
+            code = file_read_all(fs, mark_path(&arena, dir), MARK_MAX, &arena, &ptr, &len, err);
+        if (code == OX_OK && !marked)
+            code = mark_again(fs, dir, node_id, &arena, line, err);
+        else if (code == OX_OK && (len < strlen(line) || memcmp(ptr, line, strlen(line)) != 0))
+            code = compare_content(fs, dir, node_id, &arena, line, ox_str_n(ptr, len), err);
     }
     ox_arena_fini(&arena);
     return code;

@@ -352,7 +352,7 @@ ox_code meta_kafka_replay(struct meta_kafka *kafka, struct str value, struct ox_
 /* Notes in DIR what Kafka's metadata, as it was read from there, says. */
 ox_code meta_kafka_mark_write(const struct meta_kafka *kafka, struct file_system *fs,
     const char *dir, struct ox_err *err);
-/* Fine where nothing was noted.
+/* Where nothing is noted any more, what Kafka's metadata says now is.
  * Fails: OX_IDENTITY_MISMATCH (it says something else now), as meta_kafka_read(), I/O codes */
 ox_code meta_kafka_mark_check(struct file_system *fs, const char *dir, int32_t node_id,
     struct ox_err *err);

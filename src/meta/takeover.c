@@ -9,8 +9,9 @@
  *   DIR/oxbow-takeover/     raft.db grows here; left by a crash, it is begun anew
  *   DIR/raft.db             renamed to here when it is whole
  *
- * 1. Nothing of Kafka's is changed or removed; until the rename the directory is
- *    Kafka's, and Kafka may start on it again.
+ * 1. Nothing of Kafka's is changed or removed, but that meta.properties of a Kafka
+ *    before 3.7 gets a directory id when all else is done; until the rename the
+ *    directory is Kafka's, and Kafka may start on it again.
  * 2. Leaders' epochs go on above Kafka's: clients refuse metadata that goes back.
  * 3. Producer ids go on far above Kafka's. A Kafka that runs on the directory later goes on
  *    with its own: the partitions would take a new producer of an id that we gave before for
@@ -28,6 +29,7 @@ struct takeover {
     const struct env *env;
     struct meta_kafka kafka;
     struct meta_identity who;
+    bool id_made; /* directory_id of who: Kafka's file has none */
     struct meta *meta; /* the new one */
     struct arena arena;
     uint32_t skipped; /* settings that have no meaning here */
@@ -347,7 +349,8 @@ publish(struct takeover *takeover, struct ox_err *err)
         ox_arena_printf(arena, "%s/raft.db", dir), err);
 }
 
-/* Who the directory is; a Kafka before 3.7 gave it no id. */
+/* Who the directory is; a Kafka before 3.7 gave it no id. It gets it when nothing else can
+ * stop the takeover. */
 static ox_code
 take_identity(struct takeover *takeover, struct ox_err *err)
 {
@@ -357,7 +360,8 @@ take_identity(struct takeover *takeover, struct ox_err *err)
         return code;
     env_random(takeover->env, takeover->who.directory_id.bytes, sizeof(struct uuid));
     takeover->who.directory_id.bytes[0] &= 0x7f; /* does not print as '-' */
-    return meta_identity_write(takeover->env->fs, dir, &takeover->who, err);
+    takeover->id_made = true;
+    return OX_OK;
 }
 
 static ox_code
@@ -376,6 +380,8 @@ take_over_locked(struct takeover *takeover, struct ox_err *err)
     if (code == OX_OK)
         code = meta_kafka_mark_write(&takeover->kafka, takeover->env->fs, takeover->config->dir,
             err);
+    if (code == OX_OK && takeover->id_made)
+        code = meta_identity_write(takeover->env->fs, takeover->config->dir, &takeover->who, err);
     if (code == OX_OK)
         code = publish(takeover, err);
     if (code == OX_OK)
