@@ -41,6 +41,16 @@ gated_sync(void *fs, const char *site, struct file *file, struct ox_err *err)
     return file_system_os()->ops->sync(fs, site, file, err);
 }
 
+static bool no_way_back; /* partitions that were set aside stay there */
+
+static ox_code
+gated_rename(void *fs, const char *site, const char *from, const char *to, struct ox_err *err)
+{
+    if (no_way_back && strcmp(site, "plog.take_back") == 0)
+        return ox_fail(err, OX_IO_ERROR, "no");
+    return file_system_os()->ops->rename(fs, site, from, to, err);
+}
+
 static void
 shut_gate(bool shut)
 {
@@ -91,13 +101,14 @@ drop_topic(const char *name)
     must(meta_propose_wait(meta, &cmd, NULL, &err), &err, name);
 }
 
-static void
-open_world(void)
+static ox_code
+start_world(void)
 {
     static struct env env;
     struct ox_err err;
     gated_ops = *file_system_os()->ops;
     gated_ops.sync = gated_sync;
+    gated_ops.rename = gated_rename;
     gated = (struct file_system){&gated_ops, file_system_os()->self};
     env = *env_os();
     env.fs = &gated;
@@ -113,7 +124,14 @@ open_world(void)
     must(log_dir_open(&dir_config, &env, &dir, &err), &err, "log directory");
     struct replica_config replica_config = {.node_id = 1, .dirs = &dir, .dir_count = 1, .loops = loops,
         .housekeeping_ms = 300000};
-    must(replica_start(&replica_config, &env, meta, &replica, &err), &err, "partitions");
+    return replica_start(&replica_config, &env, meta, &replica, &err);
+}
+
+static void
+open_world(void)
+{
+    if (start_world() != OX_OK)
+        exit(1);
     register_node();
 }
 
@@ -500,6 +518,33 @@ test_shutdown(void)
     is_int(state.fault, OX_SHUTTING_DOWN, "and why");
 }
 
+/* Kafka sets aside what it does not know. */
+static void
+test_aside(void)
+{
+    struct call call = {0};
+    char from[160], to[224];
+    create_topic("aside", false);
+    use_topic("aside");
+    append(&call, -1, 0);
+    if (!call.now)
+        wait_answers(&call);
+    partition_put(part);
+    part = NULL;
+    close_world();
+    snprintf(from, sizeof(from), "%s/aside-0", path);
+    snprintf(to, sizeof(to), "%s/aside-0.000102030405060708090a0b0c0d0e0f-stray", path);
+    is_int(rename(from, to), 0, "a partition is set aside");
+    no_way_back = true;
+    is_int(start_world(), OX_IO_ERROR, "a start that cannot take it back fails");
+    close_world();
+    ok(access(from, F_OK) != 0, "and leaves nothing empty in its place");
+    no_way_back = false;
+    open_world();
+    use_topic("aside");
+    is_int(seen_by(READ_UNCOMMITTED), 10, "the next one has it");
+}
+
 int
 main(void)
 {
@@ -509,6 +554,7 @@ main(void)
     if (mkdir(path, 0700) != 0)
         return 1;
     open_world();
+    test_aside();
     test_flush();
     test_reads();
     test_truncate();

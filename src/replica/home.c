@@ -757,11 +757,13 @@ replica_start(const struct replica_config *config, const struct env *env, struct
     ox_code code = OX_OK;
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = take_strays_back(replica, config->dirs[i], err);
+    *out = replica;
+    if (code != OX_OK)
+        return code; /* an empty partition must not take the place of one that is aside */
     atomic_store(&replica->starting, true);
     meta_on_view(meta, on_view, replica);
     atomic_store(&replica->starting, false);
     loop_each_sync(config->loops, start_housekeeping, replica);
-    *out = replica;
     for (size_t i = 0; i < config->dir_count && code == OX_OK; i++)
         code = set_strays_aside(replica, config->dirs[i], err);
     if (code == OX_OK)
