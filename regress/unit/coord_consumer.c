@@ -289,6 +289,20 @@ test_regex(void)
     is_int((int)known->topic_count, 3, "who asks then sees all");
     end();
 
+    begin();
+    sim_set_topic(&sim, "logs.a", 1);
+    a = CLIENT(.id = "a", .topics = "", .regex = "logs\\..*", .hidden = "logs.a");
+    beat(&a);
+    is_str(a.answer, "", "a pattern of which its member may know nothing");
+    obey(&a);
+    a.hidden = NULL;
+    for (int i = 0; i < 20; i++) {
+        sim_advance(&sim, 30000);
+        beat(&a);
+    }
+    is_str(a.answer, "logs.a0", "brings in what it may know of ten minutes later");
+    end();
+
     static const struct {
         const char *pattern, *topic;
         int matches; /* -1: refused */

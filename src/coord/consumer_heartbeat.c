@@ -20,7 +20,8 @@
 #include "base/diag.h"
 #include "coord/share_group.h"
 
-enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000, REGEX_REFRESH_MS = 10000 };
+enum { ID_LEN_MAX = INT16_MAX - 40, TOPICS_MAX = 100000, REGEX_REFRESH_MS = 10000,
+    REGEX_AGE_MS = 600000 };
 
 /* One heartbeat on its way through. */
 struct beat {
@@ -475,8 +476,10 @@ resolve_patterns(struct beat *beat)
     struct map wanted;
     struct map_entry *entry;
     uint64_t now = shard_now(beat->shard);
-    bool stale = host->topics_generation(host->self) != consumer->regex_generation &&
-                 now >= consumer->regex_ms + REGEX_REFRESH_MS;
+    /* As in Kafka at times anyway: rights may have changed. */
+    bool stale = now >= consumer->regex_ms + REGEX_AGE_MS ||
+                 (host->topics_generation(host->self) != consumer->regex_generation &&
+                     now >= consumer->regex_ms + REGEX_REFRESH_MS);
     bool none = consumer->regexes.count == 0, all = consumer->regex_again || stale || none;
     if (!consumer->regex_due && (!all || none))
         return;
