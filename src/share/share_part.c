@@ -373,7 +373,6 @@ load_done(struct coord_call *call)
     tell(&waiters, code);
     bury(sp);
     sp->sessions--;
-    sp->dropped |= sp->sessions == 0 && sp->part == NULL; /* it was never there */
     settle(sp);
 }
 
@@ -475,6 +474,7 @@ part_leave(struct share_part *sp)
 {
     ox_assert(sp->sessions > 0);
     sp->sessions--;
+    sp->dropped |= sp->sessions == 0 && sp->part == NULL; /* it was never read */
     settle(sp);
 }
 
