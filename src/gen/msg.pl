@@ -118,6 +118,8 @@ sub read_file {
             my $field = parse_field($line, $stack[-1]{versions});
             bad("\"$field->{name}\" is there twice")
                 if grep { $_->{name} eq $field->{name} } @{$stack[-1]{fields}};
+            bad("records cannot be in what is tagged") # it is gone through twice
+                if $field->{kind} eq 'records' && grep { ($_->{tag} // -1) >= 0 } @stack, $field;
             push @{$stack[-1]{fields}}, $field;
             push @stack, $field if $field->{fields};
         }

@@ -60,18 +60,6 @@ sees(const void *of, struct str topic)
     return engine_allowed_of(of, ENGINE_TOPIC, topic, ENGINE_DESCRIBE);
 }
 
-/* The session is asked about on another loop, and may log in anew meanwhile. */
-static void
-fill_rights(struct kafka_request *req, struct coord_consumer_call *call)
-{
-    if (!engine_authorizes(kafka_engine(req)))
-        return;
-    struct engine_session *copy = kafka_array(req, struct engine_session, 1);
-    *copy = *req->sess;
-    call->sees = sees;
-    call->sees_of = copy;
-}
-
 void
 kafka_consumer_group_heartbeat(struct kafka_request *req)
 {
@@ -103,6 +91,7 @@ kafka_consumer_group_heartbeat(struct kafka_request *req)
     call->assignor = request->server_assignor;
     call->topics = kafka_names_given(&request->subscribed_topic_names, &call->topic_count);
     fill_owned(req, call);
-    fill_rights(req, call);
+    call->sees_of = kafka_session_copy(req);
+    call->sees = call->sees_of != NULL ? sees : NULL;
     coord_consumer_heartbeat(engine_coord(kafka_engine(req)), call);
 }

@@ -122,6 +122,16 @@ kafka_client_host(struct kafka_request *req)
     return ox_str(ox_arena_printf(&req->arena, "/%s", req->sess->host));
 }
 
+const struct engine_session *
+kafka_session_copy(struct kafka_request *req)
+{
+    if (!engine_authorizes(kafka_engine(req)))
+        return NULL;
+    struct engine_session *copy = kafka_array(req, struct engine_session, 1);
+    *copy = *req->sess;
+    return copy;
+}
+
 const struct str *
 kafka_names_given(const struct msg_strs *names, size_t *count)
 {

@@ -40,6 +40,10 @@ bool kafka_may_see(struct kafka_request *req, const struct coord_topic_partition
 struct str kafka_client_id(const struct kafka_request *req);
 struct str kafka_client_host(struct kafka_request *req);
 
+/* Who asks, for engine_allowed_of() on other loops: the connection may log in anew meanwhile.
+ * NULL: there are no rules, everybody may. */
+const struct engine_session *kafka_session_copy(struct kafka_request *req);
+
 /* The names a heartbeat subscribes to: NULL when it gives none ("as before"),
  * never NULL when it gives an empty list. */
 const struct str *kafka_names_given(const struct msg_strs *names, size_t *count);

@@ -3,7 +3,7 @@
  * ShareFetch and ShareAcknowledge: what members of a share group are given, and
  * what they say of it. Both are one call of share/, with and without records. */
 #include "coord/coord.h"
-#include "kafka/kafka_int.h"
+#include "kafka/group_calls.h"
 #include "share/share.h"
 
 typedef struct share_fetch_response_responses fetch_topic;
@@ -15,7 +15,8 @@ typedef struct share_acknowledge_response_responses_partitions ack_part;
 struct share_job {
     struct share_call call; /* first: done() gets it */
     struct kafka_request *req;
-    struct engine_session who; /* for other loops: it may log in anew meanwhile */
+    struct engine *engine;
+    const struct engine_session *who; /* kafka_session_copy() */
 };
 
 /* Topics of both requests have one layout, under two names. */
@@ -28,29 +29,15 @@ _Static_assert(sizeof(struct share_fetch_request_topics_partitions) ==
 
 /* ---- the request ---- */
 
+/* On the connection's loop, of what the request names; on the group's, of all in the session. */
 static ox_code
-may_read(struct kafka_request *req, const struct uuid *topic_id, int32_t partition)
-{
-    const struct meta_topic *topic = meta_view_topic_by_id(kafka_view(req), topic_id);
-    if (topic == NULL)
-        return OX_UNKNOWN_TOPIC_ID;
-    if (!kafka_may(req, ENGINE_TOPIC, topic->name, ENGINE_READ))
-        return OX_TOPIC_AUTHORIZATION_FAILED;
-    return partition < 0 || (uint32_t)partition >= topic->partition_count
-               ? OX_UNKNOWN_TOPIC_OR_PARTITION
-               : OX_OK;
-}
-
-/* The same, of what the session had before, on the group's loop. */
-static ox_code
-may(const struct share_call *call, const struct uuid *topic_id, int32_t partition)
+may_read(const struct share_call *call, const struct uuid *topic_id, int32_t partition)
 {
     const struct share_job *job = (const struct share_job *)(const void *)call;
-    const struct meta_topic *topic =
-        meta_view_topic_by_id(engine_view(job->who.engine), topic_id);
+    const struct meta_topic *topic = meta_view_topic_by_id(engine_view(job->engine), topic_id);
     if (topic == NULL)
         return OX_UNKNOWN_TOPIC_ID;
-    if (!engine_allowed_of(&job->who, ENGINE_TOPIC, topic->name, ENGINE_READ))
+    if (job->who != NULL && !engine_allowed_of(job->who, ENGINE_TOPIC, topic->name, ENGINE_READ))
         return OX_TOPIC_AUTHORIZATION_FAILED;
     return partition < 0 || (uint32_t)partition >= topic->partition_count
                ? OX_UNKNOWN_TOPIC_OR_PARTITION
@@ -58,7 +45,7 @@ may(const struct share_call *call, const struct uuid *topic_id, int32_t partitio
 }
 
 static void
-fill_part(struct kafka_request *req, const struct uuid *topic_id,
+fill_part(struct kafka_request *req, const struct share_call *call, const struct uuid *topic_id,
     const struct share_fetch_request_topics_partitions *from, struct share_call_part *to)
 {
     size_t count = (size_t)from->acknowledgement_batches.count;
@@ -70,7 +57,7 @@ fill_part(struct kafka_request *req, const struct uuid *topic_id,
         acks[i].type_count = (size_t)from->acknowledgement_batches.at[i].acknowledge_types.count;
     }
     *to = (struct share_call_part){.topic_id = *topic_id, .partition = from->partition_index,
-        .refused = may_read(req, topic_id, from->partition_index), .acks = acks,
+        .refused = may_read(call, topic_id, from->partition_index), .acks = acks,
         .ack_count = count};
 }
 
@@ -84,7 +71,7 @@ fill_parts(struct kafka_request *req, const topic_in *topics, int32_t count,
     call->parts = kafka_array(req, struct share_call_part, total);
     for (int32_t i = 0; i < count; i++)
         for (int32_t j = 0; j < topics[i].partitions.count; j++)
-            fill_part(req, &topics[i].topic_id, &topics[i].partitions.at[j],
+            fill_part(req, call, &topics[i].topic_id, &topics[i].partitions.at[j],
                 &call->parts[call->part_count++]);
 }
 
@@ -94,8 +81,9 @@ begin(struct kafka_request *req, struct str group_id, struct str member_id, int3
 {
     struct share_job *job = kafka_array(req, struct share_job, 1);
     job->req = req;
-    job->who = *req->sess;
-    job->call.may = may;
+    job->engine = kafka_engine(req);
+    job->who = kafka_session_copy(req);
+    job->call.may = may_read;
     job->call.arena = kafka_arena(req);
     job->call.done = done;
     job->call.group_id = group_id.ptr != NULL ? group_id : OX_STR("");
