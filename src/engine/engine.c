@@ -37,6 +37,22 @@ engine_start(const struct engine_config *config, const struct env *env, struct e
     return OX_OK;
 }
 
+static void
+errand_begin(struct loop_msg *msg)
+{
+    loop_pool_submit(loop_self(), &ox_container_of(msg, struct engine_errand, msg)->job);
+}
+
+void
+engine_errand_send(struct engine *engine, struct engine_errand *errand,
+    void (*work)(struct pool_job *job), void (*done)(struct pool_job *job))
+{
+    errand->job.work = work;
+    errand->job.done = done;
+    errand->msg.fn = errand_begin;
+    loop_post(loop_at(engine->config.loops, 0), &errand->msg);
+}
+
 void
 engine_quiesce(struct engine *engine)
 {

@@ -36,6 +36,15 @@ struct engine {
     void *broker_check_arg;
 };
 
+/* Work for a worker, asked for by a thread that need not be a loop's. done() is called on a
+ * loop. Any thread. */
+struct engine_errand {
+    struct loop_msg msg;
+    struct pool_job job;
+};
+void engine_errand_send(struct engine *engine, struct engine_errand *errand,
+    void (*work)(struct pool_job *job), void (*done)(struct pool_job *job));
+
 /* consume.c: group coordinators on the partitions of __consumer_offsets. */
 ox_code engine_groups_start(struct engine *engine, struct ox_err *err);
 void engine_groups_quiesce(struct engine *engine);

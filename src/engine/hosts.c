@@ -44,8 +44,7 @@ struct hosts {
 };
 
 struct lookup {
-    struct loop_msg msg;
-    struct pool_job job;
+    struct engine_errand errand;
     struct hosts *hosts;
     const struct env *env;
     int count;
@@ -201,7 +200,7 @@ engine_host_is(struct engine *engine, struct str name, struct str address)
 static void
 lookup_work(struct pool_job *job)
 {
-    struct lookup *lookup = ox_container_of(job, struct lookup, job);
+    struct lookup *lookup = ox_container_of(job, struct lookup, errand.job);
     for (int i = 0; i < lookup->count && !atomic_load(&lookup->hosts->stopping); i++)
         engine_host_look_up(ox_str(lookup->at[i].name), lookup->at[i].address);
 }
@@ -209,7 +208,7 @@ lookup_work(struct pool_job *job)
 static void
 lookup_done(struct pool_job *job)
 {
-    struct lookup *lookup = ox_container_of(job, struct lookup, job);
+    struct lookup *lookup = ox_container_of(job, struct lookup, errand.job);
     struct hosts *hosts = lookup->hosts;
     uint64_t now = env_mono_ns(lookup->env);
     ox_lock(&hosts->lock);
@@ -228,15 +227,6 @@ lookup_done(struct pool_job *job)
                 lookup->at[i].name);
     hosts_put(hosts);
     ox_free(lookup);
-}
-
-static void
-lookup_begin(struct loop_msg *msg)
-{
-    struct lookup *lookup = ox_container_of(msg, struct lookup, msg);
-    lookup->job.work = lookup_work;
-    lookup->job.done = lookup_done;
-    loop_pool_submit(loop_self(), &lookup->job);
 }
 
 /* Under the lock: the names are those of the quotas. */
@@ -299,6 +289,5 @@ engine_hosts_tend(struct engine *engine, const struct meta_view *view)
     atomic_fetch_add(&hosts->refs, 1);
     lookup->hosts = hosts;
     lookup->env = engine->env;
-    lookup->msg.fn = lookup_begin;
-    loop_post(loop_at(engine->config.loops, 0), &lookup->msg);
+    engine_errand_send(engine, &lookup->errand, lookup_work, lookup_done);
 }

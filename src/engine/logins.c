@@ -50,8 +50,7 @@ struct login_state {
 };
 
 struct fetch {
-    struct loop_msg msg;
-    struct pool_job job;
+    struct engine_errand errand;
     struct login_state *state;
     char url[1024];
     struct text body;
@@ -170,7 +169,7 @@ fetch_file(struct fetch *fetch, const char *path)
 static void
 fetch_work(struct pool_job *job)
 {
-    struct fetch *fetch = ox_container_of(job, struct fetch, job);
+    struct fetch *fetch = ox_container_of(job, struct fetch, errand.job);
     ox_text_init(&fetch->body, NULL);
     ox_code code = strncmp(fetch->url, "file://", 7) == 0 ? fetch_file(fetch, fetch->url + 7)
                                                           : fetch_url(fetch);
@@ -184,7 +183,7 @@ fetch_work(struct pool_job *job)
 static void
 fetch_done(struct pool_job *job)
 {
-    struct fetch *fetch = ox_container_of(job, struct fetch, job);
+    struct fetch *fetch = ox_container_of(job, struct fetch, errand.job);
     struct login_state *state = fetch->state;
     struct engine_keys *keys = NULL, *old = NULL;
     if (fetch->jwks != NULL) {
@@ -206,15 +205,6 @@ fetch_done(struct pool_job *job)
     keys_put(old);
     state_put(state);
     ox_free(fetch);
-}
-
-static void
-fetch_begin(struct loop_msg *msg)
-{
-    struct fetch *fetch = ox_container_of(msg, struct fetch, msg);
-    fetch->job.work = fetch_work;
-    fetch->job.done = fetch_done;
-    loop_pool_submit(loop_self(), &fetch->job);
 }
 
 /* Until the next attempt after so many that failed. */
@@ -248,7 +238,6 @@ want_fetch(struct engine *engine, uint64_t now_ns)
     strcpy(fetch->url, url);
     strcpy(state->url, url);
     fetch->state = state;
-    fetch->msg.fn = fetch_begin;
     atomic_fetch_add(&state->refs, 1);
     state->fetching = true;
     state->failures = other ? 0 : state->failures;
@@ -264,7 +253,7 @@ fetch_if_due(struct engine *engine)
     struct fetch *fetch = want_fetch(engine, env_mono_ns(engine->env));
     ox_unlock(&engine->login->lock);
     if (fetch != NULL)
-        loop_post(loop_at(engine->config.loops, 0), &fetch->msg);
+        engine_errand_send(engine, &fetch->errand, fetch_work, fetch_done);
 }
 
 static void

@@ -382,20 +382,18 @@ engine_check_overrides(struct str list, struct ox_err *err)
 uint32_t
 engine_override_of(struct str list, struct str host)
 {
-    struct str address;
+    struct arena arena;
+    struct str *items, address;
     int64_t most;
-    while (list.len > 0) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t len = comma != NULL ? (size_t)(comma - list.ptr) : list.len;
-        struct str item = ox_str_n(list.ptr, len);
-        list = ox_str_n(list.ptr + len + (comma != NULL), list.len - len - (comma != NULL));
-        while (item.len > 0 && item.ptr[0] == ' ')
-            item = ox_str_n(item.ptr + 1, item.len - 1);
-        if (read_override(item, &address, &most) &&
+    uint32_t found = UINT32_MAX;
+    ox_arena_init(&arena);
+    size_t count = param_list_items(list, &arena, &items);
+    for (size_t i = 0; i < count && found == UINT32_MAX; i++)
+        if (read_override(items[i], &address, &most) &&
             (ox_str_eq(address, host) || auth_address_same(address, host)))
-            return (uint32_t)most;
-    }
-    return UINT32_MAX;
+            found = (uint32_t)most;
+    ox_arena_fini(&arena);
+    return found;
 }
 
 uint64_t
