@@ -243,6 +243,15 @@ test_damage(void)
     meta = start(dir, false);
     ok(meta != NULL, "an empty one, too");
     meta_close(meta);
+    edit(dir, "catalog.db", "UPDATE meta_state SET oid_next = 16384");
+    meta = start(dir, false);
+    ok(create(meta, "more", 1, NULL, NULL) != OX_OK, "one with rows in the way stops the metadata");
+    meta_close(meta);
+    meta = start(dir, false);
+    view = meta_view_get(meta);
+    ok(meta_view_topic(view, OX_STR("more")) != NULL, "and is made anew at the next start");
+    meta_view_put(view);
+    meta_close(meta);
     edit(dir, "raft.db", "UPDATE entry SET data = zeroblob(64) WHERE idx = 4");
     is_int(try_open(dir, -1, NULL, false), OX_DATA_CORRUPTED, "a changed entry is noticed");
     is_int(try_open(dir, -1, NULL, true), OX_DATA_CORRUPTED, "again");

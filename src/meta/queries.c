@@ -34,6 +34,7 @@ status_code(int status)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_SCHEMA:
+    case SQLITE_CONSTRAINT: /* what is written was checked: the tables hold something else */
         return OX_DATA_CORRUPTED;
     case SQLITE_NOMEM:
         return OX_OUT_OF_MEMORY;
