@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "loop/loop.h"
 #include "tap.h"
@@ -284,6 +285,56 @@ test_pool_size(void)
     }
 }
 
+/* The first of two jobs ends when the second has begun: one thread is there and waits. */
+static _Atomic int met;
+
+static void
+meet(struct pool_job *job)
+{
+    atomic_fetch_add(&met, 1);
+    for (int i = 0; i < 2000 && atomic_load(&met) < 2; i++)
+        usleep(1000);
+    ((struct job *)(void *)job)->on_loop = atomic_load(&met) < 2;
+}
+
+static void
+submit_one(struct loop *loop, void *arg)
+{
+    loop_pool_submit(loop, arg);
+}
+
+static void
+submit_two(struct loop *loop, void *arg)
+{
+    struct job *two = arg;
+    for (int i = 0; i < 2; i++) {
+        two[i] = (struct job){.job = {.work = meet, .done = work_done}};
+        loop_pool_submit(loop, &two[i].job);
+    }
+}
+
+static void
+test_pool_at_once(void)
+{
+    static struct job first, two[2];
+    struct loop_group *own;
+    const struct loop_config config = {.count = 1, .pool_threads = 4};
+    struct ox_err err;
+    if (loop_group_start(&config, env_os(), &own, &err) != OX_OK)
+        abort();
+    atomic_store(&met, 2);
+    first.job = (struct pool_job){.work = meet, .done = work_done};
+    loop_sync(loop_at(own, 0), submit_one, &first);
+    loop_group_drain(own);
+    usleep(20000);
+    atomic_store(&met, 0);
+    atomic_store(&jobs_wrong, 0);
+    loop_sync(loop_at(own, 0), submit_two, two);
+    loop_group_drain(own);
+    is_int(atomic_load(&jobs_wrong), 0, "two jobs given at once run at once, though one thread waits");
+    loop_group_stop(own);
+}
+
 static void
 note_loop(struct loop *loop, void *arg)
 {
@@ -325,6 +376,7 @@ main(void)
     test_ticks();
     test_pool();
     test_pool_size();
+    test_pool_at_once();
     test_resize();
     loop_group_stop(group);
     ok(true, "loops stop");

@@ -19,7 +19,8 @@ struct pool {
     pthread_cond_t more, none; /* none: nothing is queued or running */
     struct pool_job *first, **end;
     pthread_t threads[POOL_THREADS_MAX];
-    int most, running, thread_count, idle;
+    int most, running, thread_count;
+    int idle, queued; /* threads that wait, though they may be woken; jobs nobody has taken */
     bool stopping;
 };
 
@@ -48,6 +49,7 @@ take_job(struct pool *pool)
     struct pool_job *job = pool->first;
     if (job != NULL) {
         pool->running++;
+        pool->queued--;
         pool->first = job->next;
         if (pool->first == NULL)
             pool->end = &pool->first;
@@ -113,7 +115,8 @@ pool_push(struct pool *pool, struct pool_job *job)
     ox_assert(!pool->stopping);
     *pool->end = job;
     pool->end = &job->next;
-    if (pool->idle == 0 && pool->thread_count < pool->most) {
+    pool->queued++;
+    if (pool->queued > pool->idle && pool->thread_count < pool->most) {
         int failed = pthread_create(&pool->threads[pool->thread_count], NULL, worker_main, pool);
         ox_assert(failed == 0 || pool->thread_count > 0);
         pool->thread_count += failed == 0;
