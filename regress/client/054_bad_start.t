@@ -188,6 +188,15 @@ refuses('no directory', 2, qr/no data directory is given/);
 refuses('an option that does not exist', 2, qr/invalid option/, '-D', "$tmp/new", '-x');
 refuses('a word too many', 2, qr/too many arguments/, '-D', "$tmp/new", 'serve');
 
+# Too few descriptors: wherever they run out, a line says so, and with enough it starts.
+my ($most, $signals, $said) = (12, 0, '');
+for (; $most < 80 && $said !~ /oxbow ready/; $most++) {
+    (my $status, $said) = start('bash', '-c', "ulimit -n $most; exec timeout 5 $Oxbow::BUILD/oxbow -D $tmp/few -c loops=1 @ports");
+    $signals++ if $status > 128 || ($status == 1 && $said !~ /^oxbow: /m);
+}
+is($signals, 0, 'too few descriptors are told, not died of');
+like($said, qr/oxbow ready/, '  with enough it starts') or diag $most;
+
 # A reload takes all or nothing.
 $ox = Oxbow->start(dir => "$tmp/live") or die 'no server';
 write_file("$tmp/live/oxbow.conf", "max_connections = 77\nlog_level = loud\n");

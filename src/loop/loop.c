@@ -420,7 +420,8 @@ loop_mark_work(struct loop *loop)
 
 /* ---- the group ---- */
 
-static void
+/* 0, or what is missing: descriptors. */
+static int
 loop_init(struct loop *loop, struct loop_group *group, int index, const struct env *env)
 {
     loop->group = group;
@@ -429,24 +430,33 @@ loop_init(struct loop *loop, struct loop_group *group, int index, const struct e
     loop->ticks_end = &loop->ticks;
     loop->luck = LUCK_MAX;
     int failed = uv_loop_init(&loop->uv);
-    ox_assert(failed == 0);
+    if (failed != 0)
+        return -failed;
     failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
-    ox_assert(failed == 0);
+    if (failed != 0) {
+        uv_loop_close(&loop->uv);
+        return -failed;
+    }
     uv_timer_init(&loop->uv, &loop->alarm);
     loop->uv.data = loop;
+    return 0;
 }
 
 static ox_code
 start_loop(struct loop_group *group, int index, struct ox_err *err)
 {
     struct loop *loop = ox_calloc(1, sizeof(*loop));
-    loop_init(loop, group, index, group->env);
+    int failed = loop_init(loop, group, index, group->env);
+    if (failed != 0) {
+        ox_free(loop);
+        return ox_fail_errno(err, failed, "making a loop");
+    }
     group->loops[index] = loop;
     if (group->config.by_hand) {
         read_clocks(loop);
         return OX_OK;
     }
-    int failed = pthread_create(&loop->thread, NULL, loop_main, loop);
+    failed = pthread_create(&loop->thread, NULL, loop_main, loop);
     if (failed == 0)
         return OX_OK;
     group->loops[index] = NULL;

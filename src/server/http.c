@@ -161,6 +161,19 @@ wait_for_first(void *arg)
     return NULL;
 }
 
+static ox_code
+start_waiting(struct http_door *door, struct ox_err *err)
+{
+    if (pipe2(door->wake, O_CLOEXEC) != 0)
+        return ox_fail_errno(err, errno, "making a pipe for HTTP");
+    int failed = pthread_create(&door->first, NULL, wait_for_first, door);
+    if (failed == 0)
+        return OX_OK;
+    close(door->wake[0]);
+    close(door->wake[1]);
+    return ox_fail_errno(err, failed, "starting the thread of HTTP");
+}
+
 ox_code
 http_door_open(struct engine *engine, const char *address, int port, struct http_door **out,
     int *bound_port, struct ox_err *err)
@@ -173,12 +186,15 @@ http_door_open(struct engine *engine, const char *address, int port, struct http
     struct http_door *door = ox_calloc(1, sizeof(*door));
     door->engine = engine;
     ox_code code = listen_at(address, &at, &door->listen_fd, bound_port, err);
+    if (code == OX_OK) {
+        code = start_waiting(door, err);
+        if (code != OX_OK)
+            close(door->listen_fd);
+    }
     if (code != OX_OK) {
         ox_free(door);
         return code;
     }
-    ox_assert(pipe2(door->wake, O_CLOEXEC) == 0);
-    ox_assert(pthread_create(&door->first, NULL, wait_for_first, door) == 0);
     *out = door;
     return OX_OK;
 }
