@@ -99,11 +99,13 @@ ox_diag_level(void)
     return (enum ox_diag_level)atomic_load_explicit(&lowest, memory_order_relaxed);
 }
 
-/* Of ".../src/FOLDER/..."; else the root. */
+/* Of ".../src/FOLDER/..."; else the root. The tree itself may lie in /usr/src. */
 static int
 logger_of(const char *file)
 {
-    const char *folder = strstr(file, "src/");
+    const char *folder = NULL;
+    for (const char *at = file; (at = strstr(at, "src/")) != NULL; at++)
+        folder = at;
     const char *end = folder != NULL ? strchr(folder + 4, '/') : NULL;
     for (int i = 1; end != NULL && i < LOGGER_COUNT; i++) {
         const char *name = loggers[i].name + PREFIX_LEN;

@@ -27,5 +27,6 @@ src/base/params.gen.h: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/ge
 src/base/params.gen.c: $(srcdir)/catalog/params.tbl $(TBL_DEPS) $(srcdir)/src/gen/tbl_params.pm
 	$(AM_V_GEN)$(MKDIR_P) src/base && $(TBL) params $(srcdir)/catalog/params.tbl $@
 
-check_PROGRAMS += regress/unit/base_codec regress/unit/base_crc32c regress/unit/base_file \
+check_PROGRAMS += regress/unit/base_codec regress/unit/base_crc32c regress/unit/base_diag \
+    regress/unit/base_file \
     regress/unit/base_mem regress/unit/base_str regress/unit/base_param regress/unit/base_rate regress/unit/base_fault
