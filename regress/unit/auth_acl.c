@@ -118,7 +118,11 @@ check_spellings(void)
         {"2001:db8:0:0:0:0:0:9", "2001:db8::9", AUTH_IS_DENIED},
         {"2001:DB8::9", "2001:db8::9", AUTH_IS_DENIED},
         {"2001:db8:0:0:0:0:0:9", "2001:db8::8", AUTH_IS_ALLOWED},
-        {"10.0.0.1", "10.0.0.1", AUTH_IS_DENIED}, {"10.0.0.1", "10.0.0.2", AUTH_IS_ALLOWED}};
+        {"10.0.0.1", "10.0.0.1", AUTH_IS_DENIED}, {"10.0.0.1", "10.0.0.2", AUTH_IS_ALLOWED},
+        {"::ffff:10.0.0.1", "10.0.0.1", AUTH_IS_DENIED},
+        {"0:0:0:0:0:ffff:a00:1", "10.0.0.1", AUTH_IS_DENIED},
+        {"::ffff:10.0.0.1", "10.0.0.2", AUTH_IS_ALLOWED},
+        {"::10.0.0.1", "10.0.0.1", AUTH_IS_ALLOWED}};
     for (size_t i = 0; i < ox_count(rows); i++) {
         struct meta_acl rules[] = {rule(AUTH_ALLOW, AUTH_PATTERN_LITERAL, "a", "*"),
             rule(AUTH_DENY, AUTH_PATTERN_LITERAL, "a", rows[i].rule)};

@@ -206,7 +206,8 @@ bool auth_ask_any(const struct meta_security *security, const struct auth_questi
 bool auth_network_valid(struct str text);
 /* False too when text is no network, or host no address of its kind. */
 bool auth_network_has(struct str text, struct str host);
-/* Are both the same IPv6 address, however each is spelled? Java writes 0:0:0:0:0:0:0:1. */
+/* Are both the same address, one of them with colons, however each is spelled? Java writes
+ * 0:0:0:0:0:0:0:1; ::ffff:10.0.0.1 is 10.0.0.1. */
 bool auth_address_same(struct str a, struct str b);
 
 /* Which rules a filter means; null strings and ANY (1) mean all. */

@@ -23,6 +23,18 @@ read_address(struct str text, uint8_t out[16])
     return inet_pton(AF_INET, copy, out) == 1 ? 4 : inet_pton(AF_INET6, copy, out) == 1 ? 16 : 0;
 }
 
+/* ::ffff:10.0.0.1 is 10.0.0.1, as peers are called who come that way. */
+static int
+read_unmapped(struct str text, uint8_t out[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+    int len = read_address(text, out);
+    if (len != 16 || memcmp(out, mapped, sizeof(mapped)) != 0)
+        return len;
+    memcpy(out, out + sizeof(mapped), 4);
+    return 4;
+}
+
 static bool
 read_network(struct str text, struct network *out)
 {
@@ -50,9 +62,10 @@ bool
 auth_address_same(struct str a, struct str b)
 {
     uint8_t one[16], other[16];
-    return a.len > 0 && b.len > 0 && memchr(a.ptr, ':', a.len) != NULL &&
-        memchr(b.ptr, ':', b.len) != NULL && read_address(a, one) == 16 &&
-        read_address(b, other) == 16 && memcmp(one, other, 16) == 0;
+    bool spelled = (a.len > 0 && memchr(a.ptr, ':', a.len) != NULL) ||
+        (b.len > 0 && memchr(b.ptr, ':', b.len) != NULL);
+    int len = spelled ? read_unmapped(a, one) : 0;
+    return len > 0 && read_unmapped(b, other) == len && memcmp(one, other, (size_t)len) == 0;
 }
 
 bool
