@@ -35,6 +35,8 @@ check_hosts(void)
         {"::1:5:7", "::1", NONE},
         {"::1:5:7", "::1:5", 7},
         {"10.0.0.2:5,2001:DB8::00ff:7", "2001:db8::ff", 7},
+        {"[::ffff:10.0.0.1]:5", "10.0.0.1", 5},
+        {"[::ffff:10.0.0.1]:5", "10.0.0.2", NONE},
     };
     for (size_t i = 0; i < ox_count(rows); i++) {
         char sentence[128];
@@ -85,6 +87,9 @@ check_names(bool stopping)
     loop_group_drain(engine.config.loops);
     is_int(engine_host_is(&engine, OX_STR("localhost"), OX_STR("127.0.0.1")), !stopping,
         stopping ? "a name is not looked up when the server stops" : "a name is looked up");
+    char address[ENGINE_ADDRESS_MAX];
+    is_int(engine_host_look_up(&engine, OX_STR("localhost"), address), !stopping,
+        stopping ? "nor is one in a request" : "and so is one in a request");
     engine_hosts_stop(&engine);
     loop_group_stop(engine.config.loops);
 }

@@ -127,8 +127,11 @@ uint64_t engine_quota_connect(struct engine *engine, const char *host, uint64_t 
 /* The host of a quota (hosts.c): an address, or a name that stands for one. */
 enum { ENGINE_ADDRESS_MAX = 46 };
 bool engine_is_address(struct str text);
-/* As Java does; "" and false: it stands for none. May take seconds. On: a worker */
-bool engine_host_look_up(struct str name, char out[ENGINE_ADDRESS_MAX]);
+/* As Java does; "" and false: it stands for none, or the server stops. May take seconds.
+ * On: a worker */
+bool engine_host_look_up(struct engine *engine, struct str name, char out[ENGINE_ADDRESS_MAX]);
+/* Nothing more is looked up. Any thread. */
+bool engine_hosts_stopping(const struct engine *engine);
 /* A quota names that host, whose address is known. Any thread. */
 void engine_host_learn(struct engine *engine, struct str name, const char *address);
 /* Once a second: names that are new to this node. On: one thread, no loop. */

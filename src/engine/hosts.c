@@ -83,6 +83,12 @@ engine_hosts_quiesce(struct engine *engine)
     atomic_store(&engine->hosts->stopping, true);
 }
 
+bool
+engine_hosts_stopping(const struct engine *engine)
+{
+    return atomic_load(&engine->hosts->stopping);
+}
+
 void
 engine_hosts_stop(struct engine *engine)
 {
@@ -122,8 +128,8 @@ is_name(struct str text, bool *number)
     return text.len > 0 && text.len <= NAME_MAX_LEN;
 }
 
-bool
-engine_host_look_up(struct str name, char out[ENGINE_ADDRESS_MAX])
+static bool
+look_up(struct str name, char out[ENGINE_ADDRESS_MAX])
 {
     char copy[NAME_MAX_LEN + 1];
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
@@ -148,6 +154,13 @@ engine_host_look_up(struct str name, char out[ENGINE_ADDRESS_MAX])
     bool good = inet_ntop(best->ai_family, address, out, ENGINE_ADDRESS_MAX) != NULL;
     freeaddrinfo(found);
     return good;
+}
+
+bool
+engine_host_look_up(struct engine *engine, struct str name, char out[ENGINE_ADDRESS_MAX])
+{
+    out[0] = 0;
+    return !engine_hosts_stopping(engine) && look_up(name, out);
 }
 
 /* Under the lock. */
@@ -202,7 +215,7 @@ lookup_work(struct pool_job *job)
 {
     struct lookup *lookup = ox_container_of(job, struct lookup, errand.job);
     for (int i = 0; i < lookup->count && !atomic_load(&lookup->hosts->stopping); i++)
-        engine_host_look_up(ox_str(lookup->at[i].name), lookup->at[i].address);
+        look_up(ox_str(lookup->at[i].name), lookup->at[i].address);
 }
 
 static void

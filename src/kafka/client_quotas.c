@@ -156,6 +156,7 @@ enum { PARTS_MAX = 16, HOSTS_MAX = 16 };
 struct host_names {
     struct pool_job job;
     struct kafka_request *req;
+    struct engine *engine;
     int count;
     struct {
         struct str name;
@@ -413,18 +414,34 @@ read_and_alter(struct kafka_request *req)
     kafka_change_security(req, changes, change_count, request->validate_only, altered);
 }
 
+/* All of it, with one error. */
+static void
+refuse(struct kafka_request *req, ox_code code, const struct ox_err *err)
+{
+    const struct alter_client_quotas_request *request = req->body;
+    struct alter_quotas *all = req->state;
+    for (int32_t i = 0; i < request->entries.count; i++)
+        all->entries[i].code = read_parts(req, &request->entries.at[i], &all->entries[i]);
+    altered(req, code, err);
+}
+
 static void
 look_up_work(struct pool_job *job)
 {
     struct host_names *hosts = ox_container_of(job, struct host_names, job);
     for (int i = 0; i < hosts->count; i++)
-        engine_host_look_up(hosts->at[i].name, hosts->at[i].address);
+        engine_host_look_up(hosts->engine, hosts->at[i].name, hosts->at[i].address);
 }
 
 static void
 look_up_done(struct pool_job *job)
 {
-    read_and_alter(ox_container_of(job, struct host_names, job)->req);
+    const struct host_names *hosts = ox_container_of(job, struct host_names, job);
+    struct ox_err err;
+    if (engine_hosts_stopping(hosts->engine))
+        refuse(hosts->req, ox_fail_plain(&err, OX_SHUTTING_DOWN), &err);
+    else
+        read_and_alter(hosts->req);
 }
 
 /* Names that are no addresses, each once, as many as there is room for. */
@@ -447,15 +464,12 @@ kafka_alter_client_quotas(struct kafka_request *req)
 {
     const struct alter_client_quotas_request *request = req->body;
     struct alter_quotas *all = kafka_array(req, struct alter_quotas, 1);
-    int32_t count = request->entries.count;
     struct ox_err err;
-    all->entries = kafka_array(req, struct alter_entry, count);
+    all->entries = kafka_array(req, struct alter_entry, request->entries.count);
     req->state = all;
     ox_code code = kafka_may_cluster(req, ENGINE_ALTER_CONFIGS, &err);
     if (code != OX_OK) {
-        for (int32_t i = 0; i < count; i++)
-            all->entries[i].code = read_parts(req, &request->entries.at[i], &all->entries[i]);
-        altered(req, code, &err);
+        refuse(req, code, &err);
         return;
     }
     collect_hosts(request, &all->hosts);
@@ -464,6 +478,7 @@ kafka_alter_client_quotas(struct kafka_request *req)
         return;
     }
     all->hosts.req = req;
+    all->hosts.engine = kafka_engine(req);
     all->hosts.job.work = look_up_work;
     all->hosts.job.done = look_up_done;
     loop_pool_submit(req->sess->loop, &all->hosts.job);
