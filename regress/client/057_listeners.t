@@ -105,6 +105,10 @@ is(alter('listeners', 0, list('MAIN', 'EXTRA')), 0, 'what was tried is free agai
 is(alter('listeners', 0, list('MAIN') . ",MOVED://127.0.0.1:$port{EXTRA}"), 0, 'a port goes from one that is removed to a new one');
 $port{MOVED} = $port{EXTRA};
 ok(speaks('MOVED'), 'which serves');
+my $far = IO::Socket::INET->new(LocalAddr => "127.0.0.2:$port{MOVED}", Listen => 1) or die $!;
+like(alter('listeners', 0, list('MAIN') . ",EXTRA://127.0.0.2:$port{MOVED}"), qr/^42 cannot listen on 127.0.0.2 port $port{MOVED}/,
+    'but not at another address, where somebody else has it');
+ok(speaks('MOVED'), 'who has it keeps it');
 
 # ---- TLS, with a certificate of its own ----
 sub subject {

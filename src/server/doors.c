@@ -378,7 +378,8 @@ will_be_free(struct kafka_doors *doors, const struct server_listener *want,
 {
     ox_list_each(node, &doors->open) {
         struct open_door *open = ox_container_of(node, struct open_door, link);
-        if (open->port == want->port && find_wanted(all, count, open->name) == NULL)
+        if (open->port == want->port && server_may_clash(open->host, want->host) &&
+            find_wanted(all, count, open->name) == NULL)
             return true;
     }
     return false;

@@ -37,6 +37,13 @@ is_wildcard(const char *address)
     return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
 }
 
+bool
+server_may_clash(const char *a, const char *b)
+{
+    bool names = !engine_is_address(ox_str(a)) || !engine_is_address(ox_str(b));
+    return names || is_wildcard(a) || is_wildcard(b) || strcmp(a, b) == 0;
+}
+
 static ox_code
 bad_listener(struct str text, const char *setting, struct ox_err *err)
 {

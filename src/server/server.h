@@ -73,6 +73,8 @@ const struct server_config *server_listener_settings(const struct meta_view *vie
 ox_code server_advertise(const struct server_config *config, struct server_listener *listeners,
     size_t count, struct arena *arena, struct ox_err *err);
 bool server_is_loopback(const char *address);
+/* Is a port of one address taken for the other? Of names nothing is known. */
+bool server_may_clash(const char *a, const char *b);
 
 /* ---- the listeners of the Kafka door that are open (doors.c) ---- */
 
