@@ -51,6 +51,18 @@ says('a user of a directory that exists', 0, qr/^$/, 'user', $dir, '--add-scram'
 }
 says('too few', 2, qr/fewer than 4096 iterations/, 'user', $dir, '--add-scram', 'SCRAM-SHA-256=[name=ann,password=x,iterations=4095]');
 
+# As Kafka's tool has it: a double quote is taken off, a single one is part of the word.
+my %words = (bob => [q{password='tea'}, q{'tea'}], eve => [q{password="rye"}, 'rye'],
+    tom => ['password=one,salt=c2FsdHNhbHQ=,saltedpassword=AAAA', 'one']);
+says("the password of $_", 0, qr/^$/, 'user', $dir, '--add-scram', "SCRAM-SHA-256=[name=$_,$words{$_}[0]]")
+    for sort keys %words;
+
+my $new = "$dir.new";
+says('a word that is not known', 2, qr/not of the form/, 'format', $new, '--add-scram', 'SCRAM-SHA-256=[name=ann,pasword=x]');
+says('fewer iterations than may be', 2, qr/fewer than 4096/, 'format', $new, '--add-scram', 'SCRAM-SHA-256=[name=ann,password=x,iterations=1]');
+ok(!-e $new, 'leave nothing behind');
+says('corrected', 0, qr/^formatted/, 'format', $new, '--add-scram', 'SCRAM-SHA-256=[name=ann,password=x]');
+
 open my $file, '+<', $segment or die;
 binmode $file;
 seek $file, -2, 2;
@@ -59,5 +71,13 @@ close $file;
 says('a byte that is another', 1, qr/ [1-9]\d* problems$/m, 'verify', "$dir/t-0");
 ok($ox->run, 'the server starts again');
 is($ox->sql(q{SELECT name FROM oxbow.users WHERE name = 'ann'}), 'ann', 'and knows the user');
+$ox->stop;
+$ox->{settings}{sql_authentication} = 'scram';
+ok($ox->run, 'passwords are asked for');
+for my $user (sort keys %words) {
+    local $ENV{PGPASSWORD} = $words{$user}[1];
+    my ($status, $out) = $ox->command('', "$Oxbow::BUILD/oxsql", '-X', '-A', '-t', '-U', $user, '-c', 'SELECT current_user');
+    is($out, "$user\n", "$user has logged in");
+}
 $ox->stop;
 done_testing;

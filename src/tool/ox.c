@@ -95,7 +95,8 @@ base_name(const char *path)
 
 /* Metadata first: it makes the identity that the log directory then takes. */
 static ox_code
-format_directory(const char *path, const struct options *options, struct ox_err *err)
+format_directory(const char *path, const struct options *options,
+    const struct meta_command *users, struct ox_err *err)
 {
     const struct env *env = env_os();
     struct meta_config meta_config = {.dir = path, .node_id = options->node_id,
@@ -116,7 +117,7 @@ format_directory(const char *path, const struct options *options, struct ox_err 
     log_config.threads = false;
     rc = log_dir_open(&log_config, env, &dir, err);
     if (rc == OX_OK) {
-        rc = ox_users_put(meta, env, &options->users, err);
+        rc = ox_users_put(meta, users, err);
         printf("formatted %s cluster.id=%s node.id=%d\n", path, log_dir_cluster_id(dir),
             log_dir_node_id(dir));
         log_dir_close(dir);
@@ -138,25 +139,37 @@ run_format(int count, char **args, const struct options *options)
         fprintf(stderr, "ox: \"%s\" is formatted already\n", args[0]);
         return 2;
     }
-    if (format_directory(args[0], options, &err) != OX_OK)
-        return fail(&err);
-    return 0;
+    struct meta_command users;
+    struct arena arena;
+    ox_arena_init(&arena);
+    ox_code rc = ox_users_read(env_os(), &options->users, &arena, &users, &err);
+    if (rc == OX_OK) /* what is wrong in them leaves no directory behind */
+        rc = format_directory(args[0], options, &users, &err);
+    ox_arena_fini(&arena);
+    return rc == OX_OK ? 0 : fail(&err);
 }
 
 static int
 run_user(int count, char **args, const struct options *options)
 {
     struct meta_config config = {.dir = count == 1 ? args[0] : "", .node_id = -1, .manual = true};
+    struct meta_command users;
+    struct arena arena;
     struct meta *meta;
     struct ox_err err;
     if (count != 1)
         return misused("user takes one directory");
     if (options->users.scram_count + options->users.superuser_count == 0)
         return misused("user needs --add-scram or --superuser");
-    if (meta_open(&config, env_os(), &meta, &err) != OX_OK)
-        return fail(&err);
-    ox_code rc = ox_users_put(meta, env_os(), &options->users, &err);
-    meta_close(meta);
+    ox_arena_init(&arena);
+    ox_code rc = ox_users_read(env_os(), &options->users, &arena, &users, &err);
+    if (rc == OX_OK)
+        rc = meta_open(&config, env_os(), &meta, &err);
+    if (rc == OX_OK) {
+        rc = ox_users_put(meta, &users, &err);
+        meta_close(meta);
+    }
+    ox_arena_fini(&arena);
     return rc == OX_OK ? 0 : fail(&err);
 }
 

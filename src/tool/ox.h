@@ -16,8 +16,10 @@ struct ox_users {
     int superuser_count;
 };
 
+/* The command that makes them. */
+ox_code ox_users_read(const struct env *env, const struct ox_users *users, struct arena *arena,
+    struct meta_command *out, struct ox_err *err);
 /* Into the metadata of a directory whose server is stopped; opened with manual. */
-ox_code ox_users_put(struct meta *meta, const struct env *env, const struct ox_users *users,
-    struct ox_err *err);
+ox_code ox_users_put(struct meta *meta, const struct meta_command *cmd, struct ox_err *err);
 
 #endif

@@ -22,10 +22,11 @@ malformed(const char *text, struct ox_err *err)
         (int)strcspn(text, "="), text);
 }
 
+/* A single quote is part of a password, as with Kafka. */
 static struct str
 unquoted(struct str s)
 {
-    if (s.len >= 2 && (s.ptr[0] == '"' || s.ptr[0] == '\'') && s.ptr[s.len - 1] == s.ptr[0])
+    if (s.len >= 2 && s.ptr[0] == '"' && s.ptr[s.len - 1] == '"')
         return ox_str_n(s.ptr + 1, s.len - 2);
     return s;
 }
@@ -74,8 +75,8 @@ read_words(struct str list, struct arena *arena, struct words *out)
             return false;
         list = comma != NULL ? ox_str_n(comma + 1, rest.len - value.len - 1) : OX_STR("");
     }
-    return out->name.len > 0 && (out->password.len > 0) != (out->salted.len > 0) &&
-        (out->salted.len == 0 || out->salt.len > 0);
+    return out->name.len > 0 &&
+        (out->password.len > 0 || (out->salted.len > 0 && out->salt.len > 0));
 }
 
 static ox_code
@@ -87,9 +88,9 @@ make_scram(const struct env *env, int mechanism, const struct words *words,
     if (words->salt.len == 0)
         return auth_scram_make(env, words->name, mechanism, words->password, iterations, arena,
             out, err);
-    ox_code code = words->salted.len > 0
-        ? auth_keys_of_salted(mechanism, words->salted, &keys, err)
-        : auth_keys_derive(mechanism, words->password, words->salt, iterations, &keys, err);
+    ox_code code = words->password.len > 0
+        ? auth_keys_derive(mechanism, words->password, words->salt, iterations, &keys, err)
+        : auth_keys_of_salted(mechanism, words->salted, &keys, err);
     if (code != OX_OK)
         return code;
     *out = (struct meta_scram){.user = words->name, .mechanism = (int8_t)mechanism,
@@ -113,13 +114,40 @@ read_scram(const struct env *env, const char *text, struct arena *arena, struct 
         return malformed(text, err);
     struct str list = ox_str(text + 14);
     if (list.len < 2 || list.ptr[0] != '[' || list.ptr[list.len - 1] != ']' ||
-        !read_words(ox_str_n(list.ptr + 1, list.len - 2), arena, &words) ||
-        words.iterations < 1 || words.iterations > INT32_MAX)
+        !read_words(ox_str_n(list.ptr + 1, list.len - 2), arena, &words))
         return malformed(text, err);
+    if (words.iterations < META_ITERATIONS_MIN)
+        return ox_fail(err, OX_UNACCEPTABLE_CREDENTIAL, "fewer than %d iterations",
+            META_ITERATIONS_MIN);
     if (words.iterations > META_ITERATIONS_MAX) /* before they are done */
         return ox_fail(err, OX_UNACCEPTABLE_CREDENTIAL, "more than %d iterations",
             META_ITERATIONS_MAX);
     return make_scram(env, mechanism, &words, arena, out, err);
+}
+
+ox_code
+ox_users_read(const struct env *env, const struct ox_users *users, struct arena *arena,
+    struct meta_command *out, struct ox_err *err)
+{
+    size_t most = (size_t)users->scram_count + (size_t)users->superuser_count;
+    struct meta_security_change *changes =
+        ox_arena_array(arena, struct meta_security_change, most);
+    uint32_t count = 0;
+    for (int i = 0; i < users->scram_count; i++) {
+        changes[count].kind = META_SCRAM_PUT;
+        ox_code code = read_scram(env, users->scram[i], arena, &changes[count++].scram, err);
+        if (code != OX_OK)
+            return code;
+    }
+    for (int i = 0; i < users->superuser_count; i++) {
+        changes[count].kind = META_ROLE_PUT;
+        changes[count++].role = (struct meta_role){.name = ox_str(users->superusers[i]),
+            .flags = META_ROLE_LOGIN | META_ROLE_SUPERUSER, .valid_until_ms = -1};
+    }
+    *out = (struct meta_command){.kind = META_SECURITY};
+    out->security.changes = changes;
+    out->security.change_count = count;
+    return OX_OK;
 }
 
 struct proposal {
@@ -133,10 +161,12 @@ committed(struct meta_call *call)
     ox_container_of(call, struct proposal, call)->answered = true;
 }
 
-static ox_code
-propose(struct meta *meta, const struct meta_command *cmd, struct ox_err *err)
+ox_code
+ox_users_put(struct meta *meta, const struct meta_command *cmd, struct ox_err *err)
 {
     struct proposal proposal = {.call.done = committed};
+    if (cmd->security.change_count == 0)
+        return OX_OK;
     ox_code code = meta_propose(meta, &proposal.call, cmd, err);
     if (code != OX_OK)
         return code;
@@ -145,34 +175,4 @@ propose(struct meta *meta, const struct meta_command *cmd, struct ox_err *err)
     if (proposal.call.code != OX_OK)
         *err = proposal.call.err;
     return proposal.call.code;
-}
-
-ox_code
-ox_users_put(struct meta *meta, const struct env *env, const struct ox_users *users,
-    struct ox_err *err)
-{
-    struct meta_security_change changes[2 * OX_USERS_MAX];
-    struct meta_command cmd = {.kind = META_SECURITY};
-    struct arena arena;
-    ox_code code = OX_OK;
-    uint32_t count = 0;
-    if (users->scram_count + users->superuser_count == 0)
-        return OX_OK;
-    memset(changes, 0, sizeof(changes));
-    ox_arena_init(&arena);
-    for (int i = 0; i < users->scram_count && code == OX_OK; i++) {
-        changes[count].kind = META_SCRAM_PUT;
-        code = read_scram(env, users->scram[i], &arena, &changes[count++].scram, err);
-    }
-    for (int i = 0; i < users->superuser_count; i++) {
-        changes[count].kind = META_ROLE_PUT;
-        changes[count++].role = (struct meta_role){.name = ox_str(users->superusers[i]),
-            .flags = META_ROLE_LOGIN | META_ROLE_SUPERUSER, .valid_until_ms = -1};
-    }
-    cmd.security.changes = changes;
-    cmd.security.change_count = count;
-    if (code == OX_OK)
-        code = propose(meta, &cmd, err);
-    ox_arena_fini(&arena);
-    return code;
 }
