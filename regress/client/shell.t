@@ -97,9 +97,18 @@ like($out, qr/\*+ QUERY \*+\n.*oxbow\.lag/s, 'ECHO_HIDDEN shows queries');
 ($status, $out) = script("COPY shell_demo (_key, _value) FROM STDIN;\nx\t10\ny\t11\n\\.\n"
     . "COPY (SELECT _key, _value FROM shell_demo WHERE _key IN ('x', 'y') ORDER BY _offset) TO STDOUT;\n");
 is($out, "COPY 2\nx\t10\ny\t11\n", 'COPY in and out');
+{
+    local $ENV{OXSQL_EDITOR} = 'stat -c %a';
+    ($status, $out) = script("SELECT 'secret'\n\\e\n");
+    like($out, qr/^600$/m, 'what is edited nobody else can read');
+}
 my $file = Oxbow::tmp() . "/copy.$$";
 ($status, $out) = oxsql('-c', "\\copy (select _value from shell_demo order by _offset limit 2) to '$file'");
 is($out, "COPY 2\n", '\copy');
+for my $open (q{'}, qq{'$file}, q{program '}) {
+    ($status, $out) = oxsql('-c', "\\copy shell_demo from $open");
+    ok($status == 1 && $out =~ /parse error at end of line/, "\\copy from $open: a quote that does not end");
+}
 open my $in, '<', $file or die;
 is(join('', <$in>), "1\n2\n", 'wrote the file');
 close $in;

@@ -378,10 +378,12 @@ run_editor(struct shell *sh, const char *file)
     return code == 0;
 }
 
+/* A file that is ours alone, whatever others have put in /tmp. */
 static bool
-edit_write(struct shell *sh, const char *file, const char *query)
+edit_write(struct shell *sh, char *file, int suffix_len, const char *query)
 {
-    FILE *out = fopen(file, "w");
+    int fd = mkstemps(file, suffix_len);
+    FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!out) {
         shell_error(sh, "could not open temporary file \"%s\": %s", file, strerror(errno));
         return false;
@@ -411,14 +413,12 @@ edit_read(struct shell *sh, const char *file)
 static enum backslash_result
 do_edit(struct shell *sh, const char *name)
 {
-    char *file = arg_next(sh, ARG_PLAIN, true, NULL), temp[64];
+    char *file = arg_next(sh, ARG_PLAIN, true, NULL), temp[] = "/tmp/oxsql.edit.XXXXXX.sql";
     const char *query = statement_at_hand(sh);
     bool ours = file == NULL, worked = true;
     if (ours) {
-        snprintf(temp, sizeof(temp), "/tmp/oxsql.edit.%ld.sql", (long)getpid());
         file = temp;
-        unlink(temp);
-        worked = edit_write(sh, file, query);
+        worked = edit_write(sh, temp, (int)strlen(".sql"), query);
     }
     worked = worked && run_editor(sh, file) && edit_read(sh, file);
     if (ours)

@@ -178,6 +178,8 @@ copy_parse(struct shell *sh, const char *args, struct copy_parts *parts)
             return false;
     }
     if (token.ptr[0] == '\'') {
+        if (token.len < 2 || token.ptr[token.len - 1] != '\'')
+            return false; /* it does not end */
         char *file = ox_arena_strndup(&sh->arena, token.ptr + 1, token.len - 2), *to = file;
         for (char *c = file; *c; c++) { /* doubled quotes stand for one */
             if (c[0] == '\'' && c[1] == '\'')
