@@ -5,9 +5,10 @@
  *
  * A message: its length in 4 bytes (itself included), a letter, the rest:
  *   E text    echo
- *   M         the same answer out of four kinds of pieces
+ *   M         one answer out of three kinds of pieces
  *   F number  so many blocks, as fast as conn_full() allows
  *   P         pause; go on after 50 ms
+ *   L number  in 50 ms pause for so many ms
  *   W         so too; what is sent before the peer leaves counts
  *   C         is counted
  *   B number  so many blocks at once; they are sent though the peer closes its side
@@ -41,7 +42,7 @@ struct user {
     struct conn *conn;
     struct loop_timer timer;
     bool awaits;
-    uint32_t blocks, sent;
+    uint32_t blocks, sent, pause_ms;
 };
 
 static char last_host[48]; /* read after an answer of that connection */
@@ -91,12 +92,7 @@ released(void *arg)
 static void
 answer_mixed(struct conn *conn)
 {
-    struct buf *buf = ox_buf_new(5);
-    memcpy(buf->ptr, "slice", 5);
-    struct slice slice = {buf, 0, 5};
     conn_write(conn, "copy ", 5);
-    conn_write_slice(conn, &slice);
-    ox_buf_put(buf);
     conn_write_file(conn, fileno(file), 1, 3, released, NULL);
     memcpy(conn_reserve(conn, 100), " room ", 6);
     conn_commit(conn, 6);
@@ -108,15 +104,16 @@ answer_mixed(struct conn *conn)
 static void
 fill(struct user *user)
 {
+    size_t len = 0; /* at most what is pending: nothing is sent meanwhile */
     while (user->sent < user->blocks && !conn_full(user->conn)) {
         uint8_t *to = conn_reserve(user->conn, BLOCK);
         memset(to, 'x', BLOCK);
         wire_store32(to, user->sent++);
         conn_commit(user->conn, BLOCK);
-        size_t len = conn_out_len(user->conn);
-        if (len > atomic_load(&out_most))
-            atomic_store(&out_most, len);
+        len += BLOCK;
     }
+    if (len > atomic_load(&out_most))
+        atomic_store(&out_most, len);
 }
 
 static void
@@ -131,6 +128,14 @@ go_on(struct loop_timer *timer)
 {
     struct user *user = (struct user *)(void *)((char *)timer - offsetof(struct user, timer));
     conn_resume(user->conn);
+}
+
+static void
+pause_now(struct loop_timer *timer)
+{
+    struct user *user = (struct user *)(void *)((char *)timer - offsetof(struct user, timer));
+    conn_pause(user->conn);
+    loop_timer_start(timer->loop, timer, (uint64_t)user->pause_ms * 1000000, go_on);
 }
 
 static void
@@ -167,6 +172,10 @@ frame(struct conn *conn, const struct slice *message)
         user->awaits = at[4] == 'W';
         conn_pause(conn);
         loop_timer_start(conn_loop(conn), &user->timer, 50000000, go_on);
+        return;
+    case 'L':
+        user->pause_ms = number;
+        loop_timer_start(conn_loop(conn), &user->timer, 50000000, pause_now);
         return;
     case 'I':
         conn_set_idle_limit(conn, (uint64_t)number * 1000000);
@@ -342,13 +351,13 @@ test_large(void)
 static void
 test_pieces(void)
 {
-    static const char want[] = "copy sliceile room file\n";
+    static const char want[] = "copy ile room file\n";
     uint8_t out[16];
     char in[64] = "";
     int fd = dial();
     put(fd, out, make(out, 'M', NULL, 0));
     get(fd, in, strlen(want));
-    is_str(in, want, "copies, slices, rooms and file ranges leave in the order of the calls");
+    is_str(in, want, "copies, rooms and file ranges leave in the order of the calls");
     wait_count(&released_count, 2);
     is_int(atomic_load(&released_count), 2, "the ranges are released");
     close(fd);
@@ -503,6 +512,32 @@ test_time_limits(void)
     close(known);
     close(stalled);
     close(living);
+}
+
+/* A throttled peer, or one whose answer took long, is not heard meanwhile: what it may
+ * take itself begins then. Limits of three seconds, a pause that is longer. */
+static void
+test_limits_and_pauses(const struct net_limits *limits)
+{
+    struct net_limits own = *limits;
+    uint8_t out[64], in[64];
+    own.frame_ns = UINT64_C(3000000000);
+    net_set_limits(net, &own);
+    int idle = dial(), begun = dial();
+    put(idle, out, make_number(out, 'I', 3000));
+    put(idle, out, make_number(out, 'L', 3500));
+    put(begun, out, make_number(out, 'I', 0));
+    size_t len = make_number(out, 'L', 3500), whole = make(in, 'E', "halves", 6);
+    memcpy(out + len, in, 6);
+    put(begun, out, len + 6);
+    memmove(in, in + 6, whole - 6);
+    wait_ms(3550 + 1200); /* limits are looked at each second */
+    put(begun, in, whole - 6);
+    ok(get(begun, in, whole) == whole, "a message that a pause interrupts has its time after that");
+    put(idle, out, make(out, 'E', "there", 5));
+    ok(get(idle, in, 10) == 10, "and so has a peer that says nothing");
+    close(idle);
+    close(begun);
 }
 
 static void
@@ -694,6 +729,7 @@ main(void)
     test_dropped_output();
     net_set_limits(net, &limits);
     test_time_limits();
+    test_limits_and_pauses(&patient);
     net_set_limits(net, &patient);
     test_number_limits();
     test_listener_goes();

@@ -13,8 +13,8 @@
  *
  * After a large message the next one is read into a buffer of its size at once.
  *
- * Out. A queue of pieces (buffer slices, file ranges), sent at the end of the
- * turn with one gathered write per run of slices and sendfile for ranges. What
+ * Out. A queue of pieces (parts of buffers, file ranges), sent at the end of the
+ * turn with one gathered write per run of such parts and sendfile for ranges. What
  * does not fit waits for the socket to be writable.
  *
  * With TLS the same path has a stage more each way: receive() gives opened
@@ -92,6 +92,7 @@ struct conn {
     bool hung_up; /* the peer; what it sent is still to be read, or what is queued to be sent */
     bool known;   /* conn_set_idle_limit() was called */
     bool starved; /* there is no memory for the rest of its message */
+    bool new_turn; /* what TLS holds may be read on */
     uint64_t id;
     char peer_host[48];
     int peer_port;
@@ -112,12 +113,14 @@ struct conn {
     uint64_t write_progress_ns;
     uint64_t bytes_in, bytes_out, messages;
     struct loop_tick flush_tick, close_tick, input_tick;
+    struct loop_timer input_timer;
     struct loop_msg free_msg; /* of a simulated socket */
 };
 
 static void update_poll(struct conn *conn);
 static void on_flush_tick(struct loop_tick *tick);
 static void read_input(struct conn *conn);
+static void read_on_later(struct conn *conn);
 static void peer_left(struct conn *conn);
 
 /* ---- output ---- */
@@ -155,8 +158,8 @@ output_grew(struct conn *conn, size_t len)
     loop_at_tick_end(conn->home->loop, &conn->flush_tick);
 }
 
-/* Behind a slice or a file range the tail goes on as a piece of its own: heads of
- * thousands of ranges share a few buffers. */
+/* Behind a file range the tail goes on as a piece of its own: heads of thousands of
+ * ranges share a few buffers. */
 static uint8_t *
 tail_end(struct conn *conn)
 {
@@ -215,19 +218,6 @@ conn_write(struct conn *conn, const void *ptr, size_t len)
         memcpy(conn_reserve(conn, len), from, len);
         conn_commit(conn, len);
     }
-}
-
-void
-conn_write_slice(struct conn *conn, const struct slice *slice)
-{
-    if (slice->len == 0)
-        return;
-    conn->tail_apart = conn->tail != NULL;
-    struct piece *piece = add_piece(conn);
-    piece->buf = ox_buf_get(slice->buf);
-    piece->pos = slice->pos;
-    piece->len = slice->len;
-    output_grew(conn, slice->len);
 }
 
 void
@@ -290,9 +280,9 @@ sent(struct conn *conn, size_t len)
     ox_assert(len == 0);
 }
 
-/* Send the run of buffer slices at the head of the queue. */
+/* Send the run of buffers at the head of the queue. */
 static ssize_t
-send_slices(struct conn *conn)
+send_buffers(struct conn *conn)
 {
     struct iovec iov[IOV_MAX_USED];
     int iov_count = 0;
@@ -313,7 +303,7 @@ send_head(struct conn *conn)
 {
     struct piece *piece = piece_at(conn, 0);
     if (piece->buf != NULL)
-        return send_slices(conn);
+        return send_buffers(conn);
     off_t pos = (off_t)piece->pos;
     ssize_t got = sock_send_file(conn->home->net, conn->fd, piece->fd, &pos,
         OX_MIN(piece->len, (size_t)SENDFILE_MAX));
@@ -448,12 +438,6 @@ on_flush_tick(struct loop_tick *tick)
     struct conn *conn = ox_container_of(tick, struct conn, flush_tick);
     conn_flush(conn);
     tell_drained(conn);
-}
-
-size_t
-conn_out_len(const struct conn *conn)
-{
-    return conn->out_len;
 }
 
 bool
@@ -722,8 +706,24 @@ read_input(struct conn *conn)
         break;
     }
     conn->in_input = false;
+    read_on_later(conn);
+}
+
+static void
+on_input_timer(struct loop_timer *timer)
+{
+    struct conn *conn = ox_container_of(timer, struct conn, input_timer);
+    conn->new_turn = true;
+    loop_at_tick_end(conn->home->loop, &conn->input_tick);
+}
+
+/* What TLS holds already does not make the socket readable. It is read in the next turn: the
+ * end of this one would never come while the peer sends as fast. */
+static void
+read_on_later(struct conn *conn)
+{
     if (conn->tls != NULL && may_deliver(conn) && tls_has_input(conn->tls))
-        loop_at_tick_end(conn->home->loop, &conn->input_tick);
+        loop_timer_start(conn->home->loop, &conn->input_timer, 0, on_input_timer);
 }
 
 /* After a resume: messages that were read before the pause come first. */
@@ -731,6 +731,8 @@ static void
 on_input_tick(struct loop_tick *tick)
 {
     struct conn *conn = ox_container_of(tick, struct conn, input_tick);
+    bool new_turn = conn->new_turn;
+    conn->new_turn = false;
     if (!may_deliver(conn))
         return;
     if (conn->own != NULL) {
@@ -739,9 +741,10 @@ on_input_tick(struct loop_tick *tick)
         keep_rest(conn, buf, pos, end);
         ox_buf_put(buf);
     }
-    /* What TLS holds already does not make the socket readable. */
-    if (conn->tls != NULL && may_deliver(conn) && tls_has_input(conn->tls))
+    if (new_turn && conn->tls != NULL && may_deliver(conn))
         read_input(conn);
+    else
+        read_on_later(conn);
     update_poll(conn);
 }
 
@@ -757,7 +760,13 @@ void
 conn_resume(struct conn *conn)
 {
     ox_assert(conn->paused > 0);
-    if (--conn->paused == 0 && conn->state == CONN_OPEN)
+    if (--conn->paused > 0)
+        return;
+    /* The peer could not be heard: its time begins now. */
+    conn->last_message_ns = loop_now_ns(conn->home->loop);
+    if (conn->frame_start_ns != 0)
+        conn->frame_start_ns = conn->last_message_ns;
+    if (conn->state == CONN_OPEN)
         loop_at_tick_end(conn->home->loop, &conn->input_tick);
 }
 
@@ -875,6 +884,7 @@ on_close_tick(struct loop_tick *tick)
     struct conn *conn = ox_container_of(tick, struct conn, close_tick);
     struct net_loop *home = conn->home;
     conn->handler->closed(conn);
+    loop_timer_stop(&conn->input_timer);
     drop_output(conn);
     if (conn->own != NULL)
         drop_own(conn);

@@ -224,8 +224,6 @@ void conn_write(struct conn *conn, const void *ptr, size_t len); /* copies */
  * produce rows write straight into it. No other output call in between. */
 uint8_t *conn_reserve(struct conn *conn, size_t len);
 void conn_commit(struct conn *conn, size_t len);
-/* Takes a reference to the buffer; the bytes must not change any more. */
-void conn_write_slice(struct conn *conn, const struct slice *slice);
 /* len bytes of an open descriptor, sent with sendfile; release(arg) once sent
  * or dropped. */
 void conn_write_file(struct conn *conn, int fd, uint64_t pos, size_t len,
@@ -233,7 +231,6 @@ void conn_write_file(struct conn *conn, int fd, uint64_t pos, size_t len,
 /* Send what can be sent now instead of at the end of the turn. */
 void conn_flush(struct conn *conn);
 
-size_t conn_out_len(const struct conn *conn); /* pending bytes */
 /* More than limits.out_max is pending: stop producing until drained(). */
 bool conn_full(struct conn *conn);
 /* Whether anything is queued, or encrypted and not sent. */

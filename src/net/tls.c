@@ -32,7 +32,7 @@
 #include "base/diag.h"
 #include "net/net_int.h"
 
-enum { RECV_LEN = 32 * 1024, RECVS_PER_READ = 16, CERTS_MAX = 1000 };
+enum { RECV_LEN = 32 * 1024, RECVS_PER_READ = 16, CERTS_MAX = 1000, OUT_MAX = 512 * 1024 };
 
 struct net_tls {
     struct lock lock; /* ctx */
@@ -562,6 +562,10 @@ tls_read(struct tls *tls, const struct net *net, int fd, void *to, size_t len)
     for (int i = 0; i < RECVS_PER_READ && !tls->broken;) {
         ERR_clear_error();
         errno = 0;
+        /* More than is ever sealed: each wish for new keys is answered by the library, and
+         * the peer reads none of the answers. */
+        if (tls_out_len(tls) > OUT_MAX)
+            return broken(tls, SSL_ERROR_SSL);
         int got = SSL_read(tls->ssl, to, (int)OX_MIN(len, (size_t)INT_MAX));
         note_ready(tls);
         if (got > 0)
