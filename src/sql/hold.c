@@ -194,9 +194,7 @@ hold_step(struct sql_session *sess)
         break;
     case EXEC_DONE:
         memcpy(tag, held->tag, sizeof(tag));
-        session_end(sess, true);
-        if (chain)
-            session_begin(sess, true);
+        session_end_block(sess, true, chain);
         session_complete(sess, tag);
         break;
     case EXEC_FAIL:

@@ -186,6 +186,7 @@ portal_new(struct sql_session *sess, struct str name, struct statement *stmt,
     portal->ast = ast;
     portal->stmt = stmt;
     portal->in_transaction = sess->explicit_block;
+    portal->savepoints = sess->savepoint_count;
     if (stmt != NULL) {
         stmt->refs++;
         portal->param_count = stmt->param_count;
@@ -233,8 +234,27 @@ portal_drop_transaction(struct sql_session *sess, bool commit, bool all)
     while ((entry = ox_map_next(&sess->portals, &at)) != NULL) {
         struct portal *portal = entry->value;
         bool keep = portal->hold && (commit || !portal->in_transaction) && !all;
-        if (keep)
-            portal->in_transaction = false;
+        if (!keep) {
+            portal_drop(sess, portal);
+            continue;
+        }
+        portal->in_transaction = false;
+        portal->savepoints = 0;
+    }
+}
+
+void
+portal_savepoint_end(struct sql_session *sess, size_t number, bool release,
+    const struct portal *running)
+{
+    uint32_t at = 0;
+    struct map_entry *entry;
+    while ((entry = ox_map_next(&sess->portals, &at)) != NULL) {
+        struct portal *portal = entry->value;
+        if (portal->savepoints < number || portal == running)
+            continue;
+        if (release)
+            portal->savepoints = number - 1;
         else
             portal_drop(sess, portal);
     }

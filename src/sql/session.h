@@ -105,6 +105,8 @@ ox_code settings_get(struct sql_session *sess, struct str name, const char **val
     struct ox_err *err);
 void settings_reset_all(struct sql_session *sess);
 void settings_end(struct sql_session *sess, bool commit);
+/* What was set since the newest undo was that one is undone. */
+void settings_back_to(struct sql_session *sess, const struct setting_undo *undo);
 /* Name, value, description of the i-th; false at the end. */
 bool settings_at(struct sql_session *sess, int i, const char **name, const char **value,
     const char **doc);
@@ -153,6 +155,7 @@ struct portal {
     uint64_t rows; /* given so far */
     bool cursor, hold, live; /* a SQL cursor; over a SUBSCRIBE statement */
     bool in_transaction;     /* made in an explicit block */
+    size_t savepoints;       /* that it is behind: ROLLBACK TO an older one ends it */
     const char *tag;         /* "SELECT" */
     int64_t made_us;
 };
@@ -174,6 +177,10 @@ ox_code portal_cursor(
 void portal_drop(struct sql_session *sess, struct portal *portal);
 /* End of transaction: all but WITH HOLD cursors (commit) go. */
 void portal_drop_transaction(struct sql_session *sess, bool commit, bool all);
+/* Portals made behind the savepoint of that number, from 1, go, or are the older one's; not
+ * the one that runs. */
+void portal_savepoint_end(struct sql_session *sess, size_t number, bool release,
+    const struct portal *running);
 /* Plans it: result columns are known then. */
 ox_code portal_plan(struct portal *portal, struct ox_err *err);
 ox_code portal_start(struct portal *portal, bool analyze, struct ox_err *err);
@@ -234,7 +241,8 @@ struct sql_session {
     struct exec_snapshot *snapshot; /* REPEATABLE READ */
     struct savepoint {
         char *name;
-        int writes; /* when it was made */
+        int writes; /* when it was made; so the next */
+        const struct setting_undo *undo;
     } *savepoints; /* the newest last */
     size_t savepoint_count, savepoint_cap;
     struct map statements, portals;
@@ -277,6 +285,10 @@ void session_notice(struct sql_session *sess, const char *severity, ox_code code
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void session_config_run(struct portal *portal, bool analyze, struct exec_config *out);
 ox_code session_begin(struct sql_session *sess, bool explicit_block);
+/* COMMIT and ROLLBACK where there is no block: a warning, with AND CHAIN an error. */
+ox_code session_check_end(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err);
+/* The transaction is over, and with chain the next begun, in the modes of one that did not fail. */
+void session_end_block(struct sql_session *sess, bool commit, bool chain);
 void session_end(struct sql_session *sess, bool commit);
 void session_savepoints_keep(struct sql_session *sess, size_t count);
 int64_t session_wall_us(const struct sql_session *sess);

@@ -693,25 +693,51 @@ settings_reset_all(struct sql_session *sess)
     apply(sess);
 }
 
-/* The transaction ends: SET LOCAL is undone, on rollback everything. */
+static void
+put_back(struct sql_session *sess, const struct setting_undo *undo)
+{
+    struct map *custom = &sess->settings.custom;
+    if (undo->id >= 0)
+        change(sess, undo->id, undo->old);
+    else if (undo->old != NULL)
+        ox_free(ox_map_put(custom, ox_str(undo->name), ox_strdup(undo->old)));
+    else
+        ox_free(ox_map_remove(custom, ox_str(undo->name)));
+}
+
+void
+settings_back_to(struct sql_session *sess, const struct setting_undo *undo)
+{
+    struct settings *set = &sess->settings;
+    while (set->undo != undo) {
+        struct setting_undo *newest = set->undo;
+        set->undo = newest->next;
+        put_back(sess, newest);
+        free_undo(newest);
+    }
+    if (set->changed)
+        apply(sess);
+}
+
+/* The transaction ends: SET LOCAL is undone unless a SET followed, on rollback everything. */
 void
 settings_end(struct sql_session *sess, bool commit)
 {
     struct settings *set = &sess->settings;
+    struct map stays;
+    ox_map_init(&stays);
     /* Newest first, so that the oldest value is put back last. */
     while (set->undo != NULL) {
         struct setting_undo *undo = set->undo;
+        struct str name = ox_str(undo->id >= 0 ? table[undo->id].name : undo->name);
         set->undo = undo->next;
-        if (!commit || undo->local) {
-            if (undo->id >= 0)
-                change(sess, undo->id, undo->old);
-            else if (undo->old != NULL)
-                ox_free(ox_map_put(&set->custom, ox_str(undo->name), ox_strdup(undo->old)));
-            else
-                ox_free(ox_map_remove(&set->custom, ox_str(undo->name)));
-        }
+        if (!commit || (undo->local && ox_map_get(&stays, name) == NULL))
+            put_back(sess, undo);
+        else if (!undo->local)
+            ox_map_put(&stays, name, set);
         free_undo(undo);
     }
+    ox_map_fini(&stays);
     change(sess, SET_TRANSACTION_ISOLATION, set->values[SET_DEFAULT_TRANSACTION_ISOLATION]);
     change(sess, SET_TRANSACTION_READ_ONLY, set->values[SET_DEFAULT_TRANSACTION_READ_ONLY]);
     if (set->changed)

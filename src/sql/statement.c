@@ -297,6 +297,36 @@ session_end(struct sql_session *sess, bool commit)
     settings_end(sess, commit);
 }
 
+ox_code
+session_check_end(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *err)
+{
+    if (!sess->explicit_block && stmt->transaction.chain)
+        return ox_fail(err, OX_NO_ACTIVE_TRANSACTION,
+            "%s AND CHAIN can only be used in transaction blocks",
+            stmt->transaction.kind == AST_COMMIT ? "COMMIT" : "ROLLBACK");
+    if (!sess->explicit_block)
+        session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
+            "there is no transaction in progress");
+    return OX_OK;
+}
+
+void
+session_end_block(struct sql_session *sess, bool commit, bool chain)
+{
+    static const enum setting_id modes[] = {SET_TRANSACTION_ISOLATION, SET_TRANSACTION_READ_ONLY};
+    char values[ox_count(modes)][32];
+    bool same = sess->status != 'E';
+    for (size_t i = 0; i < ox_count(modes); i++)
+        snprintf(values[i], sizeof(values[i]), "%s", sess->settings.values[modes[i]]);
+    session_end(sess, commit);
+    if (!chain)
+        return;
+    session_begin(sess, true);
+    for (size_t i = 0; same && i < ox_count(modes); i++)
+        settings_set(sess, ox_str(i == 0 ? "transaction_isolation" : "transaction_read_only"),
+            values[i], false, NULL);
+}
+
 static bool
 in_block(const struct sql_session *sess)
 {
@@ -727,15 +757,20 @@ analyze_done(struct sql_session *sess)
 /* ---- FETCH -------------------- */
 
 static ox_code
-fetch_count(const struct ast_fetch *fetch, uint64_t *count, struct ox_err *err)
+fetch_count(const struct portal *own, uint64_t *count, struct ox_err *err)
 {
+    const struct ast_fetch *fetch = own->ast->fetch;
     int64_t n = 1;
     if (fetch->direction == '*') {
         *count = 0;
         return OX_OK;
     }
-    if (fetch->count != NULL && (!ox_str_to_i64(fetch->count->text, &n)))
-        n = 0;
+    if (fetch->count != NULL && !ox_str_to_i64(fetch->count->text, &n)) {
+        ox_fail(err, OX_SYNTAX_ERROR, "syntax error at or near \"%.*s\"",
+            OX_STR_ARG(fetch->count->text));
+        err->position = ast_position(portal_source(own), fetch->count->pos);
+        return err->code;
+    }
     if (fetch->direction != 'F' || n < 0)
         return ox_fail(err, OX_OBJECT_NOT_IN_STATE, "cursor can only scan forward");
     *count = (uint64_t)n;
@@ -798,7 +833,7 @@ start_fetch(struct sql_session *sess, struct portal *own, struct ox_err *err)
     if (code == OX_OK && own->has_result && !same_columns(&own->result, &cursor->result))
         code = ox_fail_plain(err, OX_CACHED_PLAN_CHANGED);
     if (code == OX_OK)
-        code = fetch_count(fetch, &count, err);
+        code = fetch_count(own, &count, err);
     if (code != OX_OK)
         return code;
     if (cursor->state == PORTAL_READY && cursor->run == NULL)
@@ -916,9 +951,9 @@ start_definition(struct sql_session *sess, const struct ast_stmt *ast, struct ox
 static ox_code
 start_commit(struct sql_session *sess, struct portal *portal, struct ox_err *err)
 {
-    if (!sess->explicit_block)
-        session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
-            "there is no transaction in progress");
+    ox_code code = session_check_end(sess, portal->ast, err);
+    if (code != OX_OK)
+        return code;
     return hold_commit(sess, portal, portal->ast->transaction.chain, "COMMIT", err);
 }
 

@@ -92,25 +92,20 @@ run_begin(struct sql_session *sess, const struct ast_stmt *stmt, struct ox_err *
     return set_modes(sess, stmt->transaction.modes, false, err);
 }
 
-static const char *
-run_end(struct sql_session *sess, bool commit, bool chain)
+static ox_code
+run_end(struct sql_session *sess, const struct ast_stmt *stmt, const char **tag,
+    struct ox_err *err)
 {
-    bool failed = sess->status == 'E';
-    if (!sess->explicit_block && !sess->implicit_block)
-        session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
-            "there is no transaction in progress");
-    else if (!sess->explicit_block && commit)
-        session_notice(sess, "WARNING", OX_NO_ACTIVE_TRANSACTION,
-            "there is no transaction in progress");
-    bool committed = commit && !failed;
+    if (session_check_end(sess, stmt, err) != OX_OK)
+        return err->code;
+    bool committed = stmt->transaction.kind == AST_COMMIT && sess->status != 'E';
     if (!committed && sess->writes > 0 && sess->held == NULL && !sess->hold_lost)
         session_notice(sess, "WARNING", OX_ACTIVE_TRANSACTION,
             "the records of this transaction's COPY or INSERT ... RETURNING were appended when "
             "it ran and stay: rolling them back is not served yet");
-    session_end(sess, committed);
-    if (chain)
-        session_begin(sess, true);
-    return committed ? "COMMIT" : "ROLLBACK";
+    session_end_block(sess, committed, stmt->transaction.chain);
+    *tag = committed ? "COMMIT" : "ROLLBACK";
+    return OX_OK;
 }
 
 static ox_code
@@ -135,14 +130,16 @@ add_savepoint(struct sql_session *sess, struct str name, struct ox_err *err)
     }
     char *copy = ox_calloc(1, name.len + 1);
     memcpy(copy, name.ptr, name.len);
-    sess->savepoints[sess->savepoint_count++] = (struct savepoint){copy, sess->writes};
+    sess->savepoints[sess->savepoint_count++] =
+        (struct savepoint){copy, sess->writes, sess->settings.undo};
     return OX_OK;
 }
 
 /* ROLLBACK TO: the savepoints made after it go. */
 static ox_code
-back_to(struct sql_session *sess, struct str name, bool release, struct ox_err *err)
+back_to(struct portal *running, struct str name, bool release, struct ox_err *err)
 {
+    struct sql_session *sess = running->sess;
     ox_code code = need_block(sess, release ? "RELEASE SAVEPOINT" : "ROLLBACK TO SAVEPOINT", err);
     if (code != OX_OK)
         return code;
@@ -152,26 +149,29 @@ back_to(struct sql_session *sess, struct str name, bool release, struct ox_err *
     if (at == 0)
         return ox_fail(err, OX_UNDEFINED_SAVEPOINT, "savepoint \"%.*s\" does not exist",
             OX_STR_ARG(name));
-    int writes = sess->savepoints[at - 1].writes;
+    struct savepoint made = sess->savepoints[at - 1];
     session_savepoints_keep(sess, release ? at - 1 : at);
+    portal_savepoint_end(sess, at, release, running);
     if (release)
         return OX_OK;
-    if (sess->writes > writes && sess->held == NULL && !sess->hold_lost)
+    settings_back_to(sess, made.undo);
+    if (sess->writes > made.writes && sess->held == NULL && !sess->hold_lost)
         return ox_fail(err, OX_FEATURE_NOT_SUPPORTED,
             "records appended after the savepoint cannot be rolled back yet");
-    if (sess->writes > writes) {
+    if (sess->writes > made.writes) {
         hold_forget(sess);
         sess->hold_lost = false;
-        sess->writes = writes;
+        sess->writes = made.writes;
     }
     sess->status = 'T';
     return OX_OK;
 }
 
 static ox_code
-run_transaction(struct sql_session *sess, const struct ast_stmt *stmt, const char **tag,
-    struct ox_err *err)
+run_transaction(struct portal *portal, const char **tag, struct ox_err *err)
 {
+    struct sql_session *sess = portal->sess;
+    const struct ast_stmt *stmt = portal->ast;
     struct str name = stmt->transaction.name;
     switch (stmt->transaction.kind) {
     case AST_BEGIN:
@@ -179,8 +179,7 @@ run_transaction(struct sql_session *sess, const struct ast_stmt *stmt, const cha
         return run_begin(sess, stmt, err);
     case AST_COMMIT:
     case AST_ROLLBACK:
-        *tag = run_end(sess, stmt->transaction.kind == AST_COMMIT, stmt->transaction.chain);
-        return OX_OK;
+        return run_end(sess, stmt, tag, err);
     case AST_SAVEPOINT:
         *tag = "SAVEPOINT";
         if (need_block(sess, "SAVEPOINT", err) != OX_OK)
@@ -188,10 +187,10 @@ run_transaction(struct sql_session *sess, const struct ast_stmt *stmt, const cha
         return add_savepoint(sess, name, err);
     case AST_RELEASE:
         *tag = "RELEASE";
-        return back_to(sess, name, true, err);
+        return back_to(portal, name, true, err);
     case AST_ROLLBACK_TO:
         *tag = "ROLLBACK";
-        return back_to(sess, name, false, err);
+        return back_to(portal, name, false, err);
     case AST_SET_TRANSACTION:
         *tag = "SET";
         if (!sess->explicit_block && !sess->implicit_block)
@@ -388,7 +387,7 @@ utility_run(struct portal *portal, const char **tag, struct ox_err *err)
     case AST_DISCARD:
         return run_discard(sess, stmt, tag, err);
     case AST_TRANSACTION:
-        return run_transaction(sess, stmt, tag, err);
+        return run_transaction(portal, tag, err);
     case AST_PREPARE:
         *tag = "PREPARE";
         return run_prepare(sess, stmt, portal_source(portal), err);
