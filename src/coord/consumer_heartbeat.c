@@ -614,7 +614,7 @@ consumer_compute_target(struct group *group, struct write *write)
             put_target(write, member->id, &members[i].target);
         tpset_fini(&members[i].target);
     }
-    put_target_epoch(write, consumer->epoch);
+    put_target_epoch(write, consumer->epoch, shard_wall(group->shard));
     ox_arena_fini(&arena);
     topic_table_fini(&table);
 }
@@ -760,7 +760,7 @@ consumer_left(struct group *group, struct write *write)
         return;
     consumer_move_epoch(group, write, true);
     if (group_is_empty(group))
-        put_target_epoch(write, group->consumer->epoch);
+        put_target_epoch(write, group->consumer->epoch, 0);
 }
 
 void

@@ -232,7 +232,8 @@ enum {
 void put_epoch(struct write *write, int32_t epoch, int64_t metadata_hash);
 void put_member(struct write *write, struct str member_id,
     const struct consumer_subscription *subscription);
-void put_target_epoch(struct write *write, int32_t epoch);
+/* made_ms: when the target was computed; 0: nobody waits for the next one. */
+void put_target_epoch(struct write *write, int32_t epoch, int64_t made_ms);
 void put_target(struct write *write, struct str member_id, const struct tpset *target);
 void put_current(struct write *write, struct str member_id, int32_t epoch, int32_t previous_epoch,
     enum consumer_state state, const struct tpset *assigned, const struct tpset *revoking);

@@ -177,13 +177,13 @@ put_member(struct write *write, struct str member_id,
 }
 
 void
-put_target_epoch(struct write *write, int32_t epoch)
+put_target_epoch(struct write *write, int32_t epoch, int64_t made_ms)
 {
     struct out out;
     out_init(&out, write);
     wire_put16(&out.wire, 0);
     wire_put32(&out.wire, epoch);
-    put_tagged64(&out, TAG_ASSIGNMENT_TIME, group_assignment_time(write->group));
+    put_tagged64(&out, TAG_ASSIGNMENT_TIME, made_ms);
     emit(write, KEY_CONSUMER_TARGET_EPOCH, OX_STR_NULL, ox_text_str(&out.text));
 }
 

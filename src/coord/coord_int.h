@@ -320,14 +320,6 @@ void heap_str_free(struct str *s);
 /* No members of either protocol. */
 bool group_is_empty(const struct group *group);
 
-/* The time of an assignment that is made now; of one for nobody 0, so that who comes next
- * waits for no interval. */
-static inline int64_t
-group_assignment_time(const struct group *group)
-{
-    return group_is_empty(group) ? 0 : shard_wall(group->shard);
-}
-
 static inline uintptr_t
 group_member_count(const struct group *group)
 {

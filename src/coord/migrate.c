@@ -183,7 +183,7 @@ migrate_upgrade(struct group *group, struct write *write)
     for (uint32_t i = 0; i < count; i++)
         put_member(write, moving[i].id, &moving[i].subscription);
     consumer_put_epoch(group, write, epoch);
-    put_target_epoch(write, epoch);
+    put_target_epoch(write, epoch, 0);
     for (uint32_t i = 0; i < count; i++)
         move_in(group, write, &moving[i], epoch);
 }

@@ -109,7 +109,8 @@ enum {
 void put_share_member(struct write *write, struct str member_id,
     const struct share_value *said);
 void put_share_epoch(struct write *write, int32_t epoch, int64_t metadata_hash);
-void put_share_target_epoch(struct write *write, int32_t epoch);
+/* made_ms: when the target was computed; 0: nobody waits for the next one. */
+void put_share_target_epoch(struct write *write, int32_t epoch, int64_t made_ms);
 void put_share_target(struct write *write, struct str member_id, const struct tpset *target);
 void put_share_current(struct write *write, struct str member_id, int32_t epoch,
     int32_t previous_epoch, const struct tpset *assigned);

@@ -362,7 +362,7 @@ compute_target(struct group *group, struct write *write)
             put_share_target(write, member->id, &members[i].target);
         tpset_fini(&members[i].target);
     }
-    put_share_target_epoch(write, share->epoch);
+    put_share_target_epoch(write, share->epoch, shard_wall(group->shard));
     tpset_fini(&usable);
     topic_table_fini(&table);
     ox_arena_fini(&arena);
@@ -384,7 +384,7 @@ remove_member(struct share_member *member, struct write *write)
     put_share_epoch(write, group->share->epoch + 1, (int64_t)table.hash);
     topic_table_fini(&table);
     if (group_is_empty(group))
-        put_share_target_epoch(write, group->share->epoch);
+        put_share_target_epoch(write, group->share->epoch, 0);
     group->share->topics_generation = UINT64_MAX;
 }
 

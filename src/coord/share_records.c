@@ -44,10 +44,10 @@ put_share_epoch(struct write *write, int32_t epoch, int64_t metadata_hash)
 }
 
 void
-put_share_target_epoch(struct write *write, int32_t epoch)
+put_share_target_epoch(struct write *write, int32_t epoch, int64_t made_ms)
 {
     struct share_group_target_assignment_metadata_value value = {epoch,
-        group_assignment_time(write->group)};
+        made_ms};
     emit(write, KEY_SHARE_TARGET_EPOCH, OX_STR_NULL,
         &share_group_target_assignment_metadata_value_type, &value);
 }

@@ -238,7 +238,8 @@ void put_streams_member(struct write *write, struct str member_id,
     const struct streams_said *said);
 void put_streams_epoch(struct write *write, int32_t epoch, int64_t metadata_hash,
     int32_t validated_epoch, int64_t standbys);
-void put_streams_target_epoch(struct write *write, int32_t epoch);
+/* made_ms: when the target was computed; 0: nobody waits for the next one. */
+void put_streams_target_epoch(struct write *write, int32_t epoch, int64_t made_ms);
 void put_streams_target(struct write *write, struct str member_id, const struct tasks *target);
 void put_streams_current(struct write *write, struct str member_id,
     const struct streams_current *current);

@@ -611,7 +611,7 @@ compute_target(struct group *group, struct write *write, const struct streams_pl
             put_streams_target(write, member->id, &members[i].target);
         tasks_fini(&members[i].target);
     }
-    put_streams_target_epoch(write, streams->epoch);
+    put_streams_target_epoch(write, streams->epoch, shard_wall(group->shard));
     ox_arena_fini(&arena);
 }
 
@@ -688,7 +688,7 @@ remove_member(struct streams_member *member, struct write *write)
     put_streams_epoch(write, streams->epoch + 1, streams->metadata_hash,
         streams->validated_epoch, streams->standbys);
     if (group_is_empty(group))
-        put_streams_target_epoch(write, streams->epoch);
+        put_streams_target_epoch(write, streams->epoch, 0);
 }
 
 static void

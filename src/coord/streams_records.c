@@ -64,10 +64,10 @@ put_streams_epoch(struct write *write, int32_t epoch, int64_t metadata_hash,
 }
 
 void
-put_streams_target_epoch(struct write *write, int32_t epoch)
+put_streams_target_epoch(struct write *write, int32_t epoch, int64_t made_ms)
 {
     struct streams_group_target_assignment_metadata_value value = {epoch,
-        group_assignment_time(write->group)};
+        made_ms};
     emit(write, KEY_STREAMS_TARGET_EPOCH, OX_STR_NULL,
         &streams_group_target_assignment_metadata_value_type, &value);
 }
