@@ -97,6 +97,9 @@ like($out, qr/\*+ QUERY \*+\n.*oxbow\.lag/s, 'ECHO_HIDDEN shows queries');
 ($status, $out) = script("COPY shell_demo (_key, _value) FROM STDIN;\nx\t10\ny\t11\n\\.\n"
     . "COPY (SELECT _key, _value FROM shell_demo WHERE _key IN ('x', 'y') ORDER BY _offset) TO STDOUT;\n");
 is($out, "COPY 2\nx\t10\ny\t11\n", 'COPY in and out');
+($status, $out) = script("\\o | head -1 >/dev/null\nSELECT 1;\nSELECT 2 \\g | cat >/dev/null\n"
+    . "SELECT generate_series(1, 100000);\n" x 2 . "\\o\n\\echo still here\n", '-At');
+ok($status == 0 && $out =~ /still here/, 'one pipe that ends leaves the shell to those that are open') or diag $status;
 {
     local $ENV{OXSQL_EDITOR} = 'stat -c %a';
     ($status, $out) = script("SELECT 'secret'\n\\e\n");
