@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * TLS over real sockets, one loop for all connections: messages come and go, a peer that
- * sends without end leaves room for others, one that reads nothing costs little.
+ * sends without end leaves room for others, one that reads nothing or sends half of a
+ * message costs little.
  *
  * A message is as long as its first 4 bytes say (themselves included): 8 bytes are sent
  * back, longer ones take the server half a millisecond. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -15,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -217,6 +221,84 @@ test_many_keys(void)
     hang_up(ssl);
 }
 
+/* ---- records of our own making ---- */
+
+static uint8_t secret[32]; /* of the client's traffic, TLS_AES_128_GCM_SHA256 */
+
+static void
+take_secret(const SSL *ssl, const char *line)
+{
+    const char *hex = strrchr(line, ' ') + 1;
+    if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
+        for (size_t i = 0; i < sizeof(secret); i++)
+            sscanf(hex + 2 * i, "%2hhx", &secret[i]);
+}
+
+/* HKDF-Expand-Label of RFC 8446, of at most one block. */
+static void
+derive(const char *label, uint8_t *to, uint8_t len)
+{
+    uint8_t info[32] = {0, len, (uint8_t)(6 + strlen(label))}, block[32];
+    size_t at = 3;
+    memcpy(info + at, "tls13 ", 6);
+    memcpy(info + at + 6, label, strlen(label));
+    at += 6 + strlen(label);
+    info[at + 1] = 1; /* behind an empty context: the first block */
+    HMAC(EVP_sha256(), secret, sizeof(secret), info, at + 2, block, NULL);
+    memcpy(to, block, len);
+}
+
+/* The number-th record with these bytes of that type; its length. */
+static size_t
+seal(uint8_t *to, uint8_t number, uint8_t type, const void *bytes, size_t len)
+{
+    uint8_t key[16], iv[12], plain[64];
+    int part;
+    memcpy(plain, bytes, len);
+    plain[len++] = type;
+    derive("key", key, sizeof(key));
+    derive("iv", iv, sizeof(iv));
+    iv[11] ^= number;
+    memcpy(to, (uint8_t[]){23, 3, 3, 0, (uint8_t)(len + 16)}, 5);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, key, iv);
+    EVP_EncryptUpdate(ctx, NULL, &part, to, 5);
+    EVP_EncryptUpdate(ctx, to + 5, &part, plain, (int)len);
+    EVP_EncryptFinal_ex(ctx, to + 5 + len, &part);
+    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, to + 5 + len);
+    EVP_CIPHER_CTX_free(ctx);
+    return 5 + len + 16;
+}
+
+static double
+cpu_seconds(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+/* Nothing can be sealed until the other half has come. */
+static void
+test_half_a_message(void)
+{
+    static const uint8_t echo[8] = {0, 0, 0, 8, 'e', 'c', 'h', 'o'}, update[4] = {24, 0, 0, 1};
+    uint8_t out[256], in[8] = "";
+    SSL *ssl = dial_tls(0);
+    size_t len = seal(out, 0, 23, echo, sizeof(echo));
+    len += seal(out + len, 1, 22, update, sizeof(update));
+    send(SSL_get_fd(ssl), out, len, 0);
+    usleep(100000);
+    double before = cpu_seconds();
+    usleep(500000);
+    double used = cpu_seconds() - before;
+    ok(used < 0.25, "who sends half a message of the handshake keeps nobody busy");
+    send(SSL_get_fd(ssl), out, seal(out, 2, 22, "", 1), 0);
+    ok(SSL_read(ssl, in, sizeof(in)) == 8 && memcmp(in, echo, 8) == 0,
+        "and is answered when the rest has come");
+    hang_up(ssl);
+}
+
 int
 main(void)
 {
@@ -227,6 +309,8 @@ main(void)
     struct ox_err err;
     signal(SIGPIPE, SIG_IGN);
     client = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_ciphersuites(client, "TLS_AES_128_GCM_SHA256");
+    SSL_CTX_set_keylog_callback(client, take_secret);
     ok(loop_group_start(&config, env_os(), &group, &err) == OX_OK, "a loop starts");
     is_int(make_certificate(&err), OX_OK, "a certificate");
     net = net_new(group, &limits);
@@ -236,6 +320,7 @@ main(void)
     test_echo();
     test_busy_peer();
     test_many_keys();
+    test_half_a_message();
     net_free(net);
     net_tls_free(certificate);
     loop_group_stop(group);

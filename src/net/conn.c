@@ -369,6 +369,8 @@ send_tls(struct conn *conn)
     }
     while (conn->out_len > 0 && tls_ready(conn->tls) && tls_out_len(conn->tls) < SEAL_TURN) {
         ssize_t got = seal_some(conn);
+        if (got < 0 && errno == EAGAIN && tls_out_len(conn->tls) > 0)
+            break;
         if (got < 0)
             return -1;
         sent(conn, (size_t)got);
@@ -565,9 +567,10 @@ static ssize_t
 receive(struct conn *conn, struct buf *buf, size_t at, size_t len)
 {
     const struct net *net = conn->home->net;
+    bool held = conn->tls != NULL && tls_wants_input(conn->tls);
     ssize_t got = conn->tls != NULL ? tls_read(conn->tls, net, conn->fd, buf->ptr + at, len)
                                     : sock_recv(net, conn->fd, buf->ptr + at, len);
-    if (conn->tls != NULL && tls_out_len(conn->tls) > 0) {
+    if (held || (conn->tls != NULL && tls_out_len(conn->tls) > 0)) {
         int saved = errno;
         if (got < 0 && saved == EPROTO)
             tls_send(conn->tls, net, conn->fd); /* the alert that says why */
@@ -838,7 +841,8 @@ update_poll(struct conn *conn)
     /* Output that is flushed at the end of this turn has not met a full socket
      * yet: changing the poll for it would cost three system calls a request. */
     if (output_waits(conn) && conn->state != CONN_LINGER && !conn->flush_tick.waiting &&
-        (conn->tls == NULL || tls_ready(conn->tls) || tls_out_len(conn->tls) > 0))
+        (conn->tls == NULL || tls_out_len(conn->tls) > 0 ||
+            (tls_ready(conn->tls) && !tls_wants_input(conn->tls))))
         events |= UV_WRITABLE;
     if (events == conn->events)
         return;

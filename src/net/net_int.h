@@ -157,6 +157,7 @@ bool tls_has_input(const struct tls *tls);
 bool tls_ready(const struct tls *tls); /* the handshake is done */
 /* Plain bytes to be sent: how many were taken; -1 with EAGAIN or EPROTO. */
 ssize_t tls_write(struct tls *tls, const void *from, size_t len);
+bool tls_wants_input(const struct tls *tls); /* none are taken until tls_read() was called */
 size_t tls_out_len(const struct tls *tls); /* sealed, not sent */
 ssize_t tls_send(struct tls *tls, const struct net *net, int fd); /* as send() */
 void tls_goodbye(struct tls *tls);         /* close_notify */

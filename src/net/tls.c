@@ -48,6 +48,7 @@ struct tls {
     BIO *in, *out; /* NULL with kernel TLS */
     size_t out_sent;
     bool ready, broken, said_goodbye;
+    bool wants_input; /* before more can be sealed: half of a message of the handshake came */
     const char *refusal; /* why the handshake failed; NULL: it did not, or the peer went away */
     struct conn_tls facts;
 };
@@ -567,6 +568,7 @@ tls_read(struct tls *tls, const struct net *net, int fd, void *to, size_t len)
         if (tls_out_len(tls) > OUT_MAX)
             return broken(tls, SSL_ERROR_SSL);
         int got = SSL_read(tls->ssl, to, (int)OX_MIN(len, (size_t)INT_MAX));
+        tls->wants_input = false;
         note_ready(tls);
         if (got > 0)
             return got;
@@ -603,6 +605,12 @@ tls_ready(const struct tls *tls)
     return tls->ready && !tls->broken;
 }
 
+bool
+tls_wants_input(const struct tls *tls)
+{
+    return tls->wants_input;
+}
+
 ssize_t
 tls_write(struct tls *tls, const void *from, size_t len)
 {
@@ -613,6 +621,7 @@ tls_write(struct tls *tls, const void *from, size_t len)
         return got;
     int error = SSL_get_error(tls->ssl, got);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+        tls->wants_input = error == SSL_ERROR_WANT_READ;
         errno = EAGAIN;
         return -1;
     }
