@@ -67,6 +67,10 @@ csv_split_line(const struct copy_format *copy, struct str line, struct arena *ar
         size_t n = 0;
         bool was_quoted = false;
         while (at < end && *at != copy->delimiter) {
+            if (*at == '\r') {
+                ox_fail(err, OX_BAD_COPY_FILE_FORMAT, "unquoted carriage return found in data");
+                return ox_hint(err, "Use quoted CSV field to represent carriage return.");
+            }
             if (*at != copy->quote) {
                 if (to != NULL)
                     to[n++] = *at;

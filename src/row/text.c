@@ -233,6 +233,10 @@ split_text(const struct copy_format *copy, struct str line, struct arena *arena,
         const char *start = at;
         bool escaped = false;
         while (at < end && *at != copy->delimiter) {
+            if (*at == '\r') {
+                ox_fail(err, OX_BAD_COPY_FILE_FORMAT, "literal carriage return found in data");
+                return ox_hint(err, "Use \"\\r\" to represent carriage return.");
+            }
             if (*at == '\\' && at + 1 < end) {
                 escaped = true;
                 at++;

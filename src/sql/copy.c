@@ -525,6 +525,32 @@ binary_row(struct row_maker *maker, struct wire_in *in, bool *whole)
     return OX_OK;
 }
 
+/* Signature, flags, and an extension that is passed over. *len 0: more must come. */
+static ox_code
+binary_header(const struct row_maker *maker, struct str input, size_t *len)
+{
+    enum { HEADER = 19 };
+    static const uint32_t with_oids = 0x00010000, critical = 0xFFFF0000;
+    const char *wrong = NULL;
+    *len = 0;
+    uint32_t flags = input.len < HEADER ? 0 : wire_load32(input.ptr + 11);
+    int64_t extension = input.len < HEADER ? 0 : (int32_t)wire_load32(input.ptr + 15);
+    if (memcmp(input.ptr, signature, OX_MIN(input.len, sizeof(signature))) != 0 ||
+        (maker->eof && input.len < sizeof(signature)))
+        return ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "COPY file signature not recognized");
+    if ((flags & with_oids) != 0)
+        wrong = "invalid COPY file header (WITH OIDS)";
+    else if ((flags & critical) != 0)
+        wrong = "unrecognized critical flags in COPY file header";
+    else if (extension < 0)
+        wrong = "invalid COPY file header (missing length)";
+    else if (maker->eof && (int64_t)input.len < HEADER + extension)
+        wrong = "invalid COPY file header (wrong length)";
+    else if ((int64_t)input.len >= HEADER + extension)
+        *len = HEADER + (size_t)extension;
+    return wrong == NULL ? OX_OK : ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "%s", wrong);
+}
+
 static ox_code
 make_tuples(struct row_maker *maker, struct str input, size_t *used)
 {
@@ -532,17 +558,9 @@ make_tuples(struct row_maker *maker, struct str input, size_t *used)
     ox_code code = OX_OK;
     *used = 0;
     if (!task->header_seen) {
-        if (input.len < 19)
-            return maker->eof ? ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
-                                   "COPY file signature not recognized")
-                             : OX_OK;
-        uint32_t extension = wire_load32(input.ptr + 15);
-        if (memcmp(input.ptr, signature, sizeof(signature)) != 0)
-            return ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
-                "COPY file signature not recognized");
-        if (extension > input.len - 19)
-            return OX_OK;
-        *used = 19 + extension;
+        code = binary_header(maker, input, used);
+        if (code != OX_OK || *used == 0)
+            return code;
         task->header_seen = true;
     }
     while (maker->count < VECTOR_MAX && !task->marker) {
@@ -555,6 +573,9 @@ make_tuples(struct row_maker *maker, struct str input, size_t *used)
         task->line++;
         maker->count += !task->marker;
     }
+    if (code == OX_OK && task->marker && *used < input.len)
+        code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT,
+            "received copy data after EOF marker");
     if (code == OX_OK && maker->eof && !task->marker && *used < input.len &&
         maker->count < VECTOR_MAX)
         code = ox_fail(maker->err, OX_BAD_COPY_FILE_FORMAT, "unexpected EOF in COPY data");
