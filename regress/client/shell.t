@@ -100,6 +100,8 @@ is($out, "COPY 2\nx\t10\ny\t11\n", 'COPY in and out');
 ($status, $out) = script("\\o | head -1 >/dev/null\nSELECT 1;\nSELECT 2 \\g | cat >/dev/null\n"
     . "SELECT generate_series(1, 100000);\n" x 2 . "\\o\n\\echo still here\n", '-At');
 ok($status == 0 && $out =~ /still here/, 'one pipe that ends leaves the shell to those that are open') or diag $status;
+($status, $out) = script("\\copy (SELECT generate_series(1, 200000)) to program 'head -1 >/dev/null'\n\\echo still here\n", '-At');
+ok($status == 0 && $out =~ /could not write COPY data: .*still here/s, 'nor does the program of \copy end it') or diag "$status $out";
 {
     local $ENV{OXSQL_EDITOR} = 'stat -c %a';
     ($status, $out) = script("SELECT 'secret'\n\\e\n");

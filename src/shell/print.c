@@ -196,6 +196,14 @@ print_paper_width(const struct print_opts *opts, FILE *out)
     return columns && atoi(columns) > 0 ? atoi(columns) : size.ws_col;
 }
 
+void
+print_count_pipes(int change)
+{
+    static int pipes;
+    pipes += change;
+    signal(SIGPIPE, pipes > 0 ? SIG_IGN : SIG_DFL);
+}
+
 FILE *
 print_pager_open(const struct print_opts *opts, FILE *out, size_t lines, bool too_wide)
 {
@@ -220,7 +228,7 @@ print_pager_open(const struct print_opts *opts, FILE *out, size_t lines, bool to
     FILE *pager = popen(program, "w");
     if (!pager)
         return out;
-    signal(SIGPIPE, SIG_IGN);
+    print_count_pipes(1);
     return pager;
 }
 
@@ -230,7 +238,7 @@ print_pager_close(FILE *pager, FILE *out)
     if (pager == out)
         return;
     pclose(pager);
-    signal(SIGPIPE, SIG_DFL);
+    print_count_pipes(-1);
 }
 
 static void

@@ -115,6 +115,9 @@ void print_spaces(struct text *out, int count);
 void print_flush(struct text *out, FILE *file);
 /* Columns of the paper, 0 if it has none (not a terminal and not asked for). */
 int print_paper_width(const struct print_opts *opts, FILE *out);
+/* One pipe more (1) or less (-1) that is written to: while there is one, a reader that ends
+ * does not end the shell. */
+void print_count_pipes(int change);
 /* Opens a pager for `lines` lines when out is a terminal and that is too much for it; else gives
  * back out itself. */
 FILE *print_pager_open(const struct print_opts *opts, FILE *out, size_t lines, bool too_wide);

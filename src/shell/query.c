@@ -309,15 +309,6 @@ rollback_point(struct shell *sh)
     }
 }
 
-static int pipes; /* that are open: one that nobody reads must not end the shell */
-
-static void
-count_pipes(int change)
-{
-    pipes += change;
-    signal(SIGPIPE, pipes > 0 ? SIG_IGN : SIG_DFL);
-}
-
 FILE *
 query_output_open(struct shell *sh, const char *file, bool *is_pipe)
 {
@@ -327,7 +318,7 @@ query_output_open(struct shell *sh, const char *file, bool *is_pipe)
     if (!opened)
         shell_error(sh, "%s: %s", *is_pipe ? file + 1 : file, strerror(errno));
     else if (*is_pipe)
-        count_pipes(1);
+        print_count_pipes(1);
     return opened;
 }
 
@@ -336,7 +327,7 @@ query_output_close(FILE *file, bool is_pipe)
 {
     if (is_pipe) {
         pclose(file);
-        count_pipes(-1);
+        print_count_pipes(-1);
     } else {
         fclose(file);
     }

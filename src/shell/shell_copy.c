@@ -210,6 +210,7 @@ copy_open(struct shell *sh, const struct copy_parts *parts)
     fflush(NULL);
     if (parts->program) {
         stream = popen(parts->file, parts->from ? "r" : "w");
+        print_count_pipes(stream != NULL);
     } else {
         struct stat facts;
         stream = fopen(parts->file, parts->from ? "r" : "w");
@@ -246,10 +247,12 @@ copy_command(struct shell *sh, const char *args)
     sh->copy_stream = stream;
     bool worked = query_send(sh, query.ptr);
     sh->copy_stream = NULL;
-    if (parts.program)
+    if (parts.program) {
         worked = pclose(stream) == 0 && worked;
-    else if (parts.file && fclose(stream) != 0)
+        print_count_pipes(-1);
+    } else if (parts.file && fclose(stream) != 0) {
         worked = false;
+    }
     ox_text_fini(&query);
     return worked;
 }
