@@ -356,15 +356,16 @@ public class OxbowGroups {
         admin.deleteRecords(Map.of()).all().get();
     }
 
-    // A classic consumer that is closed amid a rebalance may say nothing to the group,
-    // which then waits for its session to end.
+    // A classic consumer that is closed amid a rebalance may say nothing to the group, and what
+    // any says while the server restarts is lost: the group waits for its session to end, up to
+    // 45 s.
     private static void delete(String name) throws Exception {
         for (int i = 0;; i++)
             try {
                 admin.deleteConsumerGroups(List.of(name)).all().get();
                 return;
             } catch (ExecutionException e) {
-                if (!(e.getCause() instanceof GroupNotEmptyException) || i > 300)
+                if (!(e.getCause() instanceof GroupNotEmptyException) || i > 600)
                     throw e;
                 Thread.sleep(100);
             }
