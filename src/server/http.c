@@ -22,7 +22,7 @@
 #include "engine/metrics.h"
 #include "server/server.h"
 
-enum { BACKLOG = 64, IDLE_SECONDS = 10 };
+enum { BACKLOG = 64, IDLE_SECONDS = 10, AGAIN_MS = 1000 };
 
 struct http_door {
     struct engine *engine;
@@ -127,37 +127,50 @@ listen_at(const char *address, const struct sockaddr_in *at, int *out, int *boun
 }
 
 /* The library's own thread takes over the socket, and what waits there. */
-static void
-serve(struct http_door *door)
+static ox_code
+serve(struct http_door *door, struct ox_err *err)
 {
-    struct ox_err err;
-    if (ox_late_load(&library, &err) != OX_OK) {
-        ox_diag_err(OX_DIAG_ERROR, "HTTP is not served", &err);
-        close(door->listen_fd);
-        return;
-    }
+    ox_code code = ox_late_load(&library, err);
+    if (code != OX_OK)
+        return code;
     door->daemon = mhd.start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, door,
         MHD_OPTION_LISTEN_SOCKET, door->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)LIMIT_HTTP_CONNECTIONS_VALUE,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
-    if (door->daemon == NULL) {
-        ox_error("HTTP is not served", "reason=libmicrohttpd does not start");
-        close(door->listen_fd);
-    }
+    return door->daemon != NULL
+        ? OX_OK
+        : ox_fail(err, OX_UNKNOWN_SERVER_ERROR, "libmicrohttpd does not start");
 }
 
+static void
+turn_away(int listen_fd)
+{
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Where it cannot be served, descriptors may have run out: the next who comes is. */
 static void *
 wait_for_first(void *arg)
 {
     struct http_door *door = arg;
     struct pollfd fds[2] = {{.fd = door->listen_fd, .events = POLLIN},
         {.fd = door->wake[0], .events = POLLIN}};
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
-        ;
-    if (fds[1].revents != 0)
-        close(door->listen_fd);
-    else
-        serve(door);
+    struct ox_err err;
+    for (bool told = false;; told = true) {
+        while (poll(fds, 2, -1) < 0 && errno == EINTR)
+            ;
+        if (fds[1].revents != 0)
+            break;
+        if (serve(door, &err) == OX_OK)
+            return NULL;
+        if (!told)
+            ox_diag_err(OX_DIAG_ERROR, "HTTP is not served", &err);
+        turn_away(door->listen_fd);
+        poll(&fds[1], 1, AGAIN_MS);
+    }
+    close(door->listen_fd);
     return NULL;
 }
 
