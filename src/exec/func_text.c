@@ -124,6 +124,16 @@ text_to_char1(struct call *call, const struct datum *args, struct datum *out)
 }
 
 ox_code
+char1_to_text(struct call *call, const struct datum *args, struct datum *out)
+{
+    struct text text;
+    ox_text_init(&text, call->arena);
+    type_out_text(TYPE(TYPE_CHAR), &args[0], &row_format_default, &text);
+    out->s = ox_text_str(&text);
+    return OX_OK;
+}
+
+ox_code
 text_to_reg(struct call *call, const struct datum *args, struct datum *out)
 {
     return type_in_text(call->type, args[0].s, call_format(call), call->arena, out, call->err);

@@ -551,6 +551,23 @@ jsonb_in(struct str text, struct arena *arena, struct str *out, struct ox_err *e
     return code;
 }
 
+/* "char": a byte, which is shown and taken as \ooo when it is no ASCII. None is zero. */
+static struct str
+char1_in(struct str text, struct arena *arena)
+{
+    uint32_t byte = 0;
+    bool octal = text.len == 4 && text.ptr[0] == '\\';
+    for (size_t i = 1; i < 4 && octal; i++) {
+        octal = text.ptr[i] >= '0' && text.ptr[i] <= '7';
+        byte = byte * 8 + (uint32_t)(text.ptr[i] - '0');
+    }
+    if (!octal)
+        return ox_str_n(text.ptr, OX_MIN(text.len, (size_t)1));
+    char *to = ox_arena_alloc(arena, 1);
+    *to = (char)byte;
+    return ox_str_n(to, (uint8_t)byte != 0);
+}
+
 ox_code
 type_in_text(struct type type, struct str text, const struct row_format *format,
     struct arena *arena, struct datum *out, struct ox_err *err)
@@ -605,7 +622,7 @@ type_in_text(struct type type, struct str text, const struct row_format *format,
         out->s = name_cut(text);
         return OX_OK;
     case TYPE_CHAR:
-        out->s = text.len > 0 ? ox_str_n(text.ptr, 1) : text;
+        out->s = char1_in(text, arena);
         return OX_OK;
     case TYPE_VARCHAR:
     case TYPE_BPCHAR:
@@ -887,6 +904,12 @@ type_out_text(
     case TYPE_RECORD:
         record_out_text(v->s, format, to);
         break;
+    case TYPE_CHAR:
+        if (v->s.len > 0 && (uint8_t)v->s.ptr[0] >= 0x80) {
+            ox_text_addf(to, "\\%03o", (uint8_t)v->s.ptr[0]);
+            break;
+        }
+        __attribute__((fallthrough));
     default:
         ox_text_add(to, v->s.ptr, v->s.len);
     }
