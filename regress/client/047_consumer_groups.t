@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 use Clients;
+use IPC::Open2;
 use KafkaJars;
 use Oxbow;
 use Test::More;
@@ -23,13 +24,16 @@ sub run_parts {
     my %topics = ('"pat-a"' => 2, wide => 3, wide2 => 3, six => 6, moving => 6);
     $ox->sql("CREATE TOPIC $_ PARTITIONS $topics{$_}") for sort keys %topics;
     local $ENV{OX_KAFKA} = $ox->kafka;
-    open my $out, '-|', 'timeout', 600, @java, @parts or die;
+    my $program = open2(my $out, my $in, 'timeout', 600, @java, @parts);
     my $words = '';
     while (my $line = <$out>) {
-        ok($ox->restart_twice($signal), "$1, $signal, twice: it starts again") if $line =~ /^half=(.*)/;
+        if ($line =~ /^half=(.*)/) {
+            ok($ox->restart_twice($signal), "$1, $signal, twice: it starts again");
+            syswrite $in, "go on\n";
+        }
         $words .= $line;
     }
-    close $out;
+    waitpid $program, 0;
     is($?, 0, "@parts: the program ends well") or diag $words;
     is($ox->stop, 0, "@parts: the server stops in order");
     return $words =~ /^(\w+)=(.*)$/mg;

@@ -6,7 +6,7 @@
 // reads while the broker restarts, under the protocols that the members have; a
 // group goes over from one to the other member by member, and back. Each record
 // must be read once by the group, whatever happens. Prints "half" when the broker
-// may restart, and results as name=value.
+// may restart, reads a line when it has, and prints results as name=value.
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -339,6 +339,8 @@ public class OxbowGroups {
         say("half", name);
         Thread.sleep(500);
         group.write("six", 6, 600);
+        while (System.in.read() != '\n')
+            ;
         say(name + "_2", group.await(2, 2, 1, 1) ? "true" : group.sizes());
         int lost = 0;
         for (Member member : group.members)
