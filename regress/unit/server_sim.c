@@ -846,6 +846,57 @@ hush(void)
         ox_logger_set(i, level);
 }
 
+/* ---- a directory that cannot be read ---- */
+
+static struct file_system *disk;
+static int lists_left;
+
+static ox_code
+list_or_fail(void *self, const char *path, struct arena *arena, struct file_name **out,
+    size_t *count, struct ox_err *err)
+{
+    if (strcmp(path, "/data") == 0 && lists_left > 0 && --lists_left == 0)
+        return ox_fail(err, OX_IO_ERROR, "could not read directory \"%s\"", path);
+    return disk->ops->list(self, path, arena, out, count, err);
+}
+
+/* The data directory holds a partition and is no log directory any more: no start, whichever
+ * look at it fails. */
+static void
+test_unread_dir(void)
+{
+    static struct world world;
+    struct ox_err err;
+    world_init(&world, 1);
+    disk = world.env.fs;
+    struct file_system_ops ops = *disk->ops;
+    struct file_system other = {&ops, disk->self};
+    ops.list = list_or_fail;
+    ok(world_start(&world), "a node that has partitions in its data directory");
+    world_stop(&world);
+    bool made = fs_mkdir(disk, "test", "/data/t-0", &err) == OX_OK &&
+        file_write_whole(disk, "test", "/data/t-0/partition.metadata", "version: 0\n", 11, &err) ==
+            OX_OK;
+    ok(made, "and gets other log directories");
+    world.env.fs = &other;
+    world.options.config.log_dirs = "/data/logs";
+    int started = 0;
+    world.net = stream_sim_new(1);
+    world.env.net = stream_sim_system(world.net);
+    for (int look = 0; look < 8; look++) {
+        lists_left = look;
+        if (server_start(&world.options, &world.server, &err) != OX_OK)
+            continue;
+        started++;
+        server_stop(world.server);
+    }
+    is_int(started, 0, "does not start, also when the directory cannot be read");
+    world.server = NULL;
+    stream_sim_free(world.net);
+    world.env.fs = disk;
+    world_fini(&world);
+}
+
 int
 main(void)
 {
@@ -873,5 +924,6 @@ main(void)
     ox_text_fini(&sql);
     test_truncate(many != NULL ? 50 : 4);
     test_clock();
+    test_unread_dir();
     return done();
 }

@@ -184,24 +184,30 @@ open_meta(struct server *server, struct ox_err *err)
     return meta_open(&config, server->env, &server->meta, err);
 }
 
-/* Whether the data directory has been a log directory, and is one no more. */
-static bool
-holds_partitions(struct server *server)
+/* The data directory may have been a log directory, and be one no more: then it must hold
+ * no partitions. */
+static ox_code
+check_no_partitions(struct server *server, struct ox_err *err)
 {
     const char *dir = server->options->dir;
     struct arena arena;
     struct file_name *names;
     struct file_stat st;
     size_t count = 0;
-    bool found = false;
     ox_arena_init(&arena);
-    fs_list(server->env->fs, dir, &arena, &names, &count, NULL);
-    for (size_t i = 0; i < count && !found; i++)
+    ox_code code = fs_list(server->env->fs, dir, &arena, &names, &count, err);
+    bool found = false; /* others' directories, which cannot be looked into, hold none */
+    for (size_t i = 0; i < count && code == OX_OK && !found; i++)
         found = names[i].is_dir && strcmp(names[i].name, "__cluster_metadata-0") != 0 &&
                 fs_stat(server->env->fs, ox_arena_printf(&arena, "%s/%s/partition.metadata", dir,
                     names[i].name), &st, NULL) == OX_OK;
+    if (found) {
+        code = ox_fail(err, OX_CONFIG_ERROR, "data directory \"%s\" holds partitions, and "
+            "\"log_dirs\" does not name it", dir);
+        ox_hint(err, "Name it first in log_dirs; its partitions can be moved then.");
+    }
     ox_arena_fini(&arena);
-    return found;
+    return code;
 }
 
 /* Where partitions are: log_dirs, or the data directory itself. */
@@ -218,11 +224,7 @@ log_dir_paths(struct server *server, struct str **out, size_t *count, struct ox_
     bool has_data_dir = false;
     for (size_t i = 0; i < *count; i++)
         has_data_dir |= ox_str_is((*out)[i], options->dir);
-    if (has_data_dir || !holds_partitions(server))
-        return OX_OK;
-    ox_fail(err, OX_CONFIG_ERROR, "data directory \"%s\" holds partitions, and \"log_dirs\" does "
-        "not name it", options->dir);
-    return ox_hint(err, "Name it first in log_dirs; its partitions can be moved then.");
+    return has_data_dir ? OX_OK : check_no_partitions(server, err);
 }
 
 /* A directory whose disk does not work is left out; who else has it locked, or
