@@ -85,7 +85,15 @@ DELETE FROM del WHERE _offset < 2 + 4 AND 1 > _partition;
 DELETE FROM del WHERE _key = 'a';
 DELETE FROM del WHERE _offset > 3;
 DELETE FROM del WHERE _offset < 'x';
+-- not rounded to other records
+DELETE FROM del WHERE _offset <= 5.6;
+DELETE FROM del WHERE _partition = 0.6;
+DELETE FROM del WHERE _offset < 5.0;
 DELETE FROM nothing;
+CREATE TOPIC twice;
+TRUNCATE twice, twice;
+DROP TOPIC twice, twice;
+DROP TOPIC twice;
 BEGIN READ ONLY;
 DELETE FROM del;
 ROLLBACK;

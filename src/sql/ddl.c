@@ -427,24 +427,27 @@ make_drop(struct ddl_task *task, const struct ast_stmt *stmt, struct ox_err *err
     size_t count = stmt->drop.names->count;
     uint32_t cut_count = 0;
     struct engine_cut *cuts = ox_arena_array(&task->arena, struct engine_cut, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct meta_topic *topic;
-        ox_code code = find_topic(task, ast_at(stmt->drop.names, i, struct ast_name),
+    struct map seen; /* one that is named again */
+    ox_code code = OX_OK;
+    ox_map_init(&seen);
+    for (size_t i = 0; i < count && code == OX_OK; i++) {
+        const struct meta_topic *topic = NULL;
+        code = find_topic(task, ast_at(stmt->drop.names, i, struct ast_name),
             stmt->drop.if_exists, &topic, err);
-        if (code != OX_OK)
-            return code;
-        if (topic == NULL)
+        if (code != OX_OK || topic == NULL || ox_map_put(&seen, topic->name, task) != NULL)
             continue;
         if (topic->internal)
-            return ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "topic \"%s\" is internal",
+            code = ox_fail(err, OX_INSUFFICIENT_PRIVILEGE, "topic \"%s\" is internal",
                 topic->name.ptr);
-        if (truncate)
+        else if (truncate)
             cuts[cut_count++] = (struct engine_cut){ox_str_dup(&task->arena, topic->name), NULL, 0};
         else
             add_step(task, STEP_DELETE, topic->name);
     }
-    add_truncate(task, cuts, cut_count);
-    return OX_OK;
+    ox_map_fini(&seen);
+    if (code == OX_OK)
+        add_truncate(task, cuts, cut_count);
+    return code;
 }
 
 /* ---- DELETE: the beginnings of partitions ---- */
@@ -470,7 +473,7 @@ read_prefix(struct ddl_task *task, const struct ast_expr *where, struct prefix *
     struct ox_err *err)
 {
     struct bind_config config;
-    struct datum value;
+    struct datum value, exact;
     if (where->kind != AST_OP || where->a == NULL || where->a->kind != AST_COLUMN ||
         where->a->name->count != 1)
         return not_a_prefix(where, err);
@@ -481,10 +484,15 @@ read_prefix(struct ddl_task *task, const struct ast_expr *where, struct prefix *
         return not_a_prefix(where, err);
     bind_config_of(task->sess, OX_STR(""), NULL, 0, &config);
     ox_code code = bind_constant(&config, where->b, TYPE(TYPE_INT8), &task->arena, &value, err);
+    if (code == OX_OK)
+        code = bind_constant(&config, where->b, TYPE(TYPE_NUMERIC), &task->arena, &exact, err);
     if (code != OX_OK) {
         err->position = where->b->pos + 1;
         return code;
     }
+    struct datum whole = datum_str(numeric_from_i64(value.null ? 0 : value.i, &task->arena));
+    if (!value.null && datum_compare(TYPE(TYPE_NUMERIC), &exact, &whole) != 0)
+        return not_a_prefix(where, err); /* rounded, it would be of other records */
     bool other = partition && (value.i < 0 || (out->partition >= 0 && out->partition != value.i));
     if (value.null || other)
         out->end = 0; /* true of no record */
