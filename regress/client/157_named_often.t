@@ -193,9 +193,10 @@ my ($long, $many) = ('x' x 30_000, 8000);
 
 {
     my $fetch = sub {
-        my ($topic, $group, $parts) = @_;
+        my ($topic, $group, $parts, $member) = @_;
         $parts //= 5000;
-        return "\0" . varint_of(1 + length $group) . $group . varint_of(5) . 'memb' . pack('N6', 0, 0, 1, 1 << 20, 100, 100) . varint_of(2)
+        $member //= 'memb';
+        return "\0" . varint_of(1 + length $group) . $group . varint_of(5) . $member . pack('N6', 0, 0, 1, 1 << 20, 100, 100) . varint_of(2)
             . $topic x 16 . varint_of(1 + $parts) . join('', map { pack 'N C C', $_, 1, 0 } 1 .. $parts) . "\0\1\0";
     };
     $admin = login('admin');
@@ -209,6 +210,8 @@ my ($long, $many) = ('x' x 30_000, 8000);
         $before //= mib_now();
     }
     at_most(mib_now() - $before, 60, 'and not those of before');
+    kafka_ask($admin, 78, 1, $fetch->(chr(65 + $_), 'z' x 3000, 1000, "me$_"), 120) for 10 .. 39;
+    at_most(mib_now() - $before, 90, 'of many sessions not more than so much');
     my $begun = time;
     ($answer) = costs($admin, 78, 1, $fetch->('a', 'g', 150_000));
     note sprintf '%.1f s', time - $begun;

@@ -18,7 +18,8 @@
 #include "base/check.h"
 #include "share/share_int.h"
 
-enum { NS_PER_MS = 1000000, RETRIES = 16, REFUSED_MAX = 1000, OUTS_FEW = 256 };
+enum { NS_PER_MS = 1000000, RETRIES = 16, REFUSED_MAX = 1000, UNREAD_MAX = 16 << 20,
+    OUTS_FEW = 256 };
 
 /* A partition of a session. */
 struct share_read {
@@ -746,7 +747,8 @@ take_part(struct share_call *call, struct share_call_part *part)
         acknowledge(call, part);
     if (!call->fetch || call->session_epoch == -1)
         return;
-    if (part->refused != OX_OK && call->session->count >= REFUSED_MAX) {
+    bool many = call->session->count >= REFUSED_MAX || call->home->unread >= UNREAD_MAX;
+    if (part->refused != OX_OK && many) {
         out_of(call, &part->topic_id, part->partition)->code = part->refused;
         return;
     }

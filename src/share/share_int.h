@@ -117,6 +117,7 @@ struct share_home {
     struct map groups;   /* group -> its number of sessions */
     struct map conns;    /* connection -> the group it read last, struct str on the heap */
     struct list parked;  /* struct share_call */
+    size_t unread;       /* bytes of parts that were never there to be read */
     uint64_t swept;      /* generation of the view when parts_sweep() looked */
     uint64_t last_id;    /* of a session */
     bool stopping;
@@ -138,7 +139,8 @@ enum part_state { PART_NEW, PART_LOADING, PART_READY };
 
 struct share_part {
     struct share_home *home;
-    struct str key, group_id; /* heap */
+    struct str key;           /* heap */
+    struct str group_id;      /* in it */
     struct uuid topic_id;
     int32_t index;
     struct partition *part; /* held; NULL until loaded once */

@@ -254,6 +254,13 @@ answered(struct share_part *sp)
     atomic_fetch_sub(&sp->home->share->out, 1);
 }
 
+/* The table has a copy of the key. */
+static size_t
+weight(const struct share_part *sp)
+{
+    return sizeof(*sp) + 2 * sp->key.len;
+}
+
 static void
 load(struct share_part *sp)
 {
@@ -264,6 +271,7 @@ load(struct share_part *sp)
         struct partition *part =
             replica_partition(sp->home->share->replica, &sp->topic_id, sp->index);
         sp->part = part != NULL && partition_log(part) != NULL ? partition_hold(part) : NULL;
+        sp->home->unread -= sp->part != NULL ? weight(sp) : 0;
     }
     if (sp->part == NULL) {
         sp->fault = OX_UNKNOWN_TOPIC_OR_PARTITION;
@@ -297,6 +305,7 @@ settle(struct share_part *sp)
     if (sp->dropped && sp->sessions == 0 && !sp->out && !sp->burying && ox_list_empty(&sp->next) &&
         ox_list_empty(&sp->waiting)) {
         ox_map_remove(&sp->home->parts, sp->key);
+        sp->home->unread -= sp->part == NULL ? weight(sp) : 0;
         part_free(sp);
     }
 }
@@ -437,13 +446,14 @@ part_get(struct share_home *home, struct str group_id, const struct uuid *topic_
         sp->home = home;
         sp->key = heap_copy(part_key(&arena, group_id, topic_id, index));
         ox_arena_fini(&arena);
-        sp->group_id = heap_copy(group_id);
+        sp->group_id = ox_str_n(sp->key.ptr, group_id.len);
         sp->topic_id = *topic_id;
         sp->index = index;
         ox_arena_init(&sp->arena);
         ox_list_init(&sp->waiting);
         ox_list_init(&sp->next);
         ox_map_put(&home->parts, sp->key, sp);
+        home->unread += weight(sp);
     }
     sp->dropped = false;
     return sp;
@@ -465,7 +475,6 @@ part_free(struct share_part *sp)
     partition_put(sp->part);
     ox_arena_fini(&sp->arena);
     ox_free((void *)sp->key.ptr);
-    ox_free((void *)sp->group_id.ptr);
     ox_free(sp);
 }
 
