@@ -159,6 +159,15 @@ put_name(const struct moment *m, const struct keyword *k, const char *pattern, b
 }
 
 /* Keywords that show words. False: it is one of numbers. */
+/* From 1; an interval's months count backward below zero, and whole years end with one. */
+static int
+roman_month(const struct moment *m)
+{
+    if (m->c.month == 0)
+        return m->c.year > 0 ? 12 : 1;
+    return m->c.month > 0 ? m->c.month : 13 + m->c.month;
+}
+
 static bool
 put_word(const struct moment *m, const struct keyword *k, const char *pattern, bool fill,
     struct text *to)
@@ -176,9 +185,9 @@ put_word(const struct moment *m, const struct keyword *k, const char *pattern, b
     case K_DAY:
     case K_DY: put_name(m, k, pattern, fill, to); break;
     case K_RM:
-        if (m->c.month == 0)
+        if (m->c.month == 0 && m->c.year == 0)
             break;
-        put_as(to, roman_months[m->c.month - 1], lower);
+        put_as(to, roman_months[roman_month(m) - 1], lower);
         if (fill)
             put_padded(to, start, 4);
         break;
@@ -190,6 +199,7 @@ put_word(const struct moment *m, const struct keyword *k, const char *pattern, b
             ox_text_addf(to, ":%02d", offset / 60 % 60);
         break;
     case K_FX: break;
+    case K_Q: return m->c.month == 0; /* no quarter */
     default: return false;
     }
     return true;
@@ -228,7 +238,7 @@ year_number(const struct moment *m, const struct keyword *k, int64_t *v, int *wi
         iso_year = iso_year > 0 ? iso_year : 1 - iso_year;
     }
     switch (k->key) {
-    case K_YYYY: *v = year; *width = year < 0 ? 5 : 4; break;
+    case K_YYYY: *v = year; *width = 4; break;
     case K_YYY: *v = year % 1000; *width = 3; break;
     case K_YY: *v = year % 100; *width = 2; break;
     case K_Y: *v = year % 10; *width = 1; break;
@@ -252,19 +262,19 @@ static void
 day_number(const struct moment *m, const struct keyword *k, int64_t *v, int *width)
 {
     const struct civil *c = &m->c;
-    int64_t doy = m->interval ? 0 : m->days - civil_to_days(c->year, 1, 1);
+    int64_t doy = m->interval ? m->days - 1 : m->days - civil_to_days(c->year, 1, 1);
     int iso_year, week = 0, wday = m->interval ? 0 : civil_weekday(m->days);
     if (!m->interval)
         civil_iso_week(m->days, &iso_year, &week);
     *width = 2;
     switch (k->key) {
     case K_MM: *v = c->month; break;
-    case K_DDD: *v = m->interval ? 0 : doy + 1; *width = 3; break;
+    case K_DDD: *v = doy + 1; *width = 3; break;
     case K_IDDD: *v = (week - 1) * 7 + (wday + 6) % 7 + 1; *width = 3; break;
     case K_DD: *v = c->day; break;
     case K_D: *v = wday + 1; *width = 1; break;
     case K_ID: *v = wday == 0 ? 7 : wday; *width = 1; break;
-    case K_WW: *v = m->interval ? 0 : doy / 7 + 1; break;
+    case K_WW: *v = doy / 7 + 1; break;
     case K_W: *v = (c->day - 1) / 7 + 1; *width = 1; break;
     case K_IW: *v = week; break;
     case K_J: *v = m->days + 2451545; *width = 0; break;
@@ -290,8 +300,9 @@ put_key(const struct moment *m, const struct keyword *k, const char *pattern, bo
     if (!clock_number(m, k, number, &width) && !year_number(m, k, number, &width))
         day_number(m, k, number, &width);
     fill |= k->key == K_FF;
-    if (*number < 0 && fill)
-        width++;
+    bool beside = k->key != K_DD && k->key != K_DDD && k->key != K_WW && k->key != K_MS &&
+                  k->key != K_US && k->key != K_FF;
+    width += *number < 0 && fill && beside; /* the sign stands beside the digits */
     ox_text_addf(to, "%0*lld", fill ? width : 0, (long long)*number);
 }
 
@@ -664,6 +675,9 @@ read_moment(struct call *call, struct str s, struct str f, struct reading *r)
             i++;
             continue;
         }
+        if (k->key == K_TZ || k->key == K_OF)
+            return call_fail(call, OX_FEATURE_NOT_SUPPORTED,
+                "formatting field \"%s\" is only supported in to_char", k->text);
         i += strlen(k->text);
         bool adjacent = i < f.len && (keyword_at(f, i) != NULL || isdigit((unsigned char)f.ptr[i]));
         if (!read_key(r, k, adjacent)) {

@@ -10,6 +10,7 @@
 
 struct picture {
     int before, after; /* digits */
+    int decimals;      /* of the number: a float has no more than it can tell apart */
     int zero_at;       /* first 0 before the point, -1 none */
     int last_zero;     /* last 0 after the point, counted from it */
     bool point, fill, sign_s, s_first, minus, plus, sg, pr, roman, roman_lower, exponent;
@@ -134,10 +135,10 @@ writing_init(struct writing *w, const struct picture *p, bool negative, const ch
 {
     const char *dot = digits != NULL ? strchr(digits, '.') : NULL;
     *w = (struct writing){.p = p, .to = to, .digits = digits, .negative = negative,
-        .over = digits == NULL, .keep = p->after};
+        .over = digits == NULL, .keep = OX_MIN(p->after, p->decimals)};
     w->have = w->over ? p->before : dot != NULL ? (int)(dot - digits) : (int)strlen(digits);
     if (!p->fill && !w->over && p->after > 0) { /* FM drops zeros that nobody asked for */
-        size_t len = strlen(digits);
+        size_t len = strlen(digits) - (size_t)(p->after - w->keep);
         while (w->keep > p->last_zero && w->keep > 0 && digits[len - 1] == '0')
             w->keep--, len--;
     }
@@ -192,10 +193,8 @@ put_digit(struct writing *w)
         w->at++;
         return;
     }
-    if (w->over)
-        ox_text_addc(w->to, '#');
-    else if (w->after < w->keep)
-        ox_text_addc(w->to, w->decimals[w->after]);
+    if (w->after < w->keep)
+        ox_text_addc(w->to, w->over ? '#' : w->decimals[w->after]);
     w->after++;
 }
 
@@ -243,7 +242,8 @@ put_number(
         } else if (c == '9' || c == '0') {
             put_digit(&w);
         } else if (c == '.' || c == 'D' || c == 'd') {
-            if (p->fill || w.keep > 0 || w.over || p->last_zero > 0 || p->after > 0)
+            bool none = p->after > 0 && p->decimals == 0 && !w.over;
+            if (!none && (p->fill || w.keep > 0 || w.over || p->last_zero > 0 || p->after > 0))
                 ox_text_addc(to, '.');
             w.begun = true;
         } else if (c == ',' || c == 'G' || c == 'g') {
@@ -285,8 +285,7 @@ put_special(struct str f, const struct picture *p, struct str num, struct text *
 /* A float is rounded as it stands in memory, 2.675 down, and a half to the even digit; a
  * decimal of its shortest text would go up. */
 static ox_code
-number_of_float(struct call *call, double v, int precision, const struct picture *p,
-    struct str *num)
+number_of_float(struct call *call, double v, int precision, struct picture *p, struct str *num)
 {
     if (!isfinite(v) || p->exponent || p->shift > 0) {
         *num = numeric_from_f64(v, precision, call->arena);
@@ -297,7 +296,8 @@ number_of_float(struct call *call, double v, int precision, const struct picture
     ox_text_addf(&text, "%.0f", fabs(v));
     int room = precision - (int)OX_MIN(text.len, (size_t)precision);
     ox_text_clear(&text);
-    ox_text_addf(&text, "%.*f", OX_MIN(p->after, room), v);
+    p->decimals = OX_MIN(p->after, room);
+    ox_text_addf(&text, "%.*f", p->decimals, v);
     return numeric_in(ox_text_str(&text), -1, call->arena, num, call->err);
 }
 
@@ -311,6 +311,7 @@ format_number(struct call *call, const struct datum *args, struct datum *out)
     ox_code code = read_picture(call, args[1].s, &p);
     if (code != OX_OK)
         return code;
+    p.decimals = p.after;
     ox_text_init(&text, call->arena);
     ox_text_reserve(&text, 1);
     ox_text_init(&digits, call->arena);
@@ -344,7 +345,8 @@ format_number(struct call *call, const struct datum *args, struct datum *out)
                 numeric_mul(num, numeric_from_i64(10, call->arena), call->arena, &num, call->err);
         num = numeric_round(numeric_abs(num, call->arena), p.after, call->arena);
         numeric_out(num, &digits);
-        negative = negative && numeric_sign(num) != 0;
+        bool minus_zero = id == TYPE_FLOAT4 || id == TYPE_FLOAT8 ? signbit(args[0].f) != 0 : false;
+        negative = numeric_sign(num) != 0 ? negative : minus_zero;
         size_t whole = strcspn(digits.ptr, ".");
         over = (int)whole > p.before && !(digits.ptr[0] == '0' && p.before == 0);
     }

@@ -252,10 +252,7 @@ interval_part(
         /* a year has 365.25 days here */
         __int128 s = (__int128)years * 31557600 + (__int128)(v.months % 12) * 2592000 +
                      (__int128)v.days * 86400;
-        __int128 us = s * 1000000 + v.us;
-        if (us > INT64_MAX || us < INT64_MIN)
-            return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "interval out of range");
-        *out = (struct part){(int64_t)us, 6, false};
+        *out = (struct part){s * 1000000 + v.us, 6, false};
         break;
     }
     default:
