@@ -100,7 +100,7 @@ bind_type(const struct bind_config *config, const struct ast_type *ast, struct t
             const struct ast_expr *mod = ast_at(ast->mods, i, struct ast_expr);
             bool negative = mod->kind == AST_OP && mod->a == NULL && mod->b != NULL;
             if (!ox_str_to_i64(negative ? mod->b->text : mod->text, &value) ||
-                value > INT32_MAX) {
+                value > INT32_MAX || value < INT32_MIN) {
                 ox_fail(err, OX_INVALID_PARAMETER_VALUE, "type modifiers must be integers");
                 err->position = ast->pos + 1;
                 return err->code;

@@ -721,7 +721,8 @@ bind_number(struct bind *b, const struct ast_expr *ast, struct expr **out)
 {
     int64_t value;
     if (ast->kind == AST_INTEGER && ox_str_to_i64(ast->text, &value)) {
-        struct type type = TYPE(value <= INT32_MAX ? TYPE_INT4 : TYPE_INT8);
+        bool small = value >= INT32_MIN && value <= INT32_MAX;
+        struct type type = TYPE(small ? TYPE_INT4 : TYPE_INT8);
         *out = expr_const(b->arena, type, datum_i64(value), ast->pos + 1);
         return OX_OK;
     }
