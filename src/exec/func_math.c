@@ -384,13 +384,25 @@ FLOAT1(round, rint(x))
 FLOAT1(trunc, trunc(x))
 FLOAT1(sign, x > 0 ? 1 : x < 0 ? -1 : 0)
 FLOAT1(cbrt, cbrt(x))
-FLOAT1(degrees, x / 0.0174532925199432957692)
-FLOAT1(radians, x * 0.0174532925199432957692)
 FLOAT1(sinh, sinh(x))
 FLOAT1(cosh, cosh(x))
 FLOAT1(tanh, tanh(x))
 FLOAT1(asinh, asinh(x))
 FLOAT1(atan, atan(x))
+
+ox_code
+float_degrees(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = args[0].f / 0.0174532925199432957692;
+    return float_check(call, out->f, isinf(args[0].f), true);
+}
+
+ox_code
+float_radians(struct call *call, const struct datum *args, struct datum *out)
+{
+    out->f = args[0].f * 0.0174532925199432957692;
+    return float_check(call, out->f, true, args[0].f == 0);
+}
 
 #define FLOAT_BOUND(NAME, EXPR, BAD)                                                               \
     ox_code float_##NAME(struct call *call, const struct datum *args, struct datum *out)           \
@@ -616,52 +628,67 @@ float_random(struct call *call, const struct datum *args, struct datum *out)
     return OX_OK;
 }
 
+static ox_code
+bucket_check(struct call *call, int64_t count, bool nan, bool infinite, bool equal)
+{
+    const char *wrong = count <= 0 ? "count must be greater than zero"
+                        : nan      ? "operand, lower bound, and upper bound cannot be NaN"
+                        : infinite ? "lower and upper bounds must be finite"
+                        : equal    ? "lower bound cannot equal upper bound"
+                                   : NULL;
+    return wrong == NULL ? OX_OK : call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "%s", wrong);
+}
+
+static ox_code
+bucket_behind(struct call *call, int64_t count, struct datum *out)
+{
+    out->i = count + 1;
+    return out->i <= INT32_MAX ? OX_OK : call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE,
+                                             "integer out of range");
+}
+
 ox_code
 float_width_bucket(struct call *call, const struct datum *args, struct datum *out)
 {
     double x = args[0].f, low = args[1].f, high = args[2].f;
     int64_t count = args[3].i;
-    if (count <= 0)
-        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "count must be greater than zero");
-    if (isnan(x) || isnan(low) || isnan(high))
-        return call_fail(call, OX_INVALID_WIDTH_BUCKET_ARGUMENT,
-            "operand, lower bound, and upper bound cannot be NaN");
-    if (isinf(low) || isinf(high))
-        return call_fail(
-            call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower and upper bounds must be finite");
-    if (low == high)
-        return call_fail(
-            call, OX_INVALID_WIDTH_BUCKET_ARGUMENT, "lower bound cannot equal upper bound");
-    if (low < high)
-        out->i = x < low     ? 0
-                 : x >= high ? count + 1
-                             : (int64_t)((double)count * ((x - low) / (high - low))) + 1;
+    ox_code code = bucket_check(call, count, isnan(x) || isnan(low) || isnan(high),
+        isinf(low) || isinf(high), low == high);
+    if (code != OX_OK)
+        return code;
+    bool up = low < high;
+    if (up ? x >= high : x <= high)
+        return bucket_behind(call, count, out);
+    if (up ? x < low : x > low)
+        out->i = 0;
     else
-        out->i = x > low     ? 0
-                 : x <= high ? count + 1
-                             : (int64_t)((double)count * ((low - x) / (low - high))) + 1;
+        out->i = OX_MIN((int64_t)((double)count * ((x - low) / (high - low))), count - 1) + 1;
     return OX_OK;
 }
 
 ox_code
 num_width_bucket(struct call *call, const struct datum *args, struct datum *out)
 {
-    struct datum floats[4] = {datum_f64(numeric_to_f64(args[0].s)),
-        datum_f64(numeric_to_f64(args[1].s)), datum_f64(numeric_to_f64(args[2].s)), args[3]};
-    ox_code code = float_width_bucket(call, floats, out);
-    /* The edge decides exactly. */
-    if (code != OX_OK || out->i == 0 || out->i > args[3].i)
-        return code;
-    struct str span, at, width;
+    struct str x = args[0].s, low = args[1].s, high = args[2].s, span, at, width;
+    int64_t count = args[3].i;
     struct arena *arena = call->arena;
-    bool up = numeric_compare(args[1].s, args[2].s) < 0;
-    code = numeric_sub(
-        up ? args[2].s : args[1].s, up ? args[1].s : args[2].s, arena, &span, call->err);
+    int way = numeric_compare(low, high);
+    ox_code code = bucket_check(call, count,
+        numeric_is_nan(x) || numeric_is_nan(low) || numeric_is_nan(high),
+        numeric_scale(low) < 0 || numeric_scale(high) < 0, way == 0);
+    if (code != OX_OK)
+        return code;
+    int to_low = numeric_compare(x, low), to_high = numeric_compare(x, high);
+    if (way < 0 ? to_high >= 0 : to_high <= 0)
+        return bucket_behind(call, count, out);
+    out->i = 0;
+    if (way < 0 ? to_low < 0 : to_low > 0)
+        return OX_OK;
+    code = numeric_sub(high, low, arena, &span, call->err);
     if (code == OX_OK)
-        code = numeric_sub(
-            up ? args[0].s : args[1].s, up ? args[1].s : args[0].s, arena, &at, call->err);
+        code = numeric_sub(x, low, arena, &at, call->err);
     if (code == OX_OK)
-        code = numeric_mul(at, numeric_from_i64(args[3].i, arena), arena, &at, call->err);
+        code = numeric_mul(at, numeric_from_i64(count, arena), arena, &at, call->err);
     if (code == OX_OK)
         code = numeric_div_trunc(at, span, arena, &width, call->err);
     if (code == OX_OK)
