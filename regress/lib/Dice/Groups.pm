@@ -33,6 +33,10 @@ sub begin {
     $dice->make_topics(map { $self->topic($_) => $PARTITIONS{$_} } keys %PARTITIONS);
     $dice->meet_coordinators($GROUP);
     $dice->tell('number topic_id');
+    # In every fourth game assignments are 15 seconds apart: after the first there is none.
+    $dice->ask("IncrementalAlterConfigs 1 {resources: [{resource_type: 32, resource_name: \"$GROUP\", "
+        . 'configs: [{name: "consumer.assignment.interval.ms", config_operation: 0, value: "15000"}]}]}')
+        if $self->{seed} =~ /^(\d+)/ && $1 % 4 == 3;
     my $count = 0;
     for my $name (sort keys %PARTITIONS) {
         $dice->ask('Metadata 12 {topics: [{name: "' . $self->topic($name) . '"}]}');
