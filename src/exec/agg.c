@@ -644,14 +644,11 @@ span_avg_final(struct agg_call *call, const void *state, struct datum *out, stru
     ox_code code = span_final(call, state, out, err);
     if (code != OX_OK || out->null)
         return code;
-    struct interval v = datum_interval(out);
-    double n = (double)s->count, months = (double)v.months / n, whole = trunc(months);
-    double days = (double)v.days / n + (months - whole) * 30, whole_days = trunc(days);
-    give_interval(call->eval->arena,
-        (struct interval){(int64_t)rint((double)v.us / n + (days - whole_days) * (double)US_DAY),
-            (int32_t)whole_days, (int32_t)whole},
-        out);
-    return OX_OK;
+    struct interval mean;
+    code = interval_scaled(datum_interval(out), (double)s->count, true, &mean, err);
+    if (code == OX_OK)
+        give_interval(call->eval->arena, mean, out);
+    return code;
 }
 
 const struct agg_func agg_sum_interval = {sizeof(struct span_state), span_init, span_step,

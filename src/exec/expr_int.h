@@ -61,6 +61,10 @@ give_interval(struct arena *arena, struct interval span, struct datum *out)
     out->s = ox_str_n(ox_arena_copy(arena, &span, sizeof(span)), sizeof(span));
 }
 
+/* func_time.c: v times the factor, or divided by it. Fails: OX_DATETIME_FIELD_OVERFLOW */
+ox_code interval_scaled(struct interval v, double factor, bool divide, struct interval *out,
+    struct ox_err *err);
+
 /* func_format.c: "st", "nd", "rd" or "th" of a number. */
 void format_ordinal(int64_t n, bool lower, struct text *to);
 

@@ -296,14 +296,15 @@ cleaned(double v)
     return rint(v * 1e6) / 1e6;
 }
 
-static ox_code
-interval_scale(struct call *call, struct interval v, double factor, bool divide, struct datum *out)
+ox_code
+interval_scaled(struct interval v, double factor, bool divide, struct interval *out,
+    struct ox_err *err)
 {
     struct interval r;
     double months = divide ? (double)v.months / factor : (double)v.months * factor;
     double days = divide ? (double)v.days / factor : (double)v.days * factor;
     if (isnan(months) || fabs(months) > INT32_MAX || isnan(days) || fabs(days) > INT32_MAX)
-        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
+        return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
     r.months = (int32_t)months;
     r.days = (int32_t)days;
     double month_days = cleaned((months - r.months) * 30);
@@ -316,10 +317,20 @@ interval_scale(struct call *call, struct interval v, double factor, bool divide,
     r.days += (int32_t)month_days;
     double us = rint((divide ? (double)v.us / factor : (double)v.us * factor) + seconds * 1e6);
     if (isnan(us) || fabs(us) >= 9.2e18)
-        return call_fail(call, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
+        return ox_fail(err, OX_DATETIME_FIELD_OVERFLOW, "interval out of range");
     r.us = (int64_t)us;
-    give_interval(call->arena, r, out);
+    *out = r;
     return OX_OK;
+}
+
+static ox_code
+interval_scale(struct call *call, struct interval v, double factor, bool divide, struct datum *out)
+{
+    struct interval scaled;
+    ox_code code = interval_scaled(v, factor, divide, &scaled, call->err);
+    if (code == OX_OK)
+        give_interval(call->arena, scaled, out);
+    return code;
 }
 
 ox_code

@@ -177,7 +177,7 @@ infinite_part(enum field field, int64_t us, struct part *out)
 static ox_code
 timestamp_part(struct call *call, enum field field, int64_t us, struct str name, struct part *out)
 {
-    bool zoned = call->types[1].id == TYPE_TIMESTAMPTZ, date = call->types[1].id == TYPE_DATE;
+    bool zoned = call->types[1].id == TYPE_TIMESTAMPTZ;
     *out = (struct part){0, 0, false};
     if (infinite(us)) {
         infinite_part(field, us, out);
@@ -187,19 +187,17 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
     int64_t wall = us + offset * US_SEC, days = floor_div(wall, US_DAY);
     struct civil c;
     civil_from_us(wall, &c);
-    if (!date && clock_part(field, c.second * US_SEC + c.us, c.minute, c.hour, out))
+    if (clock_part(field, c.second * US_SEC + c.us, c.minute, c.hour, out))
         return OX_OK;
     if (day_part(field, &c, days, out))
         return OX_OK;
     switch (field) {
     case F_EPOCH:
         *out = (struct part){(__int128)us + ROW_EPOCH_UNIX_S * US_SEC, 6, false};
-        if (date)
-            *out = (struct part){days * 86400 + ROW_EPOCH_UNIX_S, 0, false};
         break;
     case F_JULIAN:
         out->value = days + 2451545;
-        if (!date && wall % US_DAY != 0)
+        if (wall % US_DAY != 0)
             *out = (struct part){wall, -1, false}; /* with a fraction */
         break;
     case F_TIMEZONE:
@@ -214,6 +212,27 @@ timestamp_part(struct call *call, enum field field, int64_t us, struct str name,
     default:
         return bad_field(call, name, 1);
     }
+    return OX_OK;
+}
+
+/* There are dates beyond the last timestamp. */
+static ox_code
+date_field(
+    struct call *call, enum field field, int64_t date, struct str name, struct part *out)
+{
+    bool finite = date != DATE_INF && date != DATE_NINF;
+    int64_t days = finite ? date : 0;
+    struct civil c = {0};
+    *out = (struct part){0, 0, false};
+    civil_from_days(days, &c.year, &c.month, &c.day);
+    if (field == F_EPOCH)
+        out->value = days * 86400 + ROW_EPOCH_UNIX_S;
+    else if (field == F_JULIAN)
+        out->value = days + 2451545;
+    else if (!day_part(field, &c, days, out))
+        return bad_field(call, name, 1);
+    if (!finite)
+        infinite_part(field, date == DATE_INF ? TIME_INF : TIME_NINF, out);
     return OX_OK;
 }
 
@@ -277,12 +296,8 @@ part_of(struct call *call, const struct datum *args, struct part *out)
         *out = (struct part){us, 6, false};
         return OX_OK;
     }
-    case TYPE_DATE: {
-        int64_t us = args[1].i == DATE_INF    ? TIME_INF
-                     : args[1].i == DATE_NINF ? TIME_NINF
-                                              : args[1].i * US_DAY;
-        return timestamp_part(call, field, us, args[0].s, out);
-    }
+    case TYPE_DATE:
+        return date_field(call, field, args[1].i, args[0].s, out);
     default:
         return timestamp_part(call, field, args[1].i, args[0].s, out);
     }
