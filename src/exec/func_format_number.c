@@ -367,6 +367,9 @@ format_to_number(struct call *call, const struct datum *args, struct datum *out)
     int before = 0, after = 0;
     bool negative = false, point = false;
     ox_code code = read_picture(call, args[1].s, &p);
+    if (code == OX_OK && (p.exponent || p.roman))
+        code = call_fail(call, OX_FEATURE_NOT_SUPPORTED, "\"%s\" not supported for input",
+            p.exponent ? "EEEE" : "RN");
     if (code != OX_OK)
         return code;
     for (size_t i = 0; i < s.len; i++) {
