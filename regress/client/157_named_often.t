@@ -4,6 +4,7 @@
 # of another kind: what they take goes by their own size and by that of what they ask for.
 use strict;
 use warnings;
+use MIME::Base64 qw(decode_base64);
 use Oxbow;
 use Raw;
 use Test::More;
@@ -217,6 +218,34 @@ my ($long, $many) = ('x' x 30_000, 8000);
     note sprintf '%.1f s', time - $begun;
     cmp_ok(() = ($answer =~ /\0\x64/g), '>=', 150_000, 'of many more each is told of');
     cmp_ok(time - $begun, '<', 15, 'and soon');
+}
+# ---- a share session of many partitions ----
+
+{
+    my $server = Oxbow->start() or die 'no server';
+    my $made = $server->wire('quiet CreateTopics 4 {topics: [{name: "w", num_partitions: 5000, replication_factor: 1}], timeout_ms: 60000}',
+        'Metadata 12 {topics: [{name: "w"}]}');
+    my ($id) = $made =~ /topic_id: "?([\w-]{22})/;
+    $id = decode_base64($id =~ tr{_-}{/+}r . '==');
+    my $socket = dial($server->{kafka_port});
+    my $epoch = 0;
+    my $fetch = sub {
+        my ($read, $forget) = @_;
+        my $list = sub { @_ > 0 ? varint_of(2) . $id . varint_of(1 + @_) . join('', @_) . "\0" : "\1" };
+        my $begun = time;
+        my $answer = kafka_ask($socket, 78, 1, "\0" . varint_of(2) . 'g' . varint_of(5) . 'memb' . pack('N6', $epoch++, 0, 1, 1 << 20, 100, 100)
+            . $list->(map { pack 'N C C', $_, 1, 0 } @$read) . $list->(map { pack 'N', $_ } @$forget) . "\0", 120);
+        is(unpack('x5 n', $answer), 0, 'ShareFetch of ' . @$read . ' partitions that forgets ' . @$forget);
+        return time - $begun;
+    };
+    my @none = (9999) x 250_000;
+    $fetch->([0], []);
+    my $few = $fetch->([], \@none);
+    $fetch->([0 .. 4999], []);
+    my $much = $fetch->([], \@none);
+    note sprintf '%.2f s, %.2f s', $few, $much;
+    cmp_ok($much, '<', 4 * $few + 0.1, 'what is forgotten is not looked for among all that the session has');
+    is($server->stop, 0, 'that server stops in order');
 }
 ok(login('alice'), 'the server serves');
 is($ox->stop, 0, 'it stops in order');

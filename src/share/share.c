@@ -23,6 +23,7 @@ enum { NS_PER_MS = 1000000, RETRIES = 16, REFUSED_MAX = 1000, UNREAD_MAX = 16 <<
 
 /* A partition of a session. */
 struct share_read {
+    struct list link;
     struct share_part *part;
     bool known; /* its topic was there when it was added */
     bool owed;  /* the next answer names it, whatever there is */
@@ -34,11 +35,11 @@ struct share_session {
     uint64_t id, conn_id;
     uint64_t owner; /* of records: the member, whichever session of it */
     int32_t epoch;
-    struct share_read *parts; /* heap */
-    uint32_t count, cap, owed;
-    uint64_t left; /* how many partitions have left it */
-    struct share_read *before; /* while it is opened again: what it read */
-    uint32_t before_count;
+    struct list parts; /* struct share_read, as they take turns */
+    struct map index;  /* of them, by the address of the partition */
+    uint32_t owed;
+    uint64_t left;      /* how many partitions have left it */
+    struct list before; /* while it is opened again: what it read */
 };
 
 struct share_wait {
@@ -103,17 +104,24 @@ conn_opened(struct share_home *home, uint64_t conn_id, struct str group_id)
     *before = heap_copy(group_id);
 }
 
+static struct share_read *
+pop_read(struct list *parts)
+{
+    struct list *node = ox_list_pop(parts);
+    return node != NULL ? ox_container_of(node, struct share_read, link) : NULL;
+}
+
 static void
 session_close(struct share_session *sess)
 {
     struct share_home *home = sess->home;
     ox_map_remove(&home->sessions, sess->key);
-    for (uint32_t i = 0; i < sess->count; i++) {
-        part_release(sess->parts[i].part, sess->owner);
-        part_leave(sess->parts[i].part);
+    for (struct share_read *read; (read = pop_read(&sess->parts)) != NULL; ox_free(read)) {
+        part_release(read->part, sess->owner);
+        part_leave(read->part);
     }
     group_count(home, sess->group_id, group_sessions(home, sess->group_id) - 1);
-    ox_free(sess->parts);
+    ox_map_fini(&sess->index);
     ox_free((void *)sess->key.ptr);
     ox_free((void *)sess->group_id.ptr);
     ox_free(sess);
@@ -137,6 +145,9 @@ session_open(struct share_home *home, const struct share_call *call, struct str 
     sess->id = ++home->last_id;
     sess->owner = hash_of(key) | 1;
     sess->conn_id = call->conn_id;
+    ox_list_init(&sess->parts);
+    ox_list_init(&sess->before);
+    ox_map_init(&sess->index);
     group_count(home, sess->group_id, group_sessions(home, sess->group_id) + 1);
     ox_map_put(&home->sessions, sess->key, sess);
     *out = sess;
@@ -153,22 +164,20 @@ next_epoch(int32_t epoch)
 static void
 session_reopen(struct share_session *sess, const struct share_call *call)
 {
-    sess->before = sess->parts;
-    sess->before_count = sess->count;
-    sess->parts = NULL;
-    sess->left += sess->count;
-    sess->count = sess->cap = sess->owed = 0;
+    for (struct list *node; (node = ox_list_pop(&sess->parts)) != NULL;)
+        ox_list_push(&sess->before, node);
+    sess->left += sess->index.count;
+    ox_map_fini(&sess->index);
+    ox_map_init(&sess->index);
+    sess->owed = 0;
     sess->conn_id = call->conn_id;
 }
 
 static void
 session_leave_before(struct share_session *sess)
 {
-    for (uint32_t i = 0; i < sess->before_count; i++)
-        part_leave(sess->before[i].part);
-    ox_free(sess->before);
-    sess->before = NULL;
-    sess->before_count = 0;
+    for (struct share_read *read; (read = pop_read(&sess->before)) != NULL; ox_free(read))
+        part_leave(read->part);
 }
 
 /* The session of the call; epoch 0 begins a new list of partitions. */
@@ -215,13 +224,16 @@ session_lives(struct share_call *call)
     return sess != NULL && sess->id == call->session_id;
 }
 
-static struct share_read *
-session_part(const struct share_session *sess, const struct share_part *sp)
+static struct str
+address_of(struct share_part *const *sp)
 {
-    for (uint32_t i = 0; i < sess->count; i++)
-        if (sess->parts[i].part == sp)
-            return &sess->parts[i];
-    return NULL;
+    return ox_str_n((const char *)sp, sizeof(*sp));
+}
+
+static struct share_read *
+session_part(const struct share_session *sess, struct share_part *sp)
+{
+    return ox_map_get(&sess->index, address_of(&sp));
 }
 
 static void
@@ -236,28 +248,28 @@ session_add(struct share_session *sess, struct share_part *sp, bool known, bool 
 {
     if (session_part(sess, sp) != NULL)
         return;
-    if (sess->count == sess->cap) {
-        sess->cap = sess->cap == 0 ? 8 : sess->cap * 2;
-        sess->parts = ox_realloc(sess->parts, ox_size_mul(sess->cap, sizeof(*sess->parts)));
-    }
-    sess->parts[sess->count] = (struct share_read){.part = sp, .known = known};
-    owe(sess, &sess->parts[sess->count++], owed);
+    struct share_read *read = ox_calloc(1, sizeof(*read));
+    read->part = sp;
+    read->known = known;
+    ox_list_push(&sess->parts, &read->link);
+    ox_map_put(&sess->index, address_of(&sp), read);
+    owe(sess, read, owed);
     sp->sessions++;
 }
 
 static void
 session_drop(struct share_session *sess, const struct uuid *topic_id, int32_t index)
 {
-    for (uint32_t i = 0; i < sess->count; i++) {
-        struct share_part *sp = sess->parts[i].part;
-        if (sp->index != index || !ox_uuid_eq(&sp->topic_id, topic_id))
-            continue;
-        owe(sess, &sess->parts[i], false);
-        memmove(sess->parts + i, sess->parts + i + 1, (--sess->count - i) * sizeof(*sess->parts));
-        sess->left++;
-        part_leave(sp);
+    struct share_part *sp = part_find(sess->home, sess->group_id, topic_id, index);
+    struct share_read *read = sp != NULL ? session_part(sess, sp) : NULL;
+    if (read == NULL)
         return;
-    }
+    owe(sess, read, false);
+    ox_list_remove(&read->link);
+    ox_map_remove(&sess->index, address_of(&sp));
+    ox_free(read);
+    sess->left++;
+    part_leave(sp);
 }
 
 /* ---- answers ---- */
@@ -354,12 +366,13 @@ reads_begin(struct share_call *call)
     const struct share_session *sess = call->session;
     call->session_left = sess->left;
     call->read_count = 0;
-    call->reads = ox_arena_array(call->arena, struct share_part *, sess->count);
-    call->turn = ox_arena_array(call->arena, struct share_part *, sess->count);
-    for (uint32_t i = 0; i < sess->count; i++) {
-        struct share_part *sp = sess->parts[i].part;
+    call->reads = ox_arena_array(call->arena, struct share_part *, sess->index.count);
+    call->turn = ox_arena_array(call->arena, struct share_part *, sess->index.count);
+    ox_list_each(node, &sess->parts) {
+        const struct share_read *read = ox_container_of(node, struct share_read, link);
+        struct share_part *sp = read->part;
         ox_code code = call->may(call, &sp->topic_id, sp->index);
-        if (code == OX_UNKNOWN_TOPIC_ID && sess->parts[i].known)
+        if (code == OX_UNKNOWN_TOPIC_ID && read->known)
             code = OX_UNKNOWN_TOPIC_OR_PARTITION; /* it was there */
         if (code == OX_OK)
             call->reads[call->read_count++] = sp;
@@ -439,11 +452,11 @@ collect_fault(struct share_call *call, const struct share_part *sp)
 
 /* Who gave records comes last the next time. */
 static void
-move_back(struct share_session *sess, const struct share_part *sp)
+move_back(struct share_session *sess, struct share_part *sp)
 {
-    struct share_read *at = session_part(sess, sp), read = *at;
-    memmove(at, at + 1, (size_t)(sess->parts + sess->count - at - 1) * sizeof(*at));
-    sess->parts[sess->count - 1] = read;
+    struct share_read *read = session_part(sess, sp);
+    ox_list_remove(&read->link);
+    ox_list_push(&sess->parts, &read->link);
 }
 
 /* Whether something was read. */
@@ -552,7 +565,7 @@ list_owed(struct share_call *call)
     struct share_session *sess = call->session;
     bool opens = call->session_epoch == 0;
     for (uint32_t i = 0; i < call->read_count && (opens || sess->owed > 0); i++) {
-        const struct share_part *sp = call->reads[i];
+        struct share_part *sp = call->reads[i];
         struct share_read *read = session_part(sess, sp);
         if (!opens && (!read->owed || sp->state != PART_READY))
             continue;
@@ -747,7 +760,7 @@ take_part(struct share_call *call, struct share_call_part *part)
         acknowledge(call, part);
     if (!call->fetch || call->session_epoch == -1)
         return;
-    bool many = call->session->count >= REFUSED_MAX || call->home->unread >= UNREAD_MAX;
+    bool many = call->session->index.count >= REFUSED_MAX || call->home->unread >= UNREAD_MAX;
     if (part->refused != OX_OK && many) {
         out_of(call, &part->topic_id, part->partition)->code = part->refused;
         return;
@@ -786,7 +799,7 @@ begin(struct loop_msg *msg)
         return;
     }
     call->outs = ox_arena_array(call->arena, struct share_call_part,
-        call->part_count + call->session->count + 1);
+        call->part_count + call->session->index.count + 1);
     call->lock_ms = part_lock_ms(replica_view(home->share->replica), call->group_id);
     call->pending = 1;
     for (size_t i = 0; i < call->part_count; i++)
