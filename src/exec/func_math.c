@@ -250,16 +250,24 @@ num_factorial(struct call *call, const struct datum *args, struct datum *out)
             call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined");
     if (args[0].i > 32177)
         return call_fail(call, OX_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    out->s = numeric_from_i64(1, call->arena);
-    for (int64_t i = 2; i <= args[0].i; i++) {
-        if (ox_stopped(50))
-            return ox_stop_fail(call->err);
-        ox_code code =
-            numeric_mul(out->s, numeric_from_i64(i, call->arena), call->arena, &out->s, call->err);
-        if (code != OX_OK)
-            return code;
+    /* Of the products on the way only the last is kept. */
+    struct arena turns[2];
+    ox_arena_init(&turns[0]);
+    ox_arena_init(&turns[1]);
+    struct str product = numeric_from_i64(1, &turns[1]);
+    ox_code code = OX_OK;
+    for (int64_t i = 2; i <= args[0].i && code == OX_OK; i++) {
+        struct arena *arena = &turns[i % 2];
+        ox_arena_reset(arena);
+        code = ox_stopped(50) ? ox_stop_fail(call->err)
+                              : numeric_mul(product, numeric_from_i64(i, arena), arena, &product,
+                                    call->err);
     }
-    return OX_OK;
+    if (code == OX_OK)
+        out->s = ox_str_n(ox_arena_copy(call->arena, product.ptr, product.len), product.len);
+    ox_arena_fini(&turns[0]);
+    ox_arena_fini(&turns[1]);
+    return code;
 }
 
 /* ---- integers --------------------------------------------------------------------- */
