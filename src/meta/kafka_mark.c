@@ -10,9 +10,10 @@
  *     content=<hex>                                           (of what the metadata says)
  *
  * Kafka writes to that log whenever it runs. What counts is then what the records leave:
- * all but epochs, numbers given out and the life of brokers. Somebody who removes the file
- * decides for our metadata, and it is written anew: what Kafka changes after that is told of
- * again. Somebody who moves raft.db and catalog.db away decides for Kafka's. */
+ * all but epochs, numbers given out, the life of brokers, and delegation tokens, which run
+ * out by themselves. Somebody who removes the file decides for our metadata, and it is
+ * written anew: what Kafka changes after that is told of again. Somebody who moves raft.db
+ * and catalog.db away decides for Kafka's. */
 #include "meta/meta_int.h"
 
 #include <stdio.h>
@@ -83,12 +84,6 @@ add_quota(struct digest *digest, const void *value)
     ox_text_addf(&digest->text, "%a", ((const struct meta_quota *)value)->value);
 }
 
-static void
-add_token(struct digest *digest, const void *value)
-{
-    ox_text_addf(&digest->text, "%lld", (long long)((const struct meta_token *)value)->expiry_ms);
-}
-
 static uint64_t
 digest_of(const struct meta_kafka *kafka)
 {
@@ -96,8 +91,7 @@ digest_of(const struct meta_kafka *kafka)
         const struct map *map;
         void (*add)(struct digest *digest, const void *value);
     } parts[] = {{&kafka->topics, add_topic}, {&kafka->configs, add_config},
-        {&kafka->scrams, add_scram}, {&kafka->acls, add_acl}, {&kafka->quotas, add_quota},
-        {&kafka->tokens, add_token}};
+        {&kafka->scrams, add_scram}, {&kafka->acls, add_acl}, {&kafka->quotas, add_quota}};
     struct digest digest = {0};
     ox_text_init(&digest.text, NULL);
     for (size_t i = 0; i < ox_count(parts); i++) {
