@@ -131,8 +131,8 @@ like(run('root', 'kafka.admin.ConfigCommand', qw(--alter --entity-type users --e
     qr/Completed updating/, 'a quota is set');
 like(run('root', 'kafka.admin.ConfigCommand', qw(--describe --entity-type users --entity-name ann)), qr/producer_byte_rate=20000/, 'and shown');
 my $begun = time;
-$out = run('mtls', 'ProducerPerformance', qw(--topic jt --num-records 300 --record-size 1000 --throughput -1));
-like($out, qr/300 records sent/, 'a producer over its quota');
+$out = run('mtls', 'ProducerPerformance', qw(--topic jt --num-records 420 --record-size 1000 --throughput -1));
+like($out, qr/420 records sent/, 'a producer over its quota');
 ok(time - $begun >= 4, 'takes its time') or diag time - $begun;
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # How long a ShareFetch waits, beside what regress/wire/share_bytes.wire has: one whose
 # connection has gone takes no records; one that is refused for want of sessions is told
-# so when its time is up; what goes on in another segment is enough at once.
+# so when its time is up; what goes on in another segment is enough at once. And that a
+# group gets past an aborted batch of more records than it may have in hand.
 use strict;
 use warnings;
 use Oxbow;
@@ -57,5 +58,23 @@ my $big = 'x' x 15000;
 my ($last) = $text =~ /first_offset: 0, last_offset: (\d+),/;
 cmp_ok($last // 99, '<', 89, 'a segment is enough, if another follows');
 cmp_ok($took, '<', 50, 'at once');
+
+my $aborted = join ' ', map { "k$_=v" } 1 .. 150;
+@head = ('hide host port cluster_id', 'retry 15 FindCoordinator 4 {key_type: 0, coordinator_keys: ["h"]}',
+    'retry 14,15,16 OffsetFetch 7 {group_id: "h", topics: null}', 'Metadata 12 {topics: [{name: "u"}]}', 'let T = topics.0.topic_id');
+$ox->wire('quiet CreateTopics 4 {topics: [{name: "u", num_partitions: 1, replication_factor: 1}], timeout_ms: 10000}');
+($text) = ask('retry 15 FindCoordinator 4 {key_type: 1, coordinator_keys: ["x"]}', 'number producer_id',
+    'retry 14,15,16 quiet InitProducerId 4 {transactional_id: "x", transaction_timeout_ms: 60000}', 'let P = producer_id',
+    'AddPartitionsToTxn 3 {v3_and_below_transactional_id: "x", v3_and_below_producer_id: $P, v3_and_below_producer_epoch: 0, v3_and_below_topics: [{name: "u", partitions: [0]}]}',
+    'Produce 9 {transactional_id: "x", acks: -1, timeout_ms: 5000, topic_data: [{name: "u", partition_data: [{index: 0, '
+        . "records: \"txn:seq:\$P/0/0:$aborted\"}]}]}",
+    'EndTxn 3 {transactional_id: "x", producer_id: $P, producer_epoch: 0, committed: false}',
+    'retry 51 Produce 9 {acks: -1, timeout_ms: 5000, topic_data: [{name: "u", partition_data: [{index: 0, records: "later=1"}]}]}',
+    'quiet IncrementalAlterConfigs 1 {resources: [{resource_type: 32, resource_name: "h", configs: ['
+        . join(', ', map { "{name: \"share.$_->[0]\", config_operation: 0, value: \"$_->[1]\"}" } ['auto.offset.reset', 'earliest'],
+            ['isolation.level', 'read_committed'], ['partition.max.record.locks', 100]) . ']}]}',
+    "quiet ShareGroupHeartbeat 1 {group_id: \"h\", member_id: \"$a\", member_epoch: 0, subscribed_topic_names: [\"u\"]}", 'wait 2000',
+    map { fetch($a, $_, 500, 1, 0) =~ s/"g"/"h"/r } 0 .. 4);
+like($text, qr/later=1.*first_offset: 15[01], last_offset: 151/, 'what is aborted and larger than what may be in hand is passed over');
 is($ox->stop, 0, 'the server stops in order');
 done_testing;

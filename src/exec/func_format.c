@@ -158,7 +158,6 @@ put_name(const struct moment *m, const struct keyword *k, const char *pattern, b
         put_padded(to, start, 9);
 }
 
-/* Keywords that show words. False: it is one of numbers. */
 /* From 1; an interval's months count backward below zero, and whole years end with one. */
 static int
 roman_month(const struct moment *m)
@@ -168,6 +167,7 @@ roman_month(const struct moment *m)
     return m->c.month > 0 ? m->c.month : 13 + m->c.month;
 }
 
+/* Keywords that show words. False: it is one of numbers. */
 static bool
 put_word(const struct moment *m, const struct keyword *k, const char *pattern, bool fill,
     struct text *to)

@@ -181,7 +181,9 @@ take_header(struct scan_headers *scan, const struct record_batch *batch)
     struct op *op = &scan->op;
     bool good;
     op->counters->batches_skipped++;
-    if (record_batch_is_control(batch))
+    /* Compaction leaves batches without records for the sake of their producers; their time is
+     * that of a record that is gone. */
+    if (record_batch_is_control(batch) || batch->count <= 0)
         return true;
     if (!scan_uncommitted(op->run, plan_of(scan)->scan) &&
         scan_aborted_has(&scan->aborted, op->run, scan->plog, batch, scan->to, &good))
@@ -190,13 +192,11 @@ take_header(struct scan_headers *scan, const struct record_batch *batch)
         return false;
     if (batch->base_offset < scan->from || record_batch_next_offset(batch) > scan->to)
         return decode_batch(scan, batch->base_offset, true);
-    scan->now.count += (uint64_t)OX_MAX(batch->count, 0);
+    scan->now.count += (uint64_t)batch->count;
     scan->now.max_timestamp = OX_MAX(scan->now.max_timestamp, batch->max_timestamp);
-    if (batch->count > 0) {
-        if (scan->first_batch < 0)
-            scan->first_batch = batch->base_offset;
-        scan->last_batch = batch->base_offset;
-    }
+    if (scan->first_batch < 0)
+        scan->first_batch = batch->base_offset;
+    scan->last_batch = batch->base_offset;
     return true;
 }
 

@@ -720,6 +720,8 @@ hand_out(struct share_part *sp, const struct share_call *call, const struct part
     uint64_t taken = 0;
     for (size_t i = 0; i < out->count; i++)
         taken += (uint64_t)(out->at[i].last - out->at[i].first + 1);
+    if (taken == 0 && locked(runs) >= sp->locks_max)
+        runs_trim(runs); /* what nobody is given nobody acknowledges */
     return taken;
 }
 
