@@ -745,9 +745,9 @@ push_limit(struct simple *simple, const struct plan *project, struct expr *limit
         !expr_is_constant(limit) || limit->value.null ||
         (offset != NULL && (!expr_is_constant(offset) || offset->value.null)))
         return;
-    int64_t rows = limit->value.i + (offset != NULL ? offset->value.i : 0);
-    if (rows > 0)
-        scope->rels[0]->scan->limit = (uint64_t)rows;
+    int64_t rows = limit->value.i, before = offset != NULL ? offset->value.i : 0;
+    if (rows >= 0 && before >= 0)
+        scope->rels[0]->scan->limit = (uint64_t)rows + (uint64_t)before;
 }
 
 /* LIMIT and OFFSET over what is sorted. */
